@@ -1,0 +1,11 @@
+//! apim-agent: the contract between orchestrator and host, and the executor behind it. Knows Unix, and no product.
+//!
+//! Contract: [`value`], [`outcome`], [`facts`], [`operation`] (the data), [`protocol`].
+//! Executor: [`system`] (the one door to the host), [`serve`], and the `check`/`apply` of each operation.
+
+pub mod facts;
+pub mod operation;
+pub mod outcome;
+pub mod protocol;
+pub mod system;
+pub mod value;

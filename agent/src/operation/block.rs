@@ -1,0 +1,18 @@
+//! Our lines between marker lines in a file that we do not own, such as `/etc/hosts`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::AbsPath;
+
+/// The file at `path` holds `lines` between `# BEGIN marker` and `# END marker`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    /// The file; owner, mode and everything outside the block are kept.
+    pub path: AbsPath,
+    /// What the two marker lines say after `# BEGIN ` and `# END `.
+    pub marker: String,
+    /// The lines between; none removes the block.
+    pub lines: Vec<String>,
+    /// Whether a missing file is made (0644).
+    pub create: bool,
+}

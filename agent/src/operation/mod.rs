@@ -1,0 +1,149 @@
+//! The wishes about a host that the agent understands, and `converge`, the only caller of `apply`.
+//!
+//! One file per operation: its parameters, its `check` and its `apply`. An operation knows Unix and nothing else.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::System;
+use crate::value::{Content, UnitName};
+
+pub mod absent;
+pub mod account;
+pub mod archive;
+pub mod block;
+pub mod command;
+pub mod directory;
+pub mod download;
+pub mod file;
+pub mod group;
+pub mod inspect;
+pub mod line;
+pub mod link;
+mod pending;
+pub mod unit;
+pub mod wait;
+
+/// One typed, idempotent wish about a host.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Operation {
+    /// A folder exists, with this mode and owner.
+    Directory(directory::Directory),
+    /// A file holds these bytes.
+    File(file::File),
+    /// A symbolic link points there.
+    Link(link::Link),
+    /// Nothing stands at this path.
+    Absent(absent::Absent),
+    /// An archive is unpacked at this folder.
+    Archive(archive::Archive),
+    /// A file was fetched from a URL.
+    Download(download::Download),
+    /// A file holds our lines between our markers.
+    Block(block::Block),
+    /// A file holds one line.
+    Line(line::Line),
+    /// A group exists.
+    Group(group::Group),
+    /// An account exists.
+    Account(account::Account),
+    /// A command was run.
+    Command(command::Command),
+    /// A service is installed and in the wished state.
+    Unit(Box<unit::Unit>),
+    /// Some conditions hold, within a deadline.
+    Wait(Box<wait::Wait>),
+    /// Look, and report; changes nothing.
+    Inspect(Box<inspect::Inspect>),
+}
+
+/// Whether changes may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Look only.
+    Check,
+    /// Look, and change what differs.
+    Apply,
+}
+
+/// What an operation may ask of the orchestrator while it applies.
+pub trait Dialogue {
+    /// Returns a local file that holds `content`, verified; fetches it first when the host lacks it.
+    ///
+    /// # Errors
+    /// When the content cannot be had or its digest is wrong.
+    fn content(&mut self, content: &Content) -> Result<PathBuf, Failure>;
+
+    /// Waits for leave to take down the healthy `unit`, because of `reason`.
+    ///
+    /// # Errors
+    /// When leave is refused or the link is gone.
+    fn permit(&mut self, unit: &UnitName, reason: &str) -> Result<(), Failure>;
+
+    /// Tells how far the work is (`total` 0 when unknown); cheap to call, rate-limited by the callee.
+    fn progress(&mut self, what: &str, done: u64, total: u64);
+
+    /// Says whether the run was called off; long waits look at this and leave.
+    fn is_cancelled(&self) -> bool;
+}
+
+/// What every operation can do.
+pub trait Converge {
+    /// Looks at the host and returns how it differs from the wish; touches nothing.
+    ///
+    /// # Errors
+    /// When the host cannot be read, or stands in the way of the wish.
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure>;
+
+    /// Makes the host match the wish; returns what was done (more may be known than `check` knew).
+    ///
+    /// # Errors
+    /// When it does not work; the host is then as it was, or as told.
+    fn apply(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        difference: &Difference,
+    ) -> Result<Outcome, Failure>;
+}
+
+impl Operation {
+    fn converge(&self) -> &dyn Converge {
+        match self {
+            Self::Directory(op) => op,
+            Self::File(op) => op,
+            Self::Link(op) => op,
+            Self::Absent(op) => op,
+            Self::Archive(op) => op,
+            Self::Download(op) => op,
+            Self::Block(op) => op,
+            Self::Line(op) => op,
+            Self::Group(op) => op,
+            Self::Account(op) => op,
+            Self::Command(op) => op,
+            Self::Unit(op) => op.as_ref(),
+            Self::Wait(op) => op.as_ref(),
+            Self::Inspect(op) => op.as_ref(),
+        }
+    }
+}
+
+/// Makes the host match `operation`, or in check mode says what would change.
+pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &mut dyn Dialogue) -> Outcome {
+    if let Operation::Inspect(op) = operation {
+        return Outcome::Observed(Box::new(op.observe(system)));
+    }
+    let work = operation.converge();
+    match (work.check(system), mode) {
+        (Ok(None), _) => Outcome::Ok,
+        (Ok(Some(difference)), Mode::Check) => Outcome::WouldChange(difference),
+        (Ok(Some(difference)), Mode::Apply) => {
+            work.apply(system, dialogue, &difference).unwrap_or_else(Outcome::Failed)
+        }
+        (Err(failure), _) => Outcome::Failed(failure),
+    }
+}

@@ -1,0 +1,71 @@
+//! A service: its systemd unit file, enabled or not, running or not, restarted when its inputs are not those it was last started with.
+//!
+//! On a host without systemd (or below `--root`) the same wish is met with the service's own start script.
+//! What a unit was last started with is kept in the state folder, so a restart that is due survives a crash of anything.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{AbsPath, Content, UnitName};
+
+/// The service `name` is as wished.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// The systemd name, without `.service`.
+    pub name: UnitName,
+    /// The text of `/etc/systemd/system/NAME.service`; `None` for a unit that is there already.
+    pub file: Option<Content>,
+    /// Whether it starts at boot; `None` leaves that.
+    pub enabled: Option<bool>,
+    /// What it should be doing.
+    pub state: State,
+    /// What it runs with: label (for people, such as `configuration`) to digest. Another digest means a restart is due, and the label says why.
+    pub inputs: BTreeMap<String, String>,
+    /// Files that it reads at start: when one of them was found edited by somebody else and put right, a restart is due.
+    pub watch: Vec<AbsPath>,
+    /// Its log file; the length at each start is kept, for what asks "since this start".
+    pub log: Option<AbsPath>,
+    /// How its process is told from others.
+    pub process: ProcessMatch,
+    /// Seconds from TERM until KILL.
+    pub stop_timeout_secs: u64,
+    /// Whether leave is asked before a running unit is stopped or restarted.
+    pub ask: bool,
+    /// How to start and stop it where systemd is not to be had; `None` makes that a failure.
+    pub script: Option<Script>,
+}
+
+/// What a service should be doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Running with its present inputs.
+    Started,
+    /// Not running.
+    Stopped,
+    /// As it is: only the file and `enabled` are seen to, and a restart that is due stays due.
+    Unchanged,
+}
+
+/// The texts that the command line of the service's own process holds, all of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessMatch {
+    /// Each must be an argument, or be contained in one. Empty matches nothing.
+    pub arguments: Vec<String>,
+}
+
+/// A service without systemd: a foreground command kept in a session of its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Script {
+    /// The command that runs the service in the foreground.
+    pub argv: Vec<String>,
+    /// Its working directory.
+    pub directory: Option<AbsPath>,
+    /// Its environment (no secrets: it can be read in `/proc`).
+    pub environment: BTreeMap<String, String>,
+    /// The account to run as.
+    pub run_as: Option<String>,
+    /// The service's pid file, which may be stale or padded; a hint only.
+    pub pid_file: Option<AbsPath>,
+}

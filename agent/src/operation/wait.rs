@@ -1,0 +1,115 @@
+//! Wait until conditions hold, within a deadline; when they do not, say what was awaited, the last answer, and the first cause found.
+
+use serde::{Deserialize, Serialize};
+
+use crate::operation::unit::ProcessMatch;
+use crate::value::{AbsPath, UnitName};
+
+/// All `conditions` hold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wait {
+    /// What is awaited, for people, such as `gateway started`.
+    pub awaited: String,
+    /// All of these, each with its own words.
+    pub conditions: Vec<Condition>,
+    /// Seconds until it is given up.
+    pub deadline_secs: u64,
+    /// The service concerned: when its process is gone the wait ends at once.
+    pub service: Option<Service>,
+    /// At most one cure, tried once.
+    pub remedy: Option<Remedy>,
+}
+
+/// The service that a wait is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Service {
+    /// Its unit (`/` state of the last start, journal).
+    pub unit: UnitName,
+    /// Its process.
+    pub process: ProcessMatch,
+    /// Its log, read from where it stood at the last start.
+    pub log: Option<AbsPath>,
+    /// What lines of the log or of its standard output mean, most telling first.
+    pub causes: Vec<Cause>,
+}
+
+/// What a log line means.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// A regular expression for the line.
+    pub pattern: String,
+    /// The cause in plain words.
+    pub cause: String,
+    /// What to do about it.
+    pub hint: String,
+    /// Whether the service can never become healthy once this was logged: the wait ends at once.
+    pub fatal: bool,
+}
+
+/// One thing that can be true of a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Condition {
+    /// The service's process lives.
+    Process(ProcessMatch),
+    /// A TCP connection to `host:port` is accepted.
+    Tcp {
+        /// A name or address.
+        host: String,
+        /// The port.
+        port: u16,
+    },
+    /// The service's own process listens on this TCP port (somebody else's does not count, and is named).
+    Listens {
+        /// The port.
+        port: u16,
+        /// Whose process.
+        process: ProcessMatch,
+    },
+    /// The service's own process has an established TCP connection to `host:port`.
+    Connected {
+        /// A name or address of the peer.
+        host: String,
+        /// The peer's port.
+        port: u16,
+        /// Whose process.
+        process: ProcessMatch,
+    },
+    /// A GET is answered so.
+    Http {
+        /// `http://` or `https://` URL.
+        url: String,
+        /// The status wanted.
+        status: u16,
+        /// A text that the body must hold.
+        body_holds: Option<String>,
+        /// Whether the certificate is verified; may be off for loopback addresses only.
+        verify: bool,
+    },
+    /// The log holds a line that matches, written since the unit's last start.
+    Logged {
+        /// The log file.
+        log: AbsPath,
+        /// A regular expression.
+        pattern: String,
+        /// Whose last start counts.
+        since_start_of: UnitName,
+    },
+    /// A path exists.
+    Exists(AbsPath),
+}
+
+/// A cure for a service that is stuck: restart it once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// The unit to restart (leave is asked first).
+    pub unit: UnitName,
+    /// Restart as soon as the log since the last start holds a match of this regular expression …
+    pub when_logged: Option<String>,
+    /// … or when the conditions do not hold after this many seconds (0: never for this reason).
+    pub after_secs: u64,
+    /// Why, for people.
+    pub why: String,
+    /// Seconds from TERM until KILL.
+    pub stop_timeout_secs: u64,
+}

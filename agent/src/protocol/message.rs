@@ -1,0 +1,144 @@
+//! What the two ends say to each other.
+
+use serde::{Deserialize, Serialize};
+
+use crate::facts::Facts;
+use crate::operation::{Mode, Operation};
+use crate::outcome::Outcome;
+use crate::value::{Sha256, UnitName};
+
+/// Names a step within one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StepId(pub u32);
+
+/// From the orchestrator.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// Says who is there; the first message. The agent answers Hello once it holds the host's lock (apply) or at once (check).
+    Open(Open),
+    /// Queue one operation.
+    Run(Box<Run>),
+    /// The bytes asked for cannot be sent, and why.
+    NoContent {
+        /// Which.
+        sha256: Sha256,
+        /// Why not.
+        why: String,
+    },
+    /// Answers Ask.
+    Leave {
+        /// The asking step.
+        step: StepId,
+        /// `None` grants it; a text refuses it and says why.
+        refused: Option<String>,
+    },
+    /// Start no further step; answer the queued ones with `Skipped`.
+    Cancel,
+    /// Forget an earlier failure: steps that follow are run again.
+    Resume,
+    /// Nothing more will come: finish the queue and leave.
+    Goodbye,
+}
+
+/// Who opens the session, and what for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Open {
+    /// The run's id, for the lock and the journal.
+    pub run: String,
+    /// Who runs it and from where (`user@machine`), for the lock's message.
+    pub operator: String,
+    /// What it does, for the lock's message (`apply site.yaml`).
+    pub purpose: String,
+    /// Whether the host's lock is taken (not needed to look only).
+    pub lock: bool,
+}
+
+/// One step of a lane.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its name in this run.
+    pub step: StepId,
+    /// Its title, for the journal.
+    pub title: String,
+    /// Look, or change.
+    pub mode: Mode,
+    /// What.
+    pub operation: Operation,
+    /// Whether later steps run although this one failed.
+    pub ignore_failure: bool,
+}
+
+/// From the agent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reply {
+    /// The agent is ready.
+    Hello(Box<Hello>),
+    /// The agent cannot serve, and leaves: another run holds the host.
+    Refused(Refused),
+    /// A step began.
+    Started {
+        /// Which.
+        step: StepId,
+    },
+    /// How far a step is.
+    Progress {
+        /// Which.
+        step: StepId,
+        /// At what, such as `unpacking` or `waiting: HTTP 200 from …`.
+        what: String,
+        /// Units done.
+        done: u64,
+        /// Units in all; 0 when unknown.
+        total: u64,
+    },
+    /// Send these bytes, from `offset` on (an interrupted upload goes on).
+    Need {
+        /// The step that wants them.
+        step: StepId,
+        /// Which.
+        sha256: Sha256,
+        /// How many in all.
+        size: u64,
+        /// How many the host has.
+        offset: u64,
+    },
+    /// May I take down this unit?
+    Ask {
+        /// The asking step.
+        step: StepId,
+        /// The unit.
+        unit: UnitName,
+        /// Why.
+        reason: String,
+    },
+    /// A step ended.
+    Finished {
+        /// Which.
+        step: StepId,
+        /// How.
+        outcome: Outcome,
+        /// How long it took, in milliseconds.
+        millis: u64,
+    },
+    /// The queue is finished and the agent leaves.
+    Bye,
+}
+
+/// The agent introduces itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The digest of the agent's own executable.
+    pub build: String,
+    /// What it sees of its host.
+    pub facts: Facts,
+}
+
+/// Who is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// One sentence: who holds the host, from where, since when, doing what.
+    pub why: String,
+}

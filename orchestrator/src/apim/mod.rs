@@ -1,0 +1,1 @@
+//! All product knowledge; pure: no I/O, no async, no clock.

@@ -1,0 +1,58 @@
+//! What happens in a run. The reporter is the only reader; nothing here holds a secret.
+
+use std::time::Duration;
+
+use apim_agent::facts::Facts;
+use apim_agent::outcome::Outcome;
+use apim_agent::protocol::message::StepId;
+
+use crate::inventory::host::HostName;
+
+/// One thing that happened.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// The run began.
+    RunStarted {
+        /// `apply`, `plan`, …
+        verb: &'static str,
+        /// All hosts of the plan.
+        hosts: Vec<HostName>,
+        /// How many steps in all.
+        steps: usize,
+    },
+    /// Connecting began.
+    Connecting(HostName),
+    /// The agent said hello.
+    Connected(HostName, Box<Facts>),
+    /// A host could not be reached, or its link broke.
+    Unreachable(HostName, String, Option<String>),
+    /// A stage began (index from 0).
+    StageStarted(usize, String),
+    /// A stage ended.
+    StageFinished(usize, Duration),
+    /// A step began.
+    StepStarted(HostName, StepId, String),
+    /// How far a step is: what, done, total (0 unknown).
+    StepProgress(HostName, StepId, String, u64, u64),
+    /// Bytes of content sent to a host for a step: done, total.
+    Sending(HostName, StepId, u64, u64),
+    /// A step waits for leave to take a node down: who holds it.
+    WaitingForLeave(HostName, StepId, String),
+    /// A step ended.
+    StepFinished(HostName, StepId, String, Outcome, Duration),
+    /// Words for the user that belong to no step (a warning, a note).
+    Note(Level, String),
+    /// The user asked to stop.
+    Interrupted,
+    /// The run ended.
+    RunFinished(Duration),
+}
+
+/// How much a note matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Good to know.
+    Info,
+    /// Worth reading.
+    Warning,
+}

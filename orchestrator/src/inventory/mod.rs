@@ -1,0 +1,3 @@
+//! The inventory: hosts, groups, variables; an Ansible inventory with typed settings inside.
+
+pub mod host;

@@ -1,0 +1,13 @@
+//! apim-deploy: from an inventory to a healthy cluster. The tower, top to bottom (arrows point down only):
+//!
+//! ```text
+//! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), yaml
+//!        cli > ssh > inventory::host, session > agent(lib)          engine > session
+//! ```
+
+pub mod apim;
+pub mod engine;
+pub mod inventory;
+pub mod plan;
+pub mod session;
+pub mod yaml;

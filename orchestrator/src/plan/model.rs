@@ -1,0 +1,108 @@
+//! Plan, stage, lane, step: the four nested words that carry the engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use apim_agent::operation::Operation;
+use apim_agent::protocol::message::StepId;
+use apim_agent::value::{Content, Sha256};
+
+use crate::inventory::host::HostName;
+
+/// Everything that is to be done; never changed once built.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// In order; a barrier stands behind each.
+    pub stages: Vec<Stage>,
+    /// The bytes that operations name by digest.
+    pub contents: Contents,
+}
+
+/// What lies between two barriers.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// For people, such as `start key managers`.
+    pub title: String,
+    /// One per host, run in parallel (as many at once as `width` says).
+    pub lanes: Vec<Lane>,
+    /// How many lanes at once; `None` for all (forks still cap it).
+    pub width: Option<usize>,
+    /// What a failed lane means for the rest.
+    pub on_failure: OnFailure,
+}
+
+/// What a failed lane means for the other lanes and the stages behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// The others finish the stage; the run ends at the barrier.
+    StopAtBarrier,
+    /// The run ends at the barrier when more than this percentage of the stage's hosts failed; otherwise failed hosts drop out.
+    StopAbove(u8),
+    /// Lanes not begun do not begin; the run ends at the barrier.
+    StopAtOnce,
+}
+
+/// One host's part of a stage; its steps run in order and stop at the first failure.
+#[derive(Debug, Clone)]
+pub struct Lane {
+    /// Where.
+    pub host: HostName,
+    /// What.
+    pub steps: Vec<Step>,
+}
+
+/// One operation with its title.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Unique in the plan.
+    pub id: StepId,
+    /// For people, such as `key manager km1: write deployment.toml`.
+    pub title: String,
+    /// The wish.
+    pub operation: Operation,
+    /// Which node it concerns, where it concerns one.
+    pub node: Option<NodeName>,
+    /// The pool that leave to take a node down comes from (a role's name); `None`: leave is always granted.
+    pub budget: Option<String>,
+    /// Whether the success of this step shows that `node` is healthy (gives back its permit).
+    pub proves_health: bool,
+    /// Whether later steps run although this one failed.
+    pub ignore_failure: bool,
+    /// `Some(mode)` fixes check or apply whatever the run's mode is (a read-only step in apply: check).
+    pub check_only: bool,
+    /// Whether results of the step must not be shown (`no_log`).
+    pub no_log: bool,
+    /// Tags, for `--tags` and `--skip-tags`.
+    pub tags: Vec<String>,
+}
+
+/// A node's name: unique in the cluster, such as `gw1` or `gw1/gateway` where a host carries several.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeName(pub String);
+
+/// The bytes behind digests.
+#[derive(Debug, Clone, Default)]
+pub struct Contents {
+    /// Where each is.
+    pub sources: BTreeMap<Sha256, ContentSource>,
+}
+
+/// Where bytes are.
+#[derive(Debug, Clone)]
+pub enum ContentSource {
+    /// In memory (configuration, small files).
+    Bytes(Arc<[u8]>),
+    /// In a local file that was verified to have the digest (distributions).
+    File(PathBuf),
+}
+
+impl Contents {
+    /// Adds bytes and returns their name.
+    pub fn add(&mut self, bytes: impl Into<Arc<[u8]>>) -> Content {
+        let bytes = bytes.into();
+        let content = Content::of(&bytes);
+        self.sources.insert(content.sha256, ContentSource::Bytes(bytes));
+        content
+    }
+}
