@@ -4,6 +4,7 @@
 //! Executor: [`system`] (the one door to the host), [`serve`], and the `check`/`apply` of each operation.
 
 pub mod facts;
+pub mod observation;
 pub mod operation;
 pub mod outcome;
 pub mod protocol;

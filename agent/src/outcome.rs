@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::inspect::Observation;
+use crate::observation::Observation;
 
 /// What one operation found or did.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
