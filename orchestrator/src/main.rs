@@ -1,1 +1,3 @@
+//! apim-deploy, the program.
+
 fn main() {}
