@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use apim_agent::value::Secret;
+use apim_agent::value::{AbsPath, Secret};
 
 /// A host's name in the inventory. Never begins with `-`; holds letters, digits and `-_.:` only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -38,6 +38,10 @@ pub struct Connection {
     pub host_keys: Vec<String>,
     /// `ansible_become*`.
     pub escalate: Option<Become>,
+    /// `apim_agent_state`: where the agent keeps its state and itself, instead of the default for its account.
+    pub agent_state: Option<AbsPath>,
+    /// `apim_agent_root`: the folder that the agent takes for `/` (labs and rehearsals).
+    pub agent_root: Option<AbsPath>,
 }
 
 /// SSH, or a child process.

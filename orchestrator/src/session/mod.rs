@@ -1,4 +1,4 @@
-//! One conversation with one agent, over any byte stream.
+//! One conversation with one agent, over any byte stream. How a stream comes to be is `ssh`'s business.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -9,12 +9,34 @@ use crate::inventory::host::HostName;
 
 /// The stream to a running agent: what it says, what it hears, and why it ended.
 pub struct Link {
+    /// Who is at the other end, in words, such as `gw1 (deploy@10.0.0.5:22)`.
+    pub peer: String,
+    /// The digest that the agent's executable must have; `None` where any will do (tests).
+    pub build: Option<String>,
     /// The agent's standard output.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
     /// The agent's standard input; large writes (256 KiB) are best.
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
     /// Resolves when the stream has ended: bounded standard error and exit status, in words, for the error message.
     pub ended: Pin<Box<dyn Future<Output = String> + Send>>,
+}
+
+impl Link {
+    /// Returns a link over two halves of a stream, with nothing known of its end.
+    #[must_use]
+    pub fn over(
+        peer: impl Into<String>,
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        Self {
+            peer: peer.into(),
+            build: None,
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+            ended: Box::pin(async { "the stream ended".to_owned() }),
+        }
+    }
 }
 
 /// Makes links to hosts: SSH, a child process, or in tests an in-memory pipe.
