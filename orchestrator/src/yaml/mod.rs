@@ -1,11 +1,26 @@
 //! Reading YAML with places: every value knows its file, line and column, and every mistake shows them.
 //!
-//! `parse` reads a file's text; `MapReader` takes typed values out of it and collects all mistakes; `mistake` shows them.
+//! `parse` reads a file's text; `MapReader` takes typed values out of it and collects all mistakes; `show` and `hide` show
+//! them without showing a secret; `value` is the untyped model that templates see and that is written back as YAML.
 
+mod build;
+mod hide;
 mod mistake;
 mod node;
 mod reader;
+mod scalar;
+mod show;
+mod syntax;
+mod value;
 
+pub use build::parse;
+pub use hide::sounds_secret;
 pub use mistake::{Mistake, Mistakes, nearest};
-pub use node::{Key, Kind, Node, SourceFile, Span};
+pub use node::{Key, Kind, Node, Sealed, SourceFile, Span};
 pub use reader::MapReader;
+pub use scalar::{looks_templated, resolve};
+pub use show::Colours;
+pub use value::{Value, from_value, to_value, write};
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,19 @@ impl Span {
     pub const fn nowhere() -> Self {
         Self { file: None, line: 0, column: 0, length: 0 }
     }
+
+    /// Returns the place of a value given by a flag such as `-e`: shown as `from -e`.
+    #[must_use]
+    pub fn flag(name: &str) -> Self {
+        let file = SourceFile { name: name.to_owned(), text: String::new() };
+        Self { file: Some(Arc::new(file)), line: 0, column: 0, length: 0 }
+    }
+
+    /// Returns the file's name, if this place is in a file.
+    #[must_use]
+    pub fn file_name(&self) -> Option<&str> {
+        self.file.as_ref().filter(|_| self.line > 0).map(|file| file.name.as_str())
+    }
 }
 
 /// A value and where it stands.
@@ -61,12 +74,25 @@ pub enum Kind {
         /// Whether it is a template.
         templated: bool,
     },
-    /// A text that must not be shown (`!vault`, `!env`, `!file`).
+    /// A text that must not be shown: an opened [`Sealed`] one, or one that a template made from such a text.
     Secret(Secret),
+    /// A secret that is not opened yet.
+    Sealed(Sealed),
     /// A list.
     List(Vec<Node>),
     /// A map, in the order of the file; keys are unique.
     Map(Vec<(Key, Node)>),
+}
+
+/// Where a secret is to be had; parsing opens none of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sealed {
+    /// `!vault`: a text in the format of Ansible Vault.
+    Vault(String),
+    /// `!env NAME`: an environment variable of this program.
+    Env(String),
+    /// `!file PATH`: the text of a file; a relative path is meant from the folder of the file that names it.
+    File(String),
 }
 
 /// A map's key and where it stands.
@@ -88,6 +114,50 @@ impl Node {
         }
     }
 
+    /// Returns the entries, if this is a map.
+    #[must_use]
+    pub fn entries(&self) -> Option<&[(Key, Self)]> {
+        match &self.kind {
+            Kind::Map(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// Returns the items, if this is a list.
+    #[must_use]
+    pub fn items(&self) -> Option<&[Self]> {
+        match &self.kind {
+            Kind::List(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    /// Returns the text, if this is one (numbers as they were written).
+    #[must_use]
+    pub fn as_text(&self) -> Option<String> {
+        match &self.kind {
+            Kind::Text { text, .. } | Kind::Float(_, text) => Some(text.clone()),
+            Kind::Int(number) => Some(number.to_string()),
+            _ => None,
+        }
+    }
+
+    /// Returns how many values there are in this one, itself included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        match &self.kind {
+            Kind::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
+            Kind::Map(entries) => 1 + entries.iter().map(|(_, value)| value.count()).sum::<usize>(),
+            Kind::Null
+            | Kind::Bool(_)
+            | Kind::Int(_)
+            | Kind::Float(..)
+            | Kind::Text { .. }
+            | Kind::Secret(_)
+            | Kind::Sealed(_) => 1,
+        }
+    }
+
     /// Says what kind of value this is, for messages: `a text`, `a list`, …
     #[must_use]
     pub const fn describe(&self) -> &'static str {
@@ -97,7 +167,7 @@ impl Node {
             Kind::Int(_) => "a whole number",
             Kind::Float(..) => "a number",
             Kind::Text { .. } => "a text",
-            Kind::Secret(_) => "a secret",
+            Kind::Secret(_) | Kind::Sealed(_) => "a secret",
             Kind::List(_) => "a list",
             Kind::Map(_) => "a map",
         }

@@ -59,7 +59,7 @@ impl<'a> MapReader<'a> {
             Kind::Text { text, .. } => Some(text.clone()),
             Kind::Int(n) => Some(n.to_string()),
             Kind::Float(_, text) => Some(text.clone()),
-            Kind::Secret(_) => {
+            Kind::Secret(_) | Kind::Sealed(_) => {
                 mistakes.add(&node.span, format!("`{}.{key}` must not be a secret: it is shown", self.what));
                 None
             }

@@ -1,0 +1,86 @@
+//! Which source lines must not be shown, because a secret may stand in them.
+
+/// Parts of key names whose values are taken for secrets.
+const WORDS: [&str; 12] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "credential",
+    "private_key",
+    "apikey",
+    "api_key",
+    "keypass",
+    "storepass",
+    "pwd",
+];
+
+/// Says whether a key's name sounds as if its value were a secret; a name that is nearly such a name counts too, since a
+/// misspelt key's value is as secret.
+#[must_use]
+pub fn sounds_secret(key: &str) -> bool {
+    let key = key.trim().trim_matches(['"', '\'']).to_ascii_lowercase().replace('-', "_");
+    if WORDS.iter().any(|word| key.contains(word)) {
+        return !key.ends_with("_file") && !key.ends_with("_path");
+    }
+    key.split(['_', '.']).any(|part| {
+        part == "pass" || part.len() >= 5 && WORDS.iter().any(|word| strsim::jaro_winkler(part, word) > 0.88)
+    })
+}
+
+/// Says whether line `number` (from 1) of `text` may hold a secret.
+pub(super) fn may_hold_secret(text: &str, number: usize) -> bool {
+    let lines: Vec<&str> = text.lines().take(number).collect();
+    let Some((line, above)) = lines.split_last() else { return false };
+    if tells(line) {
+        return true;
+    }
+    // A value may continue below its key: look at each line that this one is indented below.
+    let mut indent = width(line);
+    for line in above.iter().rev().filter(|line| !line.trim().is_empty()) {
+        let (next, opens) = (width(line), line.contains("!vault") || secret_key(line));
+        let same_level = next == indent && !line.trim_start().starts_with('-');
+        if next < indent {
+            indent = next;
+            if opens {
+                return true;
+            }
+        } else if same_level && line.trim_end().ends_with(':') && opens && indent > 0 {
+            return false;
+        }
+        if indent == 0 {
+            break;
+        }
+    }
+    false
+}
+
+fn width(line: &str) -> usize {
+    line.len() - line.trim_start_matches([' ', '\t']).len()
+}
+
+fn tells(line: &str) -> bool {
+    line.contains("$ANSIBLE_VAULT") || line.contains("!vault") || names_account(line) || secret_key(line)
+}
+
+/// `scheme://user:password@host`
+fn names_account(line: &str) -> bool {
+    line.split("://").skip(1).any(|rest| {
+        let authority = rest.split(['/', ' ', '"', '\'']).next().unwrap_or("");
+        authority.split_once('@').is_some_and(|(user, _)| user.contains(':'))
+    })
+}
+
+/// A key that sounds like a secret with something behind its colon, or a block below it, anywhere in the line.
+fn secret_key(line: &str) -> bool {
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once([':', '=']) {
+        let key = before.rsplit([' ', '{', ',', '[']).find(|part| !part.trim().is_empty()).unwrap_or("");
+        if sounds_secret(key) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}

@@ -1,0 +1,89 @@
+//! The untyped model of variables (serde_yaml's): what templates see, and what is written back as YAML.
+
+use super::node::{Key, Kind, Node, Sealed, Span};
+use super::scalar;
+
+pub use serde_yaml::Value;
+
+/// Returns the value without places; `secret` says what stands for a secret.
+pub fn to_value(node: &Node, secret: &impl Fn(&Kind) -> Value) -> Value {
+    match &node.kind {
+        Kind::Null => Value::Null,
+        Kind::Bool(truth) => Value::Bool(*truth),
+        Kind::Int(number) => Value::Number((*number).into()),
+        Kind::Float(number, _) => Value::Number((*number).into()),
+        Kind::Text { text, .. } => Value::String(text.clone()),
+        kind @ (Kind::Secret(_) | Kind::Sealed(_)) => secret(kind),
+        Kind::List(items) => Value::Sequence(items.iter().map(|item| to_value(item, secret)).collect()),
+        Kind::Map(entries) => Value::Mapping(
+            entries
+                .iter()
+                .map(|(key, value)| (Value::String(key.text.clone()), to_value(value, secret)))
+                .collect(),
+        ),
+    }
+}
+
+/// Returns the value with every part standing at `span`.
+#[must_use]
+pub fn from_value(value: &Value, span: &Span) -> Node {
+    let kind = match value {
+        Value::Null => Kind::Null,
+        Value::Bool(truth) => Kind::Bool(*truth),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(number), _) => Kind::Int(number),
+            (None, number) => Kind::Float(number.unwrap_or(f64::NAN), number.unwrap_or(f64::NAN).to_string()),
+        },
+        Value::String(text) => scalar::text(text.clone()),
+        Value::Sequence(items) => Kind::List(items.iter().map(|item| from_value(item, span)).collect()),
+        Value::Mapping(entries) => {
+            let key = |key: &Value| match key {
+                Value::String(text) => text.clone(),
+                other => write(other).trim_end().to_owned(),
+            };
+            let entry =
+                |(k, v): (&Value, &Value)| (Key { text: key(k), span: span.clone() }, from_value(v, span));
+            Kind::Map(entries.iter().map(entry).collect())
+        }
+        Value::Tagged(tagged) => match (tagged.tag.to_string().as_str(), &tagged.value) {
+            ("!vault", Value::String(text)) => Kind::Sealed(Sealed::Vault(text.clone())),
+            (_, value) => from_value(value, span).kind,
+        },
+    };
+    Node { kind, span: span.clone() }
+}
+
+/// Returns the value as YAML text that reads back as the same value, for readers of YAML 1.1 (Ansible) too.
+#[must_use]
+pub fn write(value: &Value) -> String {
+    let mut value = value.clone();
+    mark(&mut value);
+    // Fails for values that have no YAML form only; a `Value` always has one.
+    serde_yaml::to_string(&value).unwrap_or_default().replace(MARK, "'")
+}
+
+/// Stands for a quote until the text is written: a character of nobody's language.
+const MARK: char = '\u{e0a9}';
+
+/// serde_yaml writes YAML 1.2, where `yes` and `0755` need no quotes; readers of 1.1 need them.
+fn mark(value: &mut Value) {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        Value::String(text) => {
+            let is_text = matches!(scalar::resolve(text), Kind::Text { .. });
+            if !is_text {
+                *text = format!("{MARK}{text}{MARK}");
+            }
+        }
+        Value::Sequence(items) => items.iter_mut().for_each(mark),
+        Value::Mapping(entries) => {
+            let marked = std::mem::take(entries).into_iter().map(|(mut key, mut value)| {
+                mark(&mut key);
+                mark(&mut value);
+                (key, value)
+            });
+            *entries = marked.collect();
+        }
+        Value::Tagged(tagged) => mark(&mut tagged.value),
+    }
+}
