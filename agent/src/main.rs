@@ -1,1 +1,2 @@
+//! The agent's entry: stdio in, `serve` out.
 fn main() {}

@@ -1,0 +1,316 @@
+//! Reading files within bounds and writing them atomically: temporary file in the same folder, mode at creation, rename.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
+use sha2::Digest as _;
+
+use super::account::Ids;
+use super::walk::{Last, Place};
+use super::{System, SystemError};
+use crate::value::{AbsPath, FileMode, Sha256};
+
+/// What kind of thing stands at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A device, a socket, a pipe.
+    Other,
+}
+
+impl Kind {
+    /// Returns the kind in words, with its article.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::File => "a file",
+            Self::Directory => "a folder",
+            Self::Link => "a symbolic link",
+            Self::Other => "neither file nor folder nor link",
+        }
+    }
+}
+
+/// What stands at a path.
+#[derive(Debug, Clone, Copy)]
+pub struct Stat {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its mode.
+    pub mode: FileMode,
+    /// Its owner's number.
+    pub uid: u32,
+    /// Its group's number.
+    pub gid: u32,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its device and inode.
+    pub id: (u64, u64),
+}
+
+impl Stat {
+    pub(super) fn of(stat: &fs::Stat) -> Self {
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Kind::File,
+            FileType::Directory => Kind::Directory,
+            FileType::Symlink => Kind::Link,
+            _ => Kind::Other,
+        };
+        Self {
+            kind,
+            mode: FileMode::new(stat.st_mode),
+            uid: stat.st_uid,
+            gid: stat.st_gid,
+            size: u64::try_from(stat.st_size).unwrap_or(0),
+            id: (stat.st_dev, stat.st_ino),
+        }
+    }
+}
+
+/// Mode and owner that a written file shall have; what is `None` is kept, or the usual one for a new file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Attributes {
+    /// Its mode; a new file's is 0644, a new folder's 0755.
+    pub mode: Option<FileMode>,
+    /// Its owner.
+    pub ids: Ids,
+}
+
+/// Where the bytes of a written file come from.
+#[derive(Debug)]
+pub enum Bytes<'a> {
+    /// From memory.
+    Memory(&'a [u8]),
+    /// From a file of ours, such as one in the spool.
+    File(&'a Path),
+}
+
+impl System {
+    /// Returns what stands at `path` (a link itself, not its target), or `None`.
+    ///
+    /// # Errors
+    /// When the path cannot be walked.
+    pub fn stat(&self, path: &AbsPath) -> Result<Option<Stat>, SystemError> {
+        match self.place(path, Last::Keep)? {
+            Some(place) => Ok(place.stat()?.as_ref().map(Stat::of)),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the bytes of the regular file at `path` (through trusted links), or `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it is not a file, is larger than `limit` bytes, or cannot be read.
+    pub fn read(&self, path: &AbsPath, limit: u64) -> Result<Option<Vec<u8>>, SystemError> {
+        let Some(file) = self.open(path)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|e| SystemError::io("read", path.as_str(), e))?;
+        if bytes.len() as u64 > limit {
+            return Err(SystemError::TooLarge { path: PathBuf::from(path.as_str()), limit });
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Opens the regular file at `path` for reading (through trusted links); `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it is not a regular file or cannot be opened.
+    pub fn open(&self, path: &AbsPath) -> Result<Option<File>, SystemError> {
+        let Some(place) = self.place(path, Last::Follow)? else { return Ok(None) };
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = match fs::openat(place.dir(), &place.name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(SystemError::io("open", path.as_str(), error)),
+        };
+        let stat = fs::fstat(&fd).map_err(|e| SystemError::io("look at", path.as_str(), e))?;
+        match Stat::of(&stat).kind {
+            Kind::File => Ok(Some(File::from(fd))),
+            kind => Err(in_the_way(path, kind)),
+        }
+    }
+
+    /// Returns the digest of the file at `path`, or `None` when there is nothing.
+    ///
+    /// # Errors
+    /// As [`System::open`].
+    pub fn digest(&self, path: &AbsPath) -> Result<Option<Sha256>, SystemError> {
+        match self.open(path)? {
+            None => Ok(None),
+            Some(mut file) => {
+                digest(&mut file).map(Some).map_err(|e| SystemError::io("read", path.as_str(), e))
+            }
+        }
+    }
+
+    /// Writes the file at `path` atomically; a link there is never followed, and nothing but a file is replaced.
+    ///
+    /// # Errors
+    /// When the folder is missing, something else stands there, or the kernel refuses; the old file is then as it was.
+    pub fn write(&self, path: &AbsPath, bytes: &Bytes<'_>, wish: Attributes) -> Result<(), SystemError> {
+        let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
+        let old = place.stat()?.as_ref().map(Stat::of);
+        if let Some(old) = old
+            && old.kind != Kind::File
+        {
+            return Err(in_the_way(path, old.kind));
+        }
+        let wish = Attributes {
+            mode: Some(wish.mode.or(old.map(|old| old.mode)).unwrap_or(FileMode::new(0o644))),
+            ids: Ids {
+                uid: wish.ids.uid.or(old.map(|old| old.uid)),
+                gid: wish.ids.gid.or(old.map(|old| old.gid)),
+            },
+        };
+        let temporary = place.sibling(&temporary_name(&place))?;
+        let written = write_new(&temporary, bytes, wish).and_then(|()| {
+            fs::renameat(temporary.dir(), &temporary.name, place.dir(), &place.name)
+                .map_err(|e| SystemError::io("put into place", path.as_str(), e))
+        });
+        if written.is_err() {
+            // The first error is the one to tell.
+            fs::unlinkat(temporary.dir(), &temporary.name, AtFlags::empty()).ok();
+        }
+        written?;
+        place.sync_dir()
+    }
+
+    /// Sets mode and owner of what stands at `path` (not through a link), as far as wished.
+    ///
+    /// # Errors
+    /// When nothing or a link stands there, or the kernel refuses.
+    pub fn set_attributes(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
+        let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
+        // Read access is needed for fchmod; root has it, and an owner without it gets the path-free refusal.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let fd = fs::openat(place.dir(), &place.name, flags, Mode::empty())
+            .map_err(|e| SystemError::io("open", path.as_str(), e))?;
+        apply_attributes(&fd, wish).map_err(|e| SystemError::io("set mode and owner of", path.as_str(), e))
+    }
+
+    /// Makes a folder at `path`, whose parent must exist.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn make_directory(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
+        let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
+        fs::mkdirat(place.dir(), &place.name, Mode::from_raw_mode(0o700))
+            .map_err(|e| SystemError::io("make the folder", path.as_str(), e))?;
+        let mode = Some(wish.mode.unwrap_or(FileMode::new(0o755)));
+        self.set_attributes(path, Attributes { mode, ids: wish.ids })?;
+        place.sync_dir()
+    }
+
+    /// Returns the target text of the link at `path`; `None` when nothing is there.
+    ///
+    /// # Errors
+    /// When something else than a link is there.
+    pub fn link_target(&self, path: &AbsPath) -> Result<Option<PathBuf>, SystemError> {
+        let Some(place) = self.place(path, Last::Keep)? else { return Ok(None) };
+        match place.stat()?.as_ref().map(Stat::of) {
+            None => Ok(None),
+            Some(Stat { kind: Kind::Link, .. }) => {
+                let text = fs::readlinkat(place.dir(), &place.name, Vec::new())
+                    .map_err(|e| SystemError::io("read the link", path.as_str(), e))?;
+                Ok(Some(PathBuf::from(OsString::from_vec(text.into_bytes()))))
+            }
+            Some(other) => Err(in_the_way(path, other.kind)),
+        }
+    }
+
+    /// Puts a symbolic link to `target` at `path`, replacing a link there in one move.
+    ///
+    /// # Errors
+    /// When something else than a link is there, or the kernel refuses.
+    pub fn link(&self, path: &AbsPath, target: &Path) -> Result<(), SystemError> {
+        let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
+        if let Some(old) = place.stat()?.as_ref().map(Stat::of)
+            && old.kind != Kind::Link
+        {
+            return Err(in_the_way(path, old.kind));
+        }
+        let temporary = place.sibling(&temporary_name(&place))?;
+        remove_leftover(&temporary)?;
+        fs::symlinkat(target, temporary.dir(), &temporary.name)
+            .and_then(|()| fs::renameat(temporary.dir(), &temporary.name, place.dir(), &place.name))
+            .map_err(|e| SystemError::io("link", path.as_str(), e))?;
+        place.sync_dir()
+    }
+}
+
+/// Returns the digest of everything that is left to read.
+pub(crate) fn digest(from: &mut impl Read) -> io::Result<Sha256> {
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(Sha256::from_bytes(hasher.finalize().into())),
+            Ok(n) => hasher.update(buffer.get(..n).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+pub(super) fn in_the_way(path: &AbsPath, kind: Kind) -> SystemError {
+    SystemError::InTheWay { path: PathBuf::from(path.as_str()), found: kind.words().to_owned() }
+}
+
+pub(super) fn missing_folder(path: &AbsPath) -> SystemError {
+    SystemError::io("find the folder of", path.as_str(), io::Error::from(io::ErrorKind::NotFound))
+}
+
+/// One fixed name a file: a leftover of a killed agent is replaced by the next write instead of staying for ever.
+/// It is created exclusively, so a thing that somebody else put there is never written through.
+fn temporary_name(place: &Place) -> OsString {
+    let name = place.name.to_string_lossy();
+    let short: String = name.chars().take(60).collect();
+    OsString::from(format!(".{short}.apim-deploy"))
+}
+
+fn remove_leftover(place: &Place) -> Result<(), SystemError> {
+    match fs::unlinkat(place.dir(), &place.name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(error) => Err(SystemError::io("remove", &place.shown, error)),
+    }
+}
+
+fn write_new(place: &Place, bytes: &Bytes<'_>, wish: Attributes) -> Result<(), SystemError> {
+    remove_leftover(place)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = fs::openat(place.dir(), &place.name, flags, Mode::from_raw_mode(0o600))
+        .map_err(|e| SystemError::io("create", &place.shown, e))?;
+    let mut file = File::from(fd);
+    match bytes {
+        Bytes::Memory(bytes) => file.write_all(bytes),
+        Bytes::File(from) => File::open(from).and_then(|mut from| io::copy(&mut from, &mut file)).map(drop),
+    }
+    .and_then(|()| apply_attributes(&file, wish))
+    .and_then(|()| file.sync_all())
+    .map_err(|e| SystemError::io("write", &place.shown, e))
+}
+
+/// Owner first: changing it may clear bits of the mode.
+pub(super) fn apply_attributes(fd: impl std::os::fd::AsFd, wish: Attributes) -> io::Result<()> {
+    let now = fs::fstat(&fd)?;
+    let uid = wish.ids.uid.filter(|uid| *uid != now.st_uid).map(Uid::from_raw);
+    let gid = wish.ids.gid.filter(|gid| *gid != now.st_gid).map(Gid::from_raw);
+    if uid.is_some() || gid.is_some() {
+        fs::fchown(&fd, uid, gid)?;
+    }
+    if let Some(mode) = wish.mode {
+        fs::fchmod(&fd, Mode::from_raw_mode(mode.bits()))?;
+    }
+    Ok(())
+}

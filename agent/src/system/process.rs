@@ -1,0 +1,265 @@
+//! Running programs: an argument vector, a minimal environment, a deadline, bounded output. No shell.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+
+use super::{System, SystemError};
+use crate::value::{AbsPath, Secret};
+
+/// What a program's standard output and error keep at most, each: their last 64 KiB.
+const OUTPUT_LIMIT: usize = 64 * 1024;
+/// From TERM to KILL.
+const TERM_GRACE: Duration = Duration::from_secs(5);
+/// How long output is read after the program itself ended: something it left behind may hold the pipe open.
+const DRAIN: Duration = Duration::from_secs(1);
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// A program to run.
+#[derive(Debug, Clone, Default)]
+pub struct Program {
+    /// The program and its arguments. A program with a slash in it that is relative is looked for in `directory`.
+    pub argv: Vec<String>,
+    /// The working directory.
+    pub directory: Option<AbsPath>,
+    /// Environment added to PATH, LANG and HOME.
+    pub environment: BTreeMap<String, Secret>,
+    /// The account to run as.
+    pub run_as: Option<String>,
+    /// Given on standard input.
+    pub stdin: Option<Secret>,
+    /// Seconds until it is ended; 0 means 300.
+    pub timeout_secs: u64,
+}
+
+impl Program {
+    /// Returns the program `argv` with nothing else said about it.
+    pub fn new<T: Into<String>>(argv: impl IntoIterator<Item = T>) -> Self {
+        Self { argv: argv.into_iter().map(Into::into).collect(), ..Self::default() }
+    }
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// By us, after this many seconds.
+    TimedOut(u64),
+}
+
+impl Ended {
+    /// Says whether it exited with 0.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Exited(0))
+    }
+}
+
+impl std::fmt::Display for Ended {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exit status {status}"),
+            Self::Killed(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut(secs) => write!(f, "not finished after {secs} s, and ended"),
+        }
+    }
+}
+
+/// What a program left.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// How it ended.
+    pub ended: Ended,
+    /// The end of its standard output.
+    pub stdout: String,
+    /// The end of its standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Returns the last `count` lines of standard error and output, error last.
+    #[must_use]
+    pub fn tail(&self, count: usize) -> Vec<String> {
+        let lines: Vec<&str> =
+            self.stdout.lines().chain(self.stderr.lines()).filter(|l| !l.trim().is_empty()).collect();
+        lines.iter().skip(lines.len().saturating_sub(count)).map(|l| l.chars().take(500).collect()).collect()
+    }
+}
+
+impl System {
+    /// Runs `program` to its end or its deadline.
+    ///
+    /// Below `--root`, the program, its arguments and its environment that name something that exists below the root mean that.
+    ///
+    /// # Errors
+    /// When it cannot be started: no such program, folder or account, or no right to be that account.
+    pub fn run(&self, program: &Program) -> Result<Output, SystemError> {
+        let mut child = self.start(program)?;
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        if let (Some(mut pipe), Some(text)) = (child.stdin.take(), &program.stdin) {
+            let text = text.clone();
+            // A program that does not read its input is not an error.
+            thread::spawn(move || pipe.write_all(text.expose().as_bytes()).ok());
+        }
+        let (stdout, out_done) = Tail::of(child.stdout.take());
+        let (stderr, err_done) = Tail::of(child.stderr.take());
+        let secs = if program.timeout_secs == 0 { 300 } else { program.timeout_secs };
+        let name = || program.argv.first().cloned().unwrap_or_default();
+        let waited = wait(&mut child, Duration::from_secs(secs));
+        let ended = match waited.map_err(|source| SystemError::Start { program: name(), source })? {
+            Some(status) => ended(status),
+            None => {
+                end(&mut child, group);
+                Ended::TimedOut(secs)
+            }
+        };
+        let until = Instant::now() + DRAIN;
+        for done in [out_done, err_done] {
+            // Either way the output so far is what there is.
+            done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
+        }
+        Ok(Output { ended, stdout: stdout.text(), stderr: stderr.text() })
+    }
+
+    fn start(&self, program: &Program) -> Result<Child, SystemError> {
+        let [name, arguments @ ..] = program.argv.as_slice() else {
+            let source = io::Error::new(io::ErrorKind::InvalidInput, "the argument vector is empty");
+            return Err(SystemError::Start { program: String::new(), source });
+        };
+        let directory = program.directory.as_ref().map(|directory| self.resolve(directory));
+        let real = match &directory {
+            Some(directory) if name.contains('/') && !name.starts_with('/') => {
+                directory.join(name).to_string_lossy().into_owned()
+            }
+            _ => self.real(name),
+        };
+        let mut command = Command::new(real);
+        command.args(arguments.iter().map(|argument| self.real(argument)));
+        command.env_clear().env("PATH", PATH).env("LANG", "C.UTF-8");
+        command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.stdin(if program.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        command.env("HOME", if self.is_privileged() { "/root" } else { "/" });
+        if let Some(account) = &program.run_as
+            && let Some(entry) = self.account(account)?
+        {
+            command.env("HOME", &entry.home).env("USER", &entry.name).env("LOGNAME", &entry.name);
+            if self.is_privileged() {
+                command.uid(entry.uid).gid(entry.gid);
+            }
+        } else if let Some(account) = &program.run_as
+            && !self.is_rooted()
+        {
+            return Err(SystemError::Unknown { kind: "account", name: account.clone() });
+        }
+        command.envs(program.environment.iter().map(|(key, value)| (key, self.real(value.expose()))));
+        command.current_dir(directory.as_deref().unwrap_or(Path::new("/")));
+        command.spawn().map_err(|source| SystemError::Start { program: name.clone(), source })
+    }
+
+    /// Below a root, returns the real path of a text that names something there.
+    fn real(&self, text: &str) -> String {
+        match AbsPath::parse(text) {
+            Ok(path) if self.is_rooted() && text != "/" => {
+                let real = self.resolve(&path);
+                if real.exists() { real.to_string_lossy().into_owned() } else { text.to_owned() }
+            }
+            _ => text.to_owned(),
+        }
+    }
+}
+
+fn ended(status: ExitStatus) -> Ended {
+    status.code().map_or_else(|| Ended::Killed(status.signal().unwrap_or(0)), Ended::Exited)
+}
+
+/// Waits until the child ends or `patience` is over (`None`).
+fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    let until = Instant::now() + patience;
+    let pidfd = i32::try_from(child.id())
+        .ok()
+        .and_then(Pid::from_raw)
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        match &pidfd {
+            Some(pidfd) => {
+                let timeout = Timespec::try_from(left).ok();
+                // A signal may cut the wait short; the loop looks again.
+                poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], timeout.as_ref()).ok();
+            }
+            // Kernels before 5.3.
+            None => thread::sleep(left.min(Duration::from_millis(20))),
+        }
+    }
+}
+
+/// Ends the child and all in its process group: TERM, then KILL.
+fn end(child: &mut Child, group: Option<Pid>) {
+    let signal = |signal| {
+        if let Some(group) = group {
+            // Gone already is as good.
+            kill_process_group(group, signal).ok();
+        }
+    };
+    signal(Signal::TERM);
+    let gone = matches!(wait(child, TERM_GRACE), Ok(Some(_)));
+    signal(Signal::KILL);
+    if !gone {
+        drop(child.wait());
+    }
+}
+
+/// The last bytes of a stream, gathered by a thread of its own.
+struct Tail(Arc<Mutex<Vec<u8>>>);
+
+impl Tail {
+    fn of(stream: Option<impl Read + Send + 'static>) -> (Self, Receiver<()>) {
+        let kept = Arc::new(Mutex::new(Vec::new()));
+        let (done, finished) = channel();
+        if let Some(mut stream) = stream {
+            let kept = Arc::clone(&kept);
+            thread::spawn(move || {
+                let mut buffer = [0; 8192];
+                loop {
+                    match stream.read(&mut buffer) {
+                        Ok(0) => break,
+                        Ok(n) => {
+                            let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                            kept.extend_from_slice(buffer.get(..n).unwrap_or_default());
+                            let surplus = kept.len().saturating_sub(OUTPUT_LIMIT);
+                            kept.drain(..surplus);
+                        }
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                        Err(_) => break,
+                    }
+                }
+                // The receiver may have given up.
+                done.send(()).ok();
+            });
+        }
+        (Self(kept), finished)
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+}

@@ -1,0 +1,174 @@
+//! What the agent keeps between runs, in its state folder: small JSON files, replaced atomically, readable by their owner only.
+//!
+//! Also kept: the digest of what we last wrote at each path, and which paths somebody else edited since, so that a service
+//! that read such a file is restarted after it was put right.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::SystemError;
+use crate::value::{AbsPath, Sha256};
+
+const WRITTEN: &str = "written.json";
+const FOREIGN: &str = "foreign-edits.json";
+/// A state file is read up to this size.
+const LIMIT: u64 = 16 * 1024 * 1024;
+
+/// The state folder.
+#[derive(Debug)]
+pub struct State {
+    folder: PathBuf,
+}
+
+/// What we wrote at a path: the last digest, and while a write is under way the one before it too.
+type Written = BTreeMap<AbsPath, Vec<Sha256>>;
+
+impl State {
+    /// Opens (and makes) the state folder.
+    pub(super) fn open(folder: PathBuf) -> Result<Self, SystemError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&folder)
+            .map_err(|e| SystemError::io("make the state folder", &folder, e))?;
+        Ok(Self { folder })
+    }
+
+    /// Returns the state folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Returns what the file `name` (such as `units/x.json`) holds, or `None` when there is no such file.
+    ///
+    /// # Errors
+    /// When it cannot be read or holds something else.
+    pub fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, SystemError> {
+        let path = self.folder.join(name);
+        match fs::metadata(&path) {
+            Ok(data) if data.len() > LIMIT => return Err(SystemError::TooLarge { path, limit: LIMIT }),
+            _ => {}
+        }
+        let text = match fs::read(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(SystemError::io("read", &path, error)),
+        };
+        serde_json::from_slice(&text).map(Some).map_err(|source| SystemError::State { path, source })
+    }
+
+    /// Replaces the file `name` (such as `units/x.json`) with `value`; survives a crash of the agent at any moment.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write<T: Serialize>(&self, name: &str, value: &T) -> Result<(), SystemError> {
+        let path = self.folder.join(name);
+        let text = serde_json::to_vec_pretty(value)
+            .map_err(|source| SystemError::State { path: path.clone(), source })?;
+        self.replace(&path, &text).map_err(|e| SystemError::io("write", &path, e))
+    }
+
+    /// Removes the file `name`; nothing happens when there is none.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), SystemError> {
+        let path = self.folder.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(SystemError::io("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn replace(&self, path: &Path, text: &[u8]) -> std::io::Result<()> {
+        if let Some(parent) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
+        }
+        let mut temporary = path.as_os_str().to_owned();
+        temporary.push(".new");
+        let temporary = PathBuf::from(temporary);
+        drop(fs::remove_file(&temporary));
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
+        file.write_all(text)?;
+        file.sync_data()?;
+        fs::rename(&temporary, path)
+    }
+
+    /// Notes that a write of `digest` at `path` begins: until [`State::note_written`], the old and the new content are both ours.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn note_writing(&self, path: &AbsPath, digest: Sha256) -> Result<(), SystemError> {
+        let mut written = self.written()?;
+        let ours = written.entry(path.clone()).or_default();
+        ours.truncate(1);
+        ours.insert(0, digest);
+        self.write(WRITTEN, &written)
+    }
+
+    /// Notes that `path` now holds `digest`, by our hand.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn note_written(&self, path: &AbsPath, digest: Sha256) -> Result<(), SystemError> {
+        let mut written = self.written()?;
+        if written.insert(path.clone(), vec![digest]) == Some(vec![digest]) {
+            return Ok(());
+        }
+        self.write(WRITTEN, &written)
+    }
+
+    /// Says whether what was `found` at `path` is what somebody else made of what we wrote there.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn is_foreign_edit(&self, path: &AbsPath, found: Sha256) -> Result<bool, SystemError> {
+        Ok(self.written()?.get(path).is_some_and(|ours| !ours.contains(&found)))
+    }
+
+    /// Notes that what stood at `path` was edited by somebody else and is being put right.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn mark_foreign_edit(&self, path: &AbsPath) -> Result<(), SystemError> {
+        let mut edits = self.edits()?;
+        if edits.insert(path.clone()) { self.write(FOREIGN, &edits) } else { Ok(()) }
+    }
+
+    /// Returns those of `paths` that are noted as edited by somebody else and put right since.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn foreign_edits(&self, paths: &[AbsPath]) -> Result<Vec<AbsPath>, SystemError> {
+        let edits = self.edits()?;
+        Ok(paths.iter().filter(|path| edits.contains(*path)).cloned().collect())
+    }
+
+    /// Forgets these notes: what read the files has been started anew.
+    ///
+    /// # Errors
+    /// When the state cannot be written.
+    pub fn clear_foreign_edits(&self, paths: &[AbsPath]) -> Result<(), SystemError> {
+        let mut edits = self.edits()?;
+        let before = edits.len();
+        edits.retain(|path| !paths.contains(path));
+        if edits.len() == before { Ok(()) } else { self.write(FOREIGN, &edits) }
+    }
+
+    fn written(&self) -> Result<Written, SystemError> {
+        Ok(self.read(WRITTEN)?.unwrap_or_default())
+    }
+
+    fn edits(&self) -> Result<BTreeSet<AbsPath>, SystemError> {
+        Ok(self.read(FOREIGN)?.unwrap_or_default())
+    }
+}
