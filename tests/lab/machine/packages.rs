@@ -1,0 +1,84 @@
+//! The Debian packages that the lab is made of; installed when missing, and nothing of them started here.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::LabError;
+use super::command::run;
+
+/// A program that must be there, and the package that brings it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("/usr/bin/systemd-nspawn", "systemd-container"),
+    ("/lib/systemd/systemd", "systemd"),
+    ("/usr/bin/dbus-daemon", "dbus"),
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/ssh", "openssh-client"),
+    ("/usr/bin/sudo", "sudo"),
+    ("/usr/bin/ps", "procps"),
+    ("/usr/bin/nsenter", "util-linux"),
+    ("/usr/sbin/mariadbd", "mariadb-server"),
+    ("/usr/bin/keytool", "default-jre-headless"),
+];
+
+/// Either place serves: Debian has moved it.
+const IP: &[&str] = &["/usr/sbin/ip", "/usr/bin/ip", "/sbin/ip", "/bin/ip"];
+
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Returns the packages that this machine lacks.
+pub(super) fn missing() -> Vec<&'static str> {
+    let mut missing: Vec<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !Path::new(program).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    if !IP.iter().any(|ip| Path::new(ip).exists()) {
+        missing.push("iproute2");
+    }
+    missing
+}
+
+/// Says whether packages can be installed here.
+pub(super) fn can_install() -> bool {
+    Path::new("/usr/bin/apt-get").exists() && rustix::process::geteuid().is_root()
+}
+
+/// Installs what is missing; changes nothing when nothing is.
+///
+/// # Errors
+/// When apt-get is not to be had or fails.
+pub fn install_missing() -> Result<(), LabError> {
+    let missing = missing();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if !can_install() {
+        return Err(LabError::Unsupported(format!("these packages are missing: {}", missing.join(" "))));
+    }
+    // Services of the packages are for lab hosts: the policy keeps them from being started on this machine.
+    let ours = !Path::new(POLICY).exists();
+    if ours {
+        fs::write(POLICY, "#!/bin/sh\nexit 101\n").map_err(LabError::file("write", POLICY))?;
+        fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755))
+            .map_err(LabError::file("write", POLICY))?;
+    }
+    let result = install(&missing);
+    if ours {
+        fs::remove_file(POLICY).map_err(LabError::file("remove", POLICY))?;
+    }
+    result
+}
+
+fn install(packages: &[&str]) -> Result<(), LabError> {
+    let mut arguments =
+        vec!["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "--no-install-recommends"];
+    arguments.extend(packages);
+    if run("env", &arguments).is_ok() {
+        return Ok(());
+    }
+    // Package lists may be absent or old on a fresh machine.
+    run("apt-get", &["update", "-q"])?;
+    run("env", &arguments)?;
+    Ok(())
+}

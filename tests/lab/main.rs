@@ -1,0 +1,153 @@
+//! The `lab` command: brings the machine lab up and down and plays tricks on its hosts.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool for people")]
+
+use std::error::Error;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitCode;
+
+use apim_tests::machine::{self, LabError, Machines, Owner, Topology};
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Real hosts on this machine alone: systemd, OpenSSH, an address each.
+#[derive(Debug, Parser)]
+#[command(name = "lab")]
+struct Lab {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Boot a lab: so many bare hosts, or a topology
+    Up {
+        /// How many bare hosts, h1 and on
+        count: Option<usize>,
+        /// The cluster of the seed instead, with a database host
+        #[arg(long, conflicts_with = "count")]
+        topology: Option<Shape>,
+    },
+    /// Take the lab down and clear everything away
+    Down,
+    /// Say whether this machine can run a lab
+    Check,
+    /// Install the Debian packages that a lab needs
+    Install,
+    /// Show the hosts
+    Status,
+    /// Run a command on a host as root, past its network
+    Exec {
+        /// The host
+        host: String,
+        /// The command
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Log in to a host with ssh
+    Ssh {
+        /// The host
+        host: String,
+        /// A command instead of a shell
+        #[arg(last = true)]
+        command: Vec<String>,
+    },
+    /// Take a host off the network
+    Cut {
+        /// The host
+        host: String,
+    },
+    /// Put a host back on the network
+    Heal {
+        /// The host
+        host: String,
+    },
+    /// Pull a host's plug
+    Kill {
+        /// The host
+        host: String,
+    },
+    /// Boot a host whose plug was pulled
+    Boot {
+        /// The host
+        host: String,
+    },
+    /// Give a host a new machine's disk
+    Reset {
+        /// The hosts
+        #[arg(required = true)]
+        hosts: Vec<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Shape {
+    /// Two of each role, one database
+    Ha,
+    /// One of each role, one database
+    Single,
+}
+
+fn main() -> ExitCode {
+    match run(Lab::parse().verb) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            let mut cause = error.source();
+            while let Some(next) = cause {
+                eprintln!("  because: {next}");
+                cause = next.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> Result<ExitCode, LabError> {
+    match verb {
+        Verb::Up { count, topology } => up(count, topology)?,
+        Verb::Down => machine::sweep()?,
+        Verb::Check => machine::can_run()?,
+        Verb::Install => machine::install_missing()?,
+        Verb::Status => status(&Machines::open()?),
+        Verb::Exec { host, command } => {
+            let argv: Vec<&str> = command.iter().map(String::as_str).collect();
+            return Ok(code(Machines::open()?.attach(&host, &argv)?));
+        }
+        Verb::Ssh { host, command } => return Ok(code(Machines::open()?.ssh(&host, &command)?)),
+        Verb::Cut { host } => Machines::open()?.cut(&host)?,
+        Verb::Heal { host } => Machines::open()?.heal(&host)?,
+        Verb::Kill { host } => Machines::open()?.kill(&host)?,
+        Verb::Boot { host } => Machines::open()?.boot(&host)?,
+        Verb::Reset { hosts } => {
+            Machines::open()?.reset(&hosts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn up(count: Option<usize>, shape: Option<Shape>) -> Result<(), LabError> {
+    let topology = match (count, shape) {
+        (Some(count), _) => Topology::bare(count)?,
+        (None, Some(Shape::Single)) => Topology::single()?,
+        (None, Some(Shape::Ha) | None) => Topology::ha()?,
+    };
+    let begun = std::time::Instant::now();
+    let machines = Machines::up(&topology, Owner::Person)?;
+    println!("{} hosts are up after {:.1} s", machines.hosts().len(), begun.elapsed().as_secs_f64());
+    status(&machines);
+    println!("\nssh -F {} HOST", machines.ssh_config().display());
+    println!("inventory of the bare hosts: {}", machines.inventory().display());
+    Ok(())
+}
+
+fn status(machines: &Machines) {
+    for host in machines.hosts() {
+        let power = if machines.is_on(&host.name) { "on" } else { "off" };
+        let ssh = if machines.answers(&host.name) { "answers" } else { "silent" };
+        println!("{:<10} {:<12} {:<16} {power:<4} ssh {ssh}", host.name, host.address, host.group);
+    }
+}
+
+fn code(status: std::process::ExitStatus) -> ExitCode {
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(1));
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
