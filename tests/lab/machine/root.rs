@@ -151,7 +151,11 @@ fn hide(upper: &Path) -> Result<(), LabError> {
         create(&path)?;
         rustix::fs::setxattr(&path, "trusted.overlay.opaque", b"y", XattrFlags::empty())
             .map_err(|error| LabError::File { what: "hide", path: path.clone(), source: error.into() })?;
-        let mode = if name.ends_with("tmp") { 0o1777 } else { 0o755 };
+        let mode = match *name {
+            "tmp" | "var/tmp" => 0o1777,
+            "root" => 0o700,
+            _ => 0o755,
+        };
         fs::set_permissions(&path, fs::Permissions::from_mode(mode)).map_err(LabError::file("set", &path))?;
     }
     Ok(())

@@ -55,11 +55,9 @@ impl Topology {
     /// Never, as long as the table below is well-formed.
     pub fn ha() -> Result<Self, LabError> {
         Self::place(
-            ["1", "2"]
+            ROLES
                 .iter()
-                .flat_map(|n| {
-                    ROLES.iter().map(move |(short, group)| (format!("{short}{n}"), *group, Kind::Bare))
-                })
+                .flat_map(|(short, group)| ["1", "2"].map(|n| (format!("{short}{n}"), *group, Kind::Bare)))
                 .chain(std::iter::once(("db".to_owned(), "database", Kind::Database)))
                 .collect(),
         )
