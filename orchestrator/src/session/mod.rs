@@ -7,12 +7,29 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::inventory::host::HostName;
 
+pub mod content;
+pub mod conversation;
+pub mod error;
+mod frame;
+pub mod receiver;
+pub mod sender;
+pub mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use content::Source;
+pub use conversation::Session;
+pub use error::SessionError;
+pub use receiver::Receiver;
+pub use sender::Sender;
+
 /// The stream to a running agent: what it says, what it hears, and why it ended.
 pub struct Link {
     /// Who is at the other end, in words, such as `gw1 (deploy@10.0.0.5:22)`.
     pub peer: String,
-    /// The digest that the agent's executable must have; `None` where any will do (tests).
-    pub build: Option<String>,
+    /// The digests that the agent's executable may have; empty where any will do (tests).
+    pub builds: Vec<String>,
     /// The agent's standard output.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
     /// The agent's standard input; large writes (256 KiB) are best.
@@ -31,7 +48,7 @@ impl Link {
     ) -> Self {
         Self {
             peer: peer.into(),
-            build: None,
+            builds: Vec::new(),
             reader: Box::new(reader),
             writer: Box::new(writer),
             ended: Box::pin(async { "the stream ended".to_owned() }),

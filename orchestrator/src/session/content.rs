@@ -1,0 +1,110 @@
+//! Sending content: bytes named by their digest, in chunks, from memory or from a file, with constant memory.
+
+use std::io::SeekFrom;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use apim_agent::value::Content;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio_util::bytes::Bytes;
+
+use super::error::SessionError;
+use super::frame::{CHUNK_CONTENT, CHUNK_FRAME_HEAD, finish_chunk};
+use super::sender::Sender;
+
+/// Where content comes from on the control machine.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// From memory.
+    Bytes(Bytes),
+    /// From a file, read as it is sent.
+    File(PathBuf),
+}
+
+impl Sender {
+    /// Sends `content` from `offset` on; `progress` is told how many bytes of the whole are on their way.
+    ///
+    /// When the file cannot be read (or is shorter than it should be), the agent is told so, and the error is returned.
+    /// Dropping the future stops between two chunks: the agent keeps what it has and asks for the rest the next time.
+    ///
+    /// # Errors
+    /// When the link has ended or the source cannot be read.
+    pub async fn send_content(
+        &self,
+        content: &Content,
+        source: &Source,
+        offset: u64,
+        mut progress: impl FnMut(u64) + Send,
+    ) -> Result<(), SessionError> {
+        match source {
+            Source::Bytes(bytes) => self.send_bytes(content, bytes, offset, &mut progress).await,
+            Source::File(path) => {
+                let sent = self.send_file(content, path, offset, &mut progress).await;
+                if let Err(SessionError::Content { source, .. }) = &sent {
+                    self.no_content(content.sha256, format!("the control machine cannot read it: {source}"))
+                        .await?;
+                }
+                sent
+            }
+        }
+    }
+
+    async fn send_bytes(
+        &self,
+        content: &Content,
+        bytes: &Bytes,
+        offset: u64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), SessionError> {
+        let mut rest = usize::try_from(offset).ok().and_then(|at| bytes.get(at..)).unwrap_or_default();
+        let mut at = offset;
+        loop {
+            let (piece, left) = rest.split_at(rest.len().min(CHUNK_CONTENT));
+            let mut frame = vec![0; CHUNK_FRAME_HEAD];
+            frame.extend_from_slice(piece);
+            self.push(finish_chunk(frame, &content.sha256, at)).await?;
+            at += piece.len() as u64;
+            rest = left;
+            progress(at);
+            if rest.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn send_file(
+        &self,
+        content: &Content,
+        path: &Path,
+        offset: u64,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), SessionError> {
+        let fault = |source: std::io::Error| SessionError::Content {
+            peer: self.peer().to_owned(),
+            path: path.to_owned(),
+            source: Arc::new(source),
+        };
+        let mut file = tokio::fs::File::open(path).await.map_err(fault)?;
+        file.set_max_buf_size(CHUNK_CONTENT);
+        file.seek(SeekFrom::Start(offset)).await.map_err(fault)?;
+        let mut at = offset;
+        loop {
+            let wanted = content.size.saturating_sub(at).min(CHUNK_CONTENT as u64) as usize;
+            let mut frame = vec![0; CHUNK_FRAME_HEAD + wanted];
+            if let Some(room) = frame.get_mut(CHUNK_FRAME_HEAD..) {
+                file.read_exact(room).await.map_err(|error| match error.kind() {
+                    std::io::ErrorKind::UnexpectedEof => {
+                        fault(std::io::Error::other("the file became shorter"))
+                    }
+                    _ => fault(error),
+                })?;
+            }
+            self.push(finish_chunk(frame, &content.sha256, at)).await?;
+            at += wanted as u64;
+            progress(at);
+            if at >= content.size {
+                return Ok(());
+            }
+        }
+    }
+}

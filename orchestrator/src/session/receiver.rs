@@ -1,0 +1,175 @@
+//! The receiving half of a session: replies, each bounded and made harmless before it goes further.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apim_agent::facts::Facts;
+use apim_agent::operation::inspect::Observation;
+use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_agent::protocol::message::Reply;
+
+use super::error::SessionError;
+use super::frame::{FrameError, FrameReader};
+use super::text::{is_neutral, neutral, one_line};
+
+/// How long the far side may take to say how it ended, once its output has ended.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Bytes of one text of a reply.
+const TEXT: usize = 8 * 1024;
+/// Bytes of a difference's text.
+const DIFF: usize = 512 * 1024;
+/// Entries of one list of a reply.
+const ENTRIES: usize = 1000;
+
+/// Receives replies of one agent.
+pub struct Receiver {
+    pub(super) peer: Arc<str>,
+    pub(super) frames: FrameReader,
+    pub(super) ended: Option<Pin<Box<dyn Future<Output = String> + Send>>>,
+    pub(super) last: String,
+    pub(super) over: bool,
+}
+
+impl Receiver {
+    /// Returns the next reply; `None` once the agent has said Bye (or refused) and its stream has ended.
+    ///
+    /// May be cancelled at any time: nothing is lost.
+    ///
+    /// # Errors
+    /// When the stream ends without a Bye, or holds what no agent says.
+    pub async fn next(&mut self) -> Result<Option<Reply>, SessionError> {
+        let payload = match self.frames.next().await {
+            Ok(Some(payload)) => payload,
+            Ok(None) if self.over => return Ok(None),
+            Ok(None) | Err(FrameError::Io(_) | FrameError::Torn) => return Err(self.end("a reply").await),
+            Err(error @ (FrameError::TooLong(_) | FrameError::Kind(_))) => {
+                return Err(self.garbled(error.to_string()));
+            }
+        };
+        let reply: Reply = serde_json::from_slice(&payload).map_err(|error| {
+            self.garbled(format!("{error}: `{}`", one_line(payload.get(..200).unwrap_or(&payload), 200)))
+        })?;
+        let reply = bounded(reply);
+        self.over = matches!(reply, Reply::Bye | Reply::Refused(_));
+        self.last = describe(&reply);
+        Ok(Some(reply))
+    }
+
+    /// Returns the error for a stream that ended while `awaited` was wanted.
+    pub(super) async fn end(&mut self, awaited: &str) -> SessionError {
+        SessionError::Ended {
+            peer: self.peer.to_string(),
+            awaited: awaited.to_owned(),
+            last: self.last.clone(),
+            ended: self.last_words().await,
+        }
+    }
+
+    pub(super) async fn last_words(&mut self) -> String {
+        let Some(ended) = self.ended.as_mut() else { return "it had ended before".to_owned() };
+        match tokio::time::timeout(LAST_WORDS, ended).await {
+            Ok(words) => {
+                self.ended = None;
+                neutral(&words, super::text::Tail::LIMIT + 1024)
+            }
+            Err(_) => "its output was closed, but the program did not end".to_owned(),
+        }
+    }
+
+    fn garbled(&self, why: String) -> SessionError {
+        SessionError::Garbled { peer: self.peer.to_string(), why }
+    }
+}
+
+/// Returns a few words that name `reply`.
+pub(super) fn describe(reply: &Reply) -> String {
+    match reply {
+        Reply::Hello(_) => "hello".to_owned(),
+        Reply::Refused(_) => "a refusal".to_owned(),
+        Reply::Started { step } => format!("step {} began", step.0),
+        Reply::Progress { step, what, done, total } => {
+            format!("step {}: {} {done}/{total}", step.0, one_line(what.as_bytes(), 200))
+        }
+        Reply::Need { step, size, offset, .. } => format!("step {} needs bytes {offset} to {size}", step.0),
+        Reply::Ask { step, unit, .. } => format!("step {} asks to take down {unit}", step.0),
+        Reply::Finished { step, .. } => format!("step {} ended", step.0),
+        Reply::Bye => "bye".to_owned(),
+    }
+}
+
+/// Returns `reply` with every text bounded and neutral, and every list cut.
+fn bounded(mut reply: Reply) -> Reply {
+    match &mut reply {
+        Reply::Hello(hello) => {
+            text(&mut hello.build);
+            facts(&mut hello.facts);
+        }
+        Reply::Refused(refused) => text(&mut refused.why),
+        Reply::Progress { what, .. } => text(what),
+        Reply::Ask { reason, .. } => text(reason),
+        Reply::Finished { outcome, .. } => match outcome {
+            Outcome::Ok => {}
+            Outcome::Observed(seen) => observation(seen),
+            Outcome::WouldChange(difference) | Outcome::Changed(difference) => self::difference(difference),
+            Outcome::Skipped(why) => text(why),
+            Outcome::Failed(failure) => self::failure(failure),
+        },
+        Reply::Started { .. } | Reply::Need { .. } | Reply::Bye => {}
+    }
+    reply
+}
+
+fn text(text: &mut String) {
+    long_text(text, TEXT);
+}
+
+fn long_text(text: &mut String, limit: usize) {
+    if !is_neutral(text, limit) {
+        *text = neutral(text, limit);
+    }
+}
+
+fn texts(list: &mut Vec<String>) {
+    list.truncate(ENTRIES);
+    list.iter_mut().for_each(text);
+}
+
+fn facts(facts: &mut Facts) {
+    let Facts { hostname, architecture, kernel, os, os_version, .. } = facts;
+    [hostname, architecture, kernel, os, os_version].into_iter().for_each(|fact| long_text(fact, 256));
+}
+
+fn difference(Difference { items, diff }: &mut Difference) {
+    texts(items);
+    diff.iter_mut().for_each(|diff| long_text(diff, DIFF));
+}
+
+fn failure(Failure { what, causes, log, hint }: &mut Failure) {
+    text(what);
+    texts(causes);
+    texts(log);
+    hint.iter_mut().for_each(text);
+}
+
+fn observation(seen: &mut Observation) {
+    text(&mut seen.unit);
+    seen.links = std::mem::take(&mut seen.links)
+        .into_iter()
+        .take(ENTRIES)
+        .map(|(path, target)| (neutral(&path, TEXT), target.map(|target| neutral(&target, TEXT))))
+        .collect();
+    seen.started_with = std::mem::take(&mut seen.started_with)
+        .into_iter()
+        .take(ENTRIES)
+        .map(|(label, digest)| (neutral(&label, TEXT), neutral(&digest, TEXT)))
+        .collect::<BTreeMap<_, _>>();
+    seen.gates.truncate(ENTRIES);
+    for gate in &mut seen.gates {
+        text(&mut gate.what);
+        text(&mut gate.answer);
+    }
+}

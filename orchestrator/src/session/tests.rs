@@ -1,0 +1,268 @@
+//! The session against scripted peers.
+
+use std::time::Duration;
+
+use apim_agent::facts::Facts;
+use apim_agent::operation::absent::Absent;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::{Failure, Outcome};
+use apim_agent::protocol::frame::MAGIC;
+use apim_agent::protocol::message::{Hello, Open, Refused, Reply, Request, Run, StepId};
+use apim_agent::value::{AbsPath, Content, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio_util::bytes::Bytes;
+
+use super::*;
+
+fn open() -> Open {
+    Open { run: "r1".into(), operator: "me@here".into(), purpose: "test".into(), lock: true }
+}
+
+fn pair() -> (Link, DuplexStream) {
+    let (here, there) = tokio::io::duplex(64 * 1024);
+    let (reader, writer) = tokio::io::split(here);
+    (Link::over("gw1 (10.0.0.5:22)", reader, writer), there)
+}
+
+async fn say(peer: &mut DuplexStream, reply: &Reply) {
+    peer.write_all(&frame::message(reply).unwrap()).await.unwrap();
+}
+
+async fn hear(peer: &mut DuplexStream) -> (u8, Vec<u8>) {
+    let kind = peer.read_u8().await.unwrap();
+    let length = peer.read_u32().await.unwrap() as usize;
+    let mut payload = vec![0; length];
+    peer.read_exact(&mut payload).await.unwrap();
+    (kind, payload)
+}
+
+async fn hear_request(peer: &mut DuplexStream) -> Request {
+    let (kind, payload) = hear(peer).await;
+    assert_eq!(kind, 0);
+    serde_json::from_slice(&payload).unwrap()
+}
+
+fn hello(build: &str) -> Reply {
+    Reply::Hello(Box::new(Hello { build: build.into(), facts: Facts::default() }))
+}
+
+async fn opened() -> (Session, DuplexStream) {
+    let (link, mut peer) = pair();
+    let opening = tokio::spawn(Session::open(link, open()));
+    peer.write_all(&MAGIC).await.unwrap();
+    assert_eq!(hear_request(&mut peer).await, Request::Open(open()));
+    say(&mut peer, &hello("b")).await;
+    let (session, _) = opening.await.unwrap().unwrap();
+    (session, peer)
+}
+
+#[tokio::test]
+async fn noise_before_the_magic_is_skipped() {
+    let (mut link, mut peer) = pair();
+    link.builds = vec!["abc".into()];
+    let opening = tokio::spawn(Session::open(link, open()));
+    peer.write_all(b"Welcome to gw1!\nLast login: never\n").await.unwrap();
+    peer.write_all(&MAGIC).await.unwrap();
+    assert_eq!(hear_request(&mut peer).await, Request::Open(open()));
+    say(&mut peer, &hello("abc")).await;
+    let (_, hello) = opening.await.unwrap().unwrap();
+    assert_eq!(hello.build, "abc");
+}
+
+#[tokio::test]
+async fn without_the_magic_the_error_shows_what_was_said_instead() {
+    let (mut link, mut peer) = pair();
+    link.ended = Box::pin(async { "exit status 127; standard error: sh: not found".to_owned() });
+    peer.write_all(b"\x1b[31mThis account\x07 is locked.\n").await.unwrap();
+    drop(peer);
+    let error = Session::open(link, open()).await.err().unwrap().to_string();
+    assert_eq!(
+        error,
+        "no agent answered on gw1 (10.0.0.5:22): exit status 127; standard error: sh: not found; it said:\n    \
+         This account\u{fffd} is locked."
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_host_is_given_up_after_the_deadline() {
+    let (link, _peer) = pair();
+    let error = Session::open(link, open()).await.err().unwrap().to_string();
+    assert!(error.contains("within 30 s"), "{error}");
+}
+
+#[tokio::test]
+async fn endless_noise_is_cut_off() {
+    let (link, mut peer) = pair();
+    let flood = tokio::spawn(async move { while peer.write_all(&[b'x'; 8192]).await.is_ok() {} });
+    let error = Session::open(link, open()).await.err().unwrap().to_string();
+    assert!(error.contains("65536 bytes of something else"), "{error}");
+    assert!(error.len() < 3000, "{}", error.len());
+    flood.await.unwrap();
+}
+
+#[tokio::test]
+async fn another_build_and_a_refusal_are_errors() {
+    let (mut link, mut peer) = pair();
+    link.builds = vec!["right".into()];
+    peer.write_all(&MAGIC).await.unwrap();
+    say(&mut peer, &hello("wrong")).await;
+    let error = Session::open(link, open()).await.err().unwrap();
+    assert!(matches!(&error, SessionError::OtherBuild { found, .. } if found == "wrong"), "{error}");
+
+    let (link, mut peer) = pair();
+    peer.write_all(&MAGIC).await.unwrap();
+    say(&mut peer, &Reply::Refused(Refused { why: "held by bob@\x1b[1mlaptop".into() })).await;
+    let error = Session::open(link, open()).await.err().unwrap().to_string();
+    assert_eq!(error, "gw1 (10.0.0.5:22) refused the run: held by bob@laptop");
+}
+
+#[tokio::test]
+async fn requests_arrive_in_order_and_the_input_ends_with_the_last_sender() {
+    let (session, mut peer) = opened().await;
+    let (sender, _receiver) = session.split();
+    let run = Run {
+        step: StepId(7),
+        title: "t".into(),
+        mode: Mode::Check,
+        operation: Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false }),
+        ignore_failure: false,
+    };
+    sender.run(run.clone()).await.unwrap();
+    sender.clone().leave(StepId(7), Some("no".into())).await.unwrap();
+    sender.goodbye().await.unwrap();
+    drop(sender);
+    assert_eq!(hear_request(&mut peer).await, Request::Run(Box::new(run)));
+    assert_eq!(hear_request(&mut peer).await, Request::Leave { step: StepId(7), refused: Some("no".into()) });
+    assert_eq!(hear_request(&mut peer).await, Request::Goodbye);
+    assert_eq!(peer.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn content_is_sent_from_the_offset_in_chunks_with_digest_and_place() {
+    let bytes: Vec<u8> = (0..700_001_u32).map(|n| n as u8).collect();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &bytes).unwrap();
+    let content = Content::of(&bytes);
+    for source in [Source::Bytes(bytes.clone().into()), Source::File(file.path().to_owned())] {
+        let (session, mut peer) = opened().await;
+        let (sender, _receiver) = session.split();
+        let sending = tokio::spawn(async move {
+            let mut last = 0;
+            sender.send_content(&content, &source, 100_000, |done| last = done).await.unwrap();
+            last
+        });
+        let mut got = bytes[..100_000].to_vec();
+        while got.len() < bytes.len() {
+            let (kind, payload) = hear(&mut peer).await;
+            assert_eq!(kind, 1);
+            assert_eq!(&payload[..32], content.sha256.as_bytes());
+            assert_eq!(payload[32..40], (got.len() as u64).to_be_bytes());
+            got.extend_from_slice(&payload[40..]);
+        }
+        assert!(got == bytes);
+        assert_eq!(sending.await.unwrap(), 700_001);
+    }
+}
+
+#[tokio::test]
+async fn empty_content_is_one_empty_chunk() {
+    let (session, mut peer) = opened().await;
+    let (sender, _receiver) = session.split();
+    sender.send_content(&Content::of(b""), &Source::Bytes(Bytes::new()), 0, |_| {}).await.unwrap();
+    assert_eq!(hear(&mut peer).await.1.len(), 40);
+}
+
+#[tokio::test]
+async fn an_unreadable_file_is_told_to_the_agent_and_to_the_caller() {
+    let (session, mut peer) = opened().await;
+    let (sender, _receiver) = session.split();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"short").unwrap();
+    let content = Content { sha256: Sha256::of(b"x"), size: 1000 };
+    let error =
+        sender.send_content(&content, &Source::File(file.path().to_owned()), 0, |_| {}).await.unwrap_err();
+    assert!(matches!(error, SessionError::Content { .. }), "{error}");
+    let told = hear_request(&mut peer).await;
+    assert!(matches!(&told, Request::NoContent { why, .. } if why.contains("became shorter")), "{told:?}");
+}
+
+#[tokio::test]
+async fn receiving_survives_being_cancelled_in_the_middle_of_a_message() {
+    let (session, mut peer) = opened().await;
+    let (_sender, mut receiver) = session.split();
+    let reply = Reply::Finished { step: StepId(1), outcome: Outcome::Skipped("because".into()), millis: 3 };
+    let frame = frame::message(&reply).unwrap();
+    for byte in frame.iter() {
+        peer.write_all(&[*byte]).await.unwrap();
+        peer.flush().await.unwrap();
+        // A receive that is given up right after its first poll.
+        tokio::select! {
+            biased;
+            got = receiver.next() => assert_eq!(got.unwrap().unwrap(), reply),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    say(&mut peer, &Reply::Bye).await;
+    drop(peer);
+    assert_eq!(receiver.next().await.unwrap(), Some(Reply::Bye));
+    assert_eq!(receiver.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_without_bye_is_an_error_with_the_last_answer() {
+    let (session, mut peer) = opened().await;
+    let (_sender, mut receiver) = session.split();
+    say(&mut peer, &Reply::Started { step: StepId(4) }).await;
+    drop(peer);
+    receiver.next().await.unwrap();
+    let error = receiver.next().await.unwrap_err().to_string();
+    assert!(error.contains("gw1 (10.0.0.5:22)") && error.contains("step 4 began"), "{error}");
+}
+
+#[tokio::test]
+async fn a_hostile_agent_is_bounded() {
+    // A length over the limit is refused by its head alone.
+    let (session, mut peer) = opened().await;
+    let (_sender, mut receiver) = session.split();
+    peer.write_all(&[0, 0xff, 0xff, 0xff, 0xff]).await.unwrap();
+    assert!(matches!(receiver.next().await, Err(SessionError::Garbled { .. })));
+
+    // So is a kind that agents do not send, and what is no reply.
+    let (session, mut peer) = opened().await;
+    let (_sender, mut receiver) = session.split();
+    peer.write_all(&[1, 0, 0, 0, 1, 0]).await.unwrap();
+    assert!(matches!(receiver.next().await, Err(SessionError::Garbled { .. })));
+    let (session, mut peer) = opened().await;
+    let (_sender, mut receiver) = session.split();
+    peer.write_all(&[0, 0, 0, 0, 3, b'"', 0x1b, b'"']).await.unwrap();
+    let error = receiver.next().await.unwrap_err().to_string();
+    assert!(error.contains("broke the protocol") && !error.contains('\x1b'), "{error}");
+
+    // Texts and lists are cut, control characters are replaced.
+    let (session, mut peer) = opened().await;
+    let (_sender, mut receiver) = session.split();
+    let mut failure = Failure::new("\x1b]0;owned\x07".repeat(10_000));
+    failure.log = vec!["{{ x }}".to_owned(); 5000];
+    let reply = Reply::Finished { step: StepId(1), outcome: Outcome::Failed(failure), millis: 0 };
+    let sending = tokio::spawn(async move { say(&mut peer, &reply).await });
+    let Some(Reply::Finished { outcome: Outcome::Failed(failure), .. }) = receiver.next().await.unwrap()
+    else {
+        panic!("another reply")
+    };
+    assert!(failure.what.len() < 9000 && !failure.what.contains(['\x1b', '\x07']));
+    assert_eq!(failure.log.len(), 1000);
+    assert_eq!(failure.log[0], "{{ x }}");
+    sending.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hello_that_never_comes_names_what_was_awaited() {
+    let (link, mut peer) = pair();
+    peer.write_all(&MAGIC).await.unwrap();
+    let error = Session::open(link, open()).await.err().unwrap();
+    assert!(
+        matches!(&error, SessionError::TimedOut { after, .. } if *after == Duration::from_secs(30)),
+        "{error}"
+    );
+    assert!(error.to_string().contains("the agent's hello"), "{error}");
+}
