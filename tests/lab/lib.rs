@@ -1,5 +1,6 @@
 //! The lab: hosts to deploy to that need nothing but this machine, and what end-to-end tests use to drive the real programs.
 //!
-//! `machine` boots real systemd hosts with OpenSSH (root on Linux). The product is never imported to judge the product.
+//! `machine` boots real systemd hosts with OpenSSH (root on Linux); `process` has SSH servers within the process (anywhere).
 
 pub mod machine;
+pub mod process;
