@@ -1,1 +1,23 @@
 //! All product knowledge; pure: no I/O, no async, no clock.
+//!
+//! `settings` reads one host's `apim` variable, `cluster` makes nodes of all hosts and finds mistakes, `config` renders
+//! `deployment.toml`, `steps` says what a task means in operations.
+
+pub mod artifact;
+pub mod cluster;
+pub mod home;
+pub mod host_name;
+pub mod port;
+pub mod release;
+pub mod role;
+pub mod settings;
+pub mod steps;
+pub mod task;
+pub mod topology;
+
+pub use artifact::{Artifact, ArtifactName};
+pub use cluster::{Cluster, FileReader, Host, HostInput};
+pub use role::{Role, StartOrder};
+pub use steps::Draft;
+pub use task::{ApimTask, Gate, ServiceState};
+pub use topology::{Node, NodeName};

@@ -1,0 +1,296 @@
+//! From hosts with settings to nodes.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use apim_agent::value::AbsPath;
+
+use super::{Cluster, FileReader, Host, HostInput, check, endpoints};
+use crate::apim::home::{self, Home};
+use crate::apim::host_name;
+use crate::apim::role::Role;
+use crate::apim::settings::environments::Environment;
+use crate::apim::settings::keystores::KeystoreMode;
+use crate::apim::settings::source::Java;
+use crate::apim::settings::{Settings, one_of};
+use crate::apim::topology::{KeystoreFile, Node, NodeName};
+use crate::yaml::{Mistakes, Span};
+
+/// A keystore larger than this is a mix-up of files.
+const LARGEST_KEYSTORE: usize = 8 * 1024 * 1024;
+
+impl Cluster {
+    /// Builds the cluster; `None` when there was a mistake. Each mistake is noted once, however many hosts share it.
+    pub fn build(hosts: &[HostInput], files: &dyn FileReader, mistakes: &mut Mistakes) -> Option<Self> {
+        let mut found = Mistakes::default();
+        let cluster = Builder { files, mistakes: &mut found, notes: Vec::new() }.build(hosts);
+        let is_clean = found.0.is_empty();
+        for mistake in found.0 {
+            if !mistakes.0.contains(&mistake) {
+                mistakes.0.push(mistake);
+            }
+        }
+        cluster.filter(|_| is_clean)
+    }
+}
+
+struct Builder<'a> {
+    files: &'a dyn FileReader,
+    mistakes: &'a mut Mistakes,
+    notes: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn build(mut self, inputs: &[HostInput]) -> Option<Cluster> {
+        let hosts: Vec<Host> = inputs.iter().map(|input| self.host(input)).collect();
+        let mut nodes = Vec::new();
+        for role in Role::ALL {
+            for (input, host) in inputs.iter().zip(&hosts) {
+                if input.groups.iter().any(|group| Role::of_group(group) == Some(role))
+                    && let Some(node) = self.node(role, host, &nodes)
+                {
+                    nodes.push(node);
+                }
+            }
+        }
+        name_nodes(&mut nodes);
+        check::same_everywhere(&nodes, self.mistakes);
+        check::roles(inputs, &nodes, self.mistakes);
+        check::ports(&nodes, self.mistakes);
+        check::releases(&nodes, self.mistakes, &mut self.notes);
+        let environments = self.environments(&mut nodes);
+        let mut cluster = Cluster {
+            hosts,
+            nodes,
+            environments,
+            endpoints: BTreeMap::new(),
+            environment_endpoints: BTreeMap::new(),
+            notes: self.notes,
+        };
+        endpoints::resolve(&mut cluster, self.mistakes);
+        Some(cluster)
+    }
+
+    fn host(&mut self, input: &HostInput) -> Host {
+        let settings = Settings::read(&input.apim, self.mistakes);
+        let literal = input.address.parse::<Ipv4Addr>().ok();
+        let is_node = input.groups.iter().any(|group| Role::of_group(group).is_some());
+        let (peer, span) = match &settings.host_name {
+            Some(name) => (name.value.clone(), name.span.clone()),
+            // A name that we connect to resolves in DNS; the inventory's own name may be known to nobody but us.
+            None if literal.is_none()
+                && !is_ipv6(&input.address)
+                && host_name::check(&input.address).is_ok() =>
+            {
+                (input.address.clone(), settings.span.clone())
+            }
+            None => (input.name.clone(), settings.span.clone()),
+        };
+        if is_node && let Err(error) = host_name::check(&peer) {
+            self.mistakes.add_hint(
+                &span,
+                format!("host `{}`: its name `{peer}` {error}", input.name),
+                "give it a name for its peers with `apim: {host_name: …}`",
+            );
+        }
+        let address = settings.address.as_ref().map(|at| at.value).or(literal).or_else(|| peer.parse().ok());
+        if is_node && address.is_none() && is_ipv6(&input.address) {
+            self.mistakes.add_hint(
+                &settings.span,
+                format!(
+                    "host `{}`: `{}` is an IPv6 address, and API Manager's servers speak IPv4 only",
+                    input.name, input.address
+                ),
+                "give the address its peers use with `apim: {address: …}`",
+            );
+        }
+        let in_group = |name: &str| input.groups.iter().any(|group| group == name);
+        Host {
+            name: input.name.clone(),
+            peer,
+            address,
+            is_load_balancer: in_group("load_balancer"),
+            is_database: in_group("database"),
+            settings: Arc::new(settings),
+        }
+    }
+
+    fn node(&mut self, role: Role, host: &Host, before: &[Node]) -> Option<Node> {
+        let settings = Arc::clone(&host.settings);
+        let own = settings.role(role);
+        let span = settings.span.clone();
+        let version = match &settings.version {
+            Some(version) => Some(version.value.clone()),
+            None => {
+                self.need(&span, "version", "such as 4.6.0");
+                None
+            }
+        };
+        let digest = version.as_ref().and_then(|v| settings.distributions.digest(role, v));
+        if settings.distributions.source.is_none() {
+            self.need(&span, "distributions.source", "a URL or a folder of this machine that holds the zips");
+        }
+        if let Some(version) = version.as_ref().filter(|_| digest.is_none()) {
+            let what = format!("no SHA-256 for `{}`", version.zip(role));
+            let hint = format!(
+                "`distributions: {{sha256: {{{}: …}}}}`; `sha256sum FILE` prints it",
+                role.distribution().group()
+            );
+            self.mistakes.add_hint(&settings.distributions.span, what, hint);
+        }
+        let java_home = self.java_home(&settings);
+        if settings.admin.is_none() {
+            self.need(&span, "admin.password", "the super administrator's, the same on every node");
+        }
+        let machine = |node: &&Node| node.role == role && same_machine(node, host);
+        let component = match before.iter().find(machine) {
+            Some(_) => format!("{}-{}", role.component(), own.port_offset),
+            None => role.component().to_owned(),
+        };
+        let (version, zip, java_home) = (version?, digest?, java_home?);
+        let release = version.release(&zip);
+        let install_dir = AbsPath::parse(&settings.install_dir);
+        let home = install_dir.and_then(|dir| Home::of(&dir, &component, &release, role));
+        let unit = home::unit_name(&component);
+        let (home, unit) = match (home, unit) {
+            (Ok(home), Ok(unit)) => (home, unit),
+            (Err(error), _) | (_, Err(error)) => {
+                self.mistakes.add(&span, format!("host `{}`: {error}", host.name));
+                return None;
+            }
+        };
+        let keystores = self.keystores(&settings, &home);
+        Some(Node {
+            name: NodeName(host.name.clone()),
+            role,
+            host: host.name.clone(),
+            peer: host.peer.clone(),
+            address: host.address,
+            offset: own.port_offset,
+            environments: own.environments.iter().map(|name| name.value.clone()).collect(),
+            version,
+            zip,
+            release,
+            component,
+            home,
+            unit,
+            java_home,
+            settings,
+            own,
+            keystores,
+        })
+    }
+
+    fn need(&mut self, span: &Span, key: &str, hint: &str) {
+        self.mistakes.add_hint(span, format!("`apim` needs `{key}`"), hint);
+    }
+
+    fn java_home(&mut self, settings: &Settings) -> Option<AbsPath> {
+        match &settings.java {
+            Some(Java::Home(home)) => Some(home.clone()),
+            Some(Java::Archive(file)) => {
+                let name = file.file_name();
+                let stem =
+                    [".tar.gz", ".tgz", ".zip"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+                let folder = format!("{}/java/{stem}-{}", settings.install_dir, file.sha256.short());
+                match AbsPath::parse(&folder) {
+                    Ok(home) => Some(home),
+                    Err(error) => {
+                        self.mistakes.add(&file.source.span, format!("`apim.java.archive`: {error}"));
+                        None
+                    }
+                }
+            }
+            None => {
+                self.need(
+                    &settings.span,
+                    "java",
+                    "`java: {home: /opt/java}`, or `java: {archive: {source: …, sha256: …}}`",
+                );
+                None
+            }
+        }
+    }
+
+    fn keystores(&mut self, settings: &Settings, home: &Home) -> Vec<KeystoreFile> {
+        let mut read: Vec<KeystoreFile> = Vec::new();
+        if settings.keystores.mode == KeystoreMode::Shipped {
+            return read;
+        }
+        for store in &settings.keystores.stores {
+            let Some(file) = &store.file else { continue };
+            let what = format!("`apim.keystores.{}.file`", store.purpose.key());
+            match (self.files.read(&file.value, &file.span), home.security.join(&store.file_name)) {
+                (Ok(bytes), Ok(path)) if (1..=LARGEST_KEYSTORE).contains(&bytes.len()) => {
+                    if !read.iter().any(|known| known.path == path) {
+                        read.push(KeystoreFile { path, bytes: bytes.into() });
+                    }
+                }
+                (Ok(bytes), Ok(_)) => {
+                    self.mistakes.add(
+                        &file.span,
+                        format!("{what}: `{}` has {} bytes: no keystore", file.value, bytes.len()),
+                    );
+                }
+                (Err(why), _) => {
+                    self.mistakes.add(&file.span, format!("{what}: cannot read `{}`: {why}", file.value))
+                }
+                (_, Err(error)) => self.mistakes.add(&file.span, format!("{what}: {error}")),
+            }
+        }
+        read
+    }
+
+    fn environments(&mut self, nodes: &mut [Node]) -> Vec<Environment> {
+        let said = nodes.iter().find(|node| node.role.is_hub()).or(nodes.first());
+        let mut environments = said.map(|node| node.settings.environments.clone()).unwrap_or_default();
+        if environments.is_empty() {
+            environments.push(Environment::default_one());
+        }
+        let names: Vec<String> = environments.iter().map(|e| e.name.value.clone()).collect();
+        let known: Vec<&str> = names.iter().map(String::as_str).collect();
+        for node in nodes.iter_mut().filter(|node| node.role.is_gateway()) {
+            for name in node.own.environments.iter().filter(|name| !names.contains(&name.value)) {
+                self.mistakes.add_hint(
+                    &name.span,
+                    format!(
+                        "gateway `{}` is in environment `{}`, which does not exist",
+                        node.host, name.value
+                    ),
+                    one_of(&name.value, &known),
+                );
+            }
+            if node.environments.is_empty() {
+                match (names.as_slice(), node.role) {
+                    ([only], _) => node.environments.push(only.clone()),
+                    // An all-in-one serves what nobody else serves; here: everything, unless it says otherwise.
+                    (all, Role::AllInOne) => node.environments.extend_from_slice(all),
+                    _ => self.mistakes.add_hint(
+                        &node.settings.span,
+                        format!("gateway `{}` says no environment, and there are {}", node.host, names.len()),
+                        format!("`gateway: {{environment: …}}` with one of: {}", names.join(", ")),
+                    ),
+                }
+            }
+        }
+        environments
+    }
+}
+
+fn is_ipv6(text: &str) -> bool {
+    text.trim_matches(['[', ']']).split('%').next().is_some_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+fn same_machine(node: &Node, host: &Host) -> bool {
+    node.host == host.name || (node.address.is_some() && node.address == host.address)
+}
+
+fn name_nodes(nodes: &mut [Node]) {
+    let hosts: Vec<String> = nodes.iter().map(|node| node.host.clone()).collect();
+    for node in nodes {
+        if hosts.iter().filter(|host| **host == node.host).count() > 1 {
+            node.name = NodeName(format!("{}/{}", node.host, node.role.component()));
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What must be true of all nodes together.
+
+use super::HostInput;
+use crate::apim::port;
+use crate::apim::release::Series;
+use crate::apim::role::Role;
+use crate::apim::settings::Settings;
+use crate::apim::settings::keystores::{KeystoreMode, Purpose};
+use crate::apim::topology::Node;
+use crate::yaml::{Mistakes, Span};
+
+/// Settings that every node must share, because one node's value ends up in another's traffic or in the shared databases.
+pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
+    let Some(first) = nodes.first() else { return };
+    let mut differ = |what: &str, why: &str, is_same: &dyn Fn(&Settings, &Settings) -> bool| {
+        if let Some(node) = nodes.iter().find(|node| !is_same(&first.settings, &node.settings)) {
+            mistakes.add_hint(
+                &node.settings.span,
+                format!("`apim.{what}` on `{}` differs from that on `{}`", node.host, first.host),
+                format!("{why}: set it once, under `all`"),
+            );
+        }
+    };
+    differ("admin", "nodes log in to each other with it", &|a, b| a.admin == b.admin);
+    differ("endpoints", "every node must know the cluster under the same names", &|a, b| {
+        let names = |s: &Settings| {
+            s.endpoints.iter().map(|(r, e)| (*r, e.name.clone(), e.port, e.calls)).collect::<Vec<_>>()
+        };
+        names(a) == names(b)
+    });
+    differ("environments", "control planes and gateways must agree", &|a, b| {
+        let names =
+            |s: &Settings| s.environments.iter().map(|e| (e.name.value.clone(), e.kind)).collect::<Vec<_>>();
+        names(a) == names(b)
+    });
+    differ("encryption_key", "what one node encrypts another decrypts", &|a, b| {
+        a.encryption_key == b.encryption_key
+    });
+    differ("start_order", "there is one order for the cluster", &|a, b| a.start_order == b.start_order);
+    shared_keystores(nodes, mistakes);
+}
+
+/// Primary and internal keystore must be the same file on all nodes: what one encrypts another decrypts (documentation, step 4).
+fn shared_keystores(nodes: &[Node], mistakes: &mut Mistakes) {
+    for purpose in [Purpose::Primary, Purpose::Internal] {
+        let content = |node: &Node| {
+            let store = node.settings.keystores.stores.iter().find(|s| s.purpose == purpose)?;
+            let file = node.keystores.iter().find(|k| k.path.name() == store.file_name)?;
+            Some((file.bytes.clone(), store.alias.clone()))
+        };
+        let Some(first) = nodes.first() else { return };
+        if let Some(node) = nodes.iter().find(|node| content(node) != content(first)) {
+            mistakes.add_hint(
+                &node.settings.keystores.span,
+                format!(
+                    "`apim.keystores.{}` on `{}` is another than on `{}`",
+                    purpose.key(),
+                    node.host,
+                    first.host
+                ),
+                "all nodes need the same one; only `tls` may differ",
+            );
+        }
+    }
+}
+
+/// Which roles may stand together.
+pub(super) fn roles(hosts: &[HostInput], nodes: &[Node], mistakes: &mut Mistakes) {
+    let place = hosts.first().map_or_else(Span::nowhere, |host| host.apim.span.clone());
+    let wanted = |role: Role| hosts.iter().any(|h| h.groups.iter().any(|g| Role::of_group(g) == Some(role)));
+    if !Role::ALL.into_iter().any(wanted) {
+        let groups: Vec<&str> = Role::ALL.iter().map(|role| role.group()).collect();
+        mistakes.add_hint(
+            &place,
+            "no host is in the group of a role",
+            format!("put hosts into the groups {}", groups.join(", ")),
+        );
+        return;
+    }
+    if wanted(Role::ControlPlane) && wanted(Role::AllInOne) {
+        mistakes.add_hint(
+            &place,
+            "there are hosts in `control_plane` and in `all_in_one`",
+            "a cluster has one or the other: both run the event hub",
+        );
+    }
+    if !wanted(Role::ControlPlane) && !wanted(Role::AllInOne) {
+        mistakes.add_hint(
+            &place,
+            "no host is in `control_plane` (or `all_in_one`)",
+            "every other role takes its APIs, policies and events from it",
+        );
+    }
+    let is_single = hosts.len() == 1 || nodes.len() == 1;
+    for node in nodes {
+        let is_lonely = node.role == Role::AllInOne && is_single;
+        if node.settings.databases.is_none() && !is_lonely {
+            mistakes.add_hint(
+                &node.settings.span,
+                "`apim` needs `databases`",
+                "all nodes share two databases on a server; only a single all-in-one may do with its own H2 files",
+            );
+        }
+    }
+}
+
+/// No two nodes of a machine may want the same port.
+pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
+    for (at, node) in nodes.iter().enumerate() {
+        for other in nodes.iter().take(at) {
+            let same_host = other.host == node.host;
+            if !same_host && (node.address.is_none() || node.address != other.address) {
+                continue;
+            }
+            let theirs = port::ports(other.role, other.offset);
+            let clash = port::ports(node.role, node.offset)
+                .into_iter()
+                .find(|mine| theirs.iter().any(|their| their.number == mine.number));
+            let Some(port) = clash else { continue };
+            let what = format!(
+                "{} and {} would both use port {} ({}){}",
+                other.words(),
+                node.words(),
+                port.number,
+                port.purpose,
+                if same_host { "" } else { ": they have the same address" }
+            );
+            let mut hint =
+                format!("give one of them an offset: `{}: {{port_offset: 10}}`", node.role.group());
+            if !same_host {
+                hint.push_str("; or, when they are different machines, tell their own addresses with `apim: {address: …}`");
+            }
+            mistakes.add_hint(&node.own.offset_span, what, hint);
+        }
+    }
+}
+
+/// What depends on the version.
+pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<String>) {
+    for node in nodes {
+        let needs_key = node.version.series() >= Series::V4_7;
+        if needs_key && node.settings.encryption_key.is_none() {
+            let span = node.settings.version.as_ref().map_or(&node.settings.span, |version| &version.span);
+            mistakes.add_hint(
+                span,
+                format!("API Manager {} needs `apim.encryption_key`", node.version),
+                "without it every node makes its own at its first start, and none can read the others' secrets; `openssl rand -hex 32` makes one",
+            );
+        }
+    }
+    if let Some(node) =
+        nodes.iter().find(|n| n.version.series() < Series::V4_7 && n.settings.encryption_key.is_some())
+    {
+        notes.push(format!("apim.encryption_key is not used by {} ({})", node.version, node.host));
+    }
+    if nodes.iter().any(|node| node.settings.keystores.mode == KeystoreMode::Shipped) {
+        notes.push(
+            "the keystores shipped with the product are used: everybody has their private key, and their certificate names only localhost"
+                .to_owned(),
+        );
+    }
+    if nodes.iter().any(|node| node.settings.databases.is_none()) {
+        notes.push(
+            "no databases are set: the node keeps its data in H2 files of its own, for trying out only"
+                .to_owned(),
+        );
+    }
+}

@@ -1,0 +1,175 @@
+//! Under which name and port each role and each environment is reached.
+
+use std::net::Ipv4Addr;
+
+use super::Cluster;
+use crate::apim::port;
+use crate::apim::role::Role;
+use crate::apim::settings::endpoint::EndpointSetting;
+use crate::apim::topology::{Calls, Endpoint, Node};
+use crate::yaml::{Mistakes, Span};
+
+/// Fills in the endpoints of the cluster: as written, or the only node's own.
+pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
+    let balancer = cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address);
+    let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
+    let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.settings.span.clone());
+    let mut notes = Vec::new();
+    for role in [Role::ControlPlane, Role::KeyManager, Role::TrafficManager] {
+        let nodes: Vec<&Node> =
+            if role == Role::ControlPlane { cluster.hubs().collect() } else { cluster.of(role).collect() };
+        let setting = written.get(&role);
+        if let (true, Some(setting)) = (nodes.is_empty() && role != Role::ControlPlane, setting) {
+            notes.push(format!(
+                "apim.endpoints.{} (`{}`) is not used: no host is in that group",
+                role.group(),
+                setting.name
+            ));
+        }
+        let search = Search { nodes: &nodes, setting, balancer, what: format!("the {role}s") };
+        let hint = format!("`endpoints: {{{}: NAME}}`, the load balancer's name for them", role.group());
+        if let Some(endpoint) =
+            search.endpoint(&mut notes, &mut |what| mistakes.add_hint(&place, what, hint.clone()))
+        {
+            cluster.endpoints.insert(role, endpoint);
+        }
+    }
+    let mut found = Vec::new();
+    for environment in &cluster.environments {
+        let name = &environment.name.value;
+        let nodes: Vec<&Node> = cluster.gateways_of(name).collect();
+        let is_only = cluster.environments.len() == 1;
+        let is_all_in_one = nodes.iter().all(|node| node.role == Role::AllInOne);
+        let setting = environment
+            .endpoint
+            .as_ref()
+            .or_else(|| written.get(&Role::Gateway).filter(|_| is_only))
+            .or_else(|| written.get(&Role::ControlPlane).filter(|_| is_all_in_one && !nodes.is_empty()));
+        let span = if environment.name.span.file.is_some() { &environment.name.span } else { &place };
+        if nodes.is_empty() {
+            match setting {
+                Some(setting) => {
+                    notes.push(format!("environment `{name}` has no gateway here; it is expected at `{}`", setting.name));
+                    found.push((name.clone(), elsewhere(setting)));
+                }
+                None if !cluster.nodes.is_empty() => mistakes.add_hint(
+                    span,
+                    format!("environment `{name}` has no gateway"),
+                    format!("put `{name}` on a gateway (`gateway: {{environment: {name}}}`), or give the `endpoint` of gateways elsewhere"),
+                ),
+                None => {}
+            }
+            continue;
+        }
+        let search = Search {
+            nodes: &nodes,
+            setting,
+            balancer,
+            what: format!("the gateways of environment `{name}`"),
+        };
+        let hint = if is_only {
+            "`endpoints: {gateway: NAME}`, the load balancer's name for them".to_owned()
+        } else {
+            "`endpoint: NAME` in the environment, the load balancer's name for them".to_owned()
+        };
+        if let Some(endpoint) =
+            search.endpoint(&mut notes, &mut |what| mistakes.add_hint(span, what, hint.clone()))
+        {
+            found.push((name.clone(), endpoint));
+        }
+    }
+    cluster.environment_endpoints.extend(found);
+    cluster.notes.extend(notes);
+}
+
+struct Search<'a> {
+    nodes: &'a [&'a Node],
+    setting: Option<&'a EndpointSetting>,
+    balancer: Option<Ipv4Addr>,
+    what: String,
+}
+
+impl Search<'_> {
+    fn endpoint(&self, notes: &mut Vec<String>, missing: &mut dyn FnMut(String)) -> Option<Endpoint> {
+        let first = self.nodes.first()?;
+        let own_port = first.port(port::HTTPS);
+        let several = self.nodes.len() > 1;
+        let Some(setting) = self.setting else {
+            if several {
+                missing(format!(
+                    "{} are {}, and no endpoint says how they are reached",
+                    self.what,
+                    self.nodes.len()
+                ));
+                return None;
+            }
+            return Some(Endpoint {
+                name: first.peer.clone(),
+                port: own_port,
+                fronted: false,
+                address: first.address,
+                calls: own_calls(first),
+            });
+        };
+        let fronted = several || setting.port.is_some_and(|port| port != own_port);
+        let port = setting.port.unwrap_or(if several { 443 } else { own_port });
+        let address = if setting.name == first.peer && !several {
+            first.address
+        } else {
+            setting.address.or_else(|| setting.name.parse().ok()).or(self.balancer.filter(|_| fronted)).or_else(|| {
+                if fronted && setting.name.parse::<Ipv4Addr>().is_err() {
+                    notes.push(format!(
+                        "no host is in `load_balancer`, and `{}` has no `address`: it is given the address of {}",
+                        setting.name, first.host
+                    ));
+                }
+                first.address
+            })
+        };
+        let calls =
+            if fronted { written_calls(setting, FRONTED) } else { written_calls(setting, own_calls(first)) };
+        Some(Endpoint { name: setting.name.clone(), port, fronted, address, calls })
+    }
+}
+
+/// Ports of API calls at a load balancer: HTTP's and HTTPS's own; WebSocket and `WebSub` keep the product's.
+const FRONTED: Calls = Calls {
+    http: 80,
+    https: 443,
+    ws: port::WS,
+    wss: port::WSS,
+    websub_http: port::WEBSUB_HTTP,
+    websub_https: port::WEBSUB_HTTPS,
+};
+
+fn own_calls(node: &Node) -> Calls {
+    Calls {
+        http: node.port(port::GATEWAY_HTTP),
+        https: node.port(port::GATEWAY_HTTPS),
+        ws: node.port(port::WS),
+        wss: node.port(port::WSS),
+        websub_http: node.port(port::WEBSUB_HTTP),
+        websub_https: node.port(port::WEBSUB_HTTPS),
+    }
+}
+
+fn written_calls(setting: &EndpointSetting, default: Calls) -> Calls {
+    let written = setting.calls;
+    Calls {
+        http: written.http.unwrap_or(default.http),
+        https: written.https.unwrap_or(default.https),
+        ws: written.ws.unwrap_or(default.ws),
+        wss: written.wss.unwrap_or(default.wss),
+        ..default
+    }
+}
+
+fn elsewhere(setting: &EndpointSetting) -> Endpoint {
+    Endpoint {
+        name: setting.name.clone(),
+        port: setting.port.unwrap_or(443),
+        fronted: true,
+        address: setting.address.or_else(|| setting.name.parse().ok()),
+        calls: written_calls(setting, FRONTED),
+    }
+}

@@ -1,0 +1,168 @@
+//! The cluster: nodes in inventory order by role, and the questions that they have about each other.
+//!
+//! `build` makes it from the hosts' settings and finds every mistake; nothing here writes configuration.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use super::role::{Role, StartOrder};
+use super::settings::Settings;
+use super::settings::environments::Environment;
+use super::topology::{Endpoint, Node};
+use crate::yaml;
+
+pub(super) mod build;
+mod check;
+mod endpoints;
+#[cfg(test)]
+mod tests;
+
+/// What the inventory says of one host.
+#[derive(Debug, Clone)]
+pub struct HostInput {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Where we connect to: a name or an address.
+    pub address: String,
+    /// All its groups, those of its groups too, the nearest last.
+    pub groups: Vec<String>,
+    /// Its variable `apim`, merged.
+    pub apim: yaml::Node,
+}
+
+/// Reads the files of the user that settings name (keystores), as bytes.
+pub trait FileReader {
+    /// Returns the content of `path`, which was written at `place`; a relative path is from that file's folder.
+    ///
+    /// # Errors
+    /// Why it cannot be read, as a fragment.
+    fn read(&self, path: &str, place: &yaml::Span) -> Result<Vec<u8>, String>;
+}
+
+impl<F: Fn(&str, &yaml::Span) -> Result<Vec<u8>, String>> FileReader for F {
+    fn read(&self, path: &str, place: &yaml::Span) -> Result<Vec<u8>, String> {
+        self(path, place)
+    }
+}
+
+/// A host, whether it carries nodes or not.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// Its name in the inventory.
+    pub name: String,
+    /// The name by which others reach it.
+    pub peer: String,
+    /// Its address, where the inventory tells it.
+    pub address: Option<Ipv4Addr>,
+    /// Whether it is a load balancer.
+    pub is_load_balancer: bool,
+    /// Whether it is a database server.
+    pub is_database: bool,
+    /// Its settings.
+    pub settings: Arc<Settings>,
+}
+
+/// A whole cluster, without a mistake.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    hosts: Vec<Host>,
+    nodes: Vec<Node>,
+    environments: Vec<Environment>,
+    endpoints: BTreeMap<Role, Endpoint>,
+    environment_endpoints: BTreeMap<String, Endpoint>,
+    notes: Vec<String>,
+}
+
+impl Cluster {
+    /// Returns all nodes: by role, then in inventory order.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Returns all hosts in inventory order.
+    #[must_use]
+    pub fn hosts(&self) -> &[Host] {
+        &self.hosts
+    }
+
+    /// Returns the nodes of a host.
+    pub fn nodes_on<'a>(&'a self, host: &'a str) -> impl Iterator<Item = &'a Node> {
+        self.nodes.iter().filter(move |node| node.host == host)
+    }
+
+    /// Returns the nodes of a role.
+    pub fn of(&self, role: Role) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(move |node| node.role == role)
+    }
+
+    /// Returns what the operator should know, though it is no mistake.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Returns the order of starting that the inventory asks for.
+    #[must_use]
+    pub fn start_order(&self) -> StartOrder {
+        self.nodes.first().map(|node| node.settings.start_order).unwrap_or_default()
+    }
+
+    /// Returns the environments that gateways serve.
+    #[must_use]
+    pub fn environments(&self) -> &[Environment] {
+        &self.environments
+    }
+
+    /// Returns the nodes that run the event hub: portals, internal data service, broker.
+    pub fn hubs(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.role.is_hub())
+    }
+
+    /// Returns the nodes that decide on throttling: the traffic managers, or the hubs where there are none.
+    #[must_use]
+    pub fn throttlers(&self) -> Vec<&Node> {
+        let own: Vec<&Node> = self.of(Role::TrafficManager).collect();
+        if own.is_empty() { self.hubs().collect() } else { own }
+    }
+
+    /// Returns the gateways of an environment.
+    pub fn gateways_of<'a>(&'a self, environment: &'a str) -> impl Iterator<Item = &'a Node> {
+        self.nodes.iter().filter(move |node| {
+            node.role.is_gateway() && node.environments.iter().any(|name| name == environment)
+        })
+    }
+
+    /// Returns the other nodes of this one's role.
+    pub fn peers<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
+        self.nodes.iter().filter(move |other| other.role == node.role && other.name != node.name)
+    }
+
+    /// Returns where a role is reached; a role that the cluster has not is played by the hubs.
+    #[must_use]
+    pub fn endpoint(&self, role: Role) -> Option<&Endpoint> {
+        self.endpoints.get(&role).or_else(|| self.endpoints.get(&Role::ControlPlane))
+    }
+
+    /// Returns where the gateways of an environment are reached.
+    #[must_use]
+    pub fn environment_endpoint(&self, environment: &str) -> Option<&Endpoint> {
+        self.environment_endpoints.get(environment)
+    }
+
+    /// Returns every endpoint, those of environments last.
+    pub fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
+        self.endpoints.values().chain(self.environment_endpoints.values())
+    }
+
+    /// Returns the endpoint under whose name `node` is known to the world: its `server.hostname`.
+    #[must_use]
+    pub fn endpoint_of(&self, node: &Node) -> Option<&Endpoint> {
+        match node.role {
+            Role::Gateway => node.environments.first().and_then(|name| self.environment_endpoint(name)),
+            Role::AllInOne => self.endpoint(Role::ControlPlane),
+            Role::ControlPlane | Role::KeyManager | Role::TrafficManager => self.endpoint(node.role),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Every path of a node on its host.
+
+use apim_agent::value::{AbsPath, UnitName, ValueError};
+
+use super::role::Role;
+
+/// The paths of one node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// The component's folder, such as `/opt/wso2/gateway`.
+    pub component: AbsPath,
+    /// Where its releases lie side by side.
+    pub releases: AbsPath,
+    /// The home of the release that is wished for.
+    pub release: AbsPath,
+    /// The link to the release in use.
+    pub current: AbsPath,
+    /// `deployment.toml`, the one input of the configuration.
+    pub deployment_toml: AbsPath,
+    /// Where keystores lie.
+    pub security: AbsPath,
+    /// Where JDBC drivers are put.
+    pub drivers: AbsPath,
+    /// The server's log.
+    pub log: AbsPath,
+    /// The pid file (a hint only: stale and padded as a rule).
+    pub pid_file: AbsPath,
+    /// The start script, below `current`.
+    pub script: AbsPath,
+}
+
+impl Home {
+    /// Returns the paths of a node whose component folder is called `component` below `install_dir`.
+    ///
+    /// # Errors
+    /// When a path would not be valid.
+    pub fn of(install_dir: &AbsPath, component: &str, release: &str, role: Role) -> Result<Self, ValueError> {
+        let folder = install_dir.join(component)?;
+        let releases = folder.join("releases")?;
+        let home = releases.join(release)?;
+        let current = folder.join("current")?;
+        Ok(Self {
+            deployment_toml: home.join("repository/conf/deployment.toml")?,
+            security: home.join("repository/resources/security")?,
+            drivers: home.join("repository/components/lib")?,
+            log: home.join("repository/logs/wso2carbon.log")?,
+            pid_file: home.join("wso2carbon.pid")?,
+            script: current.join("bin")?.join(role.script())?,
+            component: folder,
+            releases,
+            release: home,
+            current,
+        })
+    }
+}
+
+/// Returns the unit name of the component folder `component`.
+///
+/// # Errors
+/// When it would not be valid.
+pub fn unit_name(component: &str) -> Result<UnitName, ValueError> {
+    UnitName::parse(&format!("wso2-{component}"))
+}

@@ -1,0 +1,81 @@
+//! Which names and addresses the product can work with.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+/// Why a text cannot name a host in the product's configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HostNameError {
+    /// Servers are started with `java.net.preferIPv4Stack=true`.
+    #[error("is an IPv6 address, and API Manager's servers speak IPv4 only")]
+    Ipv6,
+    /// `java.net.URI` finds no host in such a URL.
+    #[error("holds `_`, and Java finds no host in a URL with such a name")]
+    Underscore,
+    /// Neither a name nor an address.
+    #[error("is neither an IPv4 address nor a host name (letters, digits, `-` and `.`)")]
+    Form,
+    /// Digits and dots, but no address.
+    #[error("looks like an IPv4 address and is none")]
+    NotAnAddress,
+    /// DNS allows 253 characters, 63 between dots.
+    #[error("is too long for a host name")]
+    TooLong,
+}
+
+/// Checks that `name` can stand in a URL of the configuration.
+///
+/// # Errors
+/// When the product could not use it.
+pub fn check(name: &str) -> Result<(), HostNameError> {
+    if name.parse::<Ipv4Addr>().is_ok() {
+        return Ok(());
+    }
+    if name.trim_matches(['[', ']']).parse::<Ipv6Addr>().is_ok() {
+        return Err(HostNameError::Ipv6);
+    }
+    if name.contains('_') {
+        return Err(HostNameError::Underscore);
+    }
+    if name.len() > 253 || name.split('.').any(|label| label.len() > 63) {
+        return Err(HostNameError::TooLong);
+    }
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if !name.split('.').all(is_label) {
+        return Err(HostNameError::Form);
+    }
+    if name.split('.').next_back().is_some_and(|label| label.chars().all(|c| c.is_ascii_digit())) {
+        return Err(HostNameError::NotAnAddress);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_java_or_dns_refuse_are_refused() {
+        for good in ["gw1", "api.am.wso2.com", "10.77.0.11", "a-b.example", "1st.example"] {
+            assert_eq!(check(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("::1", HostNameError::Ipv6),
+            ("[fe80::1]", HostNameError::Ipv6),
+            ("gw_1", HostNameError::Underscore),
+            ("-gw", HostNameError::Form),
+            ("gw..example", HostNameError::Form),
+            ("", HostNameError::Form),
+            ("gw1:9443", HostNameError::Form),
+            ("10.0.0.256", HostNameError::NotAnAddress),
+            ("10.0.0", HostNameError::NotAnAddress),
+        ] {
+            assert_eq!(check(bad), Err(why), "{bad}");
+        }
+        assert_eq!(check(&"a".repeat(64)), Err(HostNameError::TooLong));
+    }
+}

@@ -1,0 +1,112 @@
+//! Ports by role, and what an offset does to them.
+//!
+//! Source: `default.json` of wso2/product-apim and wso2/carbon-kernel, and the documentation's page on default product ports.
+
+use super::role::Role;
+
+/// HTTPS of the servlet container: portals, admin services, health.
+pub const HTTPS: u16 = 9443;
+/// HTTP of the servlet container.
+pub const HTTP: u16 = 9763;
+/// API calls over HTTPS.
+pub const GATEWAY_HTTPS: u16 = 8243;
+/// API calls over HTTP.
+pub const GATEWAY_HTTP: u16 = 8280;
+/// WebSocket calls.
+pub const WS: u16 = 9099;
+/// WebSocket calls over TLS.
+pub const WSS: u16 = 8099;
+/// `WebSub` receiver.
+pub const WEBSUB_HTTP: u16 = 9021;
+/// `WebSub` receiver over TLS.
+pub const WEBSUB_HTTPS: u16 = 8021;
+/// The broker.
+pub const BROKER: u16 = 5672;
+/// The broker over TLS (off until configured).
+pub const BROKER_TLS: u16 = 8672;
+/// Binary data receiver.
+pub const RECEIVER: u16 = 9611;
+/// Binary data receiver, where senders log in.
+pub const RECEIVER_AUTH: u16 = 9711;
+/// JMX registry.
+pub const JMX_REGISTRY: u16 = 9999;
+/// JMX server.
+pub const JMX_SERVER: u16 = 11111;
+
+/// One port of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    /// The number, offset included.
+    pub number: u16,
+    /// What it is for.
+    pub purpose: &'static str,
+    /// Whether a healthy node of the role is sure to listen on it (so that its absence is a fault).
+    pub awaited: bool,
+}
+
+/// Returns `port` shifted by `offset`. Offsets are limited on input so that no port passes 65535.
+#[must_use]
+pub const fn shifted(port: u16, offset: u16) -> u16 {
+    port.saturating_add(offset)
+}
+
+/// The largest offset: above it the JMX server's port would pass 65535.
+pub const LARGEST_OFFSET: u16 = u16::MAX - JMX_SERVER;
+
+/// Returns every port that a node of `role` may listen on.
+#[must_use]
+pub fn ports(role: Role, offset: u16) -> Vec<Port> {
+    let mut table: Vec<(u16, &'static str, bool)> = vec![
+        (HTTPS, "HTTPS", true),
+        (HTTP, "HTTP", true),
+        (JMX_REGISTRY, "JMX registry", false),
+        (JMX_SERVER, "JMX server", false),
+    ];
+    if role.is_gateway() {
+        table.extend([
+            (GATEWAY_HTTPS, "API calls over HTTPS", true),
+            (GATEWAY_HTTP, "API calls over HTTP", true),
+            // The inbound endpoints open only once their artifacts are deployed, so they prove nothing about a start.
+            (WS, "WebSocket", false),
+            (WSS, "WebSocket over TLS", false),
+            (WEBSUB_HTTP, "WebSub", false),
+            (WEBSUB_HTTPS, "WebSub over TLS", false),
+        ]);
+    }
+    if role != Role::Gateway {
+        // A key manager keeps the control plane's bundles, so it very likely binds these too; nobody connects to them there.
+        let awaited = role != Role::KeyManager;
+        table.extend([
+            (BROKER, "broker", awaited),
+            (BROKER_TLS, "broker over TLS", false),
+            (RECEIVER, "data receiver", awaited),
+            (RECEIVER_AUTH, "data receiver log-in", awaited),
+        ]);
+    }
+    table
+        .into_iter()
+        .map(|(port, purpose, awaited)| Port { number: shifted(port, offset), purpose, awaited })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_offset_keeps_every_port_valid() {
+        for role in Role::ALL {
+            let numbers: Vec<u16> = ports(role, LARGEST_OFFSET).iter().map(|p| p.number).collect();
+            let distinct: std::collections::BTreeSet<u16> = numbers.iter().copied().collect();
+            assert_eq!(numbers.len(), distinct.len(), "{role}: two ports became one");
+        }
+    }
+
+    #[test]
+    fn a_gateway_serves_no_broker_and_a_traffic_manager_no_calls() {
+        let numbers = |role| ports(role, 0).iter().map(|p| p.number).collect::<Vec<_>>();
+        assert!(!numbers(Role::Gateway).contains(&BROKER));
+        assert!(!numbers(Role::TrafficManager).contains(&GATEWAY_HTTPS));
+        assert!(numbers(Role::ControlPlane).contains(&RECEIVER_AUTH));
+    }
+}

@@ -1,0 +1,174 @@
+//! `apim.control_plane`, `apim.gateway`, …: what is set for the nodes of one role.
+
+use super::read::{At, Section, text_of};
+use crate::apim::port::LARGEST_OFFSET;
+use crate::apim::role::Role;
+use crate::yaml::{Kind, Node, Span};
+
+/// Memory of a node's heap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heap {
+    /// `-Xms`
+    pub initial: String,
+    /// `-Xmx`
+    pub maximum: String,
+}
+
+impl Heap {
+    /// Returns the JVM's options.
+    #[must_use]
+    pub fn options(&self) -> String {
+        format!("-Xms{} -Xmx{}", self.initial, self.maximum)
+    }
+}
+
+/// Artifacts that a gateway keeps although the control plane does not know them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SkipList {
+    /// Files of APIs.
+    pub apis: Vec<String>,
+    /// Files of endpoints.
+    pub endpoints: Vec<String>,
+    /// Files of sequences.
+    pub sequences: Vec<String>,
+    /// Files of local entries.
+    pub local_entries: Vec<String>,
+}
+
+/// Settings of one role on one host.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RoleSettings {
+    /// Environments of a gateway.
+    pub environments: Vec<At<String>>,
+    /// What is added to every port.
+    pub port_offset: u16,
+    /// Where the offset stands, else the block.
+    pub offset_span: Span,
+    /// The heap.
+    pub heap: Heap,
+    /// More options for the JVM.
+    pub java_opts: Option<String>,
+    /// Raw keys of `deployment.toml`, merged last.
+    pub config: Option<Node>,
+    /// Gateway: artifacts to keep.
+    pub skip_list: Option<SkipList>,
+    /// Traffic manager: policies not to be redeployed at start.
+    pub skip_redeploying_policies: Vec<String>,
+    /// Control plane: the domain of cache invalidation between its nodes.
+    pub cache_invalidation: Option<String>,
+}
+
+impl RoleSettings {
+    pub(super) fn absent(span: &Span) -> Self {
+        Self {
+            environments: Vec::new(),
+            port_offset: 0,
+            offset_span: span.clone(),
+            heap: Heap { initial: "256m".to_owned(), maximum: "1024m".to_owned() },
+            java_opts: None,
+            config: None,
+            skip_list: None,
+            skip_redeploying_policies: Vec::new(),
+            cache_invalidation: None,
+        }
+    }
+
+    pub(super) fn read(role: Role, mut section: Section<'_, '_>) -> Self {
+        let mut read = Self::absent(section.span());
+        if let Some(node) = section.take("port_offset") {
+            read.offset_span = node.span.clone();
+            match node.kind {
+                Kind::Int(n) if (0..=i64::from(LARGEST_OFFSET)).contains(&n) => {
+                    read.port_offset = u16::try_from(n).unwrap_or_default();
+                }
+                _ => {
+                    let what = format!(
+                        "`{}` must be a whole number from 0 to {LARGEST_OFFSET}",
+                        section.path("port_offset")
+                    );
+                    section.mistakes.add(&node.span, what);
+                }
+            }
+        }
+        if let Some(node) = section.take("heap") {
+            read.heap = heap(node, &mut section).unwrap_or(read.heap);
+        }
+        read.java_opts = section.text("java_opts").and_then(|text| {
+            let fits = !text.value.contains(['\n', '\r', '"', '\\', '\'']);
+            if !fits {
+                let what = format!(
+                    "`{}` must not hold quotes, backslashes or line breaks",
+                    section.path("java_opts")
+                );
+                section.mistakes.add_hint(
+                    &text.span,
+                    what,
+                    "the start script splits it at blanks, whatever the quotes",
+                );
+            }
+            fits.then_some(text.value)
+        });
+        read.config = section.take("config").cloned();
+        if role.is_gateway() {
+            if let Some(node) = section.take("environment") {
+                let what = section.path("environment");
+                let items = match &node.kind {
+                    Kind::List(items) => items.iter().collect(),
+                    _ => vec![node],
+                };
+                let names = items.into_iter().filter_map(|item| text_of(item, &what, section.mistakes));
+                read.environments = names.collect();
+            }
+            if let Some(mut list) = section.section("skip_list") {
+                read.skip_list = Some(SkipList {
+                    apis: list.texts("apis").unwrap_or_default(),
+                    endpoints: list.texts("endpoints").unwrap_or_default(),
+                    sequences: list.texts("sequences").unwrap_or_default(),
+                    local_entries: list.texts("local_entries").unwrap_or_default(),
+                });
+                list.finish();
+            }
+        }
+        if role == Role::TrafficManager || role.is_hub() {
+            read.skip_redeploying_policies = section.texts("skip_redeploying_policies").unwrap_or_default();
+        }
+        if role.is_hub() {
+            read.cache_invalidation = section.text("cache_invalidation_domain").map(|text| text.value);
+        }
+        section.finish();
+        read
+    }
+}
+
+fn heap(node: &Node, section: &mut Section<'_, '_>) -> Option<Heap> {
+    let what = section.path("heap");
+    if let Kind::Map(_) = node.kind {
+        let mut part = Section::new(node, what.clone(), section.mistakes);
+        let initial = part.text("initial");
+        let maximum = part.text("maximum");
+        if maximum.is_none() {
+            part.missing("maximum", "such as 2g");
+        }
+        part.finish();
+        let maximum = memory(&maximum?, &what, section)?;
+        let initial = match initial {
+            Some(text) => memory(&text, &what, section)?,
+            None => maximum.clone(),
+        };
+        return Some(Heap { initial, maximum });
+    }
+    let text = text_of(node, &what, section.mistakes)?;
+    let size = memory(&text, &what, section)?;
+    Some(Heap { initial: size.clone(), maximum: size })
+}
+
+fn memory(text: &At<String>, what: &str, section: &mut Section<'_, '_>) -> Option<String> {
+    let lower = text.value.to_ascii_lowercase();
+    let digits = lower.strip_suffix(['m', 'g']).unwrap_or("");
+    let fits = !digits.is_empty() && digits.len() < 7 && digits.chars().all(|c| c.is_ascii_digit());
+    if !fits {
+        let message = format!("`{what}`: `{}` is no amount of memory", text.value);
+        section.mistakes.add_hint(&text.span, message, "such as 2g or 1536m");
+    }
+    fits.then_some(lower)
+}

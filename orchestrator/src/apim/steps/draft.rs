@@ -1,0 +1,57 @@
+//! A draft of a step: what a task means for one node, before the plan gives it a number and its bytes a home.
+
+use std::sync::Arc;
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::archive::{Archive, Source};
+use apim_agent::operation::file::File;
+use apim_agent::value::{Content, Sha256};
+
+use crate::apim::artifact::ArtifactName;
+use crate::apim::topology::NodeName;
+
+/// One step to be.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// For people.
+    pub title: String,
+    /// The wish.
+    pub operation: Operation,
+    /// The node concerned; `None` for the host as a whole.
+    pub node: Option<NodeName>,
+    /// The pool that leave to take the node down comes from.
+    pub budget: Option<String>,
+    /// Whether the success of this step shows that the node is healthy.
+    pub proves_health: bool,
+    /// The bytes that the operation names by digest, where they were made here.
+    pub contents: Vec<Arc<[u8]>>,
+    /// The artifacts that the operation names by digest.
+    pub files: Vec<(Sha256, ArtifactName)>,
+}
+
+impl Draft {
+    /// Returns a draft of `operation` that concerns no node and needs no bytes.
+    pub(crate) fn new(title: impl Into<String>, operation: Operation) -> Self {
+        Self {
+            title: title.into(),
+            operation,
+            node: None,
+            budget: None,
+            proves_health: false,
+            contents: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// Tells the operation how long the artifact with digest `sha256` is; drafts name artifacts by digest, with size 0.
+    pub fn set_size(&mut self, sha256: Sha256, size: u64) {
+        let content: Option<&mut Content> = match &mut self.operation {
+            Operation::Archive(Archive { source: Source::Pushed(content), .. })
+            | Operation::File(File { content, .. }) => Some(content),
+            _ => None,
+        };
+        if let Some(content) = content.filter(|content| content.sha256 == sha256) {
+            content.size = size;
+        }
+    }
+}
