@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod cluster;
+pub mod config;
 pub mod home;
 pub mod host_name;
 pub mod port;

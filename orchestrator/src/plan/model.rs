@@ -8,6 +8,7 @@ use apim_agent::operation::Operation;
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Content, Sha256};
 
+pub use crate::apim::NodeName;
 use crate::inventory::host::HostName;
 
 /// Everything that is to be done; never changed once built.
@@ -76,10 +77,6 @@ pub struct Step {
     /// Tags, for `--tags` and `--skip-tags`.
     pub tags: Vec<String>,
 }
-
-/// A node's name: unique in the cluster, such as `gw1` or `gw1/gateway` where a host carries several.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeName(pub String);
 
 /// The bytes behind digests.
 #[derive(Debug, Clone, Default)]

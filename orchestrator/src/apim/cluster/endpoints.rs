@@ -45,7 +45,7 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
             .as_ref()
             .or_else(|| written.get(&Role::Gateway).filter(|_| is_only))
             .or_else(|| written.get(&Role::ControlPlane).filter(|_| is_all_in_one && !nodes.is_empty()));
-        let span = if environment.name.span.file.is_some() { &environment.name.span } else { &place };
+        let span = if environment.name.span.file_name().is_some() { &environment.name.span } else { &place };
         if nodes.is_empty() {
             match setting {
                 Some(setting) => {

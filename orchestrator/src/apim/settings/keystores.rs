@@ -185,6 +185,15 @@ fn keystore(purpose: Purpose, mut part: Section<'_, '_>) -> Option<Keystore> {
     for (key, secret) in [("password", &password), ("key_password", &key_password)] {
         if let Some(secret) = secret {
             super::refuse_placeholder(secret, &part.path(key), part.mistakes);
+            // These end in XML attributes as well as elements, where the product escapes nothing.
+            if let Some(sign) = secret.value.expose().chars().find(|c| "&<>\"'".contains(*c)) {
+                let what = format!("`{}` must not hold `{sign}`", part.path(key));
+                part.mistakes.add_hint(
+                    &secret.span,
+                    what,
+                    "the product puts it into XML as it is: change it with keytool",
+                );
+            }
         }
     }
     let is_truststore = purpose == Purpose::Truststore;

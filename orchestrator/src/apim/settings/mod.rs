@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod environments;
 pub mod keystores;
 pub mod node;
+mod raw;
 mod read;
 pub mod source;
 
@@ -159,6 +160,9 @@ impl Settings {
             })
             .collect();
         let config = section.take("config").cloned();
+        if let Some(config) = &config {
+            raw::check(config, "apim.config", section.mistakes);
+        }
         let orders = StartOrder::ALL.map(|order| (order.word(), order));
         let start_order = section.word("start_order", &orders).unwrap_or_default();
         let hosts_file = HostsFile::read(&mut section);

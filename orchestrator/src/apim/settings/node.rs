@@ -109,6 +109,9 @@ impl RoleSettings {
             fits.then_some(text.value)
         });
         read.config = section.take("config").cloned();
+        if let Some(config) = &read.config {
+            super::raw::check(config, &section.path("config"), section.mistakes);
+        }
         if role.is_gateway() {
             if let Some(node) = section.take("environment") {
                 let what = section.path("environment");

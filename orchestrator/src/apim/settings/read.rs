@@ -138,7 +138,7 @@ pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Optio
     let text = match &node.kind {
         Kind::Text { text, .. } | Kind::Float(_, text) => text.clone(),
         Kind::Int(n) => n.to_string(),
-        Kind::Secret(_) => {
+        Kind::Secret(_) | Kind::Sealed(_) => {
             mistakes.add(&node.span, format!("`{what}` must not be a secret: it is shown"));
             return None;
         }

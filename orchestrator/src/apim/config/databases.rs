@@ -1,0 +1,73 @@
+//! `[database.*]`.
+
+use apim_agent::value::Secret;
+
+use super::Scene;
+use super::tree::Table;
+use crate::apim::release::Series;
+use crate::apim::role::Role;
+use crate::apim::settings::databases::{Database, DatabaseType, Databases};
+
+pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
+    let node = scene.node;
+    let Some(databases) = &node.settings.databases else {
+        for (key, file) in [("apim_db", "WSO2AM_DB"), ("shared_db", "WSO2SHARED_DB")] {
+            root.put(&format!("database.{key}"), shipped(file));
+        }
+        local(scene, root);
+        return;
+    };
+    // Gateways and traffic managers take APIs and policies from the control plane, so they log in to the shared database only.
+    if matches!(node.role, Role::ControlPlane | Role::KeyManager | Role::AllInOne) {
+        root.put("database.apim_db", external(databases, &databases.apim_db));
+    }
+    root.put("database.shared_db", external(databases, &databases.shared_db));
+    local(scene, root);
+}
+
+fn external(databases: &Databases, database: &Database) -> Table {
+    let mut table = Table::about("from the inventory: apim.databases; the same on every node")
+        .set("type", databases.kind.word())
+        .set("hostname", &databases.host);
+    table = match databases.kind {
+        DatabaseType::Oracle => table.set("sid", &database.name),
+        DatabaseType::Mysql
+        | DatabaseType::Mariadb
+        | DatabaseType::Postgresql
+        | DatabaseType::Mssql
+        | DatabaseType::Db2 => table.set("name", &database.name),
+    };
+    table
+        .set("port", databases.port.to_string())
+        .set_some("url", databases.url(database))
+        .set("username", &database.username)
+        .set("password", &in_xml(&database.password))
+        .set_some("driver", databases.driver_class())
+}
+
+fn shipped(file: &str) -> Table {
+    Table::about("as shipped: a file of this node; set apim.databases for anything but trying out")
+        .set("type", "h2")
+        .set("url", format!("jdbc:h2:./repository/database/{file};DB_CLOSE_ON_EXIT=FALSE"))
+        .set("username", "wso2carbon")
+        .set("password", "wso2carbon")
+}
+
+/// The registry of the node itself, which the control plane's distributions ship switched on (wso2/product-apim, deployment.toml).
+fn local(scene: &Scene<'_>, root: &mut Table) {
+    if !scene.node.role.is_hub() {
+        return;
+    }
+    let end = if scene.node.version.series() >= Series::V4_7 { ";DB_CLOSE_DELAY=-1" } else { "" };
+    let url = format!("jdbc:h2:./repository/database/WSO2CARBON_DB;DB_CLOSE_ON_EXIT=FALSE{end}");
+    root.put("database.local", Table::about("as shipped: this node's own registry").set("url", url));
+}
+
+/// Returns a password as the product can paste it into an XML element without escaping.
+fn in_xml(password: &Secret) -> Secret {
+    if password.expose().contains(['&', '<', '>']) {
+        Secret::new(format!("<![CDATA[{}]]>", password.expose()))
+    } else {
+        password.clone()
+    }
+}

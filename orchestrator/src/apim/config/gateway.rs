@@ -1,0 +1,101 @@
+//! `[[apim.gateway.environment]]` on the control plane, and what a gateway does with its label.
+
+use super::Scene;
+use super::tree::Table;
+use crate::apim::release::Series;
+use crate::apim::role::Role;
+use crate::apim::settings::environments::Environment;
+use crate::apim::topology::{Endpoint, url};
+
+pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
+    let node = scene.node;
+    if node.role.is_hub() {
+        for (at, environment) in scene.cluster.environments().iter().enumerate() {
+            if let Some(endpoint) = scene.cluster.environment_endpoint(&environment.name.value) {
+                root.push("apim.gateway.environment", block(environment, endpoint, at == 0));
+            }
+        }
+    }
+    if !node.role.is_gateway() {
+        return;
+    }
+    root.put(
+        "apim.sync_runtime_artifacts.gateway",
+        Table::about("the environments whose APIs this gateway serves")
+            .set("gateway_labels", node.environments.clone()),
+    );
+    if let Some(list) = &node.own.skip_list {
+        let mut table =
+            Table::about("from the inventory: skip_list; what is deployed here by hand and stays");
+        for (key, files) in [
+            ("apis", &list.apis),
+            ("endpoints", &list.endpoints),
+            ("sequences", &list.sequences),
+            ("local_entries", &list.local_entries),
+        ] {
+            if !files.is_empty() {
+                table = table.set(key, files.clone());
+            }
+        }
+        root.put("apim.sync_runtime_artifacts.gateway.skip_list", table);
+    }
+    shipped(scene, root);
+}
+
+fn block(environment: &Environment, endpoint: &Endpoint, is_first: bool) -> Table {
+    let name = &endpoint.name;
+    let calls = endpoint.calls;
+    let mut table = Table::about(format!(
+        "gateways of environment {}, under the name by which clients call them",
+        environment.name.value
+    ))
+    .set("name", &environment.name.value)
+    .set("type", environment.kind.word())
+    .set_some("display_name", environment.display_name.as_ref())
+    .set("gateway_type", "Regular")
+    .set("provider", "wso2")
+    .set("display_in_api_console", environment.display_in_api_console)
+    .set("description", &environment.description)
+    .set("show_as_token_endpoint_url", environment.show_as_token_endpoint_url.unwrap_or(is_first))
+    .set("service_url", endpoint.https("/services/"))
+    .set("username", "${admin.username}")
+    .set("password", "${admin.password}")
+    .set("ws_endpoint", format!("ws://{name}:{}", calls.ws))
+    .set("wss_endpoint", format!("wss://{name}:{}", calls.wss))
+    .set("http_endpoint", url("http", name, calls.http, ""))
+    .set("https_endpoint", url("https", name, calls.https, ""));
+    if environment.websub {
+        table = table
+            .set("websub_event_receiver_http_endpoint", format!("http://{name}:{}", calls.websub_http))
+            .set("websub_event_receiver_https_endpoint", format!("https://{name}:{}", calls.websub_https));
+    }
+    if !environment.visibility.is_empty() {
+        table = table.set("visibility", environment.visibility.clone());
+    }
+    table
+}
+
+/// What the gateway's own `deployment.toml` ships switched on, and ours must therefore say too (wso2/product-apim, tags v4.5.0 to
+/// v4.7.0), except one key that nothing reads.
+fn shipped(scene: &Scene<'_>, root: &mut Table) {
+    let node = scene.node;
+    let mut analytics = Table::about("as shipped: off").set("enable", false);
+    analytics = match (node.version.series(), node.role) {
+        (Series::V4_5, Role::Gateway) => {
+            analytics.set("config_endpoint", "https://localhost:8080/auth/v1").set("auth_token", "")
+        }
+        (Series::V4_5, _) => analytics.set("auth_token", ""),
+        (Series::V4_6 | Series::V4_7, _) => analytics.set("type", "moesif"),
+    };
+    root.put("apim.analytics", analytics);
+    if node.role == Role::Gateway {
+        root.put(
+            "apim.cache.gateway_token",
+            Table::about("as shipped").set("enable", true).set("expiry_time", 15_u16),
+        );
+        root.put("apim.cache.resource", Table::default().set("enable", true));
+        root.put("apim.cache.jwt_claim", Table::default().set("enable", true).set("expiry_time", 900_u16));
+        root.put("apim.oauth_config", Table::about("as shipped").set("auth_header", "Authorization"));
+        root.put("apim.cors", super::portal::cors());
+    }
+}

@@ -1,0 +1,78 @@
+//! `deployment.toml` of a node: one file per section, put together in reading order, the user's keys merged last.
+//!
+//! The product reads unknown keys without a word, so what stands here is checked against the documentation's samples by tests.
+
+use apim_agent::value::{Secret, Sha256};
+
+use super::cluster::Cluster;
+use super::topology::Node;
+
+mod databases;
+mod event_hub;
+mod gateway;
+mod keystores;
+mod portal;
+mod raw;
+mod server;
+mod throttling;
+mod toml;
+mod tree;
+mod users;
+
+use tree::Table;
+
+/// A rendered `deployment.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rendered {
+    /// The text.
+    pub text: String,
+    /// Every secret in it, in the form in which it is written and in its own.
+    pub secrets: Vec<Secret>,
+    /// A digest of what it says; comments, order and form do not matter.
+    pub digest: Sha256,
+    /// Derived keys that the user's `config:` gave another value.
+    pub overridden: Vec<String>,
+}
+
+/// Where a section looks things up.
+struct Scene<'a> {
+    cluster: &'a Cluster,
+    node: &'a Node,
+}
+
+/// Renders the configuration of `node`.
+#[must_use]
+pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
+    let scene = Scene { cluster, node };
+    let mut root = Table::about(format!("deployment.toml of {}, API Manager {}.", node.words(), node.version))
+        .also("Written by apim-deploy from the inventory; the next apply puts edits right. Own keys: `apim: {config: …}`.");
+    for section in [
+        server::section,
+        users::section,
+        databases::section,
+        keystores::section,
+        users::events,
+        portal::section,
+        gateway::section,
+        event_hub::section,
+        event_hub::key_manager,
+        throttling::section,
+    ] {
+        section(&scene, &mut root);
+    }
+    let mut overridden = Vec::new();
+    for config in [&node.settings.config, &node.own.config].into_iter().flatten() {
+        raw::merge(&mut root, config, "", &mut overridden);
+    }
+    let mut secrets: Vec<Secret> = Vec::new();
+    let mut note = |secret: &Secret| {
+        if !secret.expose().is_empty() && !secrets.contains(secret) {
+            secrets.push(secret.clone());
+        }
+    };
+    root.secrets(&mut note);
+    for database in node.settings.databases.iter().flat_map(|d| [&d.apim_db, &d.shared_db]) {
+        note(&database.password);
+    }
+    Rendered { text: toml::write(&root), secrets, digest: toml::digest(&root), overridden }
+}

@@ -1,0 +1,64 @@
+//! What portals need: the developer portal's URL, cross-origin rules, and what control planes ship switched on.
+
+use super::Scene;
+use super::tree::Table;
+use crate::apim::release::Series;
+use crate::apim::role::Role;
+
+pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
+    let node = scene.node;
+    if !node.role.is_hub() {
+        return;
+    }
+    let kinds = match node.version.series() {
+        Series::V4_5 => "Regular,APK,AWS",
+        Series::V4_6 => "Regular,APK,AWS,Azure,Kong,Envoy",
+        Series::V4_7 => "Regular,APK,AWS,Azure,Kong,Envoy,APIPlatform",
+    };
+    root.put("apim", Table::about("as shipped").set("gateway_type", kinds));
+    if let Some(endpoint) = scene.cluster.endpoint(Role::ControlPlane) {
+        root.put(
+            "apim.devportal",
+            Table::about("goes into the databases at the first start, as the address that logins return to")
+                .set("url", endpoint.https("/devportal")),
+        );
+    }
+    root.put("apim.cors", cors());
+    if node.role == Role::AllInOne {
+        root.put("apim.ai", Table::about("as shipped").set("enable", true).set("key", ""));
+        root.put(
+            "oauth.grant_type.token_exchange",
+            Table::about("as shipped")
+                .set("enable", true)
+                .set("allow_refresh_tokens", true)
+                .set("iat_validity_period", "1h"),
+        );
+    }
+    if node.version.series() >= Series::V4_7 {
+        root.push(
+            "oauth.extensions.token_types",
+            Table::about("as shipped")
+                .set("name", "JWT")
+                .set("issuer", "org.wso2.is.key.manager.tokenpersistence.issuer.ExtendedJWTTokenIssuer"),
+        );
+    }
+}
+
+/// The rules that control planes and gateways ship with (wso2/product-apim, deployment.toml).
+pub(super) fn cors() -> Table {
+    Table::about("as shipped")
+        .set("allow_origins", "*")
+        .set("allow_methods", ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"])
+        .set(
+            "allow_headers",
+            [
+                "authorization",
+                "Access-Control-Allow-Origin",
+                "Content-Type",
+                "SOAPAction",
+                "apikey",
+                "Internal-Key",
+            ],
+        )
+        .set("allow_credentials", false)
+}

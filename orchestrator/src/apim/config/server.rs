@@ -1,0 +1,56 @@
+//! `[server]`, `[transport.*]`: under which name and ports a node is known.
+
+use super::Scene;
+use super::tree::Table;
+use crate::apim::port;
+use crate::apim::role::Role;
+
+pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
+    let (cluster, node) = (scene.cluster, scene.node);
+    let endpoint = cluster.endpoint_of(node);
+    let name = endpoint.map_or(node.peer.as_str(), |endpoint| endpoint.name.as_str());
+    let from = if endpoint.is_some_and(|endpoint| endpoint.name != node.peer) {
+        "hostname: the endpoint under which clients know this role, from the inventory (apim.endpoints)"
+    } else {
+        "hostname: this node's own name; no endpoint stands before it"
+    };
+    let mut server = Table::about(from).set("hostname", name);
+    if node.role != Role::KeyManager {
+        // Read only as the default of a clustering that 4.5 and later do not need (wso2/product-apim, default.json).
+        server = server.set("node_ip", "127.0.0.1");
+    }
+    // "default" itself switches on what belongs to each component (wso2/product-apim, infer.json): it is never left out.
+    server = server.set("server_role", "default");
+    if node.role.is_hub() {
+        server = server.set("base_path", "${carbon.protocol}://${carbon.host}:${carbon.management.port}");
+    }
+    root.put("server", server.set("offset", node.offset));
+
+    let Some(endpoint) = endpoint else { return };
+    // The server adds its offset to these ports itself.
+    let proxy = endpoint.proxy_port(node.port(port::HTTPS));
+    match node.role {
+        Role::Gateway => {
+            if let Some(https) = proxy {
+                let about = "ports of this node, and those of the load balancer before it";
+                root.put(
+                    "transport.http.properties",
+                    Table::about(about).set("port", port::HTTP).set("proxyPort", endpoint.calls.http),
+                );
+                root.put(
+                    "transport.https.properties",
+                    Table::default().set("port", port::HTTPS).set("proxyPort", https),
+                );
+            }
+        }
+        Role::ControlPlane | Role::TrafficManager | Role::AllInOne => {
+            if let Some(https) = proxy {
+                root.put(
+                    "transport.https.properties",
+                    Table::about("the load balancer's port before this node's HTTPS").set("proxyPort", https),
+                );
+            }
+        }
+        Role::KeyManager => {}
+    }
+}

@@ -1,0 +1,187 @@
+//! Writes a configuration as TOML, and takes its semantic digest. The only place that knows `toml_edit`.
+
+use apim_agent::value::Sha256;
+use toml_edit::{
+    Array, ArrayOfTables, DocumentMut, InlineTable, Item as TomlItem, Key, Table as TomlTable,
+    Value as TomlValue,
+};
+
+use super::tree::{Item, Table, Value};
+
+/// A line of a list longer than this is broken.
+const WIDTH: usize = 100;
+
+/// Returns the text of `root`.
+pub(super) fn write(root: &Table) -> String {
+    let mut document = DocumentMut::new();
+    let mut top = table(root);
+    top.decor_mut().clear();
+    *document.as_table_mut() = top;
+    let head: String = root.about.iter().map(|line| format!("# {line}\n")).collect();
+    format!("{head}{document}")
+}
+
+fn table(from: &Table) -> TomlTable {
+    let mut to = TomlTable::new();
+    let only_tables = from.entries.iter().all(|(_, item)| !matches!(item, Item::Value(_)));
+    to.set_implicit(only_tables && from.about.is_empty() && !from.entries.is_empty());
+    let about: String = from.about.iter().map(|line| format!("# {line}\n")).collect();
+    to.decor_mut().set_prefix(format!("\n{about}"));
+    for (key, item) in &from.entries {
+        let item = match item {
+            Item::Value(from) => TomlItem::Value(value(from)),
+            Item::Table(from) => TomlItem::Table(table(from)),
+            Item::Tables(from) => {
+                let mut tables = ArrayOfTables::new();
+                from.iter().for_each(|from| tables.push(table(from)));
+                TomlItem::ArrayOfTables(tables)
+            }
+        };
+        to.insert_formatted(&Key::new(key.as_str()), item);
+    }
+    to
+}
+
+fn value(from: &Value) -> TomlValue {
+    match from {
+        Value::Text(text) => text.as_str().into(),
+        Value::Secret(secret) => secret.expose().into(),
+        Value::Int(number) => (*number).into(),
+        Value::Float(number) => (*number).into(),
+        Value::Bool(truth) => (*truth).into(),
+        Value::List(values) => {
+            let mut list = Array::new();
+            values.iter().for_each(|from| list.push(value(from)));
+            if list.to_string().len() > WIDTH && list.len() > 1 {
+                list.iter_mut().for_each(|item| item.decor_mut().set_prefix("\n    "));
+                list.set_trailing_comma(true);
+                list.set_trailing("\n");
+            }
+            TomlValue::Array(list)
+        }
+        Value::Map(entries) => {
+            let mut map = InlineTable::new();
+            for (key, from) in entries {
+                map.insert(key, value(from));
+            }
+            TomlValue::InlineTable(map)
+        }
+    }
+}
+
+/// Returns a digest of what `root` says: comments, order of keys and form of writing do not matter.
+pub(super) fn digest(root: &Table) -> Sha256 {
+    let mut text = String::new();
+    canonical_table(root, &mut text);
+    Sha256::of(text.as_bytes())
+}
+
+fn canonical_table(table: &Table, text: &mut String) {
+    let mut entries: Vec<(&String, &Item)> = table.entries.iter().map(|(key, item)| (key, item)).collect();
+    entries.sort_by_key(|(key, _)| *key);
+    text.push('{');
+    for (key, item) in entries {
+        quoted(key, text);
+        text.push(':');
+        match item {
+            Item::Value(value) => canonical(value, text),
+            Item::Table(table) => canonical_table(table, text),
+            Item::Tables(tables) => {
+                text.push('[');
+                for table in tables {
+                    canonical_table(table, text);
+                    text.push(',');
+                }
+                text.push(']');
+            }
+        }
+        text.push(',');
+    }
+    text.push('}');
+}
+
+fn canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Text(value) => quoted(value, text),
+        Value::Secret(secret) => quoted(secret.expose(), text),
+        Value::Int(number) => text.push_str(&number.to_string()),
+        Value::Float(number) => text.push_str(&format!("{number:?}")),
+        Value::Bool(truth) => text.push_str(if *truth { "true" } else { "false" }),
+        Value::List(values) => {
+            text.push('[');
+            for value in values {
+                canonical(value, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        Value::Map(entries) => {
+            let mut sorted: Vec<&(String, Value)> = entries.iter().collect();
+            sorted.sort_by(|a, b| a.0.cmp(&b.0));
+            text.push('{');
+            for (key, value) in sorted {
+                quoted(key, text);
+                text.push(':');
+                canonical(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+    }
+}
+
+fn quoted(word: &str, text: &mut String) {
+    text.push_str(&format!("{word:?}"));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Table {
+        let mut root = Table::about("written by a test");
+        root.put("server", Table::about("who").set("hostname", "a\"b\\c").set("offset", 3_u16));
+        root.put("apim.event_hub", Table::default().set("urls", vec!["tcp://a:1".to_owned()]));
+        root.push("apim.event_hub.publish.url_group", Table::about("one").set("type", "x"));
+        root.push("apim.event_hub.publish.url_group", Table::default().set("header.X-A", "y"));
+        root
+    }
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let text = write(&example());
+        let read: DocumentMut = text.parse().unwrap();
+        assert_eq!(read["server"]["hostname"].as_str(), Some("a\"b\\c"));
+        assert_eq!(read["apim"]["event_hub"]["publish"]["url_group"][1]["header.X-A"].as_str(), Some("y"));
+        insta::assert_snapshot!(text, @r#"
+        # written by a test
+
+        # who
+        [server]
+        hostname = 'a"b\c'
+        offset = 3
+
+        [apim.event_hub]
+        urls = ["tcp://a:1"]
+
+        # one
+        [[apim.event_hub.publish.url_group]]
+        type = "x"
+
+        [[apim.event_hub.publish.url_group]]
+        "header.X-A" = "y"
+        "#);
+    }
+
+    #[test]
+    fn comments_and_order_do_not_change_the_digest_and_values_do() {
+        let mut other = Table::default();
+        let mut group = example();
+        let Some(Item::Table(apim)) = group.get_mut("apim") else { panic!() };
+        other.insert("apim", Item::Table(apim.clone()));
+        other.put("server", Table::default().set("offset", 3_u16).set("hostname", "a\"b\\c"));
+        assert_eq!(digest(&example()), digest(&other));
+        other.put("server", Table::default().set("offset", 4_u16));
+        assert_ne!(digest(&example()), digest(&other));
+    }
+}

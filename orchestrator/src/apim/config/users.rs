@@ -1,0 +1,61 @@
+//! `[user_store]`, `[super_admin]`, and what happens when a user registers or a token is revoked.
+
+use super::Scene;
+use super::tree::Table;
+use crate::apim::role::Role;
+
+pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
+    // The default type would switch on nothing of what a user store needs (carbon-kernel, infer.json).
+    root.put("user_store", Table::default().set("type", "database_unique_id"));
+    if let Some(admin) = &scene.node.settings.admin {
+        root.put(
+            "super_admin",
+            Table::about("from the inventory: apim.admin; made at the very first start, changed in the user store afterwards")
+                .set("username", &admin.username)
+                .set("password", &admin.password)
+                .set("create_admin_account", true),
+        );
+    }
+}
+
+pub(super) fn events(scene: &Scene<'_>, root: &mut Table) {
+    let node = scene.node;
+    let notified = match node.role {
+        Role::Gateway | Role::TrafficManager => return,
+        // Its own port, so the placeholder is right here.
+        Role::ControlPlane | Role::AllInOne => {
+            "https://localhost:${mgt.transport.https.port}/internal/data/v1/notify".to_owned()
+        }
+        Role::KeyManager => match scene.cluster.endpoint(Role::ControlPlane) {
+            Some(endpoint) => endpoint.https("/internal/data/v1/notify"),
+            None => return,
+        },
+    };
+    root.push(
+        "event_handler",
+        Table::default().set("name", "userPostSelfRegistration").set("subscriptions", ["POST_ADD_USER"]),
+    );
+    let about = if node.role == Role::KeyManager {
+        "revoked tokens are told to the control plane"
+    } else {
+        "revoked tokens are told to this node's own event hub"
+    };
+    let mut listener = Table::about(about)
+        .set("id", "token_revocation")
+        .set("type", "org.wso2.carbon.identity.core.handler.AbstractIdentityHandler")
+        .set("name", "org.wso2.is.notification.ApimOauthEventInterceptor");
+    listener = listener.set("order", 1_u16);
+    // `$ref{}` is not resolved inside arrays of tables; `${admin.*}` is, when the server runs.
+    listener.put(
+        "properties",
+        Table::default()
+            .set("notification_endpoint", notified)
+            .set("username", "${admin.username}")
+            .set("password", "${admin.password}")
+            .set("header.X-WSO2-KEY-MANAGER", "default"),
+    );
+    root.push("event_listener", listener);
+    if node.role.is_hub() {
+        root.put("service_provider", Table::about("as shipped").set("sp_name_regex", r"^[\sa-zA-Z0-9._-]*$"));
+    }
+}
