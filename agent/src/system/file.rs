@@ -250,10 +250,7 @@ impl System {
 }
 
 /// Returns the digest of everything that is left to read.
-///
-/// # Errors
-/// When reading fails.
-pub fn digest(from: &mut impl Read) -> io::Result<Sha256> {
+pub(crate) fn digest(from: &mut impl Read) -> io::Result<Sha256> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
