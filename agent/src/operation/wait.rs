@@ -97,6 +97,13 @@ pub enum Condition {
     },
     /// A path exists.
     Exists(AbsPath),
+    /// `then` holds, wherever `when` does: as long as `when` does not hold, this does. Both are looked at anew each time.
+    Where {
+        /// What makes `then` matter, such as a peer that answers.
+        when: Box<Condition>,
+        /// What must hold then.
+        then: Box<Condition>,
+    },
 }
 
 /// A cure for a service that is stuck: restart it once.
