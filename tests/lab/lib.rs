@@ -2,5 +2,9 @@
 //!
 //! `machine` boots real systemd hosts with OpenSSH (root on Linux); `process` has SSH servers within the process (anywhere).
 
+pub mod cli;
+pub mod files;
 pub mod machine;
+pub mod poll;
 pub mod process;
+pub mod tree;

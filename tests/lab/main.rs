@@ -3,8 +3,10 @@
 
 use std::error::Error;
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use apim_tests::files::{FileServer, Trouble};
 use apim_tests::machine::{self, LabError, Machines, Owner, Topology};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -34,6 +36,20 @@ enum Verb {
     Install,
     /// Show the hosts
     Status,
+    /// Serve a folder to the hosts over HTTP until interrupted
+    Serve {
+        /// The folder
+        folder: PathBuf,
+        /// The port
+        #[arg(long, default_value_t = 8000)]
+        port: u16,
+        /// Close the connection after so many bytes of the first answer
+        #[arg(long)]
+        cut: Option<u64>,
+        /// Stop sending after so many bytes of every answer
+        #[arg(long, conflicts_with = "cut")]
+        stall: Option<u64>,
+    },
     /// Run a command on a host as root, past its network
     Exec {
         /// The host
@@ -108,6 +124,7 @@ fn run(verb: Verb) -> Result<ExitCode, LabError> {
         Verb::Check => machine::can_run()?,
         Verb::Install => machine::install_missing()?,
         Verb::Status => status(&Machines::open()?),
+        Verb::Serve { folder, port, cut, stall } => serve(&folder, port, cut, stall)?,
         Verb::Exec { host, command } => {
             let argv: Vec<&str> = command.iter().map(String::as_str).collect();
             return Ok(code(Machines::open()?.attach(&host, &argv)?));
@@ -136,6 +153,19 @@ fn up(count: Option<usize>, shape: Option<Shape>) -> Result<(), LabError> {
     status(&machines);
     println!("\nssh -F {} HOST", machines.ssh_config().display());
     println!("inventory of the bare hosts: {}", machines.inventory().display());
+    Ok(())
+}
+
+fn serve(folder: &Path, port: u16, cut: Option<u64>, stall: Option<u64>) -> Result<(), LabError> {
+    let server = FileServer::start(folder, (machine::BRIDGE_ADDRESS, port))
+        .map_err(|source| LabError::File { what: "serve", path: folder.to_owned(), source })?;
+    server.trouble(match (cut, stall) {
+        (Some(count), _) => Trouble::CutOnce(count),
+        (None, Some(count)) => Trouble::Stall(count),
+        (None, None) => Trouble::None,
+    });
+    println!("{} at {}", folder.display(), server.url());
+    server.wait();
     Ok(())
 }
 

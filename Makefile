@@ -1,0 +1,43 @@
+# The commands that people type. `make demo` and `make test` install what they need (Debian packages when root).
+
+LAB := target/debug/lab
+DEPLOY := target/debug/apim-deploy
+DISTRIBUTIONS := target/distributions
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test build agent distributions lab lab-down fmt lint tools
+
+help: ## Show these targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
+
+demo: build distributions ## Bring up the highly available cluster on this machine and apply it twice
+	tests/demo.sh
+
+test: tools build distributions ## Run everything that is tested
+	tests/run.sh
+
+build: agent ## Build the programs
+	cargo build --workspace --bins
+
+agent: ## Build the static agent that is uploaded to hosts
+	agent/build-static.sh
+
+distributions: build ## Build the stand-in distributions
+	target/debug/standin build --out $(DISTRIBUTIONS)
+
+lab: build ## Bring up the machine lab alone, as root: 9 hosts
+	$(LAB) up --topology ha
+
+lab-down: ## Take the lab down and clear everything away
+	$(LAB) down
+
+fmt: ## Format the sources
+	cargo fmt --all
+
+lint: ## Check format, lints and docs
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+tools:
+	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
