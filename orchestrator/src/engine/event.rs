@@ -26,6 +26,12 @@ pub enum Event {
     Connected(HostName, Box<Facts>),
     /// A host could not be reached, or its link broke.
     Unreachable(HostName, String, Option<String>),
+    /// The link to a host was lost and is being made again: why it was lost.
+    Reconnecting(HostName, String),
+    /// A host is being looked at, before anything is changed: how many steps.
+    Surveying(HostName, usize),
+    /// A host was looked at: how many of its steps differ from the wish.
+    Surveyed(HostName, usize),
     /// A stage began (index from 0).
     StageStarted(usize, String),
     /// A stage ended.
@@ -36,8 +42,10 @@ pub enum Event {
     StepProgress(HostName, StepId, String, u64, u64),
     /// Bytes of content sent to a host for a step: done, total.
     Sending(HostName, StepId, u64, u64),
-    /// A step waits for leave to take a node down: who holds it.
+    /// A step waits for leave to take a node down: who is down already.
     WaitingForLeave(HostName, StepId, String),
+    /// The wait for leave is over.
+    LeaveDecided(HostName, StepId),
     /// A step ended.
     StepFinished(HostName, StepId, String, Outcome, Duration),
     /// Words for the user that belong to no step (a warning, a note).

@@ -1,3 +1,30 @@
 //! Runs a plan, stage by stage, one worker per host; everything that happens is an event.
+//!
+//! ```text
+//! run      connect all > survey all (check mode) > stage after stage, a barrier behind each > goodbye
+//! worker   one host: its link, its agent, what became of it; makes a lost link anew
+//! stage    its lanes in parallel, and the judgement at the barrier
+//! lane     one conversation: steps sent ahead, replies, content, leave
+//! wire     a link in use: what is sent, what is heard
+//! budget   who may take a node down (a pure ledger); leave: waiting for it
+//! ```
 
+mod budget;
 pub mod event;
+mod hidden;
+mod lane;
+mod leave;
+mod result;
+mod run;
+mod settings;
+mod stage;
+mod wire;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use budget::Limits;
+pub use result::{HostEnd, HostResult, RunResult, Stopped, Tally};
+pub use run::run;
+pub use settings::{Interrupt, Patience, Settings};

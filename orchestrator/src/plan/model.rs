@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use apim_agent::operation::Operation;
+use apim_agent::operation::archive::Source;
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Content, Sha256};
 
@@ -76,6 +77,32 @@ pub struct Step {
     pub no_log: bool,
     /// Tags, for `--tags` and `--skip-tags`.
     pub tags: Vec<String>,
+}
+
+impl Step {
+    /// Returns the contents that the operation names; a host may ask for these and no others.
+    pub fn contents(&self) -> impl Iterator<Item = Content> {
+        match &self.operation {
+            Operation::File(file) => Some(file.content),
+            Operation::Archive(archive) => match &archive.source {
+                Source::Pushed(content) => Some(*content),
+                Source::Pulled(_) => None,
+            },
+            Operation::Unit(unit) => unit.file,
+            Operation::Directory(_)
+            | Operation::Link(_)
+            | Operation::Absent(_)
+            | Operation::Download(_)
+            | Operation::Block(_)
+            | Operation::Line(_)
+            | Operation::Group(_)
+            | Operation::Account(_)
+            | Operation::Command(_)
+            | Operation::Wait(_)
+            | Operation::Inspect(_) => None,
+        }
+        .into_iter()
+    }
 }
 
 /// The bytes behind digests.

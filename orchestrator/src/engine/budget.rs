@@ -1,0 +1,247 @@
+//! The availability budget: which nodes are down, who may take another one down, and who waits for that.
+//!
+//! A pure ledger: every call returns the decisions that follow from it. The waiting itself is in `leave`.
+//!
+//! A pool (a role) has so many *places*. A node occupies a place while it is down: because leave was granted to take it
+//! down, or because it was found down. It gives the place back when it is shown to be healthy, and in no other way.
+//! Nobody waits in vain: when no lane that still moves can bring a place back, the one who asked last is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::inventory::host::HostName;
+use crate::plan::model::NodeName;
+
+#[cfg(test)]
+mod tests;
+
+/// How many nodes of a pool may be down at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// For pools that are not named below.
+    pub default: usize,
+    /// By pool.
+    pub pools: BTreeMap<String, usize>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { default: 1, pools: BTreeMap::new() }
+    }
+}
+
+impl Limits {
+    fn of(&self, pool: &str) -> usize {
+        self.pools.get(pool).copied().unwrap_or(self.default)
+    }
+}
+
+/// Names one question for leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Ticket(pub(crate) u64);
+
+/// What became of a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Decision {
+    Granted,
+    Refused(String),
+}
+
+#[derive(Debug)]
+struct Place {
+    pool: String,
+    why: String,
+}
+
+#[derive(Debug)]
+struct Question {
+    ticket: Ticket,
+    host: HostName,
+    node: NodeName,
+    pool: String,
+}
+
+/// Who is down, who asks, and who may still be shown to be healthy.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    limits: Limits,
+    places: BTreeMap<NodeName, Place>,
+    /// Proofs of health still to come, by node and by the host whose lane brings them.
+    hopes: BTreeMap<NodeName, BTreeMap<HostName, usize>>,
+    questions: Vec<Question>,
+    cancelled: bool,
+    next: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { limits, ..Self::default() }
+    }
+
+    /// Notes that `node` is down without leave having been asked.
+    pub(crate) fn found_down(&mut self, node: &NodeName, pool: &str, why: &str) {
+        let place = Place { pool: pool.to_owned(), why: why.to_owned() };
+        self.places.entry(node.clone()).or_insert(place);
+    }
+
+    /// Says whether `node` occupies a place.
+    pub(crate) fn is_down(&self, node: &NodeName) -> bool {
+        self.places.contains_key(node)
+    }
+
+    /// Announces a lane of the stage that begins: `proofs` names a node once for each step that can prove its health.
+    pub(crate) fn lane_announced(&mut self, host: &HostName, proofs: impl IntoIterator<Item = NodeName>) {
+        for node in proofs {
+            *self.hopes.entry(node).or_default().entry(host.clone()).or_default() += 1;
+        }
+    }
+
+    /// Asks for leave to take `node` down. The decision may come with this call or with a later one.
+    pub(crate) fn ask(
+        &mut self,
+        host: &HostName,
+        node: &NodeName,
+        pool: &str,
+    ) -> (Ticket, Vec<(Ticket, Decision)>) {
+        let ticket = Ticket(self.next);
+        self.next += 1;
+        self.questions.push(Question {
+            ticket,
+            host: host.clone(),
+            node: node.clone(),
+            pool: pool.to_owned(),
+        });
+        (ticket, self.settle())
+    }
+
+    /// One step that can prove the health of `node` is over, in the lane of `host`.
+    pub(crate) fn proof_over(
+        &mut self,
+        host: &HostName,
+        node: &NodeName,
+        healthy: bool,
+    ) -> Vec<(Ticket, Decision)> {
+        if healthy {
+            self.places.remove(node);
+        }
+        if let Some(lanes) = self.hopes.get_mut(node) {
+            if let Some(count) = lanes.get_mut(host) {
+                *count -= 1;
+                if *count == 0 {
+                    lanes.remove(host);
+                }
+            }
+            if lanes.is_empty() {
+                self.hopes.remove(node);
+            }
+        }
+        self.settle()
+    }
+
+    /// The lane of `host` is over: nothing more is to be hoped for from it, and its questions are void.
+    pub(crate) fn lane_over(&mut self, host: &HostName) -> Vec<(Ticket, Decision)> {
+        self.questions.retain(|question| question.host != *host);
+        self.hopes.retain(|_, lanes| {
+            lanes.remove(host);
+            !lanes.is_empty()
+        });
+        self.settle()
+    }
+
+    /// The questions of `host` are void: its link was lost, and it will ask again if it comes back.
+    pub(crate) fn withdraw(&mut self, host: &HostName) -> Vec<(Ticket, Decision)> {
+        self.questions.retain(|question| question.host != *host);
+        self.settle()
+    }
+
+    /// The run is called off: everybody who waits is refused, and everybody who asks from now on.
+    pub(crate) fn cancel(&mut self) -> Vec<(Ticket, Decision)> {
+        self.cancelled = true;
+        self.settle()
+    }
+
+    /// Says in words who occupies the places of `pool`.
+    pub(crate) fn holders(&self, pool: &str) -> String {
+        let held = self.held(pool).map(|(node, place)| format!("{} ({})", node.0, place.why));
+        held.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Returns how many lanes wait for leave.
+    pub(crate) fn blocked(&self) -> usize {
+        self.questions.iter().map(|question| &question.host).collect::<BTreeSet<_>>().len()
+    }
+
+    fn held<'a>(&'a self, pool: &'a str) -> impl Iterator<Item = (&'a NodeName, &'a Place)> {
+        self.places.iter().filter(move |(_, place)| place.pool == pool)
+    }
+
+    fn settle(&mut self) -> Vec<(Ticket, Decision)> {
+        let mut decisions = Vec::new();
+        if self.cancelled {
+            let refused = Decision::Refused("the run was called off".to_owned());
+            decisions.extend(self.questions.drain(..).map(|question| (question.ticket, refused.clone())));
+            return decisions;
+        }
+        loop {
+            if let Some(at) = self.questions.iter().position(|question| self.has_room(question)) {
+                let question = self.questions.remove(at);
+                let place = Place { pool: question.pool, why: "being worked on".to_owned() };
+                self.places.entry(question.node).or_insert(place);
+                decisions.push((question.ticket, Decision::Granted));
+            } else if let Some(at) = self.last_hopeless() {
+                let question = self.questions.remove(at);
+                let why = self.refusal(&question);
+                decisions.push((question.ticket, Decision::Refused(why)));
+            } else {
+                return decisions;
+            }
+        }
+    }
+
+    fn has_room(&self, question: &Question) -> bool {
+        self.is_down(&question.node) || self.held(&question.pool).count() < self.limits.of(&question.pool)
+    }
+
+    fn last_hopeless(&self) -> Option<usize> {
+        let moving = self.moving();
+        self.questions.iter().rposition(|question| !self.can_be_served(question, &moving))
+    }
+
+    /// Says whether a lane that moves may yet give back a place that `question` waits for.
+    fn can_be_served(&self, question: &Question, moving: &BTreeSet<&HostName>) -> bool {
+        self.held(&question.pool).any(|(node, _)| {
+            self.hopes.get(node).is_some_and(|lanes| lanes.keys().any(|host| moving.contains(host)))
+        })
+    }
+
+    /// Returns the lanes that do not wait, and those that wait for something that such a lane can bring.
+    fn moving(&self) -> BTreeSet<&HostName> {
+        let waiting: BTreeSet<&HostName> = self.questions.iter().map(|question| &question.host).collect();
+        let hoped = self.hopes.values().flat_map(BTreeMap::keys);
+        let mut moving: BTreeSet<&HostName> = hoped.filter(|host| !waiting.contains(host)).collect();
+        loop {
+            let before = moving.len();
+            for question in &self.questions {
+                if self.can_be_served(question, &moving) {
+                    moving.insert(&question.host);
+                }
+            }
+            if moving.len() == before {
+                return moving;
+            }
+        }
+    }
+
+    fn refusal(&self, question: &Question) -> String {
+        let Question { node, pool, .. } = question;
+        let limit = self.limits.of(pool);
+        if limit == 0 {
+            return format!("the budget of {pool} lets no node be down");
+        }
+        let are = if limit == 1 { "one node".to_owned() } else { format!("{limit} nodes") };
+        format!(
+            "{} was not touched: {are} of {pool} may be down at once, and down are {}; nothing that still runs will change that",
+            node.0,
+            self.holders(pool)
+        )
+    }
+}

@@ -1,0 +1,366 @@
+//! One conversation with one host: steps are sent ahead, replies are heard, content and leave are given on demand.
+
+use std::future::pending;
+use std::time::Duration;
+
+use apim_agent::operation::command::Invocation;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use apim_agent::protocol::message::{Reply, Request, Run, StepId};
+use apim_agent::value::{Content, UnitName};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use super::event::{Event, Level};
+use super::hidden;
+use super::leave::Leave;
+use super::result::HostEnd;
+use super::settings::Interrupt;
+use super::wire::Wire;
+use super::worker::{Shared, Worker};
+use crate::plan::model::{NodeName, Step};
+
+/// What a lane is run for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pass {
+    /// Every step in check mode; failures hold nothing up.
+    Survey,
+    /// In the mode that the step has, up to the first failure.
+    Stage,
+}
+
+/// Runs `steps` on the worker's host, over a new link when the present one is lost.
+pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass) {
+    let mut lane = Lane {
+        shared,
+        pass,
+        left: steps.to_vec(),
+        failed: None,
+        stopped: None,
+        cancelled: false,
+        begun: None,
+        asking: None,
+    };
+    loop {
+        let Some(mut wire) = worker.wire.take() else { return };
+        let lost = match lane.converse(&mut wire, worker).await {
+            Ok(()) => {
+                worker.wire = Some(wire);
+                break;
+            }
+            Err(lost) => lost,
+        };
+        drop(wire);
+        lane.asking = None;
+        lane.begun = None;
+        shared.budget.withdraw(&worker.host);
+        if lane.failed.is_some() {
+            break;
+        }
+        if !worker.reconnect(shared, &lost).await {
+            return;
+        }
+    }
+    if let Some(title) = lane.failed {
+        worker.result.end = HostEnd::Failed(title);
+    } else if lane.cancelled && pass == Pass::Stage {
+        worker.result.end = lane.stopped.map_or(HostEnd::Done, |title| HostEnd::Stopped(Some(title)));
+    }
+}
+
+struct Lane<'a> {
+    shared: &'a Shared,
+    pass: Pass,
+    /// Steps not finished, in order.
+    left: Vec<&'a Step>,
+    /// The title of the first step that failed.
+    failed: Option<String>,
+    /// The title of the first step that was left out because the run was called off.
+    stopped: Option<String>,
+    cancelled: bool,
+    /// The step in hand, and since when.
+    begun: Option<(StepId, Instant)>,
+    /// The step that waits for leave.
+    asking: Option<(StepId, oneshot::Receiver<Result<(), String>>)>,
+}
+
+impl<'a> Lane<'a> {
+    /// Talks until all steps are finished; an error says how the link was lost.
+    async fn converse(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
+        let mut interrupt = self.shared.interrupt.clone();
+        for step in &self.left {
+            wire.send(Request::Run(Box::new(self.request(step))));
+        }
+        let mut heard_at = Instant::now();
+        let mut noticed = false;
+        while !self.left.is_empty() {
+            let notice_at = heard_at + self.shared.settings.patience.notice;
+            let lost_at = heard_at + self.silence();
+            tokio::select! {
+                reply = wire.next() => {
+                    let reply = reply.map_err(|error| error.to_string())?;
+                    heard_at = Instant::now();
+                    noticed = false;
+                    self.hear(reply, wire, worker)?;
+                }
+                answer = answered(&mut self.asking), if self.asking.is_some() => {
+                    self.answer(answer, wire, worker);
+                    heard_at = Instant::now();
+                }
+                _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish), if !self.cancelled => {
+                    self.cancelled = true;
+                    wire.send(Request::Cancel);
+                    wire.stop_upload("the run was called off");
+                    if self.pass == Pass::Survey {
+                        return Ok(());
+                    }
+                }
+                () = sleep_until(notice_at), if !noticed && self.asking.is_none() => {
+                    noticed = true;
+                    self.notice(worker, heard_at);
+                }
+                () = sleep_until(lost_at), if self.asking.is_none() => {
+                    let seconds = heard_at.elapsed().as_secs();
+                    return Err(format!("no sign of life for {seconds} s, {}", self.in_hand()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&self, step: &Step) -> Run {
+        let is_survey = self.pass == Pass::Survey;
+        let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
+        Run {
+            step: step.id,
+            title: step.title.clone(),
+            mode,
+            operation: step.operation.clone(),
+            ignore_failure: is_survey || step.ignore_failure,
+        }
+    }
+
+    fn hear(&mut self, reply: Option<Reply>, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
+        let host = worker.host.clone();
+        let Some(reply) = reply else {
+            return Err(format!("the agent ended the conversation, {}", self.in_hand()));
+        };
+        match reply {
+            Reply::Started { step } => {
+                let title = self.find(step)?.title.clone();
+                self.begun = Some((step, Instant::now()));
+                self.tell(Event::StepStarted(host, step, title));
+            }
+            Reply::Progress { step, what, done, total } => {
+                self.find(step)?;
+                self.tell(Event::StepProgress(host, step, what, done, total));
+            }
+            Reply::Need { step, sha256, size, offset } => {
+                self.find(step)?;
+                self.give(wire, step, Content { sha256, size }, offset);
+            }
+            Reply::Ask { step, unit, reason } => self.ask(wire, worker, step, &unit, &reason)?,
+            Reply::Finished { step, outcome, millis } => {
+                self.finish(worker, step, outcome, Duration::from_millis(millis))?;
+            }
+            Reply::Hello(_) | Reply::Refused(_) | Reply::Bye => {
+                return Err(format!("the agent ended the conversation, {}", self.in_hand()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends content, if it belongs to the step: a host gets nothing that is meant for another one.
+    fn give(&self, wire: &mut Wire, step: StepId, content: Content, offset: u64) {
+        let belongs =
+            self.left.iter().any(|known| known.id == step && known.contents().any(|c| c == content));
+        match self.shared.plan.contents.sources.get(&content.sha256) {
+            Some(source) if belongs && offset <= content.size => wire.give(step, content, source, offset),
+            _ => {
+                let why = "the step that asks for it has no such content".to_owned();
+                wire.send(Request::NoContent { sha256: content.sha256, why });
+            }
+        }
+    }
+
+    fn ask(
+        &mut self,
+        wire: &Wire,
+        worker: &Worker,
+        id: StepId,
+        unit: &UnitName,
+        reason: &str,
+    ) -> Result<(), String> {
+        let step = self.find(id)?;
+        let Some(pool) = &step.budget else {
+            wire.send(Request::Leave { step: id, refused: None });
+            return Ok(());
+        };
+        let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
+        match self.shared.budget.ask(&worker.host, &node, pool) {
+            Leave::Now(answer) => {
+                self.note_refusal(step.title.clone(), &answer);
+                wire.send(Request::Leave { step: id, refused: answer.err() });
+            }
+            Leave::Later(answer, holders) => {
+                let words = format!("{unit} ({}): waiting for {holders}", reason);
+                self.tell(Event::WaitingForLeave(worker.host.clone(), id, words));
+                self.asking = Some((id, answer));
+            }
+        }
+        Ok(())
+    }
+
+    fn answer(&mut self, answer: Result<(), String>, wire: &Wire, worker: &Worker) {
+        let Some((step, _)) = self.asking.take() else { return };
+        if let Ok(known) = self.find(step) {
+            self.note_refusal(known.title.clone(), &answer);
+        }
+        self.tell(Event::LeaveDecided(worker.host.clone(), step));
+        wire.send(Request::Leave { step, refused: answer.err() });
+    }
+
+    /// A step that is refused leave because the run was called off has not failed: it was stopped.
+    fn note_refusal(&mut self, title: String, answer: &Result<(), String>) {
+        if answer.is_err() && self.shared.is_interrupted() {
+            self.stopped.get_or_insert(title);
+        }
+    }
+
+    fn finish(
+        &mut self,
+        worker: &mut Worker,
+        id: StepId,
+        outcome: Outcome,
+        took: Duration,
+    ) -> Result<(), String> {
+        let step = self.find(id)?;
+        let outcome = hidden::outcome(step, outcome);
+        self.left.retain(|known| known.id != id);
+        self.begun = None;
+        if self.pass == Pass::Survey {
+            self.surveyed(worker, step, outcome, took);
+            return Ok(());
+        }
+        let healthy = matches!(outcome, Outcome::Ok | Outcome::Changed(_) | Outcome::Observed(_));
+        if let (true, Some(node)) = (step.proves_health, &step.node) {
+            self.shared.budget.proof_over(&worker.host, node, healthy);
+        }
+        let called_off = self.cancelled
+            && (matches!(outcome, Outcome::Skipped(_)) || (outcome.is_failure() && self.gives_up(step)));
+        if called_off {
+            self.stopped.get_or_insert_with(|| step.title.clone());
+        } else if self.failed.is_none() {
+            if outcome.is_failure() && !step.ignore_failure {
+                self.failed = Some(step.title.clone());
+            }
+            self.tell(Event::StepFinished(
+                worker.host.clone(),
+                id,
+                step.title.clone(),
+                outcome.clone(),
+                took,
+            ));
+            worker.record(id, outcome, step.ignore_failure);
+        }
+        Ok(())
+    }
+
+    /// Says whether `step` is one that ends without success when the run is called off.
+    fn gives_up(&self, step: &Step) -> bool {
+        matches!(step.operation, Operation::Wait(_)) || self.stopped.as_ref() == Some(&step.title)
+    }
+
+    /// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged.
+    fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
+        if self.shared.settings.mode == Mode::Apply {
+            worker.outcomes.insert(step.id, outcome);
+            return;
+        }
+        if outcome.is_failure() && !step.ignore_failure {
+            self.failed.get_or_insert_with(|| step.title.clone());
+        }
+        let event =
+            Event::StepFinished(worker.host.clone(), step.id, step.title.clone(), outcome.clone(), took);
+        self.tell(event);
+        worker.record(step.id, outcome, step.ignore_failure);
+    }
+
+    fn find(&self, id: StepId) -> Result<&'a Step, String> {
+        let known = self.left.iter().copied().find(|step| step.id == id);
+        known.ok_or_else(|| format!("the agent spoke of a step ({}) that it was not given", id.0))
+    }
+
+    fn tell(&self, event: Event) {
+        if self.pass == Pass::Stage || self.shared.settings.mode == Mode::Check {
+            self.shared.tell(event);
+        }
+    }
+
+    /// Returns how long a host may be silent before its link counts as lost.
+    fn silence(&self) -> Duration {
+        let step = self.begun.and_then(|(id, _)| self.find(id).ok()).or(self.left.first().copied());
+        let own = match (self.pass, step) {
+            (Pass::Stage, Some(step)) => own_deadline(&step.operation),
+            _ => Duration::ZERO,
+        };
+        own + self.shared.settings.patience.silence
+    }
+
+    fn notice(&self, worker: &Worker, heard_at: Instant) {
+        let seconds = heard_at.elapsed().as_secs();
+        let note = format!("{}: nothing heard for {seconds} s, {}", worker.host, self.in_hand());
+        self.shared.tell(Event::Note(Level::Warning, note));
+    }
+
+    fn in_hand(&self) -> String {
+        match self.begun.and_then(|(id, since)| Some((self.find(id).ok()?, since))) {
+            Some((step, since)) => {
+                format!("while `{}` has been running for {} s", step.title, since.elapsed().as_secs())
+            }
+            None => match self.left.first() {
+                Some(step) => format!("before `{}`", step.title),
+                None => "at the end".to_owned(),
+            },
+        }
+    }
+}
+
+/// Waits for the budget's answer. A budget that is gone refuses.
+async fn answered(
+    asking: &mut Option<(StepId, oneshot::Receiver<Result<(), String>>)>,
+) -> Result<(), String> {
+    match asking {
+        Some((_, answer)) => answer.await.unwrap_or_else(|_| Err("the run is over".to_owned())),
+        None => pending().await,
+    }
+}
+
+/// Returns how long `operation` may take by its own account without telling of progress.
+fn own_deadline(operation: &Operation) -> Duration {
+    let seconds = match operation {
+        Operation::Wait(wait) => {
+            let remedy = wait.remedy.as_ref().map_or(0, |remedy| remedy.stop_timeout_secs);
+            wait.deadline_secs.saturating_add(remedy)
+        }
+        Operation::Command(command) => deadline_of(&command.run),
+        Operation::Archive(archive) => archive.prepare.iter().map(|one| deadline_of(&one.command)).sum(),
+        Operation::Unit(unit) => unit.stop_timeout_secs,
+        Operation::Directory(_)
+        | Operation::File(_)
+        | Operation::Link(_)
+        | Operation::Absent(_)
+        | Operation::Download(_)
+        | Operation::Block(_)
+        | Operation::Line(_)
+        | Operation::Group(_)
+        | Operation::Account(_)
+        | Operation::Inspect(_) => 0,
+    };
+    Duration::from_secs(seconds.min(24 * 3600))
+}
+
+/// The agent gives a command without a deadline five minutes.
+fn deadline_of(command: &Invocation) -> u64 {
+    if command.timeout_secs == 0 { 300 } else { command.timeout_secs }
+}

@@ -1,0 +1,270 @@
+//! The plot of a run: connect all, survey all, then stage after stage with a barrier behind each.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apim_agent::operation::Mode;
+use apim_agent::outcome::Outcome;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::event::Event;
+use super::lane::{self, Pass};
+use super::leave::Budget;
+use super::result::{HostEnd, RunResult, Stopped};
+use super::settings::{Interrupt, Settings};
+use super::stage;
+use super::worker::{Shared, Worker};
+use crate::inventory::host::HostName;
+use crate::plan::model::{NodeName, Plan, Step};
+use crate::session::Connect;
+
+/// Carries out `plan`: looks at everything first, and where `settings` say so changes what differs.
+///
+/// Setting `interrupt` to [`Interrupt::Finish`] lets the steps in hand finish; [`Interrupt::Leave`] returns at once.
+pub async fn run(
+    plan: Arc<Plan>,
+    connect: Arc<dyn Connect>,
+    settings: Settings,
+    events: mpsc::UnboundedSender<Event>,
+    interrupt: watch::Receiver<Interrupt>,
+) -> RunResult {
+    let begun = Instant::now();
+    let budget = Budget::new(settings.limits.clone());
+    let uploads_at_once = Arc::new(Semaphore::new(settings.uploads.max(1)));
+    let shared = Arc::new(Shared { plan, connect, settings, events, interrupt, budget, uploads_at_once });
+    let mut run = Run::new(Arc::clone(&shared));
+    let hosts = run.hosts.clone();
+    let steps = shared.plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();
+    shared.tell(Event::RunStarted { verb: shared.settings.verb, hosts, steps });
+
+    let called_off = tokio::spawn(call_off(Arc::clone(&shared)));
+    let mut leave = shared.interrupt.clone();
+    tokio::select! {
+        biased;
+        () = left(&mut leave) => {}
+        () = run.carry_out() => {}
+    }
+    called_off.abort();
+
+    let mut result = run.into_result();
+    result.interrupted = shared.is_interrupted();
+    result.wall = begun.elapsed();
+    shared.tell(Event::RunFinished(result.wall));
+    result
+}
+
+/// Waits until the user wants to leave at once; without a user, for ever.
+async fn left(interrupt: &mut watch::Receiver<Interrupt>) {
+    if interrupt.wait_for(|wish| *wish >= Interrupt::Leave).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Refuses everybody who waits for leave once the run is called off.
+async fn call_off(shared: Arc<Shared>) {
+    let mut interrupt = shared.interrupt.clone();
+    if interrupt.wait_for(|wish| *wish >= Interrupt::Finish).await.is_ok() {
+        shared.tell(Event::Interrupted);
+        shared.budget.cancel();
+    }
+}
+
+/// A run: its workers, and what it came to so far.
+pub(super) struct Run {
+    pub(super) shared: Arc<Shared>,
+    /// All hosts, in the order of the plan.
+    hosts: Vec<HostName>,
+    /// Those that are not in a task just now.
+    pub(super) workers: BTreeMap<HostName, Worker>,
+    pub(super) result: RunResult,
+}
+
+impl Run {
+    fn new(shared: Arc<Shared>) -> Self {
+        let mut seen = BTreeSet::new();
+        let lanes = shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
+        let hosts: Vec<HostName> =
+            lanes.map(|lane| &lane.host).filter(|host| seen.insert(*host)).cloned().collect();
+        let workers = hosts.iter().map(|host| (host.clone(), Worker::new(host.clone()))).collect();
+        Self { shared, hosts, workers, result: RunResult::default() }
+    }
+
+    async fn carry_out(&mut self) {
+        self.for_each(|shared, mut worker| async move {
+            worker.connect(&shared).await;
+            worker
+        })
+        .await;
+        self.survey().await;
+        if self.shared.settings.mode == Mode::Apply && !self.shared.is_interrupted() {
+            self.stages().await;
+        }
+        self.for_each(|shared, mut worker| async move {
+            worker.goodbye(&shared).await;
+            worker
+        })
+        .await;
+    }
+
+    /// Looks at every step of every host, all hosts at once.
+    async fn survey(&mut self) {
+        self.for_each(|shared, mut worker| async move {
+            if worker.wire.is_some() && !shared.is_interrupted() {
+                let steps = steps_of(&shared.plan, &worker.host);
+                shared.tell(Event::Surveying(worker.host.clone(), steps.len()));
+                lane::run(&shared, &mut worker, &steps, Pass::Survey).await;
+                let differing = steps.iter().filter(|step| !is_met(&worker, step)).count();
+                shared.tell(Event::Surveyed(worker.host.clone(), differing));
+            }
+            worker
+        })
+        .await;
+    }
+
+    async fn stages(&mut self) {
+        self.note_who_is_down();
+        let plan = Arc::clone(&self.shared.plan);
+        let met = plan
+            .stages
+            .iter()
+            .take_while(|stage| stage.lanes.iter().all(|lane| self.is_lane_met(&lane.host, &lane.steps)));
+        let met = met.count();
+        for index in 0..met {
+            self.take_from_survey(index);
+        }
+        self.result.nothing_to_do = met == plan.stages.len();
+        for index in met..plan.stages.len() {
+            if self.shared.is_interrupted() {
+                self.stop(index, "the run was called off");
+                return;
+            }
+            if let Err(why) = stage::run(self, index).await {
+                self.stop(index, &why);
+                return;
+            }
+        }
+    }
+
+    fn is_lane_met(&self, host: &HostName, steps: &[Step]) -> bool {
+        self.workers.get(host).is_some_and(|worker| {
+            worker.result.end == HostEnd::Done && steps.iter().all(|step| is_met(worker, step))
+        })
+    }
+
+    /// A stage that the survey found to be met, with nothing applied since, needs no second look.
+    fn take_from_survey(&mut self, index: usize) {
+        let shared = Arc::clone(&self.shared);
+        let Some(stage) = shared.plan.stages.get(index) else { return };
+        shared.tell(Event::StageStarted(index, stage.title.clone()));
+        for lane in &stage.lanes {
+            let Some(worker) = self.workers.get_mut(&lane.host) else { continue };
+            for step in &lane.steps {
+                let outcome = worker.outcomes.get(&step.id).cloned().unwrap_or(Outcome::Ok);
+                worker.record(step.id, outcome.clone(), step.ignore_failure);
+                let (host, title) = (lane.host.clone(), step.title.clone());
+                shared.tell(Event::StepFinished(host, step.id, title, outcome, Duration::ZERO));
+            }
+        }
+        shared.tell(Event::StageFinished(index, Duration::ZERO));
+        self.result.stages.push((index, Duration::ZERO));
+    }
+
+    /// Nodes that the survey found unhealthy, and those on hosts that were not reached, count against their pools.
+    fn note_who_is_down(&self) {
+        let Shared { plan, budget, .. } = self.shared.as_ref();
+        let all = || {
+            plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| {
+                lane.steps.iter().filter_map(|step| Some((&lane.host, step, step.node.as_ref()?)))
+            })
+        };
+        let pools: BTreeMap<&NodeName, &String> =
+            all().filter_map(|(_, step, node)| Some((node, step.budget.as_ref()?))).collect();
+        for (host, step, node) in all() {
+            let (Some(pool), Some(worker)) = (pools.get(node), self.workers.get(host)) else { continue };
+            if matches!(worker.result.end, HostEnd::Unreachable(..)) {
+                budget.found_down(node, pool, "its host is unreachable");
+            } else if step.proves_health && !is_met(worker, step) {
+                budget.found_down(node, pool, "not healthy");
+            }
+        }
+    }
+
+    /// Runs `work` for every worker, as many at once as the settings say.
+    async fn for_each<F, W>(&mut self, work: F)
+    where
+        F: Fn(Arc<Shared>, Worker) -> W,
+        W: Future<Output = Worker> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        let mut queue: VecDeque<Worker> =
+            self.hosts.iter().filter_map(|host| self.workers.remove(host)).collect();
+        loop {
+            while tasks.len() < self.shared.settings.forks.max(1)
+                && let Some(worker) = queue.pop_front()
+            {
+                tasks.spawn(work(Arc::clone(&self.shared), worker));
+            }
+            match tasks.join_next().await {
+                Some(joined) => self.take_back(joined),
+                None => return,
+            }
+        }
+    }
+
+    /// Takes a worker back from its task; a bug in there becomes a bug out here.
+    pub(super) fn take_back(&mut self, joined: Result<Worker, JoinError>) {
+        match joined {
+            Ok(worker) => {
+                self.workers.insert(worker.host.clone(), worker);
+            }
+            Err(error) => {
+                if let Ok(panic) = error.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+
+    /// The run ends in or behind stage `index`: hosts with steps left are stopped before what comes next for them.
+    fn stop(&mut self, index: usize, why: &str) {
+        let plan = Arc::clone(&self.shared.plan);
+        for stage in plan.stages.get(index..).unwrap_or_default() {
+            for lane in &stage.lanes {
+                let Some(worker) = self.workers.get_mut(&lane.host) else { continue };
+                let left = lane.steps.iter().any(|step| !worker.ran(step.id));
+                if worker.result.end == HostEnd::Done && left {
+                    worker.result.end = HostEnd::Stopped(Some(stage.title.clone()));
+                }
+            }
+        }
+        let title = plan.stages.get(index).map(|stage| stage.title.clone()).unwrap_or_default();
+        self.result.stopped = Some(Stopped { stage: index, title, why: why.to_owned() });
+    }
+
+    fn into_result(self) -> RunResult {
+        let mut result = self.result;
+        for host in self.hosts {
+            result.hosts.entry(host).or_default().end = HostEnd::Stopped(None);
+        }
+        for (host, worker) in self.workers {
+            result.outcomes.extend(worker.outcomes);
+            result.hosts.insert(host, worker.result);
+        }
+        result
+    }
+}
+
+/// Says whether the survey found `step` to be as wished.
+fn is_met(worker: &Worker, step: &Step) -> bool {
+    matches!(worker.outcomes.get(&step.id), Some(Outcome::Ok | Outcome::Observed(_) | Outcome::Skipped(_)))
+}
+
+/// Returns all steps of `host`, in the order of the plan.
+fn steps_of<'a>(plan: &'a Plan, host: &HostName) -> Vec<&'a Step> {
+    let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes).filter(|lane| lane.host == *host);
+    lanes.flat_map(|lane| &lane.steps).collect()
+}

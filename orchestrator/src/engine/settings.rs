@@ -1,0 +1,96 @@
+//! How a run is to be done: look or change, how much at once, how long to wait, who does it.
+
+use std::time::Duration;
+
+use apim_agent::operation::Mode;
+
+use super::budget::Limits;
+
+/// How a run is to be done.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Look, or change.
+    pub mode: Mode,
+    /// What the user called for, such as `apply`; shown, and written into events.
+    pub verb: &'static str,
+    /// How many hosts are worked on at once (connections opened, lanes run).
+    pub forks: usize,
+    /// How many uploads of content run at once.
+    pub uploads: usize,
+    /// How many nodes of a pool may be down at once.
+    pub limits: Limits,
+    /// The run's id, for locks and journals.
+    pub run: String,
+    /// Who runs it and from where, for the lock's message.
+    pub operator: String,
+    /// What it does, for the lock's message (`apply site.yaml`).
+    pub purpose: String,
+    /// How long to wait for what.
+    pub patience: Patience,
+}
+
+/// How long the engine waits, and for what. Steps bring deadlines of their own; these come on top.
+#[derive(Debug, Clone)]
+pub struct Patience {
+    /// Until a host is connected and its agent is started.
+    pub connect: Duration,
+    /// Until the agent says hello.
+    pub hello: Duration,
+    /// Until another run lets go of a host.
+    pub lock: Duration,
+    /// Until a lost link is up again.
+    pub reconnect: Duration,
+    /// Without a sign from a host in the middle of a step, until the user is told what is awaited.
+    pub notice: Duration,
+    /// Without a sign from a host, beyond a step's own deadline, until the link counts as lost.
+    pub silence: Duration,
+    /// Until the agent has said goodbye.
+    pub goodbye: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            // An agent of 5 MB over a slow line, a jump host and a sudo that asks a directory service.
+            connect: Duration::from_secs(120),
+            hello: Duration::from_secs(30),
+            // A run that was killed leaves an agent behind that finishes the step in hand.
+            lock: Duration::from_secs(60),
+            reconnect: Duration::from_secs(60),
+            notice: Duration::from_secs(60),
+            // Hashing and unpacking big archives tell their progress; nothing is quiet for this long.
+            silence: Duration::from_secs(600),
+            goodbye: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Settings {
+    /// Returns settings for `mode` with the defaults for everything else.
+    #[must_use]
+    pub fn new(mode: Mode, verb: &'static str) -> Self {
+        Self {
+            mode,
+            verb,
+            forks: 50,
+            uploads: 8,
+            limits: Limits::default(),
+            run: String::new(),
+            operator: String::new(),
+            purpose: String::new(),
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// How far the user wants the run to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Interrupt {
+    /// Not at all.
+    #[default]
+    None,
+    /// Start nothing more; let the steps in hand finish.
+    Finish,
+    /// Leave at once.
+    Leave,
+}

@@ -1,0 +1,130 @@
+//! The engine on simulated hosts.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apim_agent::operation::absent::Absent;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::protocol::message::StepId;
+use apim_agent::value::AbsPath;
+use tokio::sync::{mpsc, watch};
+
+use super::event::Event;
+use super::{Interrupt, Limits, RunResult, Settings};
+use crate::inventory::host::HostName;
+use crate::plan::model::{Lane, NodeName, OnFailure, Plan, Stage, Step};
+use fake::{Act, Hosts};
+
+mod availability;
+mod behaviour;
+mod fake;
+mod schedules;
+
+/// A plan in the making, with the hosts that it is for.
+struct Scene {
+    plan: Plan,
+    hosts: Hosts,
+    settings: Settings,
+    next: u32,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let mut settings = Settings::new(Mode::Apply, "apply");
+        settings.patience.lock = Duration::ZERO;
+        settings.patience.reconnect = Duration::from_millis(600);
+        Self { plan: Plan::default(), hosts: Hosts::default(), settings, next: 1 }
+    }
+
+    fn stage(&mut self, on_failure: OnFailure) -> &mut Stage {
+        let title = format!("stage {}", self.plan.stages.len() + 1);
+        self.plan.stages.push(Stage { title, lanes: Vec::new(), width: None, on_failure });
+        self.plan.stages.last_mut().unwrap()
+    }
+
+    /// Adds a step to the last stage, in the lane of `host`.
+    fn step(&mut self, host: &str, act: Act) -> &mut Step {
+        let id = StepId(self.next);
+        self.next += 1;
+        let (node, proves_health) = match &act {
+            Act::Restart(node) => (Some(node), false),
+            Act::Prove(node) | Act::ProveInVain(node) => (Some(node), true),
+            _ => (None, false),
+        };
+        let pool = node.and_then(|node| self.hosts.world().pools.get(node).cloned());
+        let step = Step {
+            id,
+            title: format!("step {}", id.0),
+            operation: nothing(),
+            node: node.cloned().map(NodeName),
+            budget: pool,
+            proves_health,
+            ignore_failure: false,
+            check_only: false,
+            no_log: false,
+            tags: Vec::new(),
+        };
+        self.hosts.world().acts.insert(id, act);
+        let stage = self.plan.stages.last_mut().unwrap();
+        let host = HostName(host.to_owned());
+        let at = stage.lanes.iter().position(|lane| lane.host == host);
+        let at = at.unwrap_or_else(|| {
+            stage.lanes.push(Lane { host, steps: Vec::new() });
+            stage.lanes.len() - 1
+        });
+        let lane = &mut stage.lanes[at];
+        lane.steps.push(step);
+        lane.steps.last_mut().unwrap()
+    }
+
+    fn pool(&mut self, pool: &str, limit: usize, nodes: &[&str]) {
+        let mut world = self.hosts.world();
+        world.limits.insert(pool.to_owned(), limit);
+        self.settings.limits.pools.insert(pool.to_owned(), limit);
+        for node in nodes {
+            world.pools.insert((*node).to_owned(), pool.to_owned());
+        }
+    }
+
+    async fn run(&self) -> (RunResult, Vec<Event>) {
+        let (_sender, interrupt) = watch::channel(Interrupt::None);
+        self.run_until(interrupt, |_| {}).await
+    }
+
+    /// Runs the plan; `seen` is shown every event as it happens.
+    async fn run_until(
+        &self,
+        interrupt: watch::Receiver<Interrupt>,
+        mut seen: impl FnMut(&Event),
+    ) -> (RunResult, Vec<Event>) {
+        let (events, mut happened) = mpsc::unbounded_channel();
+        let plan = Arc::new(self.plan.clone());
+        let run = super::run(plan, Arc::new(self.hosts.clone()), self.settings.clone(), events, interrupt);
+        let run = tokio::spawn(tokio::time::timeout(Duration::from_secs(20), run));
+        let mut all = Vec::new();
+        while let Some(event) = happened.recv().await {
+            seen(&event);
+            all.push(event);
+        }
+        (run.await.unwrap().expect("the run hangs"), all)
+    }
+
+    fn log(&self) -> Vec<String> {
+        self.hosts.world().log.clone()
+    }
+}
+
+fn nothing() -> Operation {
+    Operation::Absent(Absent { path: AbsPath::parse("/nothing").unwrap(), recursive: false })
+}
+
+fn host(name: &str) -> HostName {
+    HostName(name.to_owned())
+}
+
+fn limits(pools: &[(&str, usize)]) -> Limits {
+    let pools: BTreeMap<String, usize> =
+        pools.iter().map(|(pool, limit)| ((*pool).to_owned(), *limit)).collect();
+    Limits { default: 1, pools }
+}

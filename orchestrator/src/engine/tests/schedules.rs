@@ -1,0 +1,122 @@
+//! Random clusters, latencies and failures: the budget is never exceeded, no run hangs, and a good world converges.
+
+use proptest::prelude::*;
+
+use super::fake::Act;
+use super::*;
+
+#[derive(Debug, Clone)]
+struct Node {
+    host: usize,
+    pool: usize,
+    is_down: bool,
+    heals: bool,
+    turns: (usize, usize),
+    /// Whether its proof comes at the end of the lane, behind other restarts.
+    is_proved_late: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Cluster {
+    nodes: Vec<Node>,
+    dead: Option<usize>,
+    limits: [usize; 3],
+    width: Option<usize>,
+    forks: usize,
+    lost: Option<usize>,
+}
+
+fn node() -> impl Strategy<Value = Node> {
+    (
+        0..6_usize,
+        0..3_usize,
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.85),
+        (0..40_usize, 0..40_usize),
+        prop::bool::weighted(0.3),
+    )
+        .prop_map(|(host, pool, is_down, heals, turns, is_proved_late)| Node {
+            host,
+            pool,
+            is_down,
+            heals,
+            turns,
+            is_proved_late,
+        })
+}
+
+fn cluster() -> impl Strategy<Value = Cluster> {
+    (
+        prop::collection::vec(node(), 1..12),
+        prop::option::weighted(0.2, 0..6_usize),
+        [1..3_usize, 1..3_usize, 1..3_usize],
+        prop::option::of(1..4_usize),
+        1..8_usize,
+        prop::option::weighted(0.1, 0..6_usize),
+    )
+        .prop_map(|(nodes, dead, limits, width, forks, lost)| Cluster {
+            nodes,
+            dead,
+            limits,
+            width,
+            forks,
+            lost,
+        })
+}
+
+const POOLS: [&str; 3] = ["key_manager", "gateway", "control_plane"];
+
+fn scene(cluster: &Cluster) -> Scene {
+    let mut scene = Scene::new();
+    scene.settings.forks = cluster.forks;
+    scene.settings.patience.reconnect = Duration::from_millis(300);
+    for (number, pool) in POOLS.iter().enumerate() {
+        let names = cluster.nodes.iter().enumerate().filter(|(_, node)| node.pool == number);
+        let names: Vec<String> = names.map(|(at, _)| format!("n{at}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        scene.pool(pool, cluster.limits[number], &names);
+    }
+    scene.stage(OnFailure::StopAtBarrier).width = cluster.width;
+    for is_late in [false, true] {
+        for (at, node) in cluster.nodes.iter().enumerate() {
+            let (host, name) = (format!("h{}", node.host), format!("n{at}"));
+            if !is_late {
+                if node.is_down || cluster.dead == Some(node.host) {
+                    scene.hosts.world().down.insert(name.clone());
+                }
+                let id = scene.step(&host, Act::Restart(name.clone())).id;
+                scene.hosts.world().turns.insert(id, node.turns.0);
+            }
+            if node.is_proved_late == is_late {
+                let act = if node.heals { Act::Prove(name) } else { Act::ProveInVain(name) };
+                let id = scene.step(&host, act).id;
+                scene.hosts.world().turns.insert(id, node.turns.1);
+            }
+        }
+    }
+    if let Some(dead) = cluster.dead {
+        scene.hosts.world().dead.insert(HostName(format!("h{dead}")));
+    }
+    if let Some(lost) = cluster.lost {
+        scene.step(&format!("h{lost}"), Act::Drop);
+    }
+    scene
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_budget_holds_and_no_run_hangs(cluster in cluster()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        let scene = scene(&cluster);
+        let (result, _) = runtime.block_on(scene.run());
+        let world = scene.hosts.world();
+        prop_assert_eq!(&world.violations, &Vec::<String>::new());
+        let all_good = cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals && !node.is_proved_late);
+        if all_good {
+            prop_assert!(result.is_success(), "{:?}", result);
+            prop_assert!(world.down.is_empty());
+        }
+    }
+}
