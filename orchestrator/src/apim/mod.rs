@@ -4,10 +4,14 @@
 //! `deployment.toml`, `steps` says what a task means in operations.
 
 pub mod artifact;
+pub mod causes;
 pub mod cluster;
 pub mod config;
+pub mod files;
+pub mod health;
 pub mod home;
 pub mod host_name;
+pub mod hosts_file;
 pub mod port;
 pub mod release;
 pub mod role;
@@ -15,9 +19,11 @@ pub mod settings;
 pub mod steps;
 pub mod task;
 pub mod topology;
+pub mod unit;
 
 pub use artifact::{Artifact, ArtifactName};
 pub use cluster::{Cluster, FileReader, Host, HostInput};
+pub use files::{PlacedFile, files};
 pub use role::{Role, StartOrder};
 pub use steps::Draft;
 pub use task::{ApimTask, Gate, ServiceState};

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::archive::{Archive, Source};
+use apim_agent::operation::directory::Directory;
 use apim_agent::operation::file::File;
-use apim_agent::value::{Content, Sha256};
+use apim_agent::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
 use crate::apim::artifact::ArtifactName;
-use crate::apim::topology::NodeName;
+use crate::apim::files::PlacedFile;
+use crate::apim::topology::{Node, NodeName};
 
 /// One step to be.
 #[derive(Debug, Clone)]
@@ -41,6 +43,32 @@ impl Draft {
             contents: Vec::new(),
             files: Vec::new(),
         }
+    }
+
+    /// Returns a draft that makes a folder.
+    pub(crate) fn folder(title: impl Into<String>, path: &AbsPath, mode: u32, owner: Owner) -> Self {
+        let folder = Directory { path: path.clone(), mode: Some(FileMode::new(mode)), owner };
+        Self::new(title, Operation::Directory(folder))
+    }
+
+    /// Returns a draft that places a file.
+    pub(crate) fn file(title: impl Into<String>, file: PlacedFile) -> Self {
+        let operation = Operation::File(File {
+            path: file.path,
+            content: Content::of(&file.bytes),
+            mode: Some(file.mode),
+            owner: file.owner,
+            show: file.show,
+        });
+        let mut draft = Self::new(title, operation);
+        draft.contents.push(file.bytes);
+        draft
+    }
+
+    /// Returns the draft as one that concerns `node`.
+    pub(crate) fn of(mut self, node: &Node) -> Self {
+        self.node = Some(node.name.clone());
+        self
     }
 
     /// Tells the operation how long the artifact with digest `sha256` is; drafts name artifacts by digest, with size 0.

@@ -1,5 +1,106 @@
 //! What each task means in operations: one file per task.
 
+use apim_agent::operation::Operation;
+use apim_agent::operation::block::Block;
+use apim_agent::operation::wait::{Condition, Wait};
+use apim_agent::value::AbsPath;
+
+use super::cluster::Cluster;
+use super::files::{self, PlacedFile};
+use super::health;
+use super::hosts_file;
+use super::task::{ApimTask, Gate};
+use super::topology::Node;
+
+mod account;
+mod distribution;
 mod draft;
+mod driver;
+mod java;
+mod service;
+#[cfg(test)]
+mod tests;
 
 pub use draft::Draft;
+
+/// Returns what `task` means on `host`, in order; nothing where the host carries no node that it concerns.
+#[must_use]
+pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
+    let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
+    let each = |of: &dyn Fn(&Node) -> Vec<Draft>| nodes.iter().flat_map(|node| of(node)).collect();
+    match task {
+        ApimTask::Account => nodes.first().map(|node| account::lower(node)).unwrap_or_default(),
+        ApimTask::Java => nodes.first().map(|node| java::lower(node)).unwrap_or_default(),
+        ApimTask::HostsFile => nodes.first().map(|node| hosts(cluster, node)).unwrap_or_default(),
+        ApimTask::Database => database(cluster, host),
+        ApimTask::Distribution => each(&distribution::lower),
+        ApimTask::Keystores => each(&keystores),
+        ApimTask::Driver => each(&driver::lower),
+        ApimTask::Configuration => each(&|node| configuration(cluster, node)),
+        ApimTask::Service(state) => each(&|node| service::lower(cluster, node, *state)),
+        ApimTask::Health(gate) => each(&|node| vec![gate_of(cluster, node, *gate)]),
+    }
+}
+
+fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {
+    let Ok(path) = AbsPath::parse("/etc/hosts") else { return Vec::new() };
+    if !node.settings.hosts_file.enabled {
+        return Vec::new();
+    }
+    let operation = Operation::Block(Block {
+        path,
+        marker: hosts_file::MARKER.to_owned(),
+        lines: hosts_file::lines(cluster),
+        create: true,
+    });
+    vec![Draft::new("names of the cluster in /etc/hosts", operation)]
+}
+
+/// Whether the database server answers, asked on the host itself: a server that only we can reach is of no use to it.
+fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
+    let settings = cluster.hosts().iter().find(|known| known.name == host).map(|known| &known.settings);
+    let Some(databases) = settings.and_then(|settings| settings.databases.as_ref()) else { return Vec::new() };
+    let address = hosts_file::database_address(cluster, &databases.host);
+    let name = address.map_or_else(|| databases.host.clone(), |address| address.to_string());
+    let wait = Wait {
+        awaited: format!("database server {} on port {}", databases.host, databases.port),
+        conditions: vec![Condition::Tcp { host: name, port: databases.port }],
+        deadline_secs: 60,
+        service: None,
+        remedy: None,
+    };
+    let title = format!("database server {} answers", databases.host);
+    vec![Draft::new(title, Operation::Wait(Box::new(wait)))]
+}
+
+fn keystores(node: &Node) -> Vec<Draft> {
+    let mut drafts = vec![
+        // The shipped ones are there already, readable by everybody: the folder closes them.
+        Draft::folder(format!("{}: keystores are private", node.words()), &node.home.security, 0o700, files::owner(node))
+            .of(node),
+    ];
+    for file in files::keystores(node) {
+        drafts.push(placed(node, format!("{}: keystore {}", node.words(), file.path.name()), file));
+    }
+    drafts
+}
+
+fn configuration(cluster: &Cluster, node: &Node) -> Vec<Draft> {
+    vec![placed(node, format!("{}: deployment.toml", node.words()), files::configuration(cluster, node))]
+}
+
+fn placed(node: &Node, title: String, file: PlacedFile) -> Draft {
+    Draft::file(title, file).of(node)
+}
+
+fn gate_of(cluster: &Cluster, node: &Node, gate: Gate) -> Draft {
+    let wait = health::wait(cluster, node, gate);
+    let title = match gate {
+        Gate::Started => format!("{}: started", node.words()),
+        Gate::Complete => format!("{}: complete", node.words()),
+    };
+    let mut draft = Draft::new(title, Operation::Wait(Box::new(wait))).of(node);
+    draft.budget = Some(node.role.group().to_owned());
+    draft.proves_health = true;
+    draft
+}

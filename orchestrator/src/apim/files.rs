@@ -1,0 +1,98 @@
+//! Every file that we place on a node's host, as bytes: for `render`, and for the steps that place them.
+
+use std::sync::Arc;
+
+use apim_agent::operation::file::Show;
+use apim_agent::value::{AbsPath, FileMode, Owner};
+
+use super::cluster::Cluster;
+use super::config;
+use super::hosts_file;
+use super::topology::Node;
+use super::unit;
+
+/// One file on a host.
+#[derive(Debug, Clone)]
+pub struct PlacedFile {
+    /// Where.
+    pub path: AbsPath,
+    /// What it holds.
+    pub bytes: Arc<[u8]>,
+    /// Its mode.
+    pub mode: FileMode,
+    /// Its owner.
+    pub owner: Owner,
+    /// How much of it may be shown.
+    pub show: Show,
+    /// Whether this is only our block of a file that is not ours.
+    pub is_block: bool,
+}
+
+/// Returns every file for `node`: its configuration, the user's keystores, its unit, and the block in `/etc/hosts`.
+#[must_use]
+pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
+    let mut files = vec![configuration(cluster, node)];
+    files.extend(keystores(node));
+    files.extend(unit_file(node));
+    if node.settings.hosts_file.enabled
+        && let Ok(path) = AbsPath::parse("/etc/hosts")
+    {
+        files.push(PlacedFile {
+            path,
+            bytes: hosts_file::block(cluster).into_bytes().into(),
+            mode: FileMode::new(0o644),
+            owner: Owner::default(),
+            show: Show::Text,
+            is_block: true,
+        });
+    }
+    files
+}
+
+/// Returns `deployment.toml`.
+#[must_use]
+pub fn configuration(cluster: &Cluster, node: &Node) -> PlacedFile {
+    let rendered = config::render(cluster, node);
+    PlacedFile {
+        path: node.home.deployment_toml.clone(),
+        bytes: rendered.text.into_bytes().into(),
+        mode: FileMode::new(0o600),
+        owner: owner(node),
+        show: Show::Masked(rendered.secrets),
+        is_block: false,
+    }
+}
+
+/// Returns the user's keystores.
+#[must_use]
+pub fn keystores(node: &Node) -> Vec<PlacedFile> {
+    node.keystores
+        .iter()
+        .map(|store| PlacedFile {
+            path: store.path.clone(),
+            bytes: Arc::clone(&store.bytes),
+            mode: FileMode::new(0o600),
+            owner: owner(node),
+            show: Show::Nothing,
+            is_block: false,
+        })
+        .collect()
+}
+
+fn unit_file(node: &Node) -> Option<PlacedFile> {
+    let path = AbsPath::parse(&format!("/etc/systemd/system/{}.service", node.unit)).ok()?;
+    Some(PlacedFile {
+        path,
+        bytes: unit::text(node).into_bytes().into(),
+        mode: FileMode::new(0o644),
+        owner: Owner { user: Some("root".to_owned()), group: Some("root".to_owned()) },
+        show: Show::Text,
+        is_block: false,
+    })
+}
+
+/// Returns who owns a node's files.
+#[must_use]
+pub fn owner(node: &Node) -> Owner {
+    Owner { user: Some(node.settings.user.clone()), group: Some(node.settings.group.clone()) }
+}

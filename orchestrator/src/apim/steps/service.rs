@@ -1,0 +1,66 @@
+//! `apim_service`: the unit of a node, started, stopped, restarted or just installed.
+
+use std::sync::Arc;
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::link::Link;
+use apim_agent::operation::unit::{State, Unit};
+use apim_agent::value::Content;
+
+use super::Draft;
+use crate::apim::cluster::Cluster;
+use crate::apim::task::ServiceState;
+use crate::apim::topology::Node;
+use crate::apim::unit;
+
+pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<Draft> {
+    let words = node.words();
+    match state {
+        ServiceState::Started => vec![
+            draft(cluster, node, State::Started, format!("{words}: running")),
+            current(node),
+        ],
+        ServiceState::Stopped => vec![draft(cluster, node, State::Stopped, format!("{words}: stopped"))],
+        // Stopped and started are two wishes, each of which can be checked; "restarted" is none.
+        ServiceState::Restarted => vec![
+            draft(cluster, node, State::Stopped, format!("{words}: stopped, to be started anew")),
+            draft(cluster, node, State::Started, format!("{words}: running")),
+            current(node),
+        ],
+        ServiceState::Installed => {
+            vec![draft(cluster, node, State::Unchanged, format!("{words}: unit {}", node.unit))]
+        }
+    }
+}
+
+fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
+    let text: Arc<[u8]> = unit::text(node).into_bytes().into();
+    let is_stop = state == State::Stopped;
+    let operation = Unit {
+        name: node.unit.clone(),
+        // To stop a node says nothing about how it should run.
+        file: (!is_stop).then(|| Content::of(&text)),
+        enabled: (!is_stop).then_some(true),
+        state,
+        inputs: if is_stop { std::collections::BTreeMap::new() } else { unit::inputs(cluster, node) },
+        watch: vec![node.home.deployment_toml.clone()],
+        log: Some(node.home.log.clone()),
+        process: unit::process(node),
+        stop_timeout_secs: node.role.stop_timeout_secs(),
+        ask: true,
+        script: Some(unit::script(node)),
+    };
+    let mut draft = Draft::new(title, Operation::Unit(Box::new(operation))).of(node);
+    draft.budget = Some(node.role.group().to_owned());
+    if !is_stop {
+        draft.contents.push(text);
+    }
+    draft
+}
+
+/// The unit runs from the release itself, so that a running server never finds another release below its feet; the link tells people (and
+/// `status`) which one is in use, and follows the start.
+fn current(node: &Node) -> Draft {
+    let link = Link { path: node.home.current.clone(), target: node.home.release.clone() };
+    Draft::new(format!("{}: current is {}", node.words(), node.release), Operation::Link(link)).of(node)
+}

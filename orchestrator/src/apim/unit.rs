@@ -1,0 +1,124 @@
+//! The systemd unit of a node: its file, what it runs with, and how its process is told from others.
+
+use std::collections::BTreeMap;
+
+use apim_agent::operation::unit::{ProcessMatch, Script};
+use apim_agent::value::Sha256;
+
+use super::cluster::Cluster;
+use super::config;
+use super::topology::Node;
+
+/// Returns the text of the unit file.
+///
+/// The start script runs in the foreground, so its output reaches the journal; `start` would throw it away and prove nothing.
+/// Its exit status is 0 whatever became of the JVM, so `Restart=` seldom fires. TERM must reach the JVM itself
+/// (`KillMode=control-group`): the wrapping shell passes it to nobody. `CARBON_HOME` from outside would beat the script's own place.
+/// (wso2/product-apim, `startup-scripts`.)
+#[must_use]
+pub fn text(node: &Node) -> String {
+    let settings = &node.settings;
+    let home = &node.home.release;
+    let environment: String = environment(node)
+        .iter()
+        .map(|(key, value)| format!("Environment=\"{key}={}\"\n", value.replace('%', "%%")))
+        .collect();
+    format!(
+        "# Written by apim-deploy; the next apply puts edits right.
+[Unit]
+Description=WSO2 API Manager {version}, {words}
+Documentation=https://apim.docs.wso2.com/
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=300
+StartLimitBurst=3
+
+[Service]
+Type=simple
+User={user}
+Group={group}
+UMask=0077
+WorkingDirectory={home}
+{environment}UnsetEnvironment=CARBON_HOME
+ExecStart=/bin/sh {home}/bin/{script}
+KillMode=control-group
+SuccessExitStatus=143
+TimeoutStopSec={stop}
+Restart=on-failure
+RestartSec=10
+LimitNOFILE=65535
+LimitNPROC=20000
+
+[Install]
+WantedBy=multi-user.target
+",
+        version = node.version,
+        words = node.words(),
+        user = settings.user,
+        group = settings.group,
+        script = node.role.script(),
+        stop = node.role.stop_timeout_secs(),
+    )
+}
+
+/// Returns the environment of the start script; no secret is in it.
+#[must_use]
+pub fn environment(node: &Node) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::from([
+        ("JAVA_HOME".to_owned(), node.java_home.to_string()),
+        ("JVM_MEM_OPTS".to_owned(), node.own.heap.options()),
+    ]);
+    if let Some(options) = &node.own.java_opts {
+        environment.insert("JAVA_OPTS".to_owned(), options.clone());
+    }
+    environment
+}
+
+/// Returns the same service for a host without systemd.
+#[must_use]
+pub fn script(node: &Node) -> Script {
+    Script {
+        argv: vec!["/bin/sh".to_owned(), format!("{}/bin/{}", node.home.release, node.role.script())],
+        directory: Some(node.home.release.clone()),
+        environment: environment(node),
+        run_as: Some(node.settings.user.clone()),
+        pid_file: Some(node.home.pid_file.clone()),
+    }
+}
+
+/// Returns what the node runs with, by the words shown when one of them is why it is restarted.
+#[must_use]
+pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
+    let mut inputs = BTreeMap::from([
+        ("release".to_owned(), node.release.clone()),
+        ("configuration".to_owned(), config::render(cluster, node).digest.to_string()),
+        ("JDK".to_owned(), node.java_home.to_string()),
+        ("heap".to_owned(), node.own.heap.options()),
+    ]);
+    if let Some(options) = &node.own.java_opts {
+        inputs.insert("JVM options".to_owned(), options.clone());
+    }
+    if !node.keystores.is_empty() {
+        let mut text = String::new();
+        for store in &node.keystores {
+            text.push_str(&format!("{} {}\n", store.path.name(), Sha256::of(&store.bytes)));
+        }
+        inputs.insert("keystores".to_owned(), Sha256::of(text.as_bytes()).to_string());
+    }
+    if let Some(driver) = node.settings.databases.as_ref().and_then(|databases| databases.driver.as_ref()) {
+        inputs.insert("JDBC driver".to_owned(), driver.file.sha256.to_string());
+    }
+    inputs
+}
+
+/// Returns how the node's server is told from every other process: from the diagnostics JVM beside it, which has another main class, and
+/// from other components, which have another folder.
+#[must_use]
+pub fn process(node: &Node) -> ProcessMatch {
+    ProcessMatch {
+        arguments: vec![
+            "org.wso2.carbon.bootstrap.Bootstrap".to_owned(),
+            format!("{}/", node.home.component),
+        ],
+    }
+}
