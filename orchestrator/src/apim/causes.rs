@@ -6,7 +6,8 @@
 use apim_agent::operation::wait::Cause;
 
 /// The line after which a gateway, key manager or traffic manager of 4.5.0 never hears of events again (wso2/api-manager issue 4054).
-pub const LISTENER_DEATH: &str = r#"NullPointerException: Cannot invoke "Object\.toString\(\)" because "connection" is null"#;
+pub const LISTENER_DEATH: &str =
+    r#"NullPointerException: Cannot invoke "Object\.toString\(\)" because "connection" is null"#;
 
 struct Row {
     pattern: &'static str,

@@ -41,7 +41,12 @@ pub fn service(node: &Node, gate: Gate) -> Service {
     if gate == Gate::Complete {
         causes.iter_mut().for_each(|cause| cause.fatal = false);
     }
-    Service { unit: node.unit.clone(), process: unit::process(node), log: Some(node.home.log.clone()), causes }
+    Service {
+        unit: node.unit.clone(),
+        process: unit::process(node),
+        log: Some(node.home.log.clone()),
+        causes,
+    }
 }
 
 /// Returns the look at a node that tells how it is: its unit, the release in use, and both gates' conditions.
@@ -142,7 +147,9 @@ fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
                 all.push(apis_deployed(node));
             }
             for peer in cluster.peers(node) {
-                all.extend([port::BROKER, port::RECEIVER, port::RECEIVER_AUTH].map(|base| reachable(peer, base)));
+                all.extend(
+                    [port::BROKER, port::RECEIVER, port::RECEIVER_AUTH].map(|base| reachable(peer, base)),
+                );
             }
         }
     }
@@ -157,7 +164,10 @@ fn remedy(node: &Node, gate: Gate) -> Option<Remedy> {
         unit: node.unit.clone(),
         when_logged: Some(causes::LISTENER_DEATH.to_owned()),
         after_secs: node.settings.health.restart_after_secs,
-        why: format!("the {} was started before those it listens to, and does not find them by itself", node.role),
+        why: format!(
+            "the {} was started before those it listens to, and does not find them by itself",
+            node.role
+        ),
         stop_timeout_secs: node.role.stop_timeout_secs(),
     })
 }

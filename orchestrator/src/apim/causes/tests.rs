@@ -12,12 +12,32 @@ fn every_known_failure_line_has_its_cause() {
     let lines = [
         ("java.lang.OutOfMemoryError: Java heap space", "ran out of memory", true),
         ("Error parsing deployment configuration", "deployment.toml cannot be read", true),
-        ("Caused by: java.sql.SQLException: Access denied for user 'sharedadmin'@'10.77.0.11' (using password: YES)", "refuses the user", true),
-        ("com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure", "does not answer", true),
+        (
+            "Caused by: java.sql.SQLException: Access denied for user 'sharedadmin'@'10.77.0.11' (using password: YES)",
+            "refuses the user",
+            true,
+        ),
+        (
+            "com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure",
+            "does not answer",
+            true,
+        ),
         ("java.lang.ClassNotFoundException: com.mysql.jdbc.Driver", "driver is missing", true),
-        ("ERROR - DatabaseUtil Database Error - Cannot create PoolableConnectionFactory", "shared database cannot be used", true),
-        ("ERROR - Activator Cannot start User Manager Core bundle UserStoreException: Cannot initialize the realm.", "shared database", true),
-        ("java.io.IOException: Keystore was tampered with, or password was incorrect", "does not open with its password", true),
+        (
+            "ERROR - DatabaseUtil Database Error - Cannot create PoolableConnectionFactory",
+            "shared database cannot be used",
+            true,
+        ),
+        (
+            "ERROR - Activator Cannot start User Manager Core bundle UserStoreException: Cannot initialize the realm.",
+            "shared database",
+            true,
+        ),
+        (
+            "java.io.IOException: Keystore was tampered with, or password was incorrect",
+            "does not open with its password",
+            true,
+        ),
         ("Caused by: java.net.BindException: Address already in use", "port is taken", true),
         (
             r#"java.lang.NullPointerException: Cannot invoke "Object.toString()" because "connection" is null at org.wso2.carbon.apimgt.common.jms.JMSListener.checkJMSConnection(JMSListener.java:158)"#,
@@ -27,8 +47,16 @@ fn every_known_failure_line_has_its_cause() {
         ("javax.crypto.AEADBadTagException: Tag mismatch", "encryption key", true),
         ("Error: JAVA_HOME is not defined correctly.", "no JDK at JAVA_HOME", true),
         ("sun.security.validator.ValidatorException: PKIX path building failed", "not trusted", false),
-        ("WARN - CarbonServerManager Carbon initialization is delayed due to the following unsatisfied items:", "waits for another", false),
-        ("Unable to deploy synapse artifacts at gateway. Next retry in 30 seconds", "service URL does not answer", false),
+        (
+            "WARN - CarbonServerManager Carbon initialization is delayed due to the following unsatisfied items:",
+            "waits for another",
+            false,
+        ),
+        (
+            "Unable to deploy synapse artifacts at gateway. Next retry in 30 seconds",
+            "service URL does not answer",
+            false,
+        ),
         ("Connection attempt : 3 for JMS Provider failed. Next retry in 80 seconds", "5672", false),
         ("Cannot borrow client for ssl://tm1:9711", "9611 and 9711", false),
         ("Registered callback does not match with the provided url", "portal's address", false),

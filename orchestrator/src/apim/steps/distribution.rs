@@ -30,13 +30,17 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
         max_bytes: MAX_BYTES,
         max_entries: MAX_ENTRIES,
     };
-    let mut unpack =
-        Draft::new(format!("{}: release {} from {zip}", node.words(), node.release), Operation::Archive(archive)).of(node);
+    let mut unpack = Draft::new(
+        format!("{}: release {} from {zip}", node.words(), node.release),
+        Operation::Archive(archive),
+    )
+    .of(node);
     if distributions.fetch == Fetch::Push {
         unpack.files.push((node.zip, ArtifactName(zip)));
     }
     vec![
-        Draft::folder(format!("folder {}", node.home.releases), &node.home.releases, 0o755, Owner::default()).of(node),
+        Draft::folder(format!("folder {}", node.home.releases), &node.home.releases, 0o755, Owner::default())
+            .of(node),
         unpack,
         // The server writes passwords into many a file below its home.
         Draft::folder(

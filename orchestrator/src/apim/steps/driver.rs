@@ -32,7 +32,8 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
         }
         Fetch::Pull => {
             let proxy = node.settings.distributions.proxy.clone();
-            let pull = Pull { url: file.source.value.clone(), sha256: file.sha256, proxy, max_bytes: MAX_BYTES };
+            let pull =
+                Pull { url: file.source.value.clone(), sha256: file.sha256, proxy, max_bytes: MAX_BYTES };
             Draft::new(title, Operation::Download(Download { pull, path, mode, owner }))
         }
     };

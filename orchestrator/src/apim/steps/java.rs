@@ -7,7 +7,7 @@ use apim_agent::value::Owner;
 
 use super::{Draft, distribution};
 use crate::apim::artifact::ArtifactName;
-use crate::apim::settings::source::Java;
+use crate::apim::settings::source::{Fetch, Java};
 use crate::apim::topology::Node;
 
 pub(super) fn lower(node: &Node) -> Vec<Draft> {
@@ -43,7 +43,9 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
                 max_entries: distribution::MAX_ENTRIES,
             };
             let mut draft = Draft::new(format!("JDK {name}"), Operation::Archive(archive));
-            draft.files.push((file.sha256, ArtifactName(name.to_owned())));
+            if file.fetch == Fetch::Push {
+                draft.files.push((file.sha256, ArtifactName(name.to_owned())));
+            }
             vec![draft]
         }
     }

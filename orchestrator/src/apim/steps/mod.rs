@@ -59,7 +59,9 @@ fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {
 /// Whether the database server answers, asked on the host itself: a server that only we can reach is of no use to it.
 fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
     let settings = cluster.hosts().iter().find(|known| known.name == host).map(|known| &known.settings);
-    let Some(databases) = settings.and_then(|settings| settings.databases.as_ref()) else { return Vec::new() };
+    let Some(databases) = settings.and_then(|settings| settings.databases.as_ref()) else {
+        return Vec::new();
+    };
     let address = hosts_file::database_address(cluster, &databases.host);
     let name = address.map_or_else(|| databases.host.clone(), |address| address.to_string());
     let wait = Wait {
@@ -76,8 +78,13 @@ fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
 fn keystores(node: &Node) -> Vec<Draft> {
     let mut drafts = vec![
         // The shipped ones are there already, readable by everybody: the folder closes them.
-        Draft::folder(format!("{}: keystores are private", node.words()), &node.home.security, 0o700, files::owner(node))
-            .of(node),
+        Draft::folder(
+            format!("{}: keystores are private", node.words()),
+            &node.home.security,
+            0o700,
+            files::owner(node),
+        )
+        .of(node),
     ];
     for file in files::keystores(node) {
         drafts.push(placed(node, format!("{}: keystore {}", node.words(), file.path.name()), file));

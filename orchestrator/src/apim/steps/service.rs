@@ -16,10 +16,9 @@ use crate::apim::unit;
 pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<Draft> {
     let words = node.words();
     match state {
-        ServiceState::Started => vec![
-            draft(cluster, node, State::Started, format!("{words}: running")),
-            current(node),
-        ],
+        ServiceState::Started => {
+            vec![draft(cluster, node, State::Started, format!("{words}: running")), current(node)]
+        }
         ServiceState::Stopped => vec![draft(cluster, node, State::Stopped, format!("{words}: stopped"))],
         // Stopped and started are two wishes, each of which can be checked; "restarted" is none.
         ServiceState::Restarted => vec![
