@@ -3,8 +3,11 @@
 //! `machine` boots real systemd hosts with OpenSSH (root on Linux); `process` has SSH servers within the process (anywhere).
 
 pub mod cli;
+pub mod distributions;
 pub mod files;
+pub mod inventory;
 pub mod machine;
 pub mod poll;
 pub mod process;
+pub mod rehearsal;
 pub mod tree;

@@ -6,8 +6,11 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use apim_tests::cli::program;
+use apim_tests::distributions::Distributions;
 use apim_tests::files::{FileServer, Trouble};
 use apim_tests::machine::{self, LabError, Machines, Owner, Topology};
+use apim_tests::rehearsal::{self, Rehearsal};
 use clap::{Parser, Subcommand, ValueEnum};
 
 /// Real hosts on this machine alone: systemd, OpenSSH, an address each.
@@ -28,6 +31,8 @@ enum Verb {
         #[arg(long, conflicts_with = "count")]
         topology: Option<Shape>,
     },
+    /// Without root: bring the cluster of the seed up as processes on loopback addresses, apply it twice, and end it
+    Rehearse,
     /// Take the lab down and clear everything away
     Down,
     /// Say whether this machine can run a lab
@@ -120,6 +125,7 @@ fn main() -> ExitCode {
 fn run(verb: Verb) -> Result<ExitCode, LabError> {
     match verb {
         Verb::Up { count, topology } => up(count, topology)?,
+        Verb::Rehearse => return Ok(rehearse()),
         Verb::Down => machine::sweep()?,
         Verb::Check => machine::can_run()?,
         Verb::Install => machine::install_missing()?,
@@ -154,6 +160,38 @@ fn up(count: Option<usize>, shape: Option<Shape>) -> Result<(), LabError> {
     println!("\nssh -F {} HOST", machines.ssh_config().display());
     println!("inventory of the bare hosts: {}", machines.inventory().display());
     Ok(())
+}
+
+fn rehearse() -> ExitCode {
+    let distributions = Distributions::ready();
+    let rehearsal = match Rehearsal::up(rehearsal::NODES, &distributions) {
+        Ok(rehearsal) => rehearsal,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let inventory = rehearsal.write();
+    for (what, verb) in [
+        ("first apply: from bare hosts to a healthy cluster", "apply"),
+        ("how the cluster stands", "status"),
+        ("second apply: nothing to change", "apply"),
+    ] {
+        println!("\n== {what}\n\n$ apim-deploy {verb} {}", inventory.display());
+        let ended = std::process::Command::new(program("apim-deploy")).arg(verb).arg(&inventory).status();
+        match ended {
+            Ok(status) if status.success() => {}
+            Ok(status) => return code(status),
+            Err(error) => {
+                eprintln!("lab: apim-deploy does not start: {error}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    println!(
+        "\nThe hosts were processes of this one, and end with it. As root, `make demo` leaves nine machines up."
+    );
+    ExitCode::SUCCESS
 }
 
 fn serve(folder: &Path, port: u16, cut: Option<u64>, stall: Option<u64>) -> Result<(), LabError> {

@@ -9,11 +9,11 @@ use super::{LabError, boot, root};
 
 /// Databases, accounts and passwords as in the sample configurations of the distributed deployment page.
 const SETUP: &str = "\
-CREATE DATABASE IF NOT EXISTS apimgt_db CHARACTER SET latin1;
+CREATE DATABASE IF NOT EXISTS apim_db CHARACTER SET latin1;
 CREATE DATABASE IF NOT EXISTS shared_db CHARACTER SET latin1;
 CREATE USER IF NOT EXISTS 'apimadmin'@'%' IDENTIFIED BY 'apimadmin';
 CREATE USER IF NOT EXISTS 'sharedadmin'@'%' IDENTIFIED BY 'sharedadmin';
-GRANT ALL PRIVILEGES ON apimgt_db.* TO 'apimadmin'@'%';
+GRANT ALL PRIVILEGES ON apim_db.* TO 'apimadmin'@'%';
 GRANT ALL PRIVILEGES ON shared_db.* TO 'sharedadmin'@'%';
 ";
 

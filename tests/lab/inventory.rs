@@ -1,0 +1,168 @@
+//! Inventories for tests: the hosts of a lab, the settings of a small cluster on them, and what a test changes.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use crate::distributions::Distributions;
+use crate::machine::Machines;
+use crate::process::ProcessLab;
+
+/// An inventory in the making.
+#[derive(Debug, Clone)]
+pub struct Inventory {
+    /// Variables of all hosts.
+    pub variables: Map<String, Value>,
+    /// The typed settings, `apim`.
+    pub settings: Value,
+    hosts: Vec<(String, String, Value)>,
+}
+
+/// The version that tests deploy where nothing else matters.
+pub const VERSION: &str = "4.6.0";
+
+impl Inventory {
+    /// How far the ports of hosts that share one network lie apart.
+    pub const OFFSET: usize = 20;
+
+    /// Returns the inventory of the machines that are up, of every group.
+    #[must_use]
+    pub fn of_machines(lab: &Machines, distributions: &Distributions) -> Self {
+        let hosts = lab.hosts().iter();
+        let mut inventory = Self {
+            variables: object(json!({
+                "ansible_user": crate::machine::DEPLOY,
+                "ansible_become": true,
+                "ansible_ssh_private_key_file": lab.key(),
+                "ansible_ssh_common_args": format!("-F none -o UserKnownHostsFile={}", lab.known_hosts().display()),
+            })),
+            settings: settings(distributions, VERSION),
+            hosts: hosts
+                .map(|host| (host.group.clone(), host.name.clone(), json!({"ansible_host": host.address})))
+                .collect(),
+        };
+        inventory.set("databases.host", json!("db"));
+        inventory
+    }
+
+    /// Returns the inventory of a process lab: each host is of the group named, with ports of its own, for all share one network.
+    #[must_use]
+    pub fn of_processes(lab: &ProcessLab, groups: &[&str], distributions: &Distributions) -> Self {
+        let hosts = lab.hosts().iter().zip(groups).enumerate();
+        let mut inventory = Self {
+            variables: object(json!({
+                "ansible_user": crate::process::USER,
+                "ansible_ssh_private_key_file": lab.key(),
+                "ansible_ssh_common_args": format!("-F none -o UserKnownHostsFile={}", lab.known_hosts().display()),
+            })),
+            settings: settings(distributions, VERSION),
+            hosts: hosts
+                .map(|(at, (host, group))| {
+                    let variables = json!({
+                        "ansible_host": host.address.ip(),
+                        "ansible_port": host.address.port(),
+                        "apim_agent_root": host.root,
+                        "apim_agent_state": host.state,
+                        "apim": {*group: {"port_offset": at * Self::OFFSET}},
+                    });
+                    ((*group).to_owned(), host.name.clone(), variables)
+                })
+                .collect(),
+        };
+        inventory.set("databases.host", json!("127.0.0.1"));
+        inventory
+    }
+
+    /// Sets one key of the settings, named by its path.
+    ///
+    /// # Panics
+    /// When the path leads through something that is no map.
+    pub fn set(&mut self, path: &str, value: Value) -> &mut Self {
+        let mut place = &mut self.settings;
+        for key in path.split('.') {
+            place = place.as_object_mut().expect("a map of settings").entry(key).or_insert_with(|| json!({}));
+        }
+        *place = value;
+        self
+    }
+
+    /// Sets a variable of one host.
+    ///
+    /// # Panics
+    /// When there is no such host.
+    pub fn host(&mut self, name: &str, variable: &str, value: Value) -> &mut Self {
+        let host = self.hosts.iter_mut().find(|(_, host, _)| host == name);
+        let (_, _, variables) = host.unwrap_or_else(|| panic!("no host {name}"));
+        variables.as_object_mut().expect("a map of variables").insert(variable.to_owned(), value);
+        self
+    }
+
+    /// Leaves a host out.
+    pub fn without(&mut self, name: &str) -> &mut Self {
+        self.hosts.retain(|(_, host, _)| host != name);
+        self
+    }
+
+    /// Returns the text of the file.
+    ///
+    /// # Panics
+    /// Never: what it holds can be written as YAML.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut groups = Map::new();
+        for (group, host, variables) in &self.hosts {
+            let entry = groups.entry(group.clone()).or_insert_with(|| json!({"hosts": {}}));
+            entry["hosts"][host] = variables.clone();
+        }
+        let mut variables = self.variables.clone();
+        variables.insert("apim".to_owned(), self.settings.clone());
+        serde_yaml::to_string(&json!({"all": {"vars": variables, "children": groups}})).expect("YAML")
+    }
+
+    /// Writes the file.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) {
+        std::fs::write(path, self.text()).expect("the inventory");
+    }
+}
+
+fn settings(distributions: &Distributions, version: &str) -> Value {
+    let zip = |component: &str| distributions.digest(&format!("wso2am-{component}{version}.zip")).to_owned();
+    let file = |name: &str| json!({"source": distributions.folder().join(name), "sha256": distributions.digest(name)});
+    json!({
+        "version": version,
+        "distributions": {
+            "source": distributions.folder(),
+            "sha256": {
+                "control_plane": zip("acp-"),
+                "gateway": zip("universal-gw-"),
+                "traffic_manager": zip("tm-"),
+                "all_in_one": zip(""),
+            },
+        },
+        "java": {"archive": file("jdk-stand-in.tar.gz")},
+        "endpoints": {
+            "control_plane": {"name": "api.am.wso2.com", "port": 9443},
+            "key_manager": {"name": "km.wso2.com", "port": 9443},
+            "traffic_manager": {"name": "tm.wso2.com", "port": 9443},
+            "gateway": {"name": "gw.wso2.com", "port": 9443, "http_port": 8280, "https_port": 8243},
+        },
+        "admin": {"username": "admin", "password": "admin"},
+        "databases": {
+            "type": "mysql",
+            "driver": file("mysql-connector-j.jar"),
+            "apim_db": {"name": "apim_db", "username": "apimadmin", "password": "apimadmin"},
+            "shared_db": {"name": "shared_db", "username": "sharedadmin", "password": "sharedadmin"},
+        },
+        "health": {"started_secs": 60, "complete_secs": 60, "restart_after_secs": 15},
+    })
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}
