@@ -26,7 +26,7 @@ pending!(
     super::group::Group,
     super::account::Account
 );
-pending!(super::command::Command, super::unit::Unit, super::wait::Wait, super::inspect::Inspect);
+pending!(super::command::Command, super::wait::Wait, super::inspect::Inspect);
 
 impl super::inspect::Inspect {
     pub(crate) fn observe(&self, _: &System) -> super::inspect::Observation {

@@ -7,7 +7,18 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operation::{Converge, Dialogue};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::System;
 use crate::value::{AbsPath, Content, UnitName};
+
+mod assess;
+pub(crate) mod record;
+mod script;
+pub(crate) mod supervisor;
+pub(crate) mod systemd;
+#[cfg(test)]
+mod tests;
 
 /// The service `name` is as wished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,4 +79,26 @@ pub struct Script {
     pub run_as: Option<String>,
     /// The service's pid file, which may be stale or padded; a hint only.
     pub pid_file: Option<AbsPath>,
+}
+
+impl Converge for Unit {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        let items = self.assess(system)?.items();
+        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+    }
+
+    fn apply(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        _: &Difference,
+    ) -> Result<Outcome, Failure> {
+        let assessment = self.assess(system)?;
+        let mut items = assessment.items();
+        if items.is_empty() {
+            return Ok(Outcome::Ok);
+        }
+        items.extend(self.bring_about(system, dialogue, assessment)?);
+        Ok(Outcome::Changed(Difference { items, diff: None }))
+    }
 }

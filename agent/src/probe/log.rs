@@ -109,6 +109,16 @@ impl Reader {
         self.read_on(file, each)
     }
 
+    /// As [`Reader::poll`], and gives what stands behind the last line ending too.
+    ///
+    /// # Errors
+    /// As [`Reader::poll`].
+    pub fn finish(&mut self, each: &mut dyn FnMut(&str)) -> Result<(), ProbeError> {
+        self.poll(each)?;
+        self.lines.finish(each);
+        Ok(())
+    }
+
     /// Reads the rest of the file that was the log before, and of those that were it in between.
     fn read_rotated(&mut self, present: u64, each: &mut dyn FnMut(&str)) -> Result<(), ProbeError> {
         let former = self.inode.filter(|inode| *inode != present);

@@ -68,11 +68,19 @@ impl Process {
         since_boot().saturating_sub(self.started)
     }
 
-    /// Says whether the command line holds all of `texts`; no texts match nothing.
+    /// Says whether an argument of the command line holds `text`; a text with a path in it must stand between the
+    /// borders of path parts, so that `/srv/node` is not found in `/srv/node-2`.
     #[must_use]
-    pub fn matches(&self, texts: &[String]) -> bool {
-        !texts.is_empty()
-            && texts.iter().all(|text| self.arguments.iter().any(|argument| argument_holds(argument, text)))
+    pub fn holds(&self, text: &str) -> bool {
+        self.arguments.iter().any(|argument| argument_holds(argument, text))
+    }
+
+    /// Says whether it runs in the agent's own process namespace, and not in a container on the same host.
+    fn is_of_this_host(&self) -> bool {
+        match (fs::read_link(format!("/proc/{}/ns/pid", self.pid)), fs::read_link("/proc/self/ns/pid")) {
+            (Ok(its), Ok(own)) => its == own,
+            _ => true,
+        }
     }
 
     /// Says whether systemd counts it to the service `unit` (without `.service`).
@@ -99,20 +107,45 @@ pub fn all() -> Vec<Process> {
     pids.filter(|pid| *pid != own).filter_map(Process::read).collect()
 }
 
-/// Returns the processes whose command lines hold all of `texts`, oldest first.
-#[must_use]
-pub fn matching(texts: &[String]) -> Vec<Process> {
-    if texts.is_empty() {
-        return Vec::new();
-    }
-    let mut found = all();
-    found.retain(|process| process.matches(texts));
-    found.sort_by_key(|process| (process.started, process.pid));
-    found
+/// How a service's own process is told from others: one text of each group must be in its command line.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Matcher {
+    groups: Vec<Vec<String>>,
 }
 
-/// Says whether `argument` holds `text`; a text with a path in it must stand between the borders of path parts,
-/// so that `/srv/node` is not found in `/srv/node-2`.
+impl Matcher {
+    /// Returns the matcher for these groups; without a group nothing is matched.
+    #[must_use]
+    pub const fn new(groups: Vec<Vec<String>>) -> Self {
+        Self { groups }
+    }
+
+    /// Says whether it matches nothing at all.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// Says whether `process` is meant.
+    #[must_use]
+    pub fn matches(&self, process: &Process) -> bool {
+        let holds = |group: &Vec<String>| group.iter().any(|text| process.holds(text));
+        !self.groups.is_empty() && self.groups.iter().all(holds) && process.is_of_this_host()
+    }
+
+    /// Returns the processes that are meant, oldest first.
+    #[must_use]
+    pub fn find(&self) -> Vec<Process> {
+        if self.is_empty() {
+            return Vec::new();
+        }
+        let mut found = all();
+        found.retain(|process| self.matches(process));
+        found.sort_by_key(|process| (process.started, process.pid));
+        found
+    }
+}
+
 fn argument_holds(argument: &str, text: &str) -> bool {
     if !text.contains('/') {
         return argument.contains(text);
@@ -175,8 +208,9 @@ mod tests {
 
     use super::*;
 
-    fn texts(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
+    fn matching(texts: &[&str]) -> Vec<Process> {
+        Matcher::new(texts.iter().map(|text| vec!["no such text".to_owned(), (*text).to_owned()]).collect())
+            .find()
     }
 
     #[test]
@@ -204,16 +238,16 @@ mod tests {
         let mark = format!("marker-{}-{:?}", std::process::id(), std::thread::current().id());
         let mut child =
             Command::new("sh").args(["-c", "read x", &mark]).stdin(Stdio::piped()).spawn().unwrap();
-        let found = matching(&texts(&["read x", &mark]));
+        let found = matching(&["read x", &mark]);
         assert_eq!(found.iter().map(|p| p.pid).collect::<Vec<_>>(), [child.id()]);
         let process = found.first().unwrap();
         assert_eq!(process.parent, std::process::id());
         assert!(process.is_alive() && process.memory_bytes > 0 && process.uptime() < Duration::from_secs(60));
-        assert!(matching(&texts(&[&mark, "another text"])).is_empty());
+        assert!(matching(&[&mark, "another text"]).is_empty());
         drop(child.stdin.take());
         child.wait().unwrap();
         assert!(!process.is_alive());
-        assert!(matching(&texts(&[&mark])).is_empty());
+        assert!(matching(&[&mark]).is_empty());
     }
 
     #[test]

@@ -1,0 +1,279 @@
+//! How a unit differs from the wish, and bringing it about.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::record::{Record, Start};
+use super::supervisor::{self, Status, Stopped, Supervisor};
+use super::{State, Unit, systemd};
+use crate::operation::Dialogue;
+use crate::outcome::Failure;
+use crate::probe::clock::{Moment, since_boot};
+use crate::probe::process::Process;
+use crate::system::{Attributes, Bytes, Ids, Kind, System};
+use crate::value::{AbsPath, Content, FileMode, Sha256};
+
+/// Everybody may read a unit file: it holds no secret, and systemd warns of other modes.
+const UNIT_FILE_MODE: FileMode = FileMode::new(0o644);
+/// A unit that has been up for longer than this without its own process has lost it: nothing starts that slowly.
+const LOST_AFTER: Duration = Duration::from_secs(60);
+
+/// What has to be done.
+#[derive(Debug)]
+pub(super) struct Assessment {
+    file: Option<&'static str>,
+    reload: bool,
+    enable: Option<bool>,
+    action: Action,
+    status: Status,
+    record: Record,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Action {
+    Nothing,
+    Start,
+    /// And why, each on its own.
+    Restart(Vec<String>),
+    Stop,
+}
+
+impl Assessment {
+    /// Returns the difference in words; empty when there is none.
+    pub(super) fn items(&self) -> Vec<String> {
+        let mut items: Vec<String> = self.file.map(str::to_owned).into_iter().collect();
+        if self.reload && self.file.is_none() {
+            items.push("reload: systemd holds an older unit file".to_owned());
+        }
+        items.extend(self.enable.map(|wanted| if wanted { "enable" } else { "disable" }.to_owned()));
+        match &self.action {
+            Action::Nothing => {}
+            Action::Start => items.push("start".to_owned()),
+            Action::Restart(reasons) => {
+                items.extend(reasons.iter().map(|reason| format!("restart: {reason}")))
+            }
+            Action::Stop => items.push("stop".to_owned()),
+        }
+        if self.action == Action::Stop {
+            items.extend(
+                self.status
+                    .strays
+                    .iter()
+                    .map(|stray| format!("stop {}, started by somebody else", stray.label())),
+            );
+        }
+        items
+    }
+}
+
+impl Unit {
+    /// Looks at the unit and says what has to be done.
+    pub(super) fn assess(&self, system: &System) -> Result<Assessment, Failure> {
+        let supervisor = Supervisor::new(system, &self.name, &self.process);
+        let record = Record::load(system, &self.name)?;
+        let status = supervisor.status(&record)?;
+        let file = if system.has_systemd() { self.assess_file(system)? } else { None };
+        let shown = status.shown.as_ref();
+        let enable = self.enabled.filter(|wanted| {
+            let is = shown.and_then(systemd::Shown::is_enabled);
+            // a file that is yet to be installed is not enabled, whatever stood there before
+            is.is_some_and(|is| is != *wanted)
+        });
+        let action = match self.state {
+            State::Unchanged => Action::Nothing,
+            State::Stopped if status.is_down() && status.strays.is_empty() => Action::Nothing,
+            State::Stopped => Action::Stop,
+            State::Started => self.assess_start(system, &status, &record)?,
+        };
+        let reload = shown.is_some_and(|shown| shown.needs_reload) && self.file.is_some();
+        Ok(Assessment { file, reload, enable, action, status, record })
+    }
+
+    fn assess_file(&self, system: &System) -> Result<Option<&'static str>, Failure> {
+        let Some(content) = &self.file else { return Ok(None) };
+        let path = systemd::unit_file(&self.name)?;
+        Ok(match system.stat(&path)? {
+            None => Some("install unit file"),
+            Some(stat) if stat.kind != Kind::File => {
+                let what =
+                    format!("the unit file {path} cannot be installed: {} stands there", stat.kind.words());
+                return Err(Failure::new(what).hint("`systemctl unmask` or move it away, then run again"));
+            }
+            Some(_) if system.digest(&path)? != Some(content.sha256) => Some("unit file changed"),
+            Some(stat) if stat.mode != UNIT_FILE_MODE => Some("unit file mode changed"),
+            Some(_) => None,
+        })
+    }
+
+    fn assess_start(&self, system: &System, status: &Status, record: &Record) -> Result<Action, Failure> {
+        if !status.strays.is_empty() {
+            return Err(self.stray(&status.strays));
+        }
+        if !status.is_up() {
+            return Ok(Action::Start);
+        }
+        let mut reasons = Vec::new();
+        let effective = record.in_effect(status.since());
+        match effective {
+            None => reasons.push("it was not started by apim-deploy".to_owned()),
+            Some(start) => {
+                let labels = start.differing(&self.all_inputs(system));
+                if !labels.is_empty() {
+                    reasons.push(format!("{} changed", labels.join(", ")));
+                }
+            }
+        }
+        let edited = self.edits(system, record, effective)?;
+        reasons.extend(edited.iter().map(|path| format!("{path} was edited by hand")));
+        let has_process = self.process.arguments.is_empty() || !status.own.is_empty();
+        if reasons.is_empty() && !has_process && up_for(&status.family) > LOST_AFTER {
+            reasons.push("its own process is gone, only its helpers live".to_owned());
+        }
+        Ok(if reasons.is_empty() { Action::Nothing } else { Action::Restart(reasons) })
+    }
+
+    /// Returns the watched files that somebody edited and that were put right, or are about to be, since the start in effect.
+    fn edits(
+        &self,
+        system: &System,
+        record: &Record,
+        effective: Option<&Start>,
+    ) -> Result<Vec<AbsPath>, Failure> {
+        let mut edited = system.state().foreign_edits(&self.watch)?;
+        // a start that was cut off before it took effect had taken these over
+        if let Some(starting) = record.starting.as_ref().filter(|starting| effective != Some(*starting)) {
+            edited.extend(starting.edits.iter().filter(|path| self.watch.contains(path)).cloned());
+        }
+        for path in &self.watch {
+            if let Some(found) = system.digest(path)?
+                && system.state().is_foreign_edit(path, found)?
+            {
+                edited.push(path.clone());
+            }
+        }
+        edited.sort();
+        edited.dedup();
+        Ok(edited)
+    }
+
+    /// Returns the wish's inputs, and what it is run with besides: its unit file, or its start command.
+    fn all_inputs(&self, system: &System) -> BTreeMap<String, String> {
+        let mut inputs = self.inputs.clone();
+        if system.has_systemd() {
+            let digest = self.file.as_ref().map(|content| content.sha256.to_string());
+            inputs.extend(digest.map(|digest| ("unit file".to_owned(), digest)));
+        } else if let Some(bytes) = self.script.as_ref().and_then(|script| serde_json::to_vec(script).ok()) {
+            inputs.insert("start command".to_owned(), Sha256::of(&bytes).to_string());
+        }
+        inputs
+    }
+
+    fn stray(&self, strays: &[Process]) -> Failure {
+        let labels: Vec<String> = strays.iter().map(Process::label).collect();
+        let what = format!(
+            "{} is not started a second time: it runs already outside of its unit, as {}",
+            self.name,
+            labels.join(", ")
+        );
+        let pids: Vec<String> = strays.iter().map(|stray| stray.pid.to_string()).collect();
+        Failure::new(what)
+            .hint(format!("end it (`kill {}`) once it may go down, then run again", pids.join(" ")))
+    }
+
+    /// Does what `assessment` says; returns what is worth telling besides.
+    pub(super) fn bring_about(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        assessment: Assessment,
+    ) -> Result<Vec<String>, Failure> {
+        let Assessment { file, reload, enable, action, status, mut record } = assessment;
+        if let Some(content) = self.file.as_ref().filter(|_| file.is_some()) {
+            self.install(system, dialogue, content)?;
+        }
+        if file.is_some() || reload {
+            systemd::reload(system)?;
+        }
+        if file == Some("install unit file") && self.enabled.is_some() || enable.is_some() {
+            systemd::enable(system, &self.name, self.enabled.unwrap_or(false))?;
+        }
+        let supervisor = Supervisor::new(system, &self.name, &self.process);
+        match action {
+            Action::Nothing => Ok(Vec::new()),
+            Action::Start => {
+                let mut told = Vec::new();
+                if !status.family.is_empty() || status.shown.as_ref().is_some_and(|shown| !shown.is_down()) {
+                    told.extend(self.stop(&supervisor, &status, dialogue)?);
+                }
+                let start = self.start(system, &record)?;
+                supervisor.start(&mut record, start)?;
+                Ok(told)
+            }
+            Action::Restart(reasons) => {
+                self.ask(dialogue, &status, &format!("restart: {}", reasons.join("; ")))?;
+                let told = self.stop(&supervisor, &status, dialogue)?;
+                let start = self.start(system, &record)?;
+                supervisor.start(&mut record, start)?;
+                Ok(told)
+            }
+            Action::Stop => {
+                self.ask(dialogue, &status, "stop")?;
+                let told =
+                    if status.is_down() { Vec::new() } else { self.stop(&supervisor, &status, dialogue)? };
+                supervisor::end(&status.strays, Duration::from_secs(self.stop_timeout_secs))?;
+                Ok(told)
+            }
+        }
+    }
+
+    fn install(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        content: &Content,
+    ) -> Result<(), Failure> {
+        let local = dialogue.content(content)?;
+        let ids = if system.is_privileged() { Ids { uid: Some(0), gid: Some(0) } } else { Ids::default() };
+        let attributes = Attributes { mode: Some(UNIT_FILE_MODE), ids };
+        Ok(system.write(&systemd::unit_file(&self.name)?, &Bytes::File(&local), attributes)?)
+    }
+
+    fn ask(&self, dialogue: &mut dyn Dialogue, status: &Status, reason: &str) -> Result<(), Failure> {
+        let lives = !status.own.is_empty() || !status.family.is_empty();
+        if self.ask && lives { dialogue.permit(&self.name, reason) } else { Ok(()) }
+    }
+
+    fn stop(
+        &self,
+        supervisor: &Supervisor<'_>,
+        status: &Status,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Vec<String>, Failure> {
+        Ok(match supervisor.stop(status, self.stop_timeout_secs, dialogue)? {
+            Stopped::Gracefully => Vec::new(),
+            Stopped::Killed(secs) => {
+                vec![format!("ended with KILL, because it did not stop within {secs} s")]
+            }
+        })
+    }
+
+    fn start(&self, system: &System, record: &Record) -> Result<Start, Failure> {
+        Ok(Start {
+            at: Moment::now(),
+            inputs: self.all_inputs(system),
+            edits: self.edits(system, record, None)?,
+            log: self.log.clone(),
+            process: self.process.clone(),
+            script: self.script.clone(),
+            ..Start::default()
+        })
+    }
+}
+
+fn up_for(processes: &[Process]) -> Duration {
+    processes
+        .iter()
+        .map(|process| process.started)
+        .max()
+        .map_or(Duration::ZERO, |at| since_boot().saturating_sub(at))
+}
