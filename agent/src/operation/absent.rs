@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Converge, Dialogue};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::{Kind, System};
 use crate::value::AbsPath;
 
 /// Nothing stands at `path`: a file or link is removed, a folder only when `recursive`.
@@ -11,4 +14,70 @@ pub struct Absent {
     pub path: AbsPath,
     /// Whether a folder may go with all it holds (links inside are never followed).
     pub recursive: bool,
+}
+
+impl Converge for Absent {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        let Some(found) = system.stat(&self.path)? else { return Ok(None) };
+        if self.path.as_str().matches('/').count() < 2 && self.recursive && found.kind == Kind::Directory {
+            let what = format!(
+                "`{}` is a folder at the top of the host, and is not removed with all it holds",
+                self.path
+            );
+            return Err(Failure::new(what).hint("name the folder below it that is meant"));
+        }
+        if found.kind == Kind::Directory && !self.recursive && !system.names(&self.path)?.is_empty() {
+            let what = format!("`{}` is a folder that is not empty", self.path);
+            return Err(Failure::new(what).hint("ask for its removal with all it holds, if that is meant"));
+        }
+        Ok(Some(Difference::one(format!("remove {}", found.kind.words()))))
+    }
+
+    fn apply(
+        &self,
+        system: &System,
+        _: &mut dyn Dialogue,
+        difference: &Difference,
+    ) -> Result<Outcome, Failure> {
+        system.remove(&self.path, self.recursive)?;
+        Ok(Outcome::Changed(difference.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+    use crate::operation::testing::Bench;
+    use crate::operation::{Mode, Operation};
+
+    fn wish(path: &str, recursive: bool) -> Operation {
+        Operation::Absent(Absent { path: AbsPath::parse(path).unwrap(), recursive })
+    }
+
+    #[test]
+    fn what_is_there_goes_and_links_are_not_followed() {
+        let bench = Bench::new();
+        bench.write("/keep/file", "1");
+        bench.write("/a/gone/deep/file", "1");
+        symlink("/keep", bench.real("/a/gone/link")).unwrap();
+        symlink(bench.real("/keep"), bench.real("/a/gone/deep/link")).unwrap();
+        bench.assert_converges(&wish("/a/gone", true));
+        assert!(!bench.real("/a/gone").exists() && bench.real("/keep/file").exists());
+        symlink("/keep", bench.real_itself("/a/only-link")).unwrap();
+        bench.assert_converges(&wish("/a/only-link", true));
+        assert!(bench.real("/keep/file").exists());
+    }
+
+    #[test]
+    fn a_filled_folder_stays_unless_told() {
+        let bench = Bench::new();
+        bench.write("/a/b/file", "1");
+        assert!(bench.run(&wish("/a/b", false), Mode::Apply).is_failure());
+        assert!(bench.run(&wish("/a", true), Mode::Apply).is_failure(), "top of the host");
+        fs::remove_file(bench.real("/a/b/file")).unwrap();
+        bench.assert_converges(&wish("/a/b", false));
+    }
 }

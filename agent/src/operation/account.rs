@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Converge, Dialogue, group};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::{Entry, System};
 use crate::value::AbsPath;
 
 /// A system account called `name`.
@@ -19,4 +22,135 @@ pub struct Account {
     pub shell: Option<AbsPath>,
     /// Whether it is a system account (no ageing, low number).
     pub system: bool,
+}
+
+impl Account {
+    /// Returns what differs on an account that exists: in words, and the options that put it right.
+    fn differences(&self, system: &System, found: &Entry) -> Result<(Vec<String>, Vec<String>), Failure> {
+        if let Some(uid) = self.uid
+            && uid != found.uid
+        {
+            let what =
+                format!("the account `{}` has the number {}, where {uid} is wished", self.name, found.uid);
+            return Err(Failure::new(what)
+                .hint("numbers of accounts that exist are not changed: files would change hands"));
+        }
+        let (mut items, mut options) = (Vec::new(), Vec::new());
+        if let Some(group) = &self.group
+            && system.group(group)?.is_none_or(|group| group.gid != found.gid)
+        {
+            items.push(format!("primary group {} -> {group}", system.group_name(found.gid)));
+            options.extend(["--gid".to_owned(), group.clone()]);
+        }
+        for (what, option, wished, found) in
+            [("home", "--home", &self.home, &found.home), ("shell", "--shell", &self.shell, &found.shell)]
+        {
+            if let Some(wished) = wished
+                && wished.as_str() != found
+            {
+                items.push(format!("{what} {found} -> {wished}"));
+                options.extend([option.to_owned(), wished.to_string()]);
+            }
+        }
+        Ok((items, options))
+    }
+
+    fn making(&self) -> Vec<String> {
+        let mut argv = vec!["useradd".to_owned()];
+        if self.system {
+            argv.push("--system".to_owned());
+        }
+        argv.extend(self.uid.iter().flat_map(|uid| ["--uid".to_owned(), uid.to_string()]));
+        argv.extend(self.group.iter().flat_map(|group| ["--gid".to_owned(), group.clone()]));
+        match &self.home {
+            Some(home) => {
+                argv.extend(["--home-dir".to_owned(), home.to_string(), "--create-home".to_owned()])
+            }
+            None => argv.push("--no-create-home".to_owned()),
+        }
+        argv.extend(self.shell.iter().flat_map(|shell| ["--shell".to_owned(), shell.to_string()]));
+        argv.push(self.name.clone());
+        argv
+    }
+}
+
+impl Converge for Account {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        group::valid("an account", &self.name)?;
+        let Some(found) = system.account(&self.name)? else {
+            if system.is_rooted() && group::is_noted(system, &format!("account:{}", self.name))? {
+                return Ok(None);
+            }
+            return Ok(Some(Difference::one(format!("new account `{}`", self.name))));
+        };
+        let (items, _) = self.differences(system, &found)?;
+        Ok((!items.is_empty() && !system.is_rooted()).then_some(Difference { items, diff: None }))
+    }
+
+    fn apply(
+        &self,
+        system: &System,
+        _: &mut dyn Dialogue,
+        difference: &Difference,
+    ) -> Result<Outcome, Failure> {
+        if system.is_rooted() {
+            group::note(system, &format!("account:{}", self.name))?;
+        } else if let Some(found) = system.account(&self.name)? {
+            let (_, mut options) = self.differences(system, &found)?;
+            options.insert(0, "usermod".to_owned());
+            options.push(self.name.clone());
+            group::edit(system, options)?;
+        } else {
+            group::edit(system, self.making())?;
+        }
+        Ok(Outcome::Changed(difference.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::testing::Bench;
+    use crate::operation::{Mode, Operation};
+
+    fn wish() -> Account {
+        let path = |text| Some(AbsPath::parse(text).unwrap());
+        let (home, shell) = (path("/var/app"), path("/usr/sbin/nologin"));
+        Account { name: "app".into(), uid: None, group: Some("staff".into()), home, shell, system: true }
+    }
+
+    #[test]
+    fn below_a_root_a_missing_account_is_only_noted() {
+        let bench = Bench::new();
+        bench.assert_converges(&Operation::Account(wish()));
+        assert!(!bench.real("/etc/passwd").exists());
+    }
+
+    #[test]
+    fn another_number_is_a_failure_and_other_differences_are_named() {
+        let bench = Bench::new();
+        bench.write("/etc/passwd", "app:x:4711:4712::/home/app:/bin/sh\n");
+        bench.write("/etc/group", "app:x:4712:\nstaff:x:50:\n");
+        let wrong = Account { uid: Some(1), ..wish() };
+        assert!(bench.run(&Operation::Account(wrong), Mode::Check).is_failure());
+        let found = bench.system.account("app").unwrap().unwrap();
+        let (items, options) = wish().differences(&bench.system, &found).unwrap();
+        assert_eq!(
+            items,
+            [
+                "primary group app -> staff",
+                "home /home/app -> /var/app",
+                "shell /bin/sh -> /usr/sbin/nologin"
+            ]
+        );
+        assert_eq!(options.join(" "), "--gid staff --home /var/app --shell /usr/sbin/nologin");
+    }
+
+    #[test]
+    fn a_new_account_is_asked_for_with_all_that_is_wished() {
+        let argv = Account { uid: Some(815), ..wish() }.making().join(" ");
+        let expected = "useradd --system --uid 815 --gid staff --home-dir /var/app --create-home \
+                        --shell /usr/sbin/nologin app";
+        assert_eq!(argv, expected);
+    }
 }

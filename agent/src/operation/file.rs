@@ -2,6 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diff::{Shown, diff};
+use super::{Converge, Dialogue, attributes};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::{Bytes, Kind, Stat, System};
 use crate::value::{AbsPath, Content, FileMode, Owner, Secret};
 
 /// The file at `path` holds `content`.
@@ -29,4 +33,188 @@ pub enum Show {
     Masked(Vec<Secret>),
     /// Nothing (keystores, binaries).
     Nothing,
+}
+
+/// Texts up to this size are shown as a diff.
+const DIFF_LIMIT: u64 = 256 * 1024;
+
+impl File {
+    /// Returns what stands there, if it is a regular file, and whether it holds the wished bytes.
+    fn look(&self, system: &System) -> Result<Option<(Stat, bool)>, Failure> {
+        let Some(found) = system.stat(&self.path)? else { return Ok(None) };
+        if found.kind != Kind::File {
+            let what = format!("`{}` is {}, where a file is wished", self.path, found.kind.words());
+            return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
+        }
+        let same = found.size == self.content.size
+            && system.digest(&self.path)?.is_some_and(|d| d == self.content.sha256);
+        Ok(Some((found, same)))
+    }
+
+    /// Returns the text that stands there, when a diff with it may and can be shown.
+    fn shown_text(&self, system: &System) -> Option<String> {
+        if self.show == Show::Nothing || self.content.size > DIFF_LIMIT {
+            return None;
+        }
+        String::from_utf8(system.read(&self.path, DIFF_LIMIT).ok()??).ok()
+    }
+
+    fn diff(&self, old: Option<&str>, new: &std::path::Path) -> Option<String> {
+        let new = String::from_utf8(std::fs::read(new).ok()?).ok()?;
+        match &self.show {
+            Show::Nothing => None,
+            Show::Text => diff(old?, &new, Shown::All),
+            Show::Masked(secrets) => diff(old?, &new, Shown::But(secrets)),
+        }
+    }
+}
+
+impl Converge for File {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        let mut items = Vec::new();
+        match self.look(system)? {
+            None => {
+                let mode = self.mode.unwrap_or(FileMode::new(0o644));
+                items.push(format!("new file of {} bytes, mode {mode}", self.content.size));
+            }
+            Some((found, same)) => {
+                if !same {
+                    items.push(format!("content ({} bytes -> {})", found.size, self.content.size));
+                }
+                items.extend(attributes::differences(system, &found, self.mode, &self.owner)?);
+            }
+        }
+        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+    }
+
+    fn explain(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        mut difference: Difference,
+    ) -> Difference {
+        if matches!(self.look(system), Ok(Some((_, false))))
+            && let Some(old) = self.shown_text(system)
+            && let Ok(new) = dialogue.content(&self.content)
+        {
+            difference.diff = self.diff(Some(&old), &new);
+        }
+        difference
+    }
+
+    fn apply(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        difference: &Difference,
+    ) -> Result<Outcome, Failure> {
+        let wish = attributes::wish(system, self.mode, &self.owner)?;
+        let mut difference = difference.clone();
+        let state = system.state();
+        if matches!(self.look(system)?, Some((_, true))) {
+            system.set_attributes(&self.path, wish)?;
+        } else {
+            let new = dialogue.content(&self.content)?;
+            if let Some(found) = system.digest(&self.path)?
+                && state.is_foreign_edit(&self.path, found)?
+            {
+                difference.items.push("it had been edited by somebody else".to_owned());
+                state.mark_foreign_edit(&self.path)?;
+            }
+            difference.diff = self.diff(self.shown_text(system).as_deref(), &new);
+            state.note_writing(&self.path, self.content.sha256)?;
+            system.write(&self.path, &Bytes::File(&new), wish)?;
+        }
+        state.note_written(&self.path, self.content.sha256)?;
+        Ok(Outcome::Changed(difference))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+    use crate::operation::testing::Bench;
+    use crate::operation::{Mode, Operation};
+
+    fn wish(bench: &Bench, text: &str, mode: Option<u32>, show: Show) -> Operation {
+        let (path, content) = (AbsPath::parse("/etc/x.toml").unwrap(), bench.content(text.as_bytes()));
+        Operation::File(File { path, content, mode: mode.map(FileMode::new), owner: Owner::default(), show })
+    }
+
+    fn difference(outcome: Outcome) -> Difference {
+        match outcome {
+            Outcome::Changed(difference) | Outcome::WouldChange(difference) => difference,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_written_changed_and_then_left_alone() {
+        let bench = Bench::new();
+        fs::create_dir(bench.real("/etc")).unwrap();
+        bench.assert_converges(&wish(&bench, "a = 1\n", Some(0o640), Show::Text));
+        assert_eq!((bench.text("/etc/x.toml").as_str(), bench.mode("/etc/x.toml")), ("a = 1\n", 0o640));
+        let found = difference(bench.assert_converges(&wish(&bench, "a = 2\n", None, Show::Text)));
+        assert_eq!(found.diff.as_deref(), Some("@@ -1,1 +1,1 @@\n-a = 1\n+a = 2"));
+        assert_eq!(bench.mode("/etc/x.toml"), 0o640, "kept");
+        bench.assert_converges(&wish(&bench, "a = 2\n", Some(0o600), Show::Text));
+        bench.assert_converges(&wish(&bench, "", Some(0o600), Show::Text));
+    }
+
+    #[test]
+    fn a_look_shows_the_same_diff_without_secrets() {
+        let bench = Bench::new();
+        bench.write("/etc/x.toml", "password = \"old-one\"\nport = 1\n");
+        let show = Show::Masked(vec![Secret::new("new-one")]);
+        let wish = wish(&bench, "password = \"new-one\"\nport = 2\n", None, show);
+        let found = difference(bench.run(&wish, Mode::Check)).diff.unwrap();
+        assert!(found.contains("+port = 2") && found.contains("-password = ****"), "{found}");
+        assert!(!found.contains("-one"), "{found}");
+    }
+
+    #[test]
+    fn nothing_of_a_keystore_is_shown_and_a_missing_folder_is_no_failure_to_look() {
+        let bench = Bench::new();
+        let missing = wish(&bench, "x", None, Show::Nothing);
+        assert!(matches!(bench.run(&missing, Mode::Check), Outcome::WouldChange(_)));
+        assert!(bench.run(&missing, Mode::Apply).is_failure());
+        bench.write("/etc/x.toml", "old");
+        assert_eq!(difference(bench.run(&missing, Mode::Apply)).diff, None);
+    }
+
+    #[test]
+    fn an_edit_by_somebody_else_is_put_right_and_noted() {
+        let bench = Bench::new();
+        bench.write("/etc/x.toml", "not ours yet");
+        let path = [AbsPath::parse("/etc/x.toml").unwrap()];
+        bench.assert_converges(&wish(&bench, "one", None, Show::Text));
+        bench.assert_converges(&wish(&bench, "two", None, Show::Text));
+        assert!(bench.system.state().foreign_edits(&path).unwrap().is_empty());
+        bench.write("/etc/x.toml", "two, by hand");
+        bench.assert_converges(&wish(&bench, "two", None, Show::Text));
+        assert_eq!(bench.system.state().foreign_edits(&path).unwrap(), path);
+    }
+
+    #[test]
+    fn a_link_at_the_destination_is_refused() {
+        let bench = Bench::new();
+        bench.write("/etc/passwd", "root:x:0:0::/:/bin/sh\n");
+        symlink("/etc/passwd", bench.real_itself("/etc/x.toml")).unwrap();
+        for mode in [Mode::Check, Mode::Apply] {
+            assert!(bench.run(&wish(&bench, "evil", None, Show::Text), mode).is_failure());
+        }
+        assert_eq!(bench.text("/etc/passwd"), "root:x:0:0::/:/bin/sh\n");
+    }
+
+    #[test]
+    fn a_secret_file_is_never_readable_by_others_not_even_while_it_is_written() {
+        let bench = Bench::new();
+        bench.write("/etc/x.toml", "old");
+        fs::set_permissions(bench.real("/etc/x.toml"), fs::Permissions::from_mode(0o644)).unwrap();
+        bench.assert_converges(&wish(&bench, "secret", Some(0o600), Show::Nothing));
+        assert_eq!(bench.mode("/etc/x.toml"), 0o600);
+    }
 }

@@ -13,8 +13,10 @@ use crate::value::{Content, UnitName};
 pub mod absent;
 pub mod account;
 pub mod archive;
+mod attributes;
 pub mod block;
 pub mod command;
+mod diff;
 pub mod directory;
 pub mod download;
 pub mod file;
@@ -23,6 +25,9 @@ pub mod inspect;
 pub mod line;
 pub mod link;
 mod pending;
+#[cfg(test)]
+pub(crate) mod testing;
+mod text;
 pub mod unit;
 pub mod wait;
 
@@ -109,6 +114,13 @@ pub trait Converge {
         dialogue: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure>;
+
+    /// Check mode only: adds what is worth its cost only when somebody looks, such as a diff that needs the new content.
+    /// Touches nothing but the agent's own spool.
+    fn explain(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Difference {
+        let _ = (system, dialogue);
+        difference
+    }
 }
 
 impl Operation {
@@ -140,7 +152,12 @@ pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &m
     let work = operation.converge();
     match (work.check(system), mode) {
         (Ok(None), _) => Outcome::Ok,
-        (Ok(Some(difference)), Mode::Check) => Outcome::WouldChange(difference),
+        (Ok(Some(_)), Mode::Check) if matches!(operation, Operation::Command(command) if !command.changes) => {
+            Outcome::Skipped("a command that counts as no change is not run only to look".to_owned())
+        }
+        (Ok(Some(difference)), Mode::Check) => {
+            Outcome::WouldChange(work.explain(system, dialogue, difference))
+        }
         (Ok(Some(difference)), Mode::Apply) => {
             work.apply(system, dialogue, &difference).unwrap_or_else(Outcome::Failed)
         }

@@ -12,21 +12,8 @@ macro_rules! pending {
         }
     )* };
 }
-pending!(
-    super::directory::Directory,
-    super::file::File,
-    super::link::Link,
-    super::absent::Absent,
-    super::archive::Archive
-);
-pending!(
-    super::download::Download,
-    super::block::Block,
-    super::line::Line,
-    super::group::Group,
-    super::account::Account
-);
-pending!(super::command::Command, super::wait::Wait, super::inspect::Inspect);
+pending!(super::archive::Archive, super::download::Download);
+pending!(super::wait::Wait, super::inspect::Inspect);
 
 impl super::inspect::Inspect {
     pub(crate) fn observe(&self, _: &System) -> super::inspect::Observation {

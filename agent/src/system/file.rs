@@ -1,9 +1,9 @@
 //! Reading files within bounds and writing them atomically: temporary file in the same folder, mode at creation, rename.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -107,6 +107,17 @@ impl System {
         }
     }
 
+    /// Returns what stands at the end of all (trusted) links at `path`, or `None`.
+    ///
+    /// # Errors
+    /// When the path cannot be walked.
+    pub fn stat_followed(&self, path: &AbsPath) -> Result<Option<Stat>, SystemError> {
+        match self.place(path, Last::Follow)? {
+            Some(place) => Ok(place.stat()?.as_ref().map(Stat::of)),
+            None => Ok(None),
+        }
+    }
+
     /// Returns the bytes of the regular file at `path` (through trusted links), or `None` when there is nothing.
     ///
     /// # Errors
@@ -186,13 +197,24 @@ impl System {
         place.sync_dir()
     }
 
-    /// Sets mode and owner of what stands at `path` (not through a link), as far as wished.
+    /// Sets mode and owner of the file at `path` (not through a link), as far as wished.
     ///
     /// # Errors
     /// When nothing or a link stands there, or the kernel refuses.
     pub fn set_attributes(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
-        let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
-        // Read access is needed for fchmod; root has it, and an owner without it gets the path-free refusal.
+        self.set_at(path, Last::Keep, wish)
+    }
+
+    /// Sets mode and owner of the folder at `path` (through trusted links), as far as wished.
+    ///
+    /// # Errors
+    /// When nothing stands there, or the kernel refuses.
+    pub fn set_folder_attributes(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
+        self.set_at(path, Last::Follow, wish)
+    }
+
+    fn set_at(&self, path: &AbsPath, last: Last, wish: Attributes) -> Result<(), SystemError> {
+        let place = self.place(path, last)?.ok_or_else(|| missing_folder(path))?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = fs::openat(place.dir(), &place.name, flags, Mode::empty())
             .map_err(|e| SystemError::io("open", path.as_str(), e))?;
@@ -210,6 +232,68 @@ impl System {
         let mode = Some(wish.mode.unwrap_or(FileMode::new(0o755)));
         self.set_attributes(path, Attributes { mode, ids: wish.ids })?;
         place.sync_dir()
+    }
+
+    /// Removes the file, link or empty folder at `path`, with all it holds when `recursive`; links are not followed.
+    ///
+    /// # Errors
+    /// When the kernel refuses, such as for a folder that is not empty.
+    pub fn remove(&self, path: &AbsPath, recursive: bool) -> Result<(), SystemError> {
+        let Some(place) = self.place(path, Last::Keep)? else { return Ok(()) };
+        if place.name == "." {
+            return Err(in_the_way(path, Kind::Directory));
+        }
+        let Some(stat) = place.stat()?.as_ref().map(Stat::of) else { return Ok(()) };
+        let removed = match (stat.kind, recursive) {
+            (Kind::Directory, true) => remove_tree(place.dir(), &place.name),
+            (Kind::Directory, false) => fs::unlinkat(place.dir(), &place.name, AtFlags::REMOVEDIR),
+            _ => fs::unlinkat(place.dir(), &place.name, AtFlags::empty()),
+        };
+        removed.map_err(|e| SystemError::io("remove", path.as_str(), e))?;
+        place.sync_dir()
+    }
+
+    /// Moves `from` to `to`, in one move; nothing may stand at `to`. Both must be on one file system.
+    ///
+    /// # Errors
+    /// When something stands at `to`, or the kernel refuses.
+    pub fn rename_new(&self, from: &AbsPath, to: &AbsPath) -> Result<(), SystemError> {
+        let old = self.place(from, Last::Keep)?.ok_or_else(|| missing_folder(from))?;
+        let new = self.place(to, Last::Keep)?.ok_or_else(|| missing_folder(to))?;
+        if let Some(stat) = new.stat()?.as_ref().map(Stat::of) {
+            return Err(in_the_way(to, stat.kind));
+        }
+        fs::renameat_with(old.dir(), &old.name, new.dir(), &new.name, fs::RenameFlags::NOREPLACE)
+            .or_else(|error| match error {
+                // File systems without this flag: nothing stood there a moment ago.
+                Errno::INVAL | Errno::NOSYS => fs::renameat(old.dir(), &old.name, new.dir(), &new.name),
+                error => Err(error),
+            })
+            .map_err(|e| SystemError::io("put into place", to.as_str(), e))?;
+        new.sync_dir()
+    }
+
+    /// Returns the names in the folder at `path` (through trusted links); none when there is no folder.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn names(&self, path: &AbsPath) -> Result<Vec<String>, SystemError> {
+        let Some(place) = self.place(path, Last::Follow)? else { return Ok(Vec::new()) };
+        let error = |e: Errno| SystemError::io("list", path.as_str(), e);
+        if place.stat()?.is_none() {
+            return Ok(Vec::new());
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = fs::openat(place.dir(), &place.name, flags, Mode::empty()).map_err(error)?;
+        let mut names = Vec::new();
+        for entry in fs::Dir::new(fd).map_err(error)? {
+            let name = entry.map_err(error)?.file_name().to_string_lossy().into_owned();
+            if name != "." && name != ".." {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Returns the target text of the link at `path`; `None` when nothing is there.
@@ -277,6 +361,25 @@ fn temporary_name(place: &Place) -> OsString {
     let name = place.name.to_string_lossy();
     let short: String = name.chars().take(60).collect();
     OsString::from(format!(".{short}.apim-deploy"))
+}
+
+/// Removes a folder and all it holds, never leaving it through a link.
+fn remove_tree(dir: impl std::os::fd::AsFd, name: &OsStr) -> rustix::io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let folder = fs::openat(&dir, name, flags, Mode::empty())?;
+    for entry in fs::Dir::read_from(&folder)? {
+        let entry = entry?;
+        let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        if name == "." || name == ".." {
+            continue;
+        }
+        match fs::unlinkat(&folder, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(Errno::ISDIR | Errno::PERM) => remove_tree(&folder, name)?,
+            Err(error) => return Err(error),
+        }
+    }
+    fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
 }
 
 fn remove_leftover(place: &Place) -> Result<(), SystemError> {

@@ -1,0 +1,130 @@
+//! A bench to try operations on: a host below a temporary root, and somebody who answers questions.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use crate::operation::{Dialogue, Mode, Operation, converge};
+use crate::outcome::{Failure, Outcome};
+use crate::system::System;
+use crate::value::{AbsPath, Content, Sha256, UnitName};
+
+/// A host below a temporary root.
+pub(crate) struct Bench {
+    pub(crate) system: System,
+    contents: RefCell<BTreeMap<Sha256, PathBuf>>,
+    /// How often content was asked for.
+    pub(crate) asked: Cell<u32>,
+    dir: tempfile::TempDir,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let system = System::new(Some(root), Some(dir.path().join("state"))).unwrap();
+        Self { system, contents: RefCell::default(), asked: Cell::new(0), dir }
+    }
+
+    /// Keeps `bytes` ready for an operation that asks for them.
+    pub(crate) fn content(&self, bytes: &[u8]) -> Content {
+        let content = Content::of(bytes);
+        let path = self.dir.path().join(content.sha256.to_string());
+        fs::write(&path, bytes).unwrap();
+        self.contents.borrow_mut().insert(content.sha256, path);
+        content
+    }
+
+    /// Returns where `path` really lies, links resolved.
+    pub(crate) fn real(&self, path: &str) -> PathBuf {
+        self.system.resolve(&AbsPath::parse(path).unwrap())
+    }
+
+    /// Returns where `path` really lies when it is a link itself.
+    pub(crate) fn real_itself(&self, path: &str) -> PathBuf {
+        self.system.root().join(path.trim_start_matches('/'))
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let real = self.real(path);
+        fs::create_dir_all(real.parent().unwrap()).unwrap();
+        fs::write(real, text).unwrap();
+    }
+
+    pub(crate) fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.real(path)).unwrap()
+    }
+
+    pub(crate) fn mode(&self, path: &str) -> u32 {
+        fs::metadata(self.real(path)).unwrap().mode() & 0o7777
+    }
+
+    pub(crate) fn owner(&self, path: &str) -> (u32, u32) {
+        let data = fs::metadata(self.real(path)).unwrap();
+        (data.uid(), data.gid())
+    }
+
+    pub(crate) fn run(&self, operation: &Operation, mode: Mode) -> Outcome {
+        converge(operation, mode, &self.system, &mut Answers(self))
+    }
+
+    /// Looks (something is to do, nothing is done), applies (it is done), looks and applies again (nothing is to do).
+    pub(crate) fn assert_converges(&self, operation: &Operation) -> Outcome {
+        let before = self.snapshot();
+        let looked = self.run(operation, Mode::Check);
+        assert!(matches!(looked, Outcome::WouldChange(_)), "first look: {looked:?}");
+        assert_eq!(self.snapshot(), before, "a look changed the host");
+        let applied = self.run(operation, Mode::Apply);
+        assert!(matches!(applied, Outcome::Changed(_)), "apply: {applied:?}");
+        let after = self.snapshot();
+        let asked = self.asked.get();
+        assert_eq!(self.run(operation, Mode::Check), Outcome::Ok, "second look");
+        assert_eq!(self.run(operation, Mode::Apply), Outcome::Ok, "second apply");
+        assert_eq!(self.snapshot(), after, "a second apply changed the host");
+        assert_eq!(self.asked.get(), asked, "a second apply asked for content");
+        applied
+    }
+
+    /// Returns every path below the root with what it is.
+    pub(crate) fn snapshot(&self) -> BTreeMap<PathBuf, String> {
+        let mut found = BTreeMap::new();
+        let mut todo = vec![self.system.root().to_path_buf()];
+        while let Some(path) = todo.pop() {
+            let data = fs::symlink_metadata(&path).unwrap();
+            let what = if data.is_dir() {
+                todo.extend(fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
+                "folder".to_owned()
+            } else if data.is_symlink() {
+                fs::read_link(&path).unwrap().display().to_string()
+            } else {
+                Sha256::of(&fs::read(&path).unwrap()).to_string()
+            };
+            found.insert(path, format!("{:o} {}:{} {what}", data.mode(), data.uid(), data.gid()));
+        }
+        found
+    }
+}
+
+struct Answers<'a>(&'a Bench);
+
+impl Dialogue for Answers<'_> {
+    fn content(&mut self, content: &Content) -> Result<PathBuf, Failure> {
+        self.0.asked.set(self.0.asked.get() + 1);
+        let known = self.0.contents.borrow().get(&content.sha256).cloned();
+        known.ok_or_else(|| Failure::new("no such content on the bench"))
+    }
+
+    fn permit(&mut self, _: &UnitName, _: &str) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn progress(&mut self, _: &str, _: u64, _: u64) {}
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+}
