@@ -3,6 +3,12 @@
 //! Contract: [`value`], [`outcome`], [`facts`], [`operation`] (the data), [`protocol`].
 //! Executor: [`system`] (the one door to the host), [`probe`] (looking at running services), [`mask`], [`serve`], and the `check`/`apply` of each operation.
 
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+#![deny(clippy::print_stdout)]
+
 pub mod facts;
 pub mod mask;
 pub mod observation;
@@ -10,5 +16,6 @@ pub mod operation;
 pub mod outcome;
 pub mod probe;
 pub mod protocol;
+pub mod serve;
 pub mod system;
 pub mod value;

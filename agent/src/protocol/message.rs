@@ -16,7 +16,7 @@ pub struct StepId(pub u32);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Request {
-    /// Says who is there; the first message. The agent answers Hello once it holds the host's lock (apply) or at once (check).
+    /// Says who is there; the first message. The agent answers Hello once it holds the host's lock (with `lock`) or at once.
     Open(Open),
     /// Queue one operation.
     Run(Box<Run>),
@@ -40,6 +40,12 @@ pub enum Request {
     Resume,
     /// Nothing more will come: finish the queue and leave.
     Goodbye,
+    /// The orchestrator lives. From the first of these on, an agent that hears nothing at all for `within_secs` takes it for
+    /// gone: it finishes the step in hand and leaves, so that a cut network does not hold the host's lock for hours.
+    Alive {
+        /// Within how many seconds the next word comes, at the latest.
+        within_secs: u32,
+    },
 }
 
 /// Who opens the session, and what for.

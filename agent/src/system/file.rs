@@ -334,7 +334,10 @@ impl System {
 }
 
 /// Returns the digest of everything that is left to read.
-pub(crate) fn digest(from: &mut impl Read) -> io::Result<Sha256> {
+///
+/// # Errors
+/// When reading fails.
+pub fn digest(from: &mut impl Read) -> io::Result<Sha256> {
     let mut hasher = sha2::Sha256::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {

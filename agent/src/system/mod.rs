@@ -12,6 +12,7 @@ use crate::value::AbsPath;
 
 mod account;
 mod error;
+mod facts;
 mod file;
 mod process;
 mod state;
@@ -21,7 +22,7 @@ mod walk;
 
 pub use account::{Entry, GroupEntry, Ids};
 pub use error::SystemError;
-pub use file::{Attributes, Bytes, Kind, Stat};
+pub use file::{Attributes, Bytes, Kind, Stat, digest};
 pub use process::{Ended, Output, Program};
 pub use state::State;
 

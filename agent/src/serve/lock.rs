@@ -1,0 +1,118 @@
+//! One run at a time on a host: a kernel lock that dies with its process, and a note in it of who holds it.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+
+use super::inbox::Inbox;
+use crate::protocol::message::Open;
+use crate::system::System;
+
+/// A former agent of the same host may still be finishing its step.
+const PATIENCE: Duration = Duration::from_secs(3);
+const RETRY: Duration = Duration::from_millis(50);
+
+#[derive(Debug)]
+pub(super) struct Lock {
+    file: File,
+}
+
+#[derive(Debug)]
+pub(super) enum LockError {
+    /// Somebody holds it: the whole sentence.
+    Held(String),
+    Io(io::Error),
+}
+
+/// Who holds the lock.
+#[derive(Debug, Serialize, Deserialize)]
+struct Holder {
+    run: String,
+    operator: String,
+    purpose: String,
+    since: u64,
+    pid: u32,
+}
+
+impl Lock {
+    pub(super) fn take(system: &System, open: &Open, inbox: &Inbox) -> Result<Self, LockError> {
+        let path = system.state().folder().join("lock");
+        let options =
+            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let mut file = options.map_err(LockError::Io)?;
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => break,
+                Err(Errno::WOULDBLOCK) if Instant::now() < until && !inbox.is_hung_up() => {
+                    thread::sleep(RETRY)
+                }
+                Err(Errno::WOULDBLOCK) => return Err(LockError::Held(sentence(&mut file))),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(LockError::Io(error.into())),
+            }
+        }
+        let holder = Holder {
+            run: open.run.clone(),
+            operator: open.operator.clone(),
+            purpose: open.purpose.clone(),
+            since: now(),
+            pid: std::process::id(),
+        };
+        note(&mut file, &holder).map_err(LockError::Io)?;
+        Ok(Self { file })
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The lock itself goes with the file; an old note misleads nobody, as it is read only while the lock is held.
+        self.file.set_len(0).ok();
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+fn note(file: &mut File, holder: &Holder) -> io::Result<()> {
+    let text = serde_json::to_vec(holder)?;
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&text)
+}
+
+fn sentence(file: &mut File) -> String {
+    let mut text = String::new();
+    // Nothing to be read leaves the sentence without a name.
+    file.take(64 * 1024).read_to_string(&mut text).ok();
+    match serde_json::from_str::<Holder>(&text) {
+        Ok(holder) => format!(
+            "{} has held this host for {} with `{}` (run {}, process {} on the host)",
+            bounded(&holder.operator),
+            ago(now().saturating_sub(holder.since)),
+            bounded(&holder.purpose),
+            bounded(&holder.run),
+            holder.pid
+        ),
+        Err(_) => "another agent holds this host and did not say who runs it".to_owned(),
+    }
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+fn ago(secs: u64) -> String {
+    match secs {
+        0..120 => format!("{secs} s"),
+        120..7200 => format!("{} min", secs / 60),
+        _ => format!("{} h", secs / 3600),
+    }
+}

@@ -1,0 +1,1 @@
+//! Conversations with the agent over in-memory pipes.
