@@ -78,8 +78,8 @@ fn masked_lines(text: &str, secrets: &[Secret]) -> Vec<String> {
                 }
                 return MASK.to_owned();
             }
-            let line = mask::line(&values(line, secrets));
-            RULES.iter().fold(line, |line, (rule, to)| rule.replace_all(&line, *to).into_owned())
+            let line = values(line, secrets);
+            mask::line(&RULES.iter().fold(line, |line, (rule, to)| rule.replace_all(&line, *to).into_owned()))
         })
         .collect()
 }
