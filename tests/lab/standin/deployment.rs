@@ -1,0 +1,34 @@
+//! The `deployment.toml` that each distribution ships. The texts are in `standin/files/deployment`, a line that starts with
+//! `%4.5 ` or `%4.6 ` belongs to that version only.
+
+use super::component::{Component, Version};
+
+/// The shipped configuration of a component.
+pub(super) fn shipped(component: Component, version: Version) -> String {
+    let text = match component {
+        Component::ControlPlane => include_str!("../../standin/files/deployment/acp.toml"),
+        Component::Gateway => include_str!("../../standin/files/deployment/gw.toml"),
+        Component::TrafficManager => include_str!("../../standin/files/deployment/tm.toml"),
+        Component::AllInOne => include_str!("../../standin/files/deployment/aio.toml"),
+    };
+    of_version(text, version)
+}
+
+/// What `profileSetup.sh` puts in its place for a key manager.
+pub(super) fn key_manager(version: Version) -> String {
+    of_version(include_str!("../../standin/files/deployment/km.toml"), version)
+}
+
+fn of_version(text: &str, version: Version) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        let kept = match line.strip_prefix('%').and_then(|rest| rest.split_once(' ')) {
+            Some((wanted, rest)) if wanted == version.line() => rest,
+            Some(_) => continue,
+            None => line,
+        };
+        out.push_str(kept);
+        out.push('\n');
+    }
+    out
+}

@@ -1,0 +1,98 @@
+//! The log, in the two forms of the product: `wso2carbon.log` and the console.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Line severities.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Level {
+    Info,
+    Warn,
+    Error,
+    Fatal,
+}
+
+impl Level {
+    fn text(self) -> &'static str {
+        match self {
+            Level::Info => " INFO",
+            Level::Warn => " WARN",
+            Level::Error => "ERROR",
+            Level::Fatal => "FATAL",
+        }
+    }
+}
+
+/// The open log file.
+#[derive(Debug)]
+pub(crate) struct Log {
+    file: Mutex<Option<File>>,
+}
+
+impl Log {
+    /// Opens `repository/logs/wso2carbon.log` for appending. A log that cannot be written is no reason to stop (the product
+    /// goes on, too): lines go to the console only.
+    pub(crate) fn open(home: &Path) -> Log {
+        let folder = home.join("repository/logs");
+        let open = |name: &str| OpenOptions::new().create(true).append(true).open(folder.join(name));
+        let file = std::fs::create_dir_all(&folder).and_then(|()| {
+            for name in ["audit.log", "wso2-apigw-errors.log", "http_access_.log"] {
+                open(name)?;
+            }
+            open("wso2carbon.log")
+        });
+        if let Err(error) = &file {
+            console(&format!("main ERROR Unable to create file {}/wso2carbon.log: {error}", folder.display()));
+        }
+        Log { file: Mutex::new(file.ok()) }
+    }
+
+    /// Writes one line of `logger`, a full class name.
+    pub(crate) fn line(&self, level: Level, logger: &str, text: &str) {
+        let time = now();
+        let level = level.text();
+        self.append(&format!("TID: [-1234] [] [{time}] {level} {{{logger}}} - {text}\n"));
+        console(&format!("[{time}] {level} - {} {text}", logger.rsplit('.').next().unwrap_or(logger)));
+    }
+
+    pub(crate) fn info(&self, logger: &str, text: &str) {
+        self.line(Level::Info, logger, text);
+    }
+
+    pub(crate) fn warn(&self, logger: &str, text: &str) {
+        self.line(Level::Warn, logger, text);
+    }
+
+    pub(crate) fn error(&self, logger: &str, text: &str) {
+        self.line(Level::Error, logger, text);
+    }
+
+    /// Writes the lines of a stack trace, below the line that they belong to.
+    pub(crate) fn trace(&self, lines: &[&str]) {
+        for line in lines {
+            self.append(&format!("{line}\n"));
+            console(line);
+        }
+    }
+
+    fn append(&self, text: &str) {
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(file) = file.as_mut()
+            && let Err(error) = file.write_all(text.as_bytes())
+        {
+            console(&format!("main ERROR Unable to write wso2carbon.log: {error}"));
+        }
+    }
+}
+
+/// Prints a line; a console that is gone is no reason to stop.
+pub(crate) fn console(text: &str) {
+    drop(writeln!(io::stdout(), "{text}"));
+}
+
+/// The time as the product's logs have it.
+pub(crate) fn now() -> String {
+    jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f").to_string()
+}
