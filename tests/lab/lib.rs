@@ -1,6 +1,7 @@
 //! The lab: hosts to deploy to that need nothing but this machine, and what end-to-end tests use to drive the real programs.
 //!
 //! `machine` boots real systemd hosts with OpenSSH (root on Linux); `process` has SSH servers within the process (anywhere).
+//! `standin` builds stand-in distributions of the product.
 
 pub mod cli;
 pub mod distributions;
@@ -10,4 +11,5 @@ pub mod machine;
 pub mod poll;
 pub mod process;
 pub mod rehearsal;
+pub mod standin;
 pub mod tree;

@@ -40,7 +40,13 @@ fn options(mode: u32) -> SimpleFileOptions {
 }
 
 /// Writes a distribution: `entries` and the server program below `top`, padded up to `size` bytes.
-pub(super) fn write_zip(path: &Path, top: &str, entries: &[Entry], server: &Shared, size: Option<u64>) -> io::Result<()> {
+pub(super) fn write_zip(
+    path: &Path,
+    top: &str,
+    entries: &[Entry],
+    server: &Shared,
+    size: Option<u64>,
+) -> io::Result<()> {
     let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
     zip.add_directory(top, options(0o755))?;
     let mut content = 0;
@@ -91,7 +97,10 @@ fn noise(seed: u64, length: usize) -> Vec<u8> {
 pub(super) fn jar(entries: &[(&str, &[u8])]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in entries {
-        let written = zip.start_file(*name, options(0o644)).map_err(io::Error::from).and_then(|()| zip.write_all(content));
+        let written = zip
+            .start_file(*name, options(0o644))
+            .map_err(io::Error::from)
+            .and_then(|()| zip.write_all(content));
         written.expect("a zip in memory takes any small entry");
     }
     zip.finish().expect("a zip in memory can be finished").into_inner()

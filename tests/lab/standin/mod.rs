@@ -67,7 +67,8 @@ pub const DRIVER: &str = "mysql-connector-j.jar";
 /// When the running program's own place cannot be told.
 pub fn server_beside() -> io::Result<PathBuf> {
     let exe = std::env::current_exe()?;
-    let found = exe.ancestors().skip(1).take(2).map(|dir| dir.join("standin-server")).find(|path| path.is_file());
+    let found =
+        exe.ancestors().skip(1).take(2).map(|dir| dir.join("standin-server")).find(|path| path.is_file());
     found.ok_or_else(|| {
         let place = exe.parent().unwrap_or(Path::new("/")).display();
         io::Error::new(
@@ -97,7 +98,10 @@ pub fn build(wish: &Build) -> io::Result<Vec<Built>> {
                 }));
             }
         }
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+        workers
+            .into_iter()
+            .map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
     })?;
     for (name, bytes) in [(JDK, jdk::tarball()?), (DRIVER, jdk::driver()?)] {
         let path = wish.out.join(name);
@@ -133,6 +137,7 @@ fn stripped(program: &Path) -> io::Result<Vec<u8>> {
     let outcome = std::process::Command::new("strip").arg("-o").arg(scratch.path()).arg(program).output();
     match outcome {
         Ok(output) if output.status.success() => fs::read(scratch.path()),
-        _ => fs::read(program).map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display()))),
+        _ => fs::read(program)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display()))),
     }
 }

@@ -56,7 +56,10 @@ fn scripts(tree: &mut Tree, component: Component, version: Version) {
             .replace("@OPTIMIZE_VERB@", verb)
             .replace("@OPTIMIZE_STEP@", step);
         tree.add(format!("bin/{script}"), text);
-        tree.add(format!("bin/{}", script.replace(".sh", ".bat")), "@rem The stand-in runs on Linux only.\r\n");
+        tree.add(
+            format!("bin/{}", script.replace(".sh", ".bat")),
+            "@rem The stand-in runs on Linux only.\r\n",
+        );
     }
     if optimizes {
         tree.add("bin/profileSetup.sh", asset!("bin/profileSetup.sh"));
@@ -77,7 +80,9 @@ fn texts(tree: &mut Tree, component: Component, version: Version) {
     tree.add("README.txt", format!("Stand-in for {name} {version}: see tests/README.md of apim-deploy.\n"));
     tree.add("release-notes.html", format!("<html><body>{name} {version}, stand-in</body></html>\n"));
     tree.add("updates/product.txt", format!("{}\n", component.top_folder(version)));
-    for folder in ["lib/endorsed", "lib/xboot", "lib/tomcat", "lib/runtimes", "lib/core/WEB-INF/lib", "modules", "tmp"] {
+    for folder in
+        ["lib/endorsed", "lib/xboot", "lib/tomcat", "lib/runtimes", "lib/core/WEB-INF/lib", "modules", "tmp"]
+    {
         tree.folder(folder);
     }
     for folder in ["dropins", "extensions", "patches", "lib", "plugins", "profiles"] {
@@ -105,10 +110,19 @@ fn configuration(tree: &mut Tree, component: Component, version: Version) {
     }
     if component == Component::ControlPlane {
         for name in ["axis2", "tenant-axis2"] {
-            tree.add(format!("{templates}/axis2/{name}_KM.xml.j2"), format!("<axisconfig name=\"{name} of a key manager\"/>\n"));
+            tree.add(
+                format!("{templates}/axis2/{name}_KM.xml.j2"),
+                format!("<axisconfig name=\"{name} of a key manager\"/>\n"),
+            );
         }
-        tree.add("repository/conf/axis2/axis2_blocking_client.xml", "<axisconfig name=\"blocking client\"/>\n");
-        tree.add(format!("{templates}/axis2/axis2_blocking_client.xml.j2"), "<axisconfig name=\"blocking client\"/>\n");
+        tree.add(
+            "repository/conf/axis2/axis2_blocking_client.xml",
+            "<axisconfig name=\"blocking client\"/>\n",
+        );
+        tree.add(
+            format!("{templates}/axis2/axis2_blocking_client.xml.j2"),
+            "<axisconfig name=\"blocking client\"/>\n",
+        );
         let profile = deployment::key_manager(version);
         tree.add("repository/resources/conf/deployment-templates/key-manager.toml", profile);
     }
@@ -132,7 +146,9 @@ fn databases(tree: &mut Tree, component: Component) {
     tree.add("dbscripts/apimgt/mysql.sql", asset!("dbscripts/apim.mysql.sql"));
     tree.add("dbscripts/apimgt/postgresql.sql", asset!("dbscripts/apim.postgresql.sql"));
     let files: &[&str] = match component {
-        Component::ControlPlane | Component::AllInOne => &["WSO2AM_DB", "WSO2SHARED_DB", "WSO2CARBON_DB", "WSO2MB_DB", "WSO2METRICS_DB"],
+        Component::ControlPlane | Component::AllInOne => {
+            &["WSO2AM_DB", "WSO2SHARED_DB", "WSO2CARBON_DB", "WSO2MB_DB", "WSO2METRICS_DB"]
+        }
         Component::TrafficManager => &["WSO2AM_DB", "WSO2SHARED_DB", "WSO2CARBON_DB", "WSO2MB_DB"],
         Component::Gateway => &["WSO2SHARED_DB", "WSO2CARBON_DB", "WSO2METRICS_DB"],
     };
@@ -169,7 +185,10 @@ fn webapps(tree: &mut Tree, component: Component) {
     let server = "repository/deployment/server";
     tree.folder(&format!("{server}/webapps"));
     for folder in folders {
-        tree.add(format!("{server}/webapps/{folder}/index.html"), format!("<html><body>{folder}, stand-in</body></html>\n"));
+        tree.add(
+            format!("{server}/webapps/{folder}/index.html"),
+            format!("<html><body>{folder}, stand-in</body></html>\n"),
+        );
     }
     for war in wars {
         tree.add(format!("{server}/webapps/{war}"), archive::jar(&[("WEB-INF/web.xml", b"<web-app/>\n")]));
@@ -181,7 +200,10 @@ fn webapps(tree: &mut Tree, component: Component) {
         let synapse = format!("{server}/synapse-configs/default");
         tree.add(format!("{synapse}/synapse.xml"), "<definitions/>\n");
         for name in ["WebSocketInboundEndpoint", "SecureWebSocketInboundEndpoint"] {
-            tree.add(format!("{synapse}/inbound-endpoints/{name}.xml"), format!("<inboundEndpoint name=\"{name}\"/>\n"));
+            tree.add(
+                format!("{synapse}/inbound-endpoints/{name}.xml"),
+                format!("<inboundEndpoint name=\"{name}\"/>\n"),
+            );
         }
     }
 }

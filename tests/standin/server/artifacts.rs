@@ -38,7 +38,10 @@ pub(crate) async fn before_start(node: &Arc<Node>) {
         }
         tokio::time::sleep(node.switches.artifact_retry).await;
     }
-    node.log.error(STARTUP, "Maximum retry limit exceeded. Server is starting without deploying all synapse artifacts");
+    node.log.error(
+        STARTUP,
+        "Maximum retry limit exceeded. Server is starting without deploying all synapse artifacts",
+    );
 }
 
 /// Starts what goes on beside and after the start.
@@ -57,7 +60,10 @@ async fn retrieve(node: Arc<Node>) {
     let mut pause = node.switches.artifact_retry;
     while let Err(error) = pull(&node, "runtime-artifacts").await {
         node.log.error(STARTUP, &format!("Error while retrieving artifacts from the event hub: {error}"));
-        let text = format!("Unable to deploy synapse artifacts at gateway. Next retry in {} seconds", pause.as_secs_f64());
+        let text = format!(
+            "Unable to deploy synapse artifacts at gateway. Next retry in {} seconds",
+            pause.as_secs_f64()
+        );
         node.log.error(STARTUP, &text);
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(node.switches.artifact_retry_cap);
@@ -74,7 +80,10 @@ fn deployed(node: &Node) {
 async fn policies(node: Arc<Node>) {
     while let Err(error) = pull(&node, "keyTemplates").await {
         let pause = node.switches.artifact_retry_cap;
-        let text = format!("Failed retrieving throttling policies from remote endpoint: {error}. Retrying after {} seconds...", pause.as_secs_f64());
+        let text = format!(
+            "Failed retrieving throttling policies from remote endpoint: {error}. Retrying after {} seconds...",
+            pause.as_secs_f64()
+        );
         node.log.error(POLICIES, &text);
         tokio::time::sleep(pause).await;
     }
@@ -86,7 +95,11 @@ async fn pull(node: &Node, what: &str) -> io::Result<()> {
     let get = |key: &str| node.config.text(&format!("apim.event_hub.{key}")).unwrap_or_default();
     let url = node.expand(&get("service_url"));
     let to = Endpoint::parse(&url).ok_or_else(|| io::Error::other(format!("`{url}` is no URL")))?;
-    let mut stream = node.network.connect_tls(&to).await.map_err(|error| io::Error::new(error.kind(), format!("{to}: {error}")))?;
+    let mut stream = node
+        .network
+        .connect_tls(&to)
+        .await
+        .map_err(|error| io::Error::new(error.kind(), format!("{to}: {error}")))?;
     let credentials = STANDARD.encode(format!("{}:{}", get("username"), get("password")));
     let request = format!(
         "GET /internal/data/v1/{what} HTTP/1.1\r\nHost: {}\r\nAuthorization: Basic {credentials}\r\nConnection: close\r\n\r\n",

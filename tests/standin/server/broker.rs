@@ -48,13 +48,19 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, node
 }
 
 /// The receiver's end, which wants a login first.
-pub(crate) async fn serve_login<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, node: &Node) -> io::Result<()> {
+pub(crate) async fn serve_login<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    node: &Node,
+) -> io::Result<()> {
     let length = stream.read_u8().await?;
     let mut given = vec![0; usize::from(length)];
     stream.read_exact(&mut given).await?;
     let get = |key: &str| node.config.text(&format!("super_admin.{key}")).unwrap_or_default();
     if given != format!("{}:{}", get("username"), get("password")).as_bytes() {
-        node.log.error("org.wso2.carbon.databridge.core.internal.authentication.Authenticator", "wrong userName or password");
+        node.log.error(
+            "org.wso2.carbon.databridge.core.internal.authentication.Authenticator",
+            "wrong userName or password",
+        );
         stream.write_u8(REFUSED).await?;
         return stream.shutdown().await;
     }
@@ -68,7 +74,11 @@ pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> 
 }
 
 /// Logs in to a receiver.
-pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, user: &str, password: &str) -> io::Result<()> {
+pub(crate) async fn log_in<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    user: &str,
+    password: &str,
+) -> io::Result<()> {
     let text = format!("{user}:{password}");
     stream.write_u8(u8::try_from(text.len()).unwrap_or(u8::MAX)).await?;
     stream.write_all(text.as_bytes()).await?;

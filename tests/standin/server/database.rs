@@ -45,7 +45,10 @@ impl Database {
                 let rest = url.strip_prefix("jdbc:")?;
                 let name = rest.splitn(4, '/').nth(3).unwrap_or_default();
                 let name = name.split(['?', ';']).next().unwrap_or_default();
-                (Endpoint::parse(rest.strip_prefix(prefix).map(|rest| format!("db{rest}"))?.as_str())?, name.to_owned())
+                (
+                    Endpoint::parse(rest.strip_prefix(prefix).map(|rest| format!("db{rest}"))?.as_str())?,
+                    name.to_owned(),
+                )
             }
             None => (Endpoint { host: get("hostname")?, port: get("port")?.parse().ok()? }, get("name")?),
         };
@@ -61,7 +64,12 @@ impl Database {
     }
 
     /// Whether it can be used; the error is the cause as a JDBC driver words it.
-    pub(crate) async fn check(&self, home: &Path, network: &Network, switches: &Switches) -> Result<(), String> {
+    pub(crate) async fn check(
+        &self,
+        home: &Path,
+        network: &Network,
+        switches: &Switches,
+    ) -> Result<(), String> {
         if switches.driver_check && !driver_is_there(home, &self.driver) {
             return Err(format!("java.lang.ClassNotFoundException: {}", self.driver));
         }
@@ -69,8 +77,13 @@ impl Database {
             return Ok(());
         }
         let failure = |cause: String| match self.kind.as_str() {
-            "postgre" => format!("org.postgresql.util.PSQLException: Connection to {} refused: {cause}", self.at),
-            _ => format!("com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure ({}: {cause})", self.at),
+            "postgre" => {
+                format!("org.postgresql.util.PSQLException: Connection to {} refused: {cause}", self.at)
+            }
+            _ => format!(
+                "com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure ({}: {cause})",
+                self.at
+            ),
         };
         let mut stream = network.connect(&self.at).await.map_err(|error| failure(error.to_string()))?;
         if switches.database == DatabaseCheck::Connect {
@@ -112,7 +125,8 @@ fn driver_is_there(home: &Path, class: &str) -> bool {
         entries.into_iter().flatten().flatten().any(|entry| {
             let path = entry.path();
             path.extension().is_some_and(|extension| extension == "jar")
-                && fs::read(&path).is_ok_and(|bytes| bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes()))
+                && fs::read(&path)
+                    .is_ok_and(|bytes| bytes.windows(wanted.len()).any(|part| part == wanted.as_bytes()))
         })
     })
 }
@@ -122,7 +136,9 @@ pub(crate) fn wrap_drivers(home: &Path) {
     let components = home.join("repository/components");
     for entry in fs::read_dir(components.join("lib")).into_iter().flatten().flatten() {
         let path = entry.path();
-        if let Some(stem) = path.file_stem().filter(|_| path.extension().is_some_and(|extension| extension == "jar")) {
+        if let Some(stem) =
+            path.file_stem().filter(|_| path.extension().is_some_and(|extension| extension == "jar"))
+        {
             let name = stem.to_string_lossy().replace('-', "_");
             let bundle = components.join("dropins").join(format!("{name}_1.0.0.jar"));
             if !bundle.exists() {

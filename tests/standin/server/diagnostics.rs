@@ -17,7 +17,10 @@ pub(crate) fn run(launch: &Launch) -> io::Result<()> {
     let home = launch.properties.get("app.home").map_or_else(|| PathBuf::from("."), PathBuf::from);
     let logs = home.join("logs");
     fs::create_dir_all(&logs)?;
-    fs::write(logs.join("diagnostics.log"), format!("[{}]  INFO - DiagnosticsApp Diagnostics tool started\n", crate::log::now()))?;
+    fs::write(
+        logs.join("diagnostics.log"),
+        format!("[{}]  INFO - DiagnosticsApp Diagnostics tool started\n", crate::log::now()),
+    )?;
     while home.is_dir() {
         thread::sleep(LOOK);
     }

@@ -107,7 +107,9 @@ async fn next<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io:
 fn parse(buffer: &[u8]) -> io::Result<Option<(usize, Request)>> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut parsed = httparse::Request::new(&mut headers);
-    let httparse::Status::Complete(length) = parsed.parse(buffer).map_err(io::Error::other)? else { return Ok(None) };
+    let httparse::Status::Complete(length) = parsed.parse(buffer).map_err(io::Error::other)? else {
+        return Ok(None);
+    };
     let header = |name: &str| {
         let found = parsed.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
         found.map(|header| String::from_utf8_lossy(header.value).into_owned())
@@ -126,7 +128,11 @@ fn parse(buffer: &[u8]) -> io::Result<Option<(usize, Request)>> {
     Ok(Some((length, request)))
 }
 
-async fn skip_body<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, length: usize) -> io::Result<()> {
+async fn skip_body<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    length: usize,
+) -> io::Result<()> {
     if length > BODY {
         return Err(io::ErrorKind::InvalidData.into());
     }

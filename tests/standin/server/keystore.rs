@@ -66,7 +66,9 @@ impl Keystore {
 
     fn jks(&self, bytes: &[u8]) -> Result<jks::KeyStore, KeystoreError> {
         let mut store = jks::KeyStore::new();
-        store.load(bytes, self.password.as_bytes()).map_err(|_| KeystoreError::Password(self.path.clone()))?;
+        store
+            .load(bytes, self.password.as_bytes())
+            .map_err(|_| KeystoreError::Password(self.path.clone()))?;
         Ok(store)
     }
 
@@ -88,7 +90,8 @@ impl Keystore {
             let entry = store
                 .get_private_key_entry(&self.alias, self.key_password.as_bytes())
                 .map_err(|_| KeystoreError::Password(self.path.clone()))?;
-            let chain = entry.certificate_chain.into_iter().map(|one| CertificateDer::from(one.content)).collect();
+            let chain =
+                entry.certificate_chain.into_iter().map(|one| CertificateDer::from(one.content)).collect();
             return Ok(Identity { key: entry.private_key, chain });
         }
         let store = self.pkcs12(&bytes)?;
@@ -104,12 +107,17 @@ impl Keystore {
         let bytes = self.bytes()?;
         if is_jks(&bytes) {
             let store = self.jks(&bytes)?;
-            let entries = store.aliases().into_iter().filter_map(|alias| store.get_trusted_certificate_entry(&alias).ok());
+            let entries = store
+                .aliases()
+                .into_iter()
+                .filter_map(|alias| store.get_trusted_certificate_entry(&alias).ok());
             return Ok(entries.map(|entry| CertificateDer::from(entry.certificate.content)).collect());
         }
         let store = self.pkcs12(&bytes)?;
         let certificates = store.entries().filter_map(|(_, entry)| match entry {
-            p12_keystore::KeyStoreEntry::Certificate(one) => Some(CertificateDer::from(one.as_der().to_vec())),
+            p12_keystore::KeyStoreEntry::Certificate(one) => {
+                Some(CertificateDer::from(one.as_der().to_vec()))
+            }
             _ => None,
         });
         Ok(certificates.collect())

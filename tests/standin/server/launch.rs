@@ -32,9 +32,11 @@ impl Launch {
             } else if word == "-classpath" || word == "-cp" {
                 words.next();
             } else if let Some(size) = word.strip_prefix("-Xms") {
-                heap[0] = Some(bytes(size).ok_or_else(|| refused(&format!("Invalid initial heap size: {word}")))?);
+                heap[0] =
+                    Some(bytes(size).ok_or_else(|| refused(&format!("Invalid initial heap size: {word}")))?);
             } else if let Some(size) = word.strip_prefix("-Xmx") {
-                heap[1] = Some(bytes(size).ok_or_else(|| refused(&format!("Invalid maximum heap size: {word}")))?);
+                heap[1] =
+                    Some(bytes(size).ok_or_else(|| refused(&format!("Invalid maximum heap size: {word}")))?);
             } else if !word.starts_with('-') {
                 launch.main_class = word;
             }
@@ -54,7 +56,9 @@ impl Launch {
 }
 
 fn refused(text: &str) -> String {
-    format!("{text}\nError: Could not create the Java Virtual Machine.\nError: A fatal exception has occurred. Program will exit.")
+    format!(
+        "{text}\nError: Could not create the Java Virtual Machine.\nError: A fatal exception has occurred. Program will exit."
+    )
 }
 
 fn bytes(text: &str) -> Option<u64> {

@@ -19,11 +19,16 @@ const SENDER: &str = "org.wso2.carbon.event.output.adapter.jms.JMSEventAdapter";
 
 /// Starts everything that this kind of node connects to.
 pub(crate) fn start(node: &Arc<Node>) {
-    let hub = first_given(node, &["apim.event_hub.event_listening_endpoints", "apim.throttling.throttle_decision_endpoints"]);
+    let hub = first_given(
+        node,
+        &["apim.event_hub.event_listening_endpoints", "apim.throttling.throttle_decision_endpoints"],
+    );
     let decisions = first_given(node, &["apim.throttling.throttle_decision_endpoints"]);
     let enabled = node.config.flag("apim.event_hub.enable", true);
     let hub_topics: &'static [&'static str] = match node.product.kind {
-        Kind::Gateway | Kind::AllInOne => &["notification", "keyManager", "tokenRevocation", "cacheInvalidation", "asyncWebhooksData"],
+        Kind::Gateway | Kind::AllInOne => {
+            &["notification", "keyManager", "tokenRevocation", "cacheInvalidation", "asyncWebhooksData"]
+        }
         Kind::KeyManager => &["notification", "keyManager", "tokenRevocation"],
         Kind::ControlPlane => &["notification", "keyManager", "tokenRevocation", "cacheInvalidation"],
         Kind::TrafficManager => &["notification", "keyManager"],
@@ -59,7 +64,9 @@ fn first_given(node: &Node, keys: &[&str]) -> Vec<Endpoint> {
 /// The data receivers that this node publishes to, and whether each is an authentication port.
 fn receivers(node: &Node) -> Vec<(Endpoint, bool)> {
     let (groups, plain, auth) = match node.product.kind {
-        Kind::Gateway | Kind::AllInOne => ("apim.throttling.url_group", "traffic_manager_urls", "traffic_manager_auth_urls"),
+        Kind::Gateway | Kind::AllInOne => {
+            ("apim.throttling.url_group", "traffic_manager_urls", "traffic_manager_auth_urls")
+        }
         Kind::ControlPlane => ("apim.event_hub.publish.url_group", "urls", "auth_urls"),
         Kind::KeyManager | Kind::TrafficManager => return Vec::new(),
     };
@@ -67,7 +74,8 @@ fn receivers(node: &Node) -> Vec<(Endpoint, bool)> {
     for table in node.config.tables(groups) {
         for (key, is_tls) in [(plain, false), (auth, true)] {
             let urls = table.get(key).map(|value| value.texts()).unwrap_or_default();
-            let urls = urls.iter().flat_map(|text| text.split(',')).map(|text| node.expand(text.trim())).collect();
+            let urls =
+                urls.iter().flat_map(|text| text.split(',')).map(|text| node.expand(text.trim())).collect();
             found.extend(endpoints(urls).into_iter().map(|to| (to, is_tls)));
         }
     }
@@ -107,7 +115,10 @@ fn spawn_listeners(node: &Arc<Node>, brokers: Vec<Endpoint>, topics: &'static [&
 fn lose(node: &Node, topics: &[&str]) {
     for topic in topics {
         node.log.error(LISTENER, "JMS Provider is not yet started. Please start the JMS provider now.");
-        node.log.error(LISTENER, &format!("Exception in thread \"JMSThreads\" of listener Siddhi-JMS-Consumer#{topic}"));
+        node.log.error(
+            LISTENER,
+            &format!("Exception in thread \"JMSThreads\" of listener Siddhi-JMS-Consumer#{topic}"),
+        );
         node.log.trace(&[
             "java.lang.NullPointerException: Cannot invoke \"Object.toString()\" because \"connection\" is null",
             "\tat org.wso2.carbon.apimgt.common.jms.JMSListener.checkJMSConnection(JMSListener.java:158)",
@@ -150,20 +161,29 @@ async fn listen(node: Arc<Node>, to: Endpoint, mut stream: Option<TcpStream>, to
             () = node.broker.closed() => return,
             () = tokio::time::sleep(Duration::from_millis(20)) => {}
         }
-        node.log.warn(LISTENER, &format!("JMS Connection to {to} failed. Shutting down the JMS listeners and reconnecting"));
+        node.log.warn(
+            LISTENER,
+            &format!("JMS Connection to {to} failed. Shutting down the JMS listeners and reconnecting"),
+        );
     }
 }
 
 fn connected(node: &Node, to: &Endpoint, topic: &str, attempt: u32) {
     let listener = format!("Siddhi-JMS-Consumer#{topic}");
-    node.log.info(LISTENER, &format!("Connection attempt: {attempt} for JMS Provider for listener: {listener} was successful!"));
+    node.log.info(
+        LISTENER,
+        &format!("Connection attempt: {attempt} for JMS Provider for listener: {listener} was successful!"),
+    );
     let text = format!(
         "Connection successfully created towards the JMS provider for the listener: {listener}. The connected JMS provider is \
          AMQConnection: | Host: {} | Port: {} | Virtual Host: carbon",
         to.host, to.port
     );
     node.log.info(LISTENER, &text);
-    node.log.info(LISTENER, &format!("Started to listen on destination : {topic} of type topic for listener {listener}"));
+    node.log.info(
+        LISTENER,
+        &format!("Started to listen on destination : {topic} of type topic for listener {listener}"),
+    );
 }
 
 /// Events for the peer's broker; what is sent while it is away is lost, without a word.
@@ -172,7 +192,8 @@ async fn send(node: Arc<Node>, to: Endpoint) {
         if let Ok(mut stream) = node.network.connect(&to).await
             && broker::greet(&mut stream).await.is_ok()
         {
-            node.log.info(SENDER, &format!("Connected to the JMS provider of the duplicate event hub at {to}"));
+            node.log
+                .info(SENDER, &format!("Connected to the JMS provider of the duplicate event hub at {to}"));
             drop(broker::hold(&mut stream, &node).await);
         }
         tokio::time::sleep(node.switches.jms_retry_cap).await;
@@ -189,10 +210,15 @@ async fn publish(node: Arc<Node>, to: Endpoint, is_tls: bool) {
                 node.log.error(WORKER, &format!("{text} :{scheme}://{to}"));
             }
             Err(error) => {
-                let text = format!("Error while trying to connect to the endpoint. Cannot borrow client for {scheme}://{to}");
+                let text = format!(
+                    "Error while trying to connect to the endpoint. Cannot borrow client for {scheme}://{to}"
+                );
                 node.log.error(WORKER, &text);
                 node.log.trace(&[&format!("Caused by: Error while opening socket to {to}. {error}")]);
-                node.log.info(GROUP, "No receiver is reachable at reconnection, will try to reconnect every 30 sec");
+                node.log.info(
+                    GROUP,
+                    "No receiver is reachable at reconnection, will try to reconnect every 30 sec",
+                );
             }
         }
         tokio::time::sleep(node.switches.publisher_retry).await;

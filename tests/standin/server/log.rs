@@ -44,7 +44,10 @@ impl Log {
             open("wso2carbon.log")
         });
         if let Err(error) = &file {
-            console(&format!("main ERROR Unable to create file {}/wso2carbon.log: {error}", folder.display()));
+            console(&format!(
+                "main ERROR Unable to create file {}/wso2carbon.log: {error}",
+                folder.display()
+            ));
         }
         Log { file: Mutex::new(file.ok()) }
     }

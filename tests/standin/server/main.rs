@@ -93,8 +93,13 @@ fn serve(launch: Launch) -> Result<u8, String> {
     let mut config = match Config::load(&home, &launch.properties) {
         Ok(config) => config,
         Err(Unusable(lines)) => {
-            console(&format!("[{}] SEVERE {{org.wso2.carbon.server.Main}} - Error while performing configuration changes", log::now()));
-            lines.iter().for_each(|line| console(&format!("org.wso2.config.mapper.ConfigParserException: {line}")));
+            console(&format!(
+                "[{}] SEVERE {{org.wso2.carbon.server.Main}} - Error while performing configuration changes",
+                log::now()
+            ));
+            lines
+                .iter()
+                .for_each(|line| console(&format!("org.wso2.config.mapper.ConfigParserException: {line}")));
             return Ok(1);
         }
     };
@@ -103,8 +108,11 @@ fn serve(launch: Launch) -> Result<u8, String> {
     }
     let vault = secrets::open(&config, &home, &launch);
     let network = |trusted| tls::client(trusted).map_err(|error| format!("TLS: {error}"));
-    let trusted = switches.verify_peers.then(|| Keystore::of(&config, &home, "truststore").trusted().unwrap_or_default());
-    let network = Network { bind: switches.bind, hosts_file: switches.hosts_file.clone(), tls: network(trusted)? };
+    let trusted = switches
+        .verify_peers
+        .then(|| Keystore::of(&config, &home, "truststore").trusted().unwrap_or_default());
+    let network =
+        Network { bind: switches.bind, hosts_file: switches.hosts_file.clone(), tls: network(trusted)? };
     let vault = vault.map(|secrets| config.set_secrets(secrets));
     let identity = Keystore::of(&config, &home, "keystore.tls").identity();
     let tls = identity.as_ref().ok().and_then(|identity| tls::server(identity).ok());
@@ -125,11 +133,16 @@ fn serve(launch: Launch) -> Result<u8, String> {
         is_managed: AtomicBool::new(false),
         is_deployed: AtomicBool::new(false),
     });
-    render::render(&node).map_err(|error| format!("Error while performing configuration changes: {error}"))?;
+    render::render(&node)
+        .map_err(|error| format!("Error while performing configuration changes: {error}"))?;
     run(node, keystore, vault).map_err(|error| error.to_string())
 }
 
-fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>, vault: Result<(), VaultError>) -> io::Result<u8> {
+fn run(
+    node: Arc<Node>,
+    keystore: Result<(), KeystoreError>,
+    vault: Result<(), VaultError>,
+) -> io::Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let status = runtime.block_on(async {
         let signals = Signals::new()?;
@@ -154,7 +167,10 @@ async fn vault_closed(node: &Node, error: &VaultError) -> u8 {
     match error {
         VaultError::NoPassword => console("[Enter KeyStore and Private Key Password :]"),
         VaultError::Keystore(error) => {
-            node.log.error("org.wso2.securevault.keystore.JKSKeyStoreLoader", &format!("IOError loading keyStore: {error:?}"));
+            node.log.error(
+                "org.wso2.securevault.keystore.JKSKeyStoreLoader",
+                &format!("IOError loading keyStore: {error:?}"),
+            );
             node.log.trace(&["java.io.IOException: Keystore was tampered with, or password was incorrect"]);
         }
         VaultError::Value(alias) => node.log.error(VAULT, &format!("Error decrypting the value of {alias}")),

@@ -24,7 +24,8 @@ pub(crate) struct Greeting {
 /// Reads the greeting.
 pub(crate) async fn greeting(stream: &mut TcpStream) -> Result<Greeting, String> {
     let (_, payload) = packet(stream).await?;
-    parse_greeting(&payload).ok_or_else(|| error_text(&payload).unwrap_or_else(|| "not a MySQL server".to_owned()))
+    parse_greeting(&payload)
+        .ok_or_else(|| error_text(&payload).unwrap_or_else(|| "not a MySQL server".to_owned()))
 }
 
 fn parse_greeting(payload: &[u8]) -> Option<Greeting> {
@@ -42,7 +43,11 @@ fn parse_greeting(payload: &[u8]) -> Option<Greeting> {
 }
 
 /// Logs in; the error is the server's own text. Ways to log in that are not known here count as success.
-pub(crate) async fn log_in(stream: &mut TcpStream, greeting: &Greeting, database: &Database) -> Result<(), String> {
+pub(crate) async fn log_in(
+    stream: &mut TcpStream,
+    greeting: &Greeting,
+    database: &Database,
+) -> Result<(), String> {
     const FLAGS: u32 = 0x1 | 0x8 | 0x200 | 0x8000 | 0x8_0000;
     let known = greeting.plugin.is_empty() || greeting.plugin == NATIVE;
     let proof = if known { scramble(&database.password, &greeting.nonce) } else { Vec::new() };
@@ -67,7 +72,12 @@ pub(crate) async fn log_in(stream: &mut TcpStream, greeting: &Greeting, database
                 return Ok(());
             }
             let nonce = parts.next().unwrap_or_default();
-            send(stream, number.wrapping_add(1), &scramble(&database.password, nonce.get(..20).unwrap_or(nonce))).await?;
+            send(
+                stream,
+                number.wrapping_add(1),
+                &scramble(&database.password, nonce.get(..20).unwrap_or(nonce)),
+            )
+            .await?;
             let (_, answer) = packet(stream).await?;
             error_text(&answer).map_or(Ok(()), |text| Err(format!("java.sql.SQLException: {text}")))
         }

@@ -68,7 +68,8 @@ impl Network {
         if self.bind.is_loopback() && address.ip().is_loopback() {
             socket.bind(SocketAddr::new(self.bind, 0))?;
         }
-        let stream = timeout(CONNECT, socket.connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
+        let stream =
+            timeout(CONNECT, socket.connect(address)).await.map_err(|_| io::ErrorKind::TimedOut)??;
         stream.set_nodelay(true)?;
         Ok(stream)
     }
@@ -77,7 +78,9 @@ impl Network {
     pub(crate) async fn connect_tls(&self, to: &Endpoint) -> io::Result<TlsStream<TcpStream>> {
         let stream = self.connect(to).await?;
         let name = ServerName::try_from(to.host.clone()).map_err(io::Error::other)?;
-        timeout(CONNECT, TlsConnector::from(self.tls.clone()).connect(name, stream)).await.map_err(|_| io::ErrorKind::TimedOut)?
+        timeout(CONNECT, TlsConnector::from(self.tls.clone()).connect(name, stream))
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
     async fn resolve(&self, to: &Endpoint) -> io::Result<IpAddr> {
@@ -88,7 +91,9 @@ impl Network {
         if let Ok(address) = to.host.parse() {
             return Ok(address);
         }
-        if let Some(address) = self.hosts_file.as_ref().and_then(|path| in_hosts_file(&fs::read_to_string(path).ok()?, &to.host)) {
+        if let Some(address) =
+            self.hosts_file.as_ref().and_then(|path| in_hosts_file(&fs::read_to_string(path).ok()?, &to.host))
+        {
             return Ok(address);
         }
         let found = tokio::net::lookup_host((to.host.as_str(), to.port)).await?.map(|address| address.ip());

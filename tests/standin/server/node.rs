@@ -38,7 +38,9 @@ impl Node {
     /// What is added to every port.
     pub(crate) fn offset(&self) -> u16 {
         let given = self.launch.properties.get("portOffset").and_then(|text| text.parse().ok());
-        given.or_else(|| self.config.number("server.offset").and_then(|number| u16::try_from(number).ok())).unwrap_or(0)
+        given
+            .or_else(|| self.config.number("server.offset").and_then(|number| u16::try_from(number).ok()))
+            .unwrap_or(0)
     }
 
     /// A default port with the offset.
@@ -80,7 +82,12 @@ impl Node {
 
     /// The URLs of a list in the configuration.
     pub(crate) fn urls(&self, path: &str) -> Vec<String> {
-        self.config.list(path).iter().flat_map(|text| text.split(',')).map(|text| self.expand(text.trim())).collect()
+        self.config
+            .list(path)
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(|text| self.expand(text.trim()))
+            .collect()
     }
 
     /// Whether the webapp is there.
@@ -101,6 +108,9 @@ impl Node {
 
     /// The node's name, for answers to API calls.
     pub(crate) fn name(&self) -> String {
-        self.switches.node.clone().unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
+        self.switches
+            .node
+            .clone()
+            .unwrap_or_else(|| rustix::system::uname().nodename().to_string_lossy().into_owned())
     }
 }

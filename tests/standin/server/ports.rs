@@ -14,7 +14,8 @@ use crate::routes::Site;
 
 const TOMCAT: &str = "org.wso2.carbon.tomcat.internal.CarbonTomcat";
 const PASS_THROUGH: &str = "org.apache.synapse.transport.passthru.core.PassThroughListeningIOReactorManager";
-const INBOUND: &str = "org.wso2.carbon.inbound.endpoint.protocol.websocket.management.WebsocketEndpointManager";
+const INBOUND: &str =
+    "org.wso2.carbon.inbound.endpoint.protocol.websocket.management.WebsocketEndpointManager";
 const BROKER: &str = "org.wso2.andes.server.Broker";
 const RECEIVER: &str = "org.wso2.carbon.databridge.receiver.binary.internal.BinaryDataReceiver";
 const JMX: &str = "org.wso2.carbon.core.init.JMXServerManager";
@@ -59,7 +60,10 @@ pub(crate) async fn open_traffic(node: &Arc<Node>) {
     for (port, tls) in [(9099, false), (8099, true), (9021, false), (8021, true)] {
         let port = node.port(port);
         if let Err(error) = open(node, port, Speech::Http(Site::Inbound), tls).await {
-            node.log.error(INBOUND, &format!("Error while starting inbound endpoint on port {port}: {}", java(&error)));
+            node.log.error(
+                INBOUND,
+                &format!("Error while starting inbound endpoint on port {port}: {}", java(&error)),
+            );
         }
     }
 }
@@ -67,7 +71,11 @@ pub(crate) async fn open_traffic(node: &Arc<Node>) {
 /// Opens the broker's and the receivers' ports.
 pub(crate) async fn open_broker(node: &Arc<Node>) {
     let ssl = node.config.flag("broker.transport.amqp.ssl_connection.enabled", false);
-    let mut wanted = vec![(5672, Speech::Frames, false, BROKER), (9611, Speech::Frames, false, RECEIVER), (9711, Speech::Login, true, RECEIVER)];
+    let mut wanted = vec![
+        (5672, Speech::Frames, false, BROKER),
+        (9611, Speech::Frames, false, RECEIVER),
+        (9711, Speech::Login, true, RECEIVER),
+    ];
     if ssl {
         wanted.push((8672, Speech::Frames, true, BROKER));
     }
@@ -75,7 +83,9 @@ pub(crate) async fn open_broker(node: &Arc<Node>) {
         let port = node.port(port);
         match open(node, port, speech, tls).await {
             Ok(()) => node.log.info(logger, &format!("Listening on TCP port {port}")),
-            Err(error) => node.log.error(logger, &format!("Error while binding port {port}: {}", java(&error))),
+            Err(error) => {
+                node.log.error(logger, &format!("Error while binding port {port}: {}", java(&error)))
+            }
         }
     }
 }
@@ -86,14 +96,18 @@ pub(crate) async fn open_jmx(node: &Arc<Node>) {
         return;
     }
     let (registry, server) = (node.port(9999), node.port(11111));
-    for (port, text) in [(registry, "Could not create the RMI local registry"), (server, "Cannot start JMX service")] {
+    for (port, text) in
+        [(registry, "Could not create the RMI local registry"), (server, "Cannot start JMX service")]
+    {
         if let Err(error) = open(node, port, Speech::Frames, false).await {
             node.log.error(JMX, text);
             node.log.trace(&[&java(&error)]);
             return;
         }
     }
-    let text = format!("JMX Service URL  : service:jmx:rmi://localhost:{server}/jndi/rmi://localhost:{registry}/jmxrmi");
+    let text = format!(
+        "JMX Service URL  : service:jmx:rmi://localhost:{server}/jndi/rmi://localhost:{registry}/jmxrmi"
+    );
     node.log.info(JMX, &text);
 }
 
@@ -139,7 +153,12 @@ async fn accept(node: Arc<Node>, listener: TcpListener, speech: Speech, acceptor
     }
 }
 
-async fn connection(node: Arc<Node>, stream: TcpStream, speech: Speech, acceptor: Option<TlsAcceptor>) -> io::Result<()> {
+async fn connection(
+    node: Arc<Node>,
+    stream: TcpStream,
+    speech: Speech,
+    acceptor: Option<TlsAcceptor>,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     match (speech, acceptor) {
         (Speech::Http(site), None) => http::serve(stream, node, site).await,

@@ -32,7 +32,8 @@ impl Product {
     pub(crate) fn find(home: &Path) -> Result<Product, String> {
         let path = home.join("bin/version.txt");
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let (name, version) = text.trim().rsplit_once(" v").ok_or_else(|| format!("{}: no version", path.display()))?;
+        let (name, version) =
+            text.trim().rsplit_once(" v").ok_or_else(|| format!("{}: no version", path.display()))?;
         let webapps: BTreeSet<String> = fs::read_dir(home.join("repository/deployment/server/webapps"))
             .into_iter()
             .flatten()

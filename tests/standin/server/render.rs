@@ -25,7 +25,8 @@ pub(crate) fn render(node: &Node) -> io::Result<()> {
     if before.is_empty() {
         console(&format!("{{{PARSER}}} - Initializing configurations with deployment configurations"));
     } else {
-        let changed: Vec<&str> = before.lines().filter_map(|line| changed_since(home, &source, line)).collect();
+        let changed: Vec<&str> =
+            before.lines().filter_map(|line| changed_since(home, &source, line)).collect();
         if changed.is_empty() && before == metadata {
             return Ok(());
         }
@@ -50,7 +51,11 @@ pub(crate) fn render(node: &Node) -> io::Result<()> {
 
 fn changed_since<'a>(home: &Path, source: &[u8], line: &'a str) -> Option<&'a str> {
     let (path, hash) = line.split_once('=')?;
-    let now = if path == "deployment.toml" { digest(source) } else { digest(&fs::read(home.join(path)).unwrap_or_default()) };
+    let now = if path == "deployment.toml" {
+        digest(source)
+    } else {
+        digest(&fs::read(home.join(path)).unwrap_or_default())
+    };
     (now != hash).then_some(path)
 }
 
@@ -69,7 +74,11 @@ fn files(node: &Node) -> Vec<(&'static str, String)> {
         let get = |key: &str| get(&format!("database.{id}.{key}"));
         format!(
             "<datasource><name>{id}</name><url>{}</url><username>{}</username><password>{}</password></datasource>\n",
-            if get("url").is_empty() { format!("jdbc:{}://{}:{}/{}", get("type"), get("hostname"), get("port"), get("name")) } else { get("url") },
+            if get("url").is_empty() {
+                format!("jdbc:{}://{}:{}/{}", get("type"), get("hostname"), get("port"), get("name"))
+            } else {
+                get("url")
+            },
             get("username"),
             get("password"),
         )
@@ -87,7 +96,11 @@ fn files(node: &Node) -> Vec<(&'static str, String)> {
         ),
         (
             "repository/conf/datasources/master-datasources.xml",
-            format!("<datasources-configuration>\n{}{}</datasources-configuration>\n", source("apim_db"), source("shared_db")),
+            format!(
+                "<datasources-configuration>\n{}{}</datasources-configuration>\n",
+                source("apim_db"),
+                source("shared_db")
+            ),
         ),
         (
             "repository/conf/user-mgt.xml",

@@ -47,7 +47,10 @@ async fn api(node: &Node, request: &Request) -> Reply {
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     if !node.is_deployed() {
-        return json(404, &serde_json::json!({"code": "404", "type": "Status report", "message": "Not Found"}));
+        return json(
+            404,
+            &serde_json::json!({"code": "404", "type": "Status report", "message": "Not Found"}),
+        );
     }
     json(
         200,
@@ -69,20 +72,31 @@ fn servlet(node: &Node, request: &Request) -> Reply {
         "/api/am/gateway/v2/server-startup-healthcheck" if node.has("api#am#gateway#v2.war") => {
             Reply::empty(if healthy && node.is_deployed() { 200 } else { 500 })
         }
-        "/oauth2/jwks" if node.has("oauth2.war") => json(200, &serde_json::json!({"keys": [{"kty": "RSA", "alg": "RS256"}]})),
+        "/oauth2/jwks" if node.has("oauth2.war") => {
+            json(200, &serde_json::json!({"keys": [{"kty": "RSA", "alg": "RS256"}]}))
+        }
         "/oauth2/token/.well-known/openid-configuration" if node.has("oauth2.war") => {
             let host = node.config.text("server.hostname").unwrap_or_default();
-            json(200, &serde_json::json!({"issuer": format!("https://{host}:{}/oauth2/token", node.https_port())}))
+            json(
+                200,
+                &serde_json::json!({"issuer": format!("https://{host}:{}/oauth2/token", node.https_port())}),
+            )
         }
         "/carbon" | "/carbon/admin/login.jsp" => page("Sign in"),
         "/server-admin/restart" if node.config.flag("server.enable_restart_from_api", false) => {
             node.log.info("org.wso2.carbon.core.ServerManagement", "Restarting the server");
             crate::exit(121)
         }
-        path if path.starts_with("/internal/data/v1") && node.has("internal#data#v1.war") => internal_data(node, request),
+        path if path.starts_with("/internal/data/v1") && node.has("internal#data#v1.war") => {
+            internal_data(node, request)
+        }
         path => {
             let app = path.trim_start_matches('/').split('/').next().unwrap_or_default();
-            if ["publisher", "devportal", "admin"].contains(&app) && node.has(app) { page(app) } else { Reply::empty(404) }
+            if ["publisher", "devportal", "admin"].contains(&app) && node.has(app) {
+                page(app)
+            } else {
+                Reply::empty(404)
+            }
         }
     }
 }
@@ -91,9 +105,15 @@ fn internal_data(node: &Node, request: &Request) -> Reply {
     let get = |key: &str| node.config.text(&format!("super_admin.{key}")).unwrap_or_default();
     let wanted = format!("Basic {}", STANDARD.encode(format!("{}:{}", get("username"), get("password"))));
     if request.authorization.as_deref() == Some(wanted.as_str()) {
-        return json(200, &serde_json::json!({"apis": [], "subscriptions": [], "keyManagers": ["Resident Key Manager"]}));
+        return json(
+            200,
+            &serde_json::json!({"apis": [], "subscriptions": [], "keyManagers": ["Resident Key Manager"]}),
+        );
     }
-    node.log.error("org.wso2.carbon.apimgt.rest.api.util.authenticators.BasicAuthenticator", "Authenticator wrong userName or password");
+    node.log.error(
+        "org.wso2.carbon.apimgt.rest.api.util.authenticators.BasicAuthenticator",
+        "Authenticator wrong userName or password",
+    );
     Reply::empty(401)
 }
 
@@ -106,7 +126,11 @@ fn version(node: &Node) -> Reply {
 }
 
 fn page(title: &str) -> Reply {
-    Reply { status: 200, kind: "text/html; charset=UTF-8", body: format!("<html><title>{title}</title></html>") }
+    Reply {
+        status: 200,
+        kind: "text/html; charset=UTF-8",
+        body: format!("<html><title>{title}</title></html>"),
+    }
 }
 
 fn json(status: u16, value: &serde_json::Value) -> Reply {

@@ -8,7 +8,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use aws_lc_rs::rsa::{
-    OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey, PrivateDecryptingKey,
+    OAEP_SHA1_MGF1SHA1, OaepPrivateDecryptingKey, Pkcs1PrivateDecryptingKey, Pkcs1PublicEncryptingKey,
+    PrivateDecryptingKey,
 };
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -30,7 +31,11 @@ pub(crate) enum VaultError {
 }
 
 /// The secrets of the configuration in clear. The password's file is used up.
-pub(crate) fn open(config: &Config, home: &Path, launch: &Launch) -> Result<BTreeMap<String, String>, VaultError> {
+pub(crate) fn open(
+    config: &Config,
+    home: &Path,
+    launch: &Launch,
+) -> Result<BTreeMap<String, String>, VaultError> {
     let encrypted = config.encrypted();
     if encrypted.is_empty() {
         return Ok(BTreeMap::new());
@@ -94,8 +99,16 @@ fn encrypt(key: &[u8], plain: &str) -> Option<String> {
 
 /// Runs the cipher tool; the answer is its exit status.
 pub(crate) fn tool(launch: &Launch) -> u8 {
-    const KNOWN: [&str; 8] =
-        ["configure", "change", "rotate", "old.alias", "symmetric", "password", "org.wso2.CipherTransformation", "carbon.home"];
+    const KNOWN: [&str; 8] = [
+        "configure",
+        "change",
+        "rotate",
+        "old.alias",
+        "symmetric",
+        "password",
+        "org.wso2.CipherTransformation",
+        "carbon.home",
+    ];
     if launch.properties.keys().any(|name| !KNOWN.contains(&name.as_str())) {
         console("This option is not defined!");
         return 255;
@@ -116,7 +129,8 @@ fn configure(launch: &Launch) -> Result<(), String> {
     }
     let path = home.join("repository/conf/deployment.toml");
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let document: toml_edit::DocumentMut = text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
+    let document: toml_edit::DocumentMut =
+        text.parse().map_err(|error| format!("{}: {error}", path.display()))?;
     let config = Config::of_document(&document);
     let password = match launch.properties.get("password") {
         Some(password) => password.clone(),
@@ -146,7 +160,8 @@ fn rewritten(text: &str, key: &[u8]) -> Result<String, String> {
     let mut in_secrets = false;
     for line in text.lines() {
         if in_secrets && !line.trim().is_empty() {
-            let (alias, value) = line.split_once('=').ok_or_else(|| format!("Error while reading the line: {line}"))?;
+            let (alias, value) =
+                line.split_once('=').ok_or_else(|| format!("Error while reading the line: {line}"))?;
             let value = value.trim().trim_matches('"');
             let plain = value.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
             let value = match plain {
@@ -179,10 +194,18 @@ mod tests {
     #[test]
     fn values_come_back_and_text_after_secrets_breaks_the_tool() {
         let mut store = jks::KeyStore::new();
-        store.load(&include_bytes!("../keystores/wso2carbon-4.6.jks")[..], b"wso2carbon").expect("the fixture opens");
-        let key = store.get_private_key_entry("wso2carbon", b"wso2carbon").expect("the key is there").private_key;
-        let out = rewritten("[a]\nb = \"$secret{x}\"\n[secrets]\nx = \"[plain text]\"\n", &key).expect("it is encrypted");
-        let value = out.lines().last().and_then(|line| line.strip_prefix("x = \"")?.strip_suffix('"')).expect("a value");
+        store
+            .load(&include_bytes!("../keystores/wso2carbon-4.6.jks")[..], b"wso2carbon")
+            .expect("the fixture opens");
+        let key =
+            store.get_private_key_entry("wso2carbon", b"wso2carbon").expect("the key is there").private_key;
+        let out = rewritten("[a]\nb = \"$secret{x}\"\n[secrets]\nx = \"[plain text]\"\n", &key)
+            .expect("it is encrypted");
+        let value = out
+            .lines()
+            .last()
+            .and_then(|line| line.strip_prefix("x = \"")?.strip_suffix('"'))
+            .expect("a value");
         assert_eq!(value.len(), 344);
         assert_eq!(decrypt(&key, value).as_deref(), Some("plain text"));
         assert!(rewritten("[secrets]\nx = \"[a]\"\n# a comment\n", &key).is_err());

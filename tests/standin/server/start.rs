@@ -41,9 +41,13 @@ pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) ->
         return shared_database_failed(&node, &cause).await;
     }
     node.is_managed.store(true, Ordering::SeqCst);
-    node.log.info(SERVER, &format!("Repository       : {}/repository/deployment/server/", node.home.display()));
+    node.log
+        .info(SERVER, &format!("Repository       : {}/repository/deployment/server/", node.home.display()));
     if let Err(cause) = check("apim_db").await {
-        node.log.error("org.wso2.carbon.apimgt.impl.utils.APIMgtDBUtil", "Error while initializing the API Manager data source");
+        node.log.error(
+            "org.wso2.carbon.apimgt.impl.utils.APIMgtDBUtil",
+            "Error while initializing the API Manager data source",
+        );
         node.log.trace(&[&format!("Caused by: {cause}")]);
         return delayed(&node).await;
     }
@@ -51,7 +55,10 @@ pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) ->
         keystore_failed(&node, error);
     }
     if node.product.kind.is_gateway() {
-        node.log.info("org.apache.synapse.transport.passthru.PassThroughHttpListener", "Initializing Pass-through HTTP/S Listener...");
+        node.log.info(
+            "org.apache.synapse.transport.passthru.PassThroughHttpListener",
+            "Initializing Pass-through HTTP/S Listener...",
+        );
         ports::open_traffic(&node).await;
     }
     if node.product.kind.has_broker() {
@@ -59,7 +66,11 @@ pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) ->
     }
     tokio::time::sleep(pause + node.switches.slow_start).await;
     if node.switches.crash_before_marker {
-        node.log.line(Level::Fatal, "org.wso2.carbon.core.init.CarbonServerManager", "WSO2 Carbon initialization Failed");
+        node.log.line(
+            Level::Fatal,
+            "org.wso2.carbon.core.init.CarbonServerManager",
+            "WSO2 Carbon initialization Failed",
+        );
         return 1;
     }
     if node.switches.hang_before_marker {
@@ -78,7 +89,11 @@ pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) ->
         None => until_home_is_gone(&node).await,
         Some(after) => {
             tokio::time::sleep(after).await;
-            node.log.line(Level::Fatal, "org.wso2.carbon.core.init.CarbonServerManager", "java.lang.OutOfMemoryError: Java heap space");
+            node.log.line(
+                Level::Fatal,
+                "org.wso2.carbon.core.init.CarbonServerManager",
+                "java.lang.OutOfMemoryError: Java heap space",
+            );
             3
         }
     }
@@ -87,7 +102,10 @@ pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) ->
 fn banner(node: &Node) {
     let property = |name: &str| node.launch.properties.get(name).cloned().unwrap_or_default();
     node.log.info(CORE, "Starting WSO2 Carbon...");
-    node.log.info(CORE, &format!("Operating System : Linux {}", rustix::system::uname().release().to_string_lossy()));
+    node.log.info(
+        CORE,
+        &format!("Operating System : Linux {}", rustix::system::uname().release().to_string_lossy()),
+    );
     node.log.info(CORE, &format!("Java Home        : {}", property("java.home")));
     node.log.info(CORE, &format!("Java Version     : {}", property("java.version")));
     node.log.info(CORE, "Java VM          : OpenJDK 64-Bit Server VM (stand-in)");
@@ -100,13 +118,19 @@ fn banner(node: &Node) {
 /// The errors, and then nothing for ever: no marker, no HTTPS port, and a process that lives.
 async fn shared_database_failed(node: &Node, cause: &str) -> u8 {
     node.log.error("org.wso2.carbon.user.core.util.DatabaseUtil", &format!("Database Error - {cause}"));
-    node.log.error("org.wso2.carbon.registry.core.jdbc.utils.RegistryContext", "Unable to get instance of the registry context");
+    node.log.error(
+        "org.wso2.carbon.registry.core.jdbc.utils.RegistryContext",
+        "Unable to get instance of the registry context",
+    );
     node.log.trace(&[
         "org.wso2.carbon.registry.core.exceptions.RegistryException: Unable to connect to Data Source",
         &format!("Caused by: {cause}"),
     ]);
     node.log.error("org.wso2.carbon.user.core.internal.Activator", "Cannot start User Manager Core bundle");
-    node.log.trace(&["org.wso2.carbon.user.core.UserStoreException: Cannot initialize the realm.", &format!("Caused by: {cause}")]);
+    node.log.trace(&[
+        "org.wso2.carbon.user.core.UserStoreException: Cannot initialize the realm.",
+        &format!("Caused by: {cause}"),
+    ]);
     until_home_is_gone(node).await
 }
 
@@ -129,8 +153,15 @@ fn keystore_failed(node: &Node, error: &KeystoreError) {
     match error {
         KeystoreError::Missing(path) => {
             let path = path.strip_prefix(&node.home).unwrap_or(path);
-            node.log.line(Level::Fatal, "org.wso2.carbon.mediation.initializer.ServiceBusInitializer", "Couldn't initialize the ESB...");
-            node.log.trace(&[&format!("org.wso2.carbon.CarbonException: KeyStore File {} not found", path.display())]);
+            node.log.line(
+                Level::Fatal,
+                "org.wso2.carbon.mediation.initializer.ServiceBusInitializer",
+                "Couldn't initialize the ESB...",
+            );
+            node.log.trace(&[&format!(
+                "org.wso2.carbon.CarbonException: KeyStore File {} not found",
+                path.display()
+            )]);
         }
         KeystoreError::Password(path) => {
             let text = format!("IOError loading keyStore from '{}'", path.display());

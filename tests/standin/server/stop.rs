@@ -55,9 +55,13 @@ pub(crate) async fn run(node: Arc<Node>, mut signals: Signals) -> u8 {
     say("Starting to switch to maintenance mode...");
     tokio::time::sleep(node.switches.drain).await;
     if node.product.kind.is_gateway() {
-        node.log.info("org.apache.synapse.transport.passthru.PassThroughHttpListener", "Stopping Pass-through HTTP Listener..");
+        node.log.info(
+            "org.apache.synapse.transport.passthru.PassThroughHttpListener",
+            "Stopping Pass-through HTTP Listener..",
+        );
         node.traffic.close();
-        let limit = Duration::from_millis(node.config.number("transport.http.socket_timeout").unwrap_or(180_000));
+        let limit =
+            Duration::from_millis(node.config.number("transport.http.socket_timeout").unwrap_or(180_000));
         drop(timeout(limit, node.traffic.idle()).await);
     }
     say("Stopped all transport listeners");

@@ -112,7 +112,9 @@ impl Switches {
         }
         for (name, value) in std::env::vars() {
             if let Some(key) = name.strip_prefix("STANDIN_") {
-                switches.set(&key.to_ascii_lowercase(), &value).map_err(|error| format!("{name}: {error}"))?;
+                switches
+                    .set(&key.to_ascii_lowercase(), &value)
+                    .map_err(|error| format!("{name}: {error}"))?;
             }
         }
         Ok(switches)
@@ -158,7 +160,9 @@ impl Switches {
                     "greeting" => DatabaseCheck::Greeting,
                     "login" => DatabaseCheck::Login,
                     "tables" => DatabaseCheck::Tables,
-                    other => return Err(format!("`{other}` is not one of off, connect, greeting, login, tables")),
+                    other => {
+                        return Err(format!("`{other}` is not one of off, connect, greeting, login, tables"));
+                    }
                 }
             }
             "driver_check" => self.driver_check = flag(value)?,

@@ -11,12 +11,16 @@ pub(super) fn of(path: &str) -> Option<&'static str> {
         "transport.http.socket_timeout" => "180000",
         "keystore.primary.file_name" => "wso2carbon.jks",
         "keystore.primary.type" => "JKS",
-        "keystore.primary.password" | "keystore.primary.alias" | "keystore.primary.key_password" => "wso2carbon",
+        "keystore.primary.password" | "keystore.primary.alias" | "keystore.primary.key_password" => {
+            "wso2carbon"
+        }
         "keystore.internal.file_name" | "keystore.tls.file_name" => "$ref{keystore.primary.file_name}",
         "keystore.internal.type" | "keystore.tls.type" => "$ref{keystore.primary.type}",
         "keystore.internal.password" | "keystore.tls.password" => "$ref{keystore.primary.password}",
         "keystore.internal.alias" | "keystore.tls.alias" => "$ref{keystore.primary.alias}",
-        "keystore.internal.key_password" | "keystore.tls.key_password" => "$ref{keystore.primary.key_password}",
+        "keystore.internal.key_password" | "keystore.tls.key_password" => {
+            "$ref{keystore.primary.key_password}"
+        }
         "truststore.file_name" => "client-truststore.jks",
         "truststore.type" => "JKS",
         "truststore.password" => "wso2carbon",

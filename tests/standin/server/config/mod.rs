@@ -39,7 +39,8 @@ impl Config {
             lines.push("Error parsing deployment configuration".to_owned());
             Unusable(lines)
         })?;
-        let values = resolve::resolve(value::table(parsed.as_table()), properties).map_err(|text| Unusable(vec![text]))?;
+        let values = resolve::resolve(value::table(parsed.as_table()), properties)
+            .map_err(|text| Unusable(vec![text]))?;
         let config = Config { values, secrets: BTreeMap::new(), is_missing };
         config.validate()?;
         Ok(config)
@@ -55,7 +56,10 @@ impl Config {
         if let Some(kind) = self.text("user_store.type")
             && !STORES.contains(&kind.trim_end_matches("_unique_id"))
         {
-            let text = format!("Validation failed for user_store.type. Expected value to match {}", STORES.join("|"));
+            let text = format!(
+                "Validation failed for user_store.type. Expected value to match {}",
+                STORES.join("|")
+            );
             return Err(Unusable(vec![text]));
         }
         for id in ["apim_db", "shared_db"] {
@@ -65,7 +69,10 @@ impl Config {
             if inferred && self.text(&key("url")).is_none() {
                 for part in ["hostname", "port", "name"] {
                     if self.text(&key(part)).is_none() {
-                        return Err(Unusable(vec![format!("Configuration with key {} doesn't exist", key(part))]));
+                        return Err(Unusable(vec![format!(
+                            "Configuration with key {} doesn't exist",
+                            key(part)
+                        )]));
                     }
                 }
             }
@@ -81,9 +88,10 @@ impl Config {
     /// The values of `[secrets]` as they are in the file.
     pub(crate) fn encrypted(&self) -> BTreeMap<String, String> {
         match self.values.get("secrets") {
-            Some(Value::Table(table)) => {
-                table.iter().filter_map(|(alias, value)| Some((alias.clone(), value.text()?.to_owned()))).collect()
-            }
+            Some(Value::Table(table)) => table
+                .iter()
+                .filter_map(|(alias, value)| Some((alias.clone(), value.text()?.to_owned())))
+                .collect(),
             _ => BTreeMap::new(),
         }
     }
@@ -105,7 +113,9 @@ impl Config {
     }
 
     fn reveal(&self, text: &str) -> String {
-        self.secrets.iter().fold(text.to_owned(), |text, (alias, plain)| text.replace(&format!("$secret{{{alias}}}"), plain))
+        self.secrets
+            .iter()
+            .fold(text.to_owned(), |text, (alias, plain)| text.replace(&format!("$secret{{{alias}}}"), plain))
     }
 
     /// Whether the value at a path is `true`; `default` when there is none.

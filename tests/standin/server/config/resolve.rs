@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::value::{Table, Value, find};
 use super::defaults;
+use super::value::{Table, Value, find};
 
 /// References that lead on to references so many times lead nowhere.
 const DEPTH: usize = 12;
@@ -42,7 +42,10 @@ impl Resolver<'_> {
             std::env::var(name).map_err(|_| format!("Environment variable {name} not defined in system"))
         })?;
         let text = replaced(&text, "$sys{", |name| {
-            self.properties.get(name).cloned().ok_or_else(|| format!("Error while retrieving {name} system property"))
+            self.properties
+                .get(name)
+                .cloned()
+                .ok_or_else(|| format!("Error while retrieving {name} system property"))
         })?;
         replaced(&text, "$secret{", |alias| {
             let secret = find(self.source, "secrets").and_then(|value| match value {
@@ -51,7 +54,9 @@ impl Resolver<'_> {
             });
             match secret {
                 None => Err(format!("Secret references can't be resolved for {alias}")),
-                Some(value) if value.starts_with('[') => Err(format!("Secret references can't be plain text for {alias}")),
+                Some(value) if value.starts_with('[') => {
+                    Err(format!("Secret references can't be plain text for {alias}"))
+                }
                 Some(_) => Ok(format!("$secret{{{alias}}}")),
             }
         })?;
@@ -105,9 +110,15 @@ mod tests {
 
     #[test]
     fn broken_references_end_the_start_with_the_products_words() {
-        assert_eq!(resolved("a = \"$ref{no.such}\""), Err("Configuration with key no.such doesn't exist".to_owned()));
+        assert_eq!(
+            resolved("a = \"$ref{no.such}\""),
+            Err("Configuration with key no.such doesn't exist".to_owned())
+        );
         assert_eq!(resolved("a = \"$ref{a}\""), Err("References can't be resolved for a".to_owned()));
-        assert_eq!(resolved("a = \"$secret{s}\""), Err("Secret references can't be resolved for s".to_owned()));
+        assert_eq!(
+            resolved("a = \"$secret{s}\""),
+            Err("Secret references can't be resolved for s".to_owned())
+        );
         let plain = resolved("a = \"$secret{s}\"\n[secrets]\ns = \"[plain]\"");
         assert_eq!(plain, Err("Secret references can't be plain text for s".to_owned()));
     }
