@@ -10,4 +10,6 @@ pub mod engine;
 pub mod inventory;
 pub mod plan;
 pub mod session;
+pub mod template;
+pub mod vault;
 pub mod yaml;

@@ -38,6 +38,10 @@ pub struct Connection {
     pub host_keys: Vec<String>,
     /// `ansible_become*`.
     pub escalate: Option<Become>,
+    /// `ansible_become` itself, which weighs more than a play's `become`; `None` when the inventory does not say.
+    pub become_wish: Option<bool>,
+    /// As whom and with which password the agent is run where a play asks for `become`.
+    pub become_with: Become,
     /// `apim_agent_state`: where the agent keeps its state and itself, instead of the default for its account.
     pub agent_state: Option<AbsPath>,
     /// `apim_agent_root`: the folder that the agent takes for `/` (labs and rehearsals).

@@ -117,6 +117,19 @@ impl<'t> Builder<'t> {
         Span { file: Some(Arc::clone(self.file)), line, column, length: length.max(1) }
     }
 
+    /// A block's place is its `|` or `>`, which stands on a line above its text.
+    fn block_indicator(&self, at: &mut Span) {
+        at.length = 1;
+        let above = (1..at.line).rev().find(|number| !self.line(*number).trim().is_empty());
+        let Some(number) = above else { return };
+        let line = self.line(number);
+        let code = line.split(" #").next().unwrap_or(line);
+        if let Some(found) = code.rfind(['|', '>']) {
+            at.line = number;
+            at.column = code.get(..found).map_or(1, |before| before.chars().count() + 1);
+        }
+    }
+
     fn value(&mut self, (event, span): Next<'t>, depth: usize) -> Result<Node, Stop> {
         let mut at = self.place(&span);
         if depth > DEPTH {
@@ -129,7 +142,7 @@ impl<'t> Builder<'t> {
                     style,
                     ScalarStyle::Plain | ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted
                 ) {
-                    at.length = 1;
+                    self.block_indicator(&mut at);
                 }
                 let kind = self.scalar(text.into_owned(), style, tag.as_deref(), &at);
                 (anchor, Node { kind, span: at })

@@ -16,7 +16,7 @@ mod value;
 pub use build::parse;
 pub use hide::sounds_secret;
 pub use mistake::{Mistake, Mistakes, nearest};
-pub use node::{Key, Kind, Node, Sealed, SourceFile, Span};
+pub use node::{Key, Kind, Node, Open, Sealed, SourceFile, Span};
 pub use reader::MapReader;
 pub use scalar::{looks_templated, resolve};
 pub use show::Colours;

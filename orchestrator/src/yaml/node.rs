@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use apim_agent::value::Secret;
 
+use super::mistake::Mistake;
+
 /// A file's name and text, kept for showing mistakes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -93,6 +95,15 @@ pub enum Sealed {
     Env(String),
     /// `!file PATH`: the text of a file; a relative path is meant from the folder of the file that names it.
     File(String),
+}
+
+/// Opens sealed secrets; the one who knows passwords, the environment and files implements it.
+pub trait Open {
+    /// Returns the secret that stands at `span`.
+    ///
+    /// # Errors
+    /// When it cannot be had, as a mistake at that place.
+    fn open(&self, sealed: &Sealed, span: &Span) -> Result<Secret, Mistake>;
 }
 
 /// A map's key and where it stands.

@@ -1,0 +1,212 @@
+//! Reading a whole inventory: files, variables beside them, what applies to each host, all mistakes in one go.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::connection;
+use super::draft::Draft;
+use super::extra::parse_extra;
+use super::model::{Group, Host, Inventory, members};
+use super::sources::{inventory_files, read_yaml, variables_beside};
+use super::variables::{DEEP, Layers};
+use super::{file, pattern};
+use crate::template::Scope;
+use crate::vault::Vault;
+use crate::yaml::{Key, Kind, Mistakes, Node, Span, nearest};
+
+/// What else goes into reading an inventory.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Each `-e`, as given.
+    pub extra_variables: Vec<String>,
+    /// Opens secrets.
+    pub vault: Arc<Vault>,
+    /// Group names that are known although no file may name them (roles): near misses of these are told.
+    pub known_groups: &'static [&'static str],
+    /// `--limit`: checked here, applied where a play's hosts are chosen.
+    pub limit: Option<String>,
+}
+
+/// Reads the inventory at `path`, a file or a folder of files.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let (files, folder) = inventory_files(path, &mut mistakes);
+    let mut draft = Draft::new();
+    for name in &files {
+        if let Some(node) = read_yaml(name, &options.vault, &mut mistakes) {
+            file::read(&node, &mut draft, &mut mistakes);
+        }
+    }
+    draft.finish(&mut mistakes);
+    tell_near_misses(&draft, options.known_groups, &mut mistakes);
+
+    let mut extra = Vec::new();
+    for text in &options.extra_variables {
+        for (key, value) in parse_extra(text, &options.vault, &mut mistakes) {
+            file::set(&mut extra, key, value);
+        }
+    }
+    let beside = Beside::read(&folder, &draft, &options.vault, &mut mistakes);
+    let (hosts, scopes) = variables_of_hosts(&draft, &beside, &extra, options);
+    let known_groups = options.known_groups;
+    let mut inventory =
+        Inventory { name: path.display().to_string(), hosts: Vec::new(), groups: draft.groups, known_groups };
+    let others = Scope::others("hostvars", &scopes);
+    for (raw, (name, scope)) in hosts.into_iter().zip(&scopes) {
+        let scope = scope.with_magic(&others);
+        let apim = match scope.variable(DEEP) {
+            None => Node { kind: Kind::Map(Vec::new()), span: raw.span.clone() },
+            Some(Ok(node)) => node,
+            Some(Err(found)) => {
+                mistakes.0.extend(found.0);
+                Node { kind: Kind::Map(Vec::new()), span: raw.span.clone() }
+            }
+        };
+        let connection = connection::read(name, &raw.variables, &scope, &mut mistakes);
+        inventory.hosts.push(Host {
+            name: super::host::HostName(name.clone()),
+            span: raw.span,
+            groups: raw.groups,
+            variables: raw.variables,
+            apim,
+            connection,
+            scope,
+        });
+    }
+    if let Some(limit) = &options.limit {
+        if let Err(found) = pattern::select(&inventory, limit, &Span::flag("--limit")) {
+            mistakes.0.extend(found.0);
+        }
+    }
+    if mistakes.0.is_empty() { Ok(inventory) } else { Err(mistakes) }
+}
+
+/// Variables from `group_vars/` and `host_vars/`.
+struct Beside {
+    groups: HashMap<String, Vec<(Key, Node)>>,
+    hosts: HashMap<String, Vec<(Key, Node)>>,
+}
+
+impl Beside {
+    fn read(folder: &Path, draft: &Draft, vault: &Vault, mistakes: &mut Mistakes) -> Self {
+        let mut read = |kind: &str, names: Vec<&str>| {
+            if !folder.join(kind).is_dir() {
+                return HashMap::new();
+            }
+            let of = |name: &str| (name.to_owned(), variables_beside(folder, kind, name, vault, mistakes));
+            names.into_iter().map(of).filter(|(_, variables)| !variables.is_empty()).collect()
+        };
+        Self {
+            groups: read("group_vars", draft.groups.iter().map(|group| group.name.as_str()).collect()),
+            hosts: read("host_vars", draft.hosts.iter().map(|host| host.name.0.as_str()).collect()),
+        }
+    }
+}
+
+struct Raw {
+    span: Span,
+    groups: Vec<String>,
+    variables: Node,
+}
+
+/// Ansible's order: `all` of the file, groups of the file, `group_vars/all`, `group_vars/*`, the host in the file, `host_vars`,
+/// `-e`. Groups among each other: by depth, then priority, then name.
+fn variables_of_hosts(
+    draft: &Draft,
+    beside: &Beside,
+    extra: &[(Key, Node)],
+    options: &Options,
+) -> (Vec<Raw>, Vec<(String, Scope)>) {
+    let nothing = Vec::new();
+    let mut groups_of: HashMap<&str, Vec<&Group>> = HashMap::new();
+    let mut sorted: Vec<&Group> = draft.groups.iter().filter(|group| group.name != "all").collect();
+    sorted.sort_by_key(|group| (group.depth, group.priority, group.name.as_str()));
+    for group in sorted {
+        for host in members(&draft.groups, &group.name) {
+            groups_of.entry(host).or_default().push(group);
+        }
+    }
+    let shared = HashMap::from([("groups".to_owned(), group_lists(draft))]);
+    let shared = Scope::new(shared, Arc::clone(&options.vault) as Arc<_>);
+    let order: HashMap<&str, usize> =
+        members(&draft.groups, "all").into_iter().enumerate().map(|(at, name)| (name, at)).collect();
+    let mut hosts: Vec<_> = draft.hosts.iter().collect();
+    hosts.sort_by_key(|host| order.get(host.name.0.as_str()).copied().unwrap_or(usize::MAX));
+    let mut raws = Vec::new();
+    let mut scopes = Vec::new();
+    for host in hosts {
+        let name = host.name.0.as_str();
+        let groups = groups_of.get(name).map_or(&[][..], Vec::as_slice);
+        let mut layers = Layers::default();
+        layers.put(draft.group_variables.get("all").unwrap_or(&nothing));
+        for group in groups {
+            layers.put(draft.group_variables.get(&group.name).unwrap_or(&nothing));
+        }
+        layers.put(beside.groups.get("all").unwrap_or(&nothing));
+        for group in groups {
+            layers.put(beside.groups.get(&group.name).unwrap_or(&nothing));
+        }
+        layers.put(&host.variables);
+        layers.put(beside.hosts.get(name).unwrap_or(&nothing));
+        layers.put(extra);
+        let entries = layers.into_entries();
+        let mut visible: HashMap<String, Node> = magic(name, groups);
+        visible.extend(entries.iter().map(|(key, value)| (key.text.clone(), value.clone())));
+        scopes.push((name.to_owned(), shared.with(visible)));
+        let all = std::iter::once("all".to_owned());
+        raws.push(Raw {
+            span: host.span.clone(),
+            groups: all.chain(groups.iter().map(|group| group.name.clone())).collect(),
+            variables: Node { kind: Kind::Map(entries), span: host.span.clone() },
+        });
+    }
+    (raws, scopes)
+}
+
+fn text(text: &str) -> Node {
+    Node { kind: Kind::Text { text: text.to_owned(), templated: false }, span: Span::nowhere() }
+}
+
+/// Variables that every host has without anybody setting them.
+fn magic(name: &str, groups: &[&Group]) -> HashMap<String, Node> {
+    let is_address = name.parse::<std::net::IpAddr>().is_ok();
+    let short = if is_address { name } else { name.split('.').next().unwrap_or(name) };
+    let mut names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
+    names.sort_unstable();
+    let names = Kind::List(names.into_iter().map(text).collect());
+    HashMap::from([
+        ("inventory_hostname".to_owned(), text(name)),
+        ("inventory_hostname_short".to_owned(), text(short)),
+        ("group_names".to_owned(), Node { kind: names, span: Span::nowhere() }),
+    ])
+}
+
+fn group_lists(draft: &Draft) -> Node {
+    let entry = |group: &Group| {
+        let hosts = members(&draft.groups, &group.name).into_iter().map(text).collect();
+        let key = Key { text: group.name.clone(), span: Span::nowhere() };
+        (key, Node { kind: Kind::List(hosts), span: Span::nowhere() })
+    };
+    Node { kind: Kind::Map(draft.groups.iter().map(entry).collect()), span: Span::nowhere() }
+}
+
+/// A group that is only named, holds nothing, and is nearly called like another one is a slip of the pen.
+fn tell_near_misses(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
+    for name in &draft.only_named {
+        let Some(group) = draft.find_group(name) else { continue };
+        let is_empty =
+            group.hosts.is_empty() && group.children.is_empty() && !draft.group_variables.contains_key(name);
+        if !is_empty || known.contains(&name.as_str()) {
+            continue;
+        }
+        let others = draft.groups.iter().map(|group| group.name.as_str()).filter(|other| other != name);
+        if let Some(near) = nearest(name, others.chain(known.iter().copied())) {
+            let what = format!("the group `{name}` is named here and defined nowhere");
+            mistakes.add_hint(&group.span, what, format!("did you mean `{near}`?"));
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What applies to a host: Ansible's order of precedence, and the one variable that is merged in depth.
+
+use std::collections::HashMap;
+
+use crate::yaml::{Key, Kind, Node};
+
+/// The variable that is merged in depth over all levels: a host changes one setting without repeating the rest.
+pub(super) const DEEP: &str = "apim";
+
+/// Variables in the order in which they were first set, with what was set last.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Layers {
+    entries: Vec<(Key, Node)>,
+    index: HashMap<String, usize>,
+}
+
+impl Layers {
+    /// Puts a level on top of those before it.
+    pub(super) fn put(&mut self, variables: &[(Key, Node)]) {
+        for (key, value) in variables {
+            match self.index.get(&key.text).and_then(|at| self.entries.get_mut(*at)) {
+                Some((_, old)) if key.text == DEEP => *old = merge(old, value),
+                Some(entry) => *entry = (key.clone(), value.clone()),
+                None => {
+                    self.index.insert(key.text.clone(), self.entries.len());
+                    self.entries.push((key.clone(), value.clone()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn into_entries(self) -> Vec<(Key, Node)> {
+        self.entries
+    }
+}
+
+/// Returns `under` with `over` merged into it: maps are merged, everything else is replaced; every part keeps its place.
+#[must_use]
+pub fn merge(under: &Node, over: &Node) -> Node {
+    let (Kind::Map(old), Kind::Map(new)) = (&under.kind, &over.kind) else { return over.clone() };
+    let mut entries = old.clone();
+    for (key, value) in new {
+        match entries.iter_mut().find(|(other, _)| other.text == key.text) {
+            Some(entry) => *entry = (key.clone(), merge(&entry.1, value)),
+            None => entries.push((key.clone(), value.clone())),
+        }
+    }
+    Node { kind: Kind::Map(entries), span: over.span.clone() }
+}

@@ -1,0 +1,397 @@
+//! The variables that a template sees, and rendering with them.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use apim_agent::value::Secret;
+use minijinja::value::{Value, ValueKind};
+use minijinja::{Error, ErrorKind};
+
+use super::engine::{NO_LOOKUP, engine};
+use super::view::{Variables, View};
+use crate::yaml::{Key, Kind, Mistake, Mistakes, Node, Open, Span, nearest};
+
+/// How many templates may stand inside each other's variables.
+const DEPTH: usize = 40;
+
+/// The variables of one host (and task), and how secrets are opened.
+#[derive(Debug, Clone)]
+pub struct Scope(Arc<Inner>);
+
+/// What templates can read beside a host's own variables.
+#[derive(Debug, Clone)]
+pub struct Magic(Arc<HashMap<String, Value>>);
+
+pub(super) struct Inner {
+    layers: Vec<Arc<HashMap<String, Node>>>,
+    magic: Arc<HashMap<String, Value>>,
+    open: Arc<dyn Open + Send + Sync>,
+    state: Mutex<State>,
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner").field("layers", &self.layers.len()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Default)]
+struct State {
+    /// Paths of the variables being rendered, outermost first.
+    stack: Vec<String>,
+    rendered: HashMap<String, Node>,
+}
+
+/// What the rendering in hand met, in whichever host's variables.
+#[derive(Default)]
+struct Met {
+    /// Whether it used a secret.
+    secret: bool,
+    /// The last name that was not found, and those that could have been meant.
+    missing: Option<(String, Vec<String>)>,
+    /// The first mistake found in a variable that it used.
+    mistake: Option<Mistake>,
+}
+
+thread_local! {
+    /// Rendering stays on one thread from its beginning to its end.
+    static MET: RefCell<Met> = RefCell::default();
+}
+
+fn met<T>(work: impl FnOnce(&mut Met) -> T) -> T {
+    MET.with_borrow_mut(work)
+}
+
+/// A file made from a template.
+#[derive(Debug, Clone)]
+pub struct Rendered {
+    /// Its text.
+    pub text: String,
+    /// Whether a secret is in it.
+    pub holds_secret: bool,
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn find(&self, name: &str) -> Option<Node> {
+        self.layers.iter().rev().find_map(|layer| layer.get(name)).cloned()
+    }
+
+    pub(super) fn magic(&self, name: &str) -> Option<Value> {
+        self.magic.get(name).cloned()
+    }
+
+    pub(super) fn names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.layers.iter().flat_map(|layer| layer.keys().cloned()).collect();
+        names.extend(self.magic.keys().cloned());
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    pub(super) fn note_missing(&self, name: &str, known: Vec<String>) {
+        met(|met| met.missing = Some((name.to_owned(), known)));
+    }
+
+    pub(super) fn note_mistake(&self, mistake: Mistake) {
+        met(|met| {
+            met.mistake.get_or_insert(mistake);
+        });
+    }
+
+    pub(super) fn touch_secret(&self) {
+        met(|met| met.secret = true);
+    }
+
+    /// Renders a value that another template uses.
+    pub(super) fn nested(self: &Arc<Self>, node: &Node, path: &str) -> Result<Node, Mistake> {
+        {
+            let mut state = self.state();
+            if let Some(done) = state.rendered.get(path) {
+                return Ok(done.clone());
+            }
+            if state.stack.iter().any(|outer| outer == path) || state.stack.len() >= DEPTH {
+                let chain = [state.stack.as_slice(), &[path.to_owned()]].concat().join(" -> ");
+                return Err(Mistake {
+                    span: node.span.clone(),
+                    what: format!("this template uses itself: {chain}"),
+                    hint: Some("spell one of these values out".to_owned()),
+                });
+            }
+            state.stack.push(path.to_owned());
+        }
+        let result = self.leaf(node);
+        let mut state = self.state();
+        state.stack.pop();
+        if let Ok(done) = &result {
+            state.rendered.insert(path.to_owned(), done.clone());
+        }
+        result
+    }
+
+    /// Renders or opens one value that is neither list nor map.
+    fn leaf(self: &Arc<Self>, node: &Node) -> Result<Node, Mistake> {
+        let kind = match &node.kind {
+            Kind::Sealed(sealed) => Kind::Secret(self.open.open(sealed, &node.span)?),
+            Kind::Text { text, templated: true } => return self.template(text, &node.span),
+            kind => kind.clone(),
+        };
+        Ok(Node { kind, span: node.span.clone() })
+    }
+
+    fn template(self: &Arc<Self>, text: &str, span: &Span) -> Result<Node, Mistake> {
+        let (result, holds_secret) = self.watch(|inner| match single_expression(text) {
+            Some(expression) => inner.evaluate(expression).and_then(|value| inner.take(&value, span)),
+            None => engine().render_str(text, inner.context()).map(|text| plain(text, span)),
+        });
+        let mut node = result.map_err(|error| Self::mistake(&error, span))?;
+        if holds_secret {
+            hide(&mut node);
+        }
+        Ok(node)
+    }
+
+    /// Runs `work` and says whether it touched a secret; an outer rendering touches what an inner one did.
+    fn watch<T>(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) -> T) -> (T, bool) {
+        let before = met(|met| {
+            met.missing = None;
+            std::mem::replace(&mut met.secret, false)
+        });
+        let result = work(self);
+        let touched = met(|met| {
+            let touched = met.secret;
+            met.secret |= before;
+            touched
+        });
+        (result, touched)
+    }
+
+    fn context(self: &Arc<Self>) -> Value {
+        Value::from_object(Variables(Arc::clone(self)))
+    }
+
+    fn evaluate(self: &Arc<Self>, expression: &str) -> Result<Value, Error> {
+        let value = engine().compile_expression_owned(expression.to_owned())?.eval(self.context())?;
+        if value.is_undefined() {
+            return Err(Error::from(ErrorKind::UndefinedError));
+        }
+        Ok(value)
+    }
+
+    /// The engine's value as one of ours; a map or list of ours comes back as it was, with its places.
+    fn take(self: &Arc<Self>, value: &Value, span: &Span) -> Result<Node, Error> {
+        if let Some(view) = value.downcast_object_ref::<View>() {
+            let mut mistakes = Mistakes::default();
+            let node = self.deep(&view.node, &mut mistakes);
+            if let Some(mistake) = mistakes.0.into_iter().next() {
+                let error = Error::new(ErrorKind::InvalidOperation, mistake.what.clone());
+                self.note_mistake(mistake);
+                return Err(error);
+            }
+            // Its parts know themselves which of them are secret.
+            met(|met| met.secret = false);
+            return Ok(node);
+        }
+        let kind = match value.kind() {
+            ValueKind::None => Kind::Null,
+            ValueKind::Bool => Kind::Bool(value.is_true()),
+            ValueKind::Number => match (value.is_integer(), value.as_i64()) {
+                (true, Some(number)) => Kind::Int(number),
+                _ => Kind::Float(f64::try_from(value.clone())?, value.to_string()),
+            },
+            ValueKind::Seq | ValueKind::Iterable => {
+                let items: Result<_, Error> = value.try_iter()?.map(|item| self.take(&item, span)).collect();
+                Kind::List(items?)
+            }
+            ValueKind::Map => {
+                let mut entries = Vec::new();
+                for key in value.try_iter()? {
+                    let item = self.take(&value.get_item(&key)?, span)?;
+                    let text = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
+                    entries.push((Key { text, span: span.clone() }, item));
+                }
+                Kind::Map(entries)
+            }
+            ValueKind::Undefined => return Err(Error::from(ErrorKind::UndefinedError)),
+            _ => return Ok(plain(super::python::text(value)?, span)),
+        };
+        Ok(Node { kind, span: span.clone() })
+    }
+
+    fn deep(self: &Arc<Self>, node: &Node, mistakes: &mut Mistakes) -> Node {
+        let kind = match &node.kind {
+            Kind::List(items) => Kind::List(items.iter().map(|item| self.deep(item, mistakes)).collect()),
+            Kind::Map(entries) => Kind::Map(
+                entries.iter().map(|(key, value)| (key.clone(), self.deep(value, mistakes))).collect(),
+            ),
+            _ => match self.leaf(node) {
+                Ok(node) => return node,
+                Err(mistake) => {
+                    mistakes.0.push(mistake);
+                    Kind::Null
+                }
+            },
+        };
+        Node { kind, span: node.span.clone() }
+    }
+
+    fn mistake(error: &Error, span: &Span) -> Mistake {
+        let Met { missing, mistake, .. } = met(std::mem::take);
+        if let Some(mistake) = mistake {
+            return mistake;
+        }
+        let at = |what: String, hint: Option<String>| Mistake { span: span.clone(), what, hint };
+        let detail = error.detail().unwrap_or_default();
+        match (error.kind(), missing) {
+            (ErrorKind::UndefinedError, Some((name, known))) => {
+                let near = nearest(&name, known.iter().map(String::as_str));
+                let hint = match near {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if name.starts_with("ansible_") => {
+                        "what hosts answer (facts) takes no part in templates; set it in the inventory"
+                            .to_owned()
+                    }
+                    None => "set it in the inventory, in a play's `vars`, or with -e".to_owned(),
+                };
+                at(format!("`{name}` is not defined"), Some(hint))
+            }
+            (ErrorKind::UndefinedError, None) => at("a value that is not defined is used".to_owned(), None),
+            (ErrorKind::SyntaxError, _) => at(format!("this is no template: {detail}"), None),
+            (ErrorKind::InvalidOperation, _) if detail == NO_LOOKUP => {
+                at(detail.to_owned(), Some("write the whole value as `!env NAME` or `!file PATH`".to_owned()))
+            }
+            (ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction, _) => at(
+                format!("unknown in templates here: {detail}"),
+                Some("docs/playbooks.md lists the filters".to_owned()),
+            ),
+            (kind, _) if detail.is_empty() => at(format!("this template fails: {kind}"), None),
+            (kind, _) => at(format!("this template fails: {kind}: {detail}"), None),
+        }
+    }
+}
+
+impl Scope {
+    /// Returns the scope of these variables.
+    #[must_use]
+    pub fn new(variables: HashMap<String, Node>, open: Arc<dyn Open + Send + Sync>) -> Self {
+        Self::build(vec![Arc::new(variables)], Arc::default(), open)
+    }
+
+    fn build(
+        layers: Vec<Arc<HashMap<String, Node>>>,
+        magic: Arc<HashMap<String, Value>>,
+        open: Arc<dyn Open + Send + Sync>,
+    ) -> Self {
+        Self(Arc::new(Inner { layers, magic, open, state: Mutex::default() }))
+    }
+
+    /// Returns a scope in which `variables` come before those of this one.
+    #[must_use]
+    pub fn with(&self, variables: HashMap<String, Node>) -> Self {
+        let mut layers = self.0.layers.clone();
+        layers.push(Arc::new(variables));
+        Self::build(layers, Arc::clone(&self.0.magic), Arc::clone(&self.0.open))
+    }
+
+    /// Returns the variables of `others`, to be read as `key['name'].…` (Ansible's `hostvars`).
+    #[must_use]
+    pub fn others(key: &str, others: &[(String, Self)]) -> Magic {
+        let views = others.iter().map(|(name, scope)| (name.clone(), scope.0.context()));
+        Magic(Arc::new(HashMap::from([(key.to_owned(), Value::from_pairs(views))])))
+    }
+
+    /// Returns a scope in which `magic` can be read too.
+    #[must_use]
+    pub fn with_magic(&self, magic: &Magic) -> Self {
+        Self::build(self.0.layers.clone(), Arc::clone(&magic.0), Arc::clone(&self.0.open))
+    }
+
+    /// Returns the variable's value, rendered; `None` when there is none of that name.
+    ///
+    /// # Errors
+    /// When it cannot be rendered.
+    pub fn variable(&self, name: &str) -> Option<Result<Node, Mistakes>> {
+        self.0.find(name).map(|node| self.render(&node))
+    }
+
+    /// Returns the value with all templates in it rendered and all secrets opened.
+    ///
+    /// # Errors
+    /// All parts that cannot be.
+    pub fn render(&self, node: &Node) -> Result<Node, Mistakes> {
+        let mut mistakes = Mistakes::default();
+        let rendered = self.0.deep(node, &mut mistakes);
+        if mistakes.0.is_empty() { Ok(rendered) } else { Err(mistakes) }
+    }
+
+    /// Evaluates a condition such as `when: apim.version is defined`.
+    ///
+    /// # Errors
+    /// When it is no expression, or uses what is not defined.
+    pub fn holds(&self, condition: &Node) -> Result<bool, Mistake> {
+        let expression = match &condition.kind {
+            Kind::Bool(truth) => return Ok(*truth),
+            Kind::Text { text, .. } => single_expression(text).unwrap_or(text),
+            _ => {
+                let what = format!("a condition must be an expression, not {}", condition.describe());
+                return Err(Mistake { span: condition.span.clone(), what, hint: None });
+            }
+        };
+        let (value, _) = self.0.watch(|inner| inner.evaluate(expression));
+        value.map(|value| truth(&value)).map_err(|error| Inner::mistake(&error, &condition.span))
+    }
+
+    /// Renders a template file's text.
+    ///
+    /// # Errors
+    /// At the template's line.
+    pub fn render_file(&self, name: &str, text: &str) -> Result<Rendered, Mistake> {
+        let (result, holds_secret) =
+            self.0.watch(|inner| engine().render_named_str(name, text, inner.context()));
+        result.map(|text| Rendered { text, holds_secret }).map_err(|error| {
+            let file = Arc::new(crate::yaml::SourceFile { name: name.to_owned(), text: text.to_owned() });
+            let line = error.line().unwrap_or(1);
+            let length =
+                text.lines().nth(line.saturating_sub(1)).map_or(1, |line| line.chars().count().max(1));
+            Inner::mistake(&error, &Span { file: Some(file), line, column: 1, length })
+        })
+    }
+}
+
+/// Ansible's conditions take texts such as `no` for what they say.
+fn truth(value: &Value) -> bool {
+    match value.as_str() {
+        Some(text) => {
+            !matches!(text.to_ascii_lowercase().as_str(), "" | "no" | "false" | "off" | "0" | "n" | "f")
+        }
+        None => value.is_true(),
+    }
+}
+
+/// The expression, if the text is `{{ expression }}` and nothing else: its value keeps its type.
+fn single_expression(text: &str) -> Option<&str> {
+    let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
+    let alone = !inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%");
+    let inner = inner.strip_prefix('-').unwrap_or(inner);
+    alone.then(|| inner.strip_suffix('-').unwrap_or(inner).trim())
+}
+
+fn plain(text: String, span: &Span) -> Node {
+    Node { kind: Kind::Text { text, templated: false }, span: span.clone() }
+}
+
+fn hide(node: &mut Node) {
+    match &mut node.kind {
+        Kind::Text { text, .. } => node.kind = Kind::Secret(Secret::new(std::mem::take(text))),
+        Kind::Int(number) => node.kind = Kind::Secret(Secret::new(number.to_string())),
+        Kind::Float(_, text) => node.kind = Kind::Secret(Secret::new(std::mem::take(text))),
+        Kind::List(items) => items.iter_mut().for_each(hide),
+        Kind::Map(entries) => entries.iter_mut().for_each(|(_, value)| hide(value)),
+        Kind::Null | Kind::Bool(_) | Kind::Secret(_) | Kind::Sealed(_) => {}
+    }
+}
