@@ -1,6 +1,5 @@
 //! Inventories read as Ansible reads them: every fixture's `--list` and `--graph` were printed by ansible-core 2.19 and must be
 //! equal to ours; where `ansible-inventory` is installed it is asked again.
-#![expect(missing_docs, reason = "a test binary")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

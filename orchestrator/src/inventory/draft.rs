@@ -58,7 +58,6 @@ impl Draft {
         self.group_index.contains_key(name)
     }
 
-
     pub(super) fn find_group(&self, name: &str) -> Option<&Group> {
         self.group_index.get(name).and_then(|at| self.groups.get(*at))
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use super::sources::read_yaml;
 use crate::vault::Vault;
-use crate::yaml::{Key, Kind, Mistakes, Node, Span, from_value, looks_templated, parse, to_value};
+use crate::yaml::{
+    Key, Kind, Mistake, Mistakes, Node, Span, Value, from_value, looks_templated, parse, to_value,
+};
 
 /// Reads one `-e`. Values of `key=value` are texts, as in Ansible; JSON and YAML keep their types.
 #[must_use]
@@ -19,15 +21,13 @@ pub fn parse_extra(text: &str, vault: &Vault, mistakes: &mut Mistakes) -> Vec<(K
     }
     if text.starts_with(['{', '[']) {
         return match parse("-e", text) {
-            // A flag has no lines: the value is moved to a place that says so.
+            // A flag has no lines: its values are moved to a place that says so.
             Ok(node) if !holds_sealed(&node) => {
-                entries(from_value(&to_value(&node, &|_| crate::yaml::Value::Null), &at), mistakes)
+                entries(from_value(&to_value(&node, &|_| Value::Null), &at), mistakes)
             }
             Ok(node) => entries(node, mistakes),
             Err(found) => {
-                mistakes.0.extend(
-                    found.0.into_iter().map(|mistake| crate::yaml::Mistake { span: at.clone(), ..mistake }),
-                );
+                mistakes.0.extend(found.0.into_iter().map(|mistake| Mistake { span: at.clone(), ..mistake }));
                 Vec::new()
             }
         };

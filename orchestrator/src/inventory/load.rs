@@ -13,7 +13,7 @@ use super::variables::{DEEP, Layers};
 use super::{file, pattern};
 use crate::template::Scope;
 use crate::vault::Vault;
-use crate::yaml::{Key, Kind, Mistakes, Node, Span, nearest};
+use crate::yaml::{Key, Kind, Mistakes, Node, Span};
 
 /// What else goes into reading an inventory.
 #[derive(Debug, Clone, Default)]
@@ -194,7 +194,7 @@ fn group_lists(draft: &Draft) -> Node {
     Node { kind: Kind::Map(draft.groups.iter().map(entry).collect()), span: Span::nowhere() }
 }
 
-/// A group that is only named, holds nothing, and is nearly called like another one is a slip of the pen.
+/// A group that is only named, holds nothing, and is nearly called like a role is a slip of the pen.
 fn tell_near_misses(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
     for name in &draft.only_named {
         let Some(group) = draft.find_group(name) else { continue };
@@ -203,10 +203,16 @@ fn tell_near_misses(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
         if !is_empty || known.contains(&name.as_str()) {
             continue;
         }
-        let others = draft.groups.iter().map(|group| group.name.as_str()).filter(|other| other != name);
-        if let Some(near) = nearest(name, others.chain(known.iter().copied())) {
+        if let Some(near) = known.iter().find(|known| is_slip(name, known)) {
             let what = format!("the group `{name}` is named here and defined nowhere");
             mistakes.add_hint(&group.span, what, format!("did you mean `{near}`?"));
         }
     }
+}
+
+/// Stricter than `nearest`: `gateway_eu` is no slip for `gateway`.
+fn is_slip(name: &str, known: &str) -> bool {
+    let (name, known) = (name.replace('-', "_").to_ascii_lowercase(), known.to_ascii_lowercase());
+    let plural = name.strip_suffix('s') == Some(known.as_str());
+    plural || strsim::damerau_levenshtein(&name, &known) <= 2
 }

@@ -1,5 +1,7 @@
 //! The untyped model of variables (serde_yaml's): what templates see, and what is written back as YAML.
 
+use serde_yaml::value::{Tag, TaggedValue};
+
 use super::node::{Key, Kind, Node, Sealed, Span};
 use super::scalar;
 
@@ -12,6 +14,10 @@ pub fn to_value(node: &Node, secret: &impl Fn(&Kind) -> Value) -> Value {
         Kind::Bool(truth) => Value::Bool(*truth),
         Kind::Int(number) => Value::Number((*number).into()),
         Kind::Float(number, _) => Value::Number((*number).into()),
+        Kind::Text { text, templated: false } if scalar::looks_templated(text) => {
+            let (tag, value) = (Tag::new("unsafe"), Value::String(text.clone()));
+            Value::Tagged(Box::new(TaggedValue { tag, value }))
+        }
         Kind::Text { text, .. } => Value::String(text.clone()),
         kind @ (Kind::Secret(_) | Kind::Sealed(_)) => secret(kind),
         Kind::List(items) => Value::Sequence(items.iter().map(|item| to_value(item, secret)).collect()),
@@ -47,6 +53,9 @@ pub fn from_value(value: &Value, span: &Span) -> Node {
         }
         Value::Tagged(tagged) => match (tagged.tag.to_string().as_str(), &tagged.value) {
             ("!vault", Value::String(text)) => Kind::Sealed(Sealed::Vault(text.clone())),
+            ("!env", Value::String(name)) => Kind::Sealed(Sealed::Env(name.clone())),
+            ("!file", Value::String(path)) => Kind::Sealed(Sealed::File(path.clone())),
+            ("!unsafe", Value::String(text)) => Kind::Text { text: text.clone(), templated: false },
             (_, value) => from_value(value, span).kind,
         },
     };
