@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod line;
 pub mod link;
 mod pending;
+mod pull;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;

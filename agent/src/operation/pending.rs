@@ -12,7 +12,6 @@ macro_rules! pending {
         }
     )* };
 }
-pending!(super::archive::Archive, super::download::Download);
 pending!(super::wait::Wait, super::inspect::Inspect);
 
 impl super::inspect::Inspect {

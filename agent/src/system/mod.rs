@@ -18,6 +18,7 @@ mod process;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod walk;
 
 pub use account::{Entry, GroupEntry, Ids};
@@ -25,6 +26,7 @@ pub use error::SystemError;
 pub use file::{Attributes, Bytes, Kind, Stat, digest};
 pub use process::{Ended, Output, Program};
 pub use state::State;
+pub use tree::{Cursor, Inside, Tree, TreeError};
 
 /// The host, as operations see it.
 #[derive(Debug)]
