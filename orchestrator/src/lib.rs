@@ -10,6 +10,7 @@ pub mod engine;
 pub mod inventory;
 pub mod plan;
 pub mod session;
+pub mod ssh;
 pub mod template;
 pub mod vault;
 pub mod yaml;

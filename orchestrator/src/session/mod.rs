@@ -21,6 +21,7 @@ mod tests;
 pub use content::Source;
 pub use conversation::Session;
 pub use error::SessionError;
+pub(crate) use frame::find_magic;
 pub use receiver::Receiver;
 pub use sender::Sender;
 

@@ -1,0 +1,325 @@
+//! Logging in: the inventory's key, the ssh-agent's keys, the user's own keys, then a password, as OpenSSH goes about it.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
+use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey};
+use russh::{MethodKind, MethodSet};
+use tokio::net::UnixStream;
+
+use crate::session::text::one_line;
+
+use super::client::{Client, Heard, words};
+use super::destination::{Destination, Identity};
+use super::error::SshError;
+use super::keyring::{self, KeyError, KeyRing};
+use super::known_hosts::fingerprint;
+
+/// How long the server may take to answer one attempt (a directory service behind it can be slow).
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// How long the ssh-agent may take to list its keys.
+const AGENT_ANSWER: Duration = Duration::from_secs(5);
+
+/// Keys that are tried while a password waits its turn: servers stop at six attempts in all by default (MaxAuthTries).
+const KEYS_BEFORE_PASSWORD: usize = 4;
+
+/// Rounds of questions that a server may ask before it is given up.
+const QUESTIONS: usize = 5;
+
+/// Logs in to `to` over a fresh connection.
+pub(super) async fn authenticate(
+    client: &mut Client,
+    heard: &Heard,
+    to: &Destination,
+    ring: &KeyRing,
+) -> Result<(), SshError> {
+    let mut login = Login {
+        client,
+        to,
+        tried: Vec::new(),
+        offered: HashSet::new(),
+        attempts: 0,
+        allowed: None,
+        closed: false,
+        open: false,
+    };
+    login.run(ring).await;
+    if login.open {
+        return Ok(());
+    }
+    Err(login.failure(heard))
+}
+
+struct Login<'a> {
+    client: &'a mut Client,
+    to: &'a Destination,
+    /// Every attempt and what became of it.
+    tried: Vec<String>,
+    /// Fingerprints of keys already offered.
+    offered: HashSet<String>,
+    attempts: usize,
+    allowed: Option<MethodSet>,
+    closed: bool,
+    open: bool,
+}
+
+impl Login<'_> {
+    async fn run(&mut self, ring: &KeyRing) {
+        let mut agent = self.agent_keys().await;
+        let identities = &self.to.identities;
+        for identity in identities.iter().filter(|identity| identity.required) {
+            self.key_file(identity, ring, agent.as_mut()).await;
+        }
+        if let Some(agent) = &mut agent {
+            let named = identities
+                .iter()
+                .filter_map(|identity| keyring::public_half(&identity.path))
+                .collect::<Vec<_>>();
+            for held in agent.keys.clone() {
+                let is_named = named.iter().any(|key| key.key_data() == held.public_key().key_data());
+                if is_named || !self.to.identities_only {
+                    self.agent_key(&mut agent.client, &held).await;
+                }
+            }
+        }
+        for identity in identities.iter().filter(|identity| !identity.required) {
+            self.key_file(identity, ring, agent.as_mut()).await;
+        }
+        self.password().await;
+        if self.attempts == 0 && !self.is_done() {
+            // Nothing to offer: ask at least what would be allowed, for the error (and for servers that want nothing).
+            let answer = self.client.authenticate_none(self.to.user.clone());
+            let answer = within(answer).await;
+            self.note("nothing (there is no key, no ssh-agent, no password)".to_owned(), answer);
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.open || self.closed
+    }
+
+    fn allows(&self, method: MethodKind) -> bool {
+        self.allowed.as_ref().is_none_or(|allowed| allowed.contains(&method))
+    }
+
+    fn may_offer_key(&self) -> bool {
+        let room = self.to.password.is_none() || self.attempts < KEYS_BEFORE_PASSWORD;
+        !self.is_done() && room && self.allows(MethodKind::PublicKey)
+    }
+
+    async fn key_file(&mut self, identity: &Identity, ring: &KeyRing, agent: Option<&mut AgentKeys>) {
+        let public = keyring::public_half(&identity.path);
+        if public.as_ref().is_some_and(|key| self.offered.contains(&fingerprint(key)))
+            || !self.may_offer_key()
+        {
+            return;
+        }
+        // A key that the ssh-agent holds needs no passphrase.
+        if let (Some(agent), Some(public)) = (agent, &public) {
+            let held =
+                agent.keys.iter().find(|held| held.public_key().key_data() == public.key_data()).cloned();
+            if let Some(held) = held {
+                return self.agent_key(&mut agent.client, &held).await;
+            }
+        }
+        let name = format!("key {}", identity.path.display());
+        let key = match ring.load(identity).await {
+            Ok(key) => key,
+            Err(KeyError::Missing) if !identity.required => return,
+            Err(error) => return self.tried.push(format!("{name} (not offered: {error})")),
+        };
+        if let Some(certificate) = keyring::certificate(&identity.path) {
+            let answer =
+                self.client.authenticate_openssh_cert(self.to.user.clone(), Arc::clone(&key), certificate);
+            let answer = within(answer).await;
+            self.note(format!("{name} with its certificate"), answer);
+            if !self.may_offer_key() {
+                return;
+            }
+        }
+        self.offered.insert(fingerprint(key.public_key()));
+        let hash = self.rsa_hash(&key.algorithm()).await;
+        let key = PrivateKeyWithHashAlg::new(key, hash);
+        let answer = within(self.client.authenticate_publickey(self.to.user.clone(), key)).await;
+        self.note(name, answer);
+    }
+
+    async fn agent_key(&mut self, agent: &mut AgentClient<UnixStream>, held: &AgentIdentity) {
+        let key = held.public_key().into_owned();
+        if !self.may_offer_key() || !self.offered.insert(agent_mark(held, &key)) {
+            return;
+        }
+        let hash = self.rsa_hash(&key.algorithm()).await;
+        let name =
+            format!("ssh-agent key {} {}", fingerprint(&key), one_line(held.comment().as_bytes(), 100));
+        let user = self.to.user.clone();
+        let answer = match held {
+            AgentIdentity::PublicKey { key, .. } => {
+                let key = key.clone();
+                tokio::time::timeout(ANSWER, self.client.authenticate_publickey_with(user, key, hash, agent))
+                    .await
+            }
+            AgentIdentity::Certificate { certificate, .. } => {
+                let certificate = certificate.clone();
+                tokio::time::timeout(
+                    ANSWER,
+                    self.client.authenticate_certificate_with(user, certificate, hash, agent),
+                )
+                .await
+            }
+        };
+        match answer {
+            Ok(answer) => self.note(name.trim_end().to_owned(), answer.map_err(|error| error.to_string())),
+            Err(_) => self.note(name, Err(format!("no answer within {} s", ANSWER.as_secs()))),
+        }
+    }
+
+    /// Returns the hash to sign with, for RSA keys: never SHA-1.
+    async fn rsa_hash(&self, algorithm: &Algorithm) -> Option<HashAlg> {
+        if !matches!(algorithm, Algorithm::Rsa { .. }) {
+            return None;
+        }
+        match self.client.best_supported_rsa_hash().await {
+            Ok(Some(Some(HashAlg::Sha512))) => Some(HashAlg::Sha512),
+            _ => Some(HashAlg::Sha256),
+        }
+    }
+
+    async fn agent_keys(&mut self) -> Option<AgentKeys> {
+        let socket = self.to.agent_socket.as_ref()?;
+        let listing = async {
+            let mut client = AgentClient::connect_uds(socket).await?;
+            if let Some(binding) = self.client.agent_session_binding() {
+                // Agents before OpenSSH 8.9 do not know this; they have no keys that need it.
+                client.bind_session(binding, false).await.ok();
+            }
+            let keys = client.request_identities().await?;
+            Ok::<_, russh::keys::Error>(AgentKeys { client, keys })
+        };
+        let why = match tokio::time::timeout(AGENT_ANSWER, listing).await {
+            Ok(Ok(keys)) => return Some(keys),
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer within {} s", AGENT_ANSWER.as_secs()),
+        };
+        self.tried.push(format!("ssh-agent at {} (not used: {why})", socket.display()));
+        None
+    }
+
+    async fn password(&mut self) {
+        let Some(password) = &self.to.password else { return };
+        if !self.is_done() && self.allows(MethodKind::Password) {
+            let answer = self.client.authenticate_password(self.to.user.clone(), password.expose());
+            let answer = within(answer).await;
+            self.note("the inventory's password".to_owned(), answer);
+        }
+        if !self.is_done() && self.allows(MethodKind::KeyboardInteractive) {
+            let answer = self.answer_questions(password.expose()).await;
+            self.note("the inventory's password, as an answer (keyboard-interactive)".to_owned(), answer);
+        }
+    }
+
+    async fn answer_questions(&mut self, password: &str) -> Result<AuthResult, String> {
+        let start = self.client.authenticate_keyboard_interactive_start(self.to.user.clone(), None);
+        let mut response = within(start).await?;
+        for _ in 0..QUESTIONS {
+            let prompts = match response {
+                KeyboardInteractiveAuthResponse::Success => return Ok(AuthResult::Success),
+                KeyboardInteractiveAuthResponse::Failure { remaining_methods, partial_success } => {
+                    return Ok(AuthResult::Failure { remaining_methods, partial_success });
+                }
+                KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
+            };
+            if prompts.len() > 1 {
+                return Err("it asks for more than a password".to_owned());
+            }
+            let answers = prompts.iter().map(|_| password.to_owned()).collect();
+            let answer = self.client.authenticate_keyboard_interactive_respond(answers);
+            response = within(answer).await?;
+        }
+        Err("it asks again and again".to_owned())
+    }
+
+    /// Notes what became of an attempt.
+    fn note(&mut self, what: String, answer: Result<AuthResult, String>) {
+        self.attempts += 1;
+        match answer {
+            Ok(AuthResult::Success) => self.open = true,
+            Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
+                // An ended connection looks like a refusal with nothing allowed.
+                self.closed = self.client.is_closed() || remaining_methods.is_empty();
+                let became = match (self.closed, partial_success) {
+                    (true, _) => "the server hung up",
+                    (false, true) => "accepted, but the server wants more",
+                    (false, false) => "refused",
+                };
+                self.tried.push(format!("{what} ({became})"));
+                if !self.closed {
+                    self.allowed = Some(remaining_methods);
+                }
+            }
+            Err(why) => {
+                self.closed = self.client.is_closed();
+                self.tried.push(format!("{what} ({why})"));
+            }
+        }
+    }
+
+    fn failure(&self, heard: &Heard) -> SshError {
+        let allowed = match &self.allowed {
+            Some(methods) if !methods.is_empty() => {
+                methods.iter().map(String::from).collect::<Vec<_>>().join(", ")
+            }
+            _ => "unknown methods".to_owned(),
+        };
+        let mut hint = if self.closed && self.attempts > 1 {
+            "the server hung up after several attempts: it may allow fewer (MaxAuthTries); name the right key in the inventory \
+             (`ansible_ssh_private_key_file`) and set `IdentitiesOnly yes` in the ssh configuration"
+                .to_owned()
+        } else {
+            format!(
+                "look at the server's log for why; name the key and the user in the inventory \
+                 (`ansible_ssh_private_key_file`, `ansible_user`), and add the public key to `~{}/.ssh/authorized_keys` there",
+                self.to.user
+            )
+        };
+        if let Some(banner) = heard.banner() {
+            hint.push_str(&format!("; the server's banner says: {banner}"));
+        }
+        SshError::Authentication {
+            peer: self.to.peer.clone(),
+            user: self.to.user.clone(),
+            tried: if self.tried.is_empty() { "nothing".to_owned() } else { self.tried.join(", ") },
+            allowed,
+            hint,
+        }
+    }
+}
+
+/// An ssh-agent and the keys it holds.
+struct AgentKeys {
+    client: AgentClient<UnixStream>,
+    keys: Vec<AgentIdentity>,
+}
+
+/// Returns what tells an offer apart: a certificate is another offer than its bare key.
+fn agent_mark(held: &AgentIdentity, key: &PublicKey) -> String {
+    match held {
+        AgentIdentity::PublicKey { .. } => fingerprint(key),
+        AgentIdentity::Certificate { certificate, .. } => {
+            format!("{} {}", fingerprint(key), certificate.serial())
+        }
+    }
+}
+
+async fn within<T>(answer: impl Future<Output = Result<T, russh::Error>>) -> Result<T, String> {
+    match tokio::time::timeout(ANSWER, answer).await {
+        Ok(answer) => answer.map_err(|error| words(&error)),
+        Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
+    }
+}

@@ -1,0 +1,153 @@
+//! Carrying a running agent's streams over its SSH channel, and the end of it: input closed, five seconds, channel closed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use russh::client::Msg;
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::Instant;
+use tokio_util::bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::session::Link;
+use crate::session::text::{Tail, one_line};
+
+use super::connect::Opened;
+use super::stream::{ChannelReader, ChannelWriter, next_piece};
+
+/// How long the agent has to leave once its input was closed and nobody listens any more.
+const LEAVE: Duration = Duration::from_secs(5);
+
+/// Pieces of output that may wait for the reader.
+const ARRIVING: usize = 16;
+
+/// Returns the link over a channel on which the agent has begun to speak; `said` is what it said already.
+pub(super) fn link(
+    peer: &str,
+    opened: Arc<Opened>,
+    (reader, writer): (ChannelReadHalf, Arc<ChannelWriteHalf<Msg>>),
+    said: Bytes,
+    stderr: Tail,
+) -> Link {
+    let (input, pieces) = ChannelWriter::new();
+    let (out, arriving) = mpsc::channel(ARRIVING);
+    let (ended, words) = oneshot::channel();
+    let over = CancellationToken::new();
+    tokio::spawn(send(Arc::clone(&writer), pieces, over.clone()));
+    tokio::spawn(async move {
+        let ending = receive(reader, &writer, out, stderr).await;
+        over.cancel();
+        // Nobody may be waiting for the words.
+        ended.send(ending.words(&opened)).ok();
+        opened.client.disconnect(russh::Disconnect::ByApplication, "", "").await.ok();
+    });
+    Link {
+        peer: peer.to_owned(),
+        builds: Vec::new(),
+        reader: Box::new(ChannelReader::new(said, arriving)),
+        writer: Box::new(input),
+        ended: Box::pin(
+            async move { words.await.unwrap_or_else(|_| "the connection was given up".to_owned()) },
+        ),
+    }
+}
+
+/// Sends pieces until there are no more, then closes the agent's input.
+async fn send(
+    writer: Arc<ChannelWriteHalf<Msg>>,
+    mut pieces: mpsc::Receiver<Bytes>,
+    over: CancellationToken,
+) {
+    let sending = async {
+        while let Some(piece) = next_piece(&mut pieces).await {
+            writer.data_bytes(piece).await?;
+        }
+        writer.eof().await
+    };
+    // A channel that ended gives no more room: without this the wait for room would never end.
+    tokio::select! {
+        sent = sending => drop(sent),
+        () = over.cancelled() => {}
+    }
+}
+
+#[derive(Default)]
+struct Ending {
+    stderr: Tail,
+    status: Option<u32>,
+    signal: Option<String>,
+}
+
+/// Receives until the channel ends. When nobody reads any more, the agent gets [`LEAVE`] to end by itself.
+async fn receive(
+    mut reader: ChannelReadHalf,
+    writer: &ChannelWriteHalf<Msg>,
+    out: mpsc::Sender<Bytes>,
+    stderr: Tail,
+) -> Ending {
+    let mut ending = Ending { stderr, ..Ending::default() };
+    let mut out = Some(out);
+    let mut until: Option<Instant> = None;
+    loop {
+        let message = tokio::select! {
+            message = reader.wait() => message,
+            () = closed(out.as_ref()) => {
+                out = None;
+                until = Some(Instant::now() + LEAVE);
+                continue;
+            }
+            () = sleep_until(until) => {
+                writer.close().await.ok();
+                return ending;
+            }
+        };
+        match message {
+            Some(ChannelMsg::Data { data }) => {
+                if let Some(out) = &out {
+                    // A reader that is gone is noticed above.
+                    out.send(data).await.ok();
+                }
+            }
+            Some(ChannelMsg::ExtendedData { data, ext: 1 }) => ending.stderr.push(&data),
+            Some(ChannelMsg::ExitStatus { exit_status }) => ending.status = Some(exit_status),
+            Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                ending.signal = Some(format!("{signal_name:?}"))
+            }
+            Some(_) => {}
+            None => return ending,
+        }
+    }
+}
+
+async fn closed(out: Option<&mpsc::Sender<Bytes>>) {
+    match out {
+        Some(out) => out.closed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Ending {
+    fn words(&self, opened: &Opened) -> String {
+        let how = match (self.status, &self.signal) {
+            (Some(status), _) => format!("the agent ended with exit status {status}"),
+            (None, Some(signal)) => format!("the agent was killed ({})", one_line(signal.as_bytes(), 40)),
+            // No status: the agent may still be at work. It finishes the step in hand and leaves.
+            (None, None) => {
+                let why = opened.heard.ended().unwrap_or_else(|| "the host closed the channel".to_owned());
+                format!("the connection was lost: {why}")
+            }
+        };
+        match self.stderr.quoted() {
+            silent if silent.is_empty() => how,
+            said => format!("{how}; on standard error:{said}"),
+        }
+    }
+}

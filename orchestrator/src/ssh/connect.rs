@@ -1,0 +1,313 @@
+//! Connecting to the inventory's hosts: dial or jump, handshake, login, and the agent started at the end.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{Mutex, OnceCell, Semaphore};
+
+use crate::inventory::host::{Connection, HostName};
+use crate::session::{Connect, ConnectError, Link};
+
+use super::agent_binary::AgentBinaries;
+use super::authenticate::authenticate;
+use super::client::{Client, HandshakeError, Heard, handshake};
+use super::destination::{Destination, Surroundings};
+use super::dial::dial;
+use super::error::SshError;
+use super::host_key::{Trust, UnknownKey};
+use super::keyring::{AskPassphrase, KeyRing};
+use super::known_hosts::KnownHosts;
+use super::launch;
+use super::learn;
+use super::wire::{Counted, WireCounter};
+
+/// How often a server that drops us right away is tried again: it lets in only so many at once.
+const DROPPED_TRIES: u32 = 4;
+
+/// What holds for all hosts of a run.
+#[derive(Clone)]
+pub struct Settings {
+    /// The agent's executables, by architecture.
+    pub agents: Arc<AgentBinaries>,
+    /// How many connections may be in the opening at once (sshd turns away more than 10 by default).
+    pub handshakes: usize,
+    /// How long connecting, and how long the handshake, may take.
+    pub connect_deadline: Duration,
+    /// Whether host keys seen for the first time are written down and trusted.
+    pub accept_new_host_keys: bool,
+    /// Whom to ask for passphrases.
+    pub ask: Arc<dyn AskPassphrase>,
+    /// The user's own surroundings.
+    pub around: Surroundings,
+}
+
+impl Settings {
+    /// Returns the usual settings for these agents and this way of asking.
+    #[must_use]
+    pub fn new(agents: AgentBinaries, ask: Arc<dyn AskPassphrase>) -> Self {
+        Self {
+            agents: Arc::new(agents),
+            handshakes: 10,
+            connect_deadline: Duration::from_secs(15),
+            accept_new_host_keys: false,
+            ask,
+            around: Surroundings::from_environment(),
+        }
+    }
+}
+
+/// Connects to hosts over SSH: one connection and one channel per host, one shared connection per jump host.
+#[derive(Clone)]
+pub struct SshConnect {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    hosts: BTreeMap<HostName, Connection>,
+    settings: Settings,
+    room: Semaphore,
+    ring: KeyRing,
+    jumps: Mutex<HashMap<String, Arc<OnceCell<Arc<Opened>>>>>,
+    wires: BTreeMap<HostName, WireCounter>,
+}
+
+/// A connection that is logged in, and the one it goes through.
+pub(super) struct Opened {
+    pub(super) client: Client,
+    pub(super) heard: Heard,
+    /// Kept alive for as long as this one lives.
+    _through: Option<Arc<Opened>>,
+}
+
+/// How far to go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    KeyJudged,
+    LoggedIn,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+impl SshConnect {
+    /// Returns what connects to `hosts`; nothing is contacted yet.
+    #[must_use]
+    pub fn new(hosts: BTreeMap<HostName, Connection>, settings: Settings) -> Self {
+        let wires = hosts.keys().map(|host| (host.clone(), WireCounter::default())).collect();
+        let room = Semaphore::new(settings.handshakes.max(1));
+        let ring = KeyRing::new(Arc::clone(&settings.ask));
+        Self { shared: Arc::new(Shared { hosts, settings, room, ring, jumps: Mutex::default(), wires }) }
+    }
+
+    /// Returns the count of bytes that went to and came from `host`.
+    #[must_use]
+    pub fn wire_counter(&self, host: &HostName) -> WireCounter {
+        self.shared.wires.get(host).cloned().unwrap_or_default()
+    }
+
+    /// Connects to `host` and starts the agent there, which is uploaded first where it is missing.
+    ///
+    /// # Errors
+    /// When the host cannot be reached, is not what it says it is, lets nobody in, or cannot run the agent.
+    pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
+        let connection = self.shared.connection(host)?;
+        let to = Destination::resolve(&host.0, connection, &self.shared.settings.around)?;
+        let opened = self.shared.open(&to, self.wire_counter(host), Until::LoggedIn).await?;
+        launch::start(Arc::new(opened), &to.peer, &to.user, connection, &self.shared.settings.agents).await
+    }
+
+    /// Asks every host of `hosts` that nothing vouches for yet for its key, and returns those keys; hosts that are known are
+    /// not contacted. Keys are written down at once where new ones are accepted, and then not returned.
+    ///
+    /// A host that cannot be reached is passed over: connecting to it will say why.
+    pub async fn survey_host_keys(&self, hosts: &[HostName]) -> Vec<UnknownKey> {
+        let mut asking = tokio::task::JoinSet::new();
+        for host in hosts {
+            let shared = Arc::clone(&self.shared);
+            let host = host.clone();
+            asking.spawn(async move { shared.ask_for_key(&host).await });
+        }
+        let mut unknown: Vec<UnknownKey> = asking.join_all().await.into_iter().flatten().collect();
+        unknown.sort_by(|a, b| (&a.name, &a.key).cmp(&(&b.name, &b.key)));
+        unknown.dedup_by(|a, b| a.name == b.name && a.key == b.key);
+        unknown
+    }
+}
+
+impl Connect for SshConnect {
+    fn connect<'a>(
+        &'a self,
+        host: &'a HostName,
+    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+        Box::pin(async move { Ok(self.open(host).await?) })
+    }
+}
+
+impl Shared {
+    fn connection(&self, host: &HostName) -> Result<&Connection, SshError> {
+        self.hosts.get(host).ok_or_else(|| SshError::Setting {
+            what: format!("the inventory has no host `{host}`"),
+            hint: String::new(),
+        })
+    }
+
+    async fn ask_for_key(self: Arc<Self>, host: &HostName) -> Option<UnknownKey> {
+        let connection = self.hosts.get(host)?;
+        let to = Destination::resolve(&host.0, connection, &self.settings.around).ok()?;
+        let known = |to: &Destination| trust(to).is_ok_and(|trust| trust.knows_something());
+        if known(&to) && to.jumps.iter().all(known) {
+            return None;
+        }
+        match self.open(&to, WireCounter::default(), Until::KeyJudged).await {
+            Err(error) => error.unknown_key().cloned(),
+            Ok(_) => None,
+        }
+    }
+
+    /// Opens a connection to `to`, trying again where the server drops us for being busy.
+    async fn open(&self, to: &Destination, wire: WireCounter, until: Until) -> Result<Opened, SshError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match self.open_once(to, wire.clone(), until).await {
+                Ok(opened) => return Ok(opened),
+                Err(error) => error,
+            };
+            match error {
+                HandshakeError::Dropped(error) if tries >= DROPPED_TRIES => return Err(error),
+                HandshakeError::Dropped(_) => tokio::time::sleep(pause(tries)).await,
+                HandshakeError::Final(SshError::UnknownHostKey(key))
+                    if self.accepts_new(to) && tries < DROPPED_TRIES =>
+                {
+                    learn::learn_key(&key).await?;
+                }
+                HandshakeError::Final(error) => return Err(error),
+            }
+        }
+    }
+
+    fn accepts_new(&self, to: &Destination) -> bool {
+        self.settings.accept_new_host_keys || to.accept_new
+    }
+
+    async fn open_once(
+        &self,
+        to: &Destination,
+        wire: WireCounter,
+        until: Until,
+    ) -> Result<Opened, HandshakeError> {
+        let deadline = to.connect_timeout_secs.map_or(self.settings.connect_deadline, Duration::from_secs);
+        let trust = Arc::new(trust(to).map_err(HandshakeError::Final)?);
+        let through = self.jump(to).await.map_err(HandshakeError::Final)?;
+        let permit = self.room.acquire().await;
+        let stream = self.stream(to, through.as_deref(), deadline).await.map_err(HandshakeError::Final)?;
+        let (mut client, heard) = handshake(&to.peer, Counted::new(stream, wire), trust, deadline).await?;
+        if until == Until::LoggedIn {
+            authenticate(&mut client, &heard, to, &self.ring).await.map_err(HandshakeError::Final)?;
+        }
+        drop(permit);
+        Ok(Opened { client, heard, _through: through })
+    }
+
+    async fn stream(
+        &self,
+        to: &Destination,
+        through: Option<&Opened>,
+        deadline: Duration,
+    ) -> Result<Box<dyn Stream>, SshError> {
+        let Some(through) = through else {
+            return Ok(Box::new(dial(&to.peer, &to.host, to.port, deadline).await?));
+        };
+        let opening = through.client.channel_open_direct_tcpip(
+            to.host.clone(),
+            u32::from(to.port),
+            "127.0.0.1".to_owned(),
+            0,
+        );
+        let why = match tokio::time::timeout(deadline, opening).await {
+            Ok(Ok(channel)) => return Ok(Box::new(channel.into_stream())),
+            Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
+                format!("its jump host could not connect to {}:{} ({reason:?})", to.host, to.port)
+            }
+            Ok(Err(error)) => format!("its jump host failed: {}", super::client::words(&error)),
+            Err(_) => {
+                format!("its jump host did not reach {}:{} within {} s", to.host, to.port, deadline.as_secs())
+            }
+        };
+        Err(SshError::Unreachable {
+            peer: to.peer.clone(),
+            why,
+            hint: "does the jump host reach that address, and does its sshd allow forwarding (AllowTcpForwarding)?".to_owned(),
+        })
+    }
+
+    /// Returns the connection to the last jump host before `to`, shared with all who go through it.
+    fn jump<'a>(
+        &'a self,
+        to: &'a Destination,
+    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<Opened>>, SshError>> + Send + 'a>> {
+        Box::pin(async move {
+            let Some((last, before)) = to.jumps.split_last() else { return Ok(None) };
+            let name = to.jumps.iter().map(|jump| jump.peer.as_str()).collect::<Vec<_>>().join(" > ");
+            let cell = {
+                let mut jumps = self.jumps.lock().await;
+                let cell = jumps.entry(name).or_default();
+                if cell.get().is_some_and(|opened| opened.client.is_closed()) {
+                    *cell = Arc::default();
+                }
+                Arc::clone(cell)
+            };
+            let mut hop = last.clone();
+            hop.jumps = before.to_vec();
+            let opening =
+                async { self.open(&hop, WireCounter::default(), Until::LoggedIn).await.map(Arc::new) };
+            match cell.get_or_try_init(|| opening).await {
+                Ok(opened) => Ok(Some(Arc::clone(opened))),
+                Err(source) => Err(SshError::Jump { peer: to.peer.clone(), source: Box::new(source) }),
+            }
+        })
+    }
+}
+
+impl SshError {
+    /// Returns the host key that nobody vouched for, where that is the reason: of the host itself or of a jump host.
+    #[must_use]
+    pub fn unknown_key(&self) -> Option<&UnknownKey> {
+        match self {
+            Self::UnknownHostKey(key) => Some(key),
+            Self::Jump { source, .. } => source.unknown_key(),
+            Self::HostKey(_)
+            | Self::Unreachable { .. }
+            | Self::Authentication { .. }
+            | Self::Setting { .. }
+            | Self::Launch { .. } => None,
+        }
+    }
+}
+
+fn trust(to: &Destination) -> Result<Trust, SshError> {
+    let known = KnownHosts::read(&to.known_hosts).map_err(|(file, error)| SshError::Setting {
+        what: format!("cannot read the known hosts of `{}`: {error}", file.display()),
+        hint: "host keys are always verified: make the file readable".to_owned(),
+    })?;
+    let learn_to = to.known_hosts.first().cloned().unwrap_or_else(|| PathBuf::from("/dev/null"));
+    Trust::new(&to.peer, (&to.key_name, to.key_port), &to.pins, &known, &learn_to).map_err(|pin| {
+        SshError::Setting {
+            what: format!("`{pin}`, pinned for {}, is no host key", to.peer),
+            hint: "pin a key as `ssh-ed25519 AAAA…` or its fingerprint as `SHA256:…` (43 characters)"
+                .to_owned(),
+        }
+    })
+}
+
+/// Returns how long to wait before try number `tries + 1`: growing, and different for hosts that were dropped together.
+fn pause(tries: u32) -> Duration {
+    let jitter = RandomState::new().hash_one(tries) % 300;
+    Duration::from_millis(200 * u64::from(tries) + jitter)
+}

@@ -1,0 +1,66 @@
+//! The one that the engine uses: each host is reached the way its inventory entry says.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use crate::inventory::host::{Connection, ConnectionKind, HostName};
+use crate::session::{Connect, ConnectError, Link};
+
+use super::connect::{Settings, SshConnect};
+use super::error::SshError;
+use super::host_key::UnknownKey;
+use super::local::LocalConnect;
+use super::wire::WireCounter;
+
+/// Connects to every host of an inventory.
+#[derive(Clone)]
+pub struct Connector {
+    kinds: Arc<BTreeMap<HostName, ConnectionKind>>,
+    ssh: SshConnect,
+    local: LocalConnect,
+}
+
+impl Connector {
+    /// Returns what connects to `hosts`; nothing is contacted yet.
+    #[must_use]
+    pub fn new(hosts: BTreeMap<HostName, Connection>, settings: Settings) -> Self {
+        let kinds = hosts.iter().map(|(host, connection)| (host.clone(), connection.kind)).collect();
+        let local = LocalConnect::new(hosts.clone(), Arc::clone(&settings.agents));
+        Self { kinds: Arc::new(kinds), ssh: SshConnect::new(hosts, settings), local }
+    }
+
+    /// Returns the host keys that nobody vouched for yet; see [`SshConnect::survey_host_keys`].
+    pub async fn survey_host_keys(&self, hosts: &[HostName]) -> Vec<UnknownKey> {
+        let over_ssh = |host: &&HostName| self.kinds.get(host) == Some(&ConnectionKind::Ssh);
+        let hosts = hosts.iter().filter(over_ssh).cloned().collect::<Vec<_>>();
+        self.ssh.survey_host_keys(&hosts).await
+    }
+
+    /// Returns the count of bytes on the wire to and from `host` (none for this machine itself).
+    #[must_use]
+    pub fn wire_counter(&self, host: &HostName) -> WireCounter {
+        self.ssh.wire_counter(host)
+    }
+
+    /// Connects to `host` and starts the agent there.
+    ///
+    /// # Errors
+    /// When the host cannot be reached or the agent cannot be started.
+    pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
+        match self.kinds.get(host) {
+            Some(ConnectionKind::Local) => self.local.open(host).await,
+            Some(ConnectionKind::Ssh) | None => self.ssh.open(host).await,
+        }
+    }
+}
+
+impl Connect for Connector {
+    fn connect<'a>(
+        &'a self,
+        host: &'a HostName,
+    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+        Box::pin(async move { Ok(self.open(host).await?) })
+    }
+}

@@ -1,0 +1,73 @@
+//! Writing host keys down: appended to the user's known_hosts file, under a lock, as OpenSSH would write them.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+
+use super::error::SshError;
+use super::host_key::UnknownKey;
+
+/// Writes `keys` to their known_hosts files; a line that is there already is not written again.
+///
+/// # Errors
+/// When a file cannot be written.
+pub async fn learn_host_keys(keys: &[UnknownKey]) -> Result<(), SshError> {
+    for key in keys {
+        learn_key(key).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn learn_key(key: &UnknownKey) -> Result<(), SshError> {
+    let (file, line) = (key.file.clone(), line_of(key));
+    // The lock may have to be waited for.
+    let written = tokio::task::spawn_blocking(move || append(&file, &line))
+        .await
+        .unwrap_or_else(|error| Err(io::Error::other(error.to_string())));
+    written.map_err(|error| SshError::Setting {
+        what: format!("cannot write the host key of {} to `{}`: {error}", key.peer, key.file.display()),
+        hint: "make the file writable, or pin the key in the inventory with `apim_host_keys`".to_owned(),
+    })
+}
+
+fn line_of(key: &UnknownKey) -> String {
+    // Kind and key; a comment says nothing here.
+    let fields = key.key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    format!("{} {fields}", key.name)
+}
+
+fn append(path: &Path, line: &str) -> io::Result<()> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.exists()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let mut file: File = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(path)?;
+    // Released when the file is closed.
+    file.lock()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    if text.split(|byte| *byte == b'\n').any(|known| known == line.as_bytes()) {
+        return Ok(());
+    }
+    let begin = if text.is_empty() || text.ends_with(b"\n") { "" } else { "\n" };
+    file.write_all(format!("{begin}{line}\n").as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn lines_are_appended_once_after_an_unfinished_one_and_in_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("new/known_hosts");
+        append(&file, "a ssh-ed25519 K").unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&file, "b ssh-ed25519 K").unwrap();
+        append(&file, "a ssh-ed25519 K").unwrap();
+        append(&file, "a ssh-ed25519 K").unwrap();
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), "b ssh-ed25519 K\na ssh-ed25519 K\n");
+    }
+}

@@ -1,0 +1,41 @@
+//! Reaching hosts: over SSH (russh lives here and nowhere else), or as a child process on this machine.
+//!
+//! ```text
+//! destination (inventory + ssh configuration) -> dial or jump -> client (handshake, host_key judged) -> authenticate
+//!     -> launch (script, opening; the agent uploaded where it is missing) -> carry -> session::Link
+//! ```
+
+pub mod agent_binary;
+mod authenticate;
+mod carry;
+mod client;
+mod config;
+mod connect;
+mod connector;
+mod destination;
+mod dial;
+mod error;
+mod host_key;
+mod keyring;
+mod known_hosts;
+mod launch;
+mod learn;
+mod local;
+mod opening;
+mod script;
+mod stream;
+mod wire;
+
+#[cfg(test)]
+mod tests;
+
+pub use agent_binary::{AgentBinaries, AgentBinary, locate};
+pub use connect::{Settings, SshConnect};
+pub use connector::Connector;
+pub use destination::Surroundings;
+pub use error::SshError;
+pub use host_key::{KeyFault, UnknownKey};
+pub use keyring::{AskNobody, AskOnTerminal, AskPassphrase};
+pub use learn::learn_host_keys;
+pub use local::LocalConnect;
+pub use wire::WireCounter;

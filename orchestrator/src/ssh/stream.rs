@@ -1,0 +1,92 @@
+//! An SSH channel as two byte streams: writes go out in large owned pieces, reads come in as they arrive.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::mpsc;
+use tokio_util::bytes::{Buf as _, Bytes, BytesMut};
+use tokio_util::sync::PollSender;
+
+/// Largest piece handed to the channel at once; what carries best (it is cut into packets of 32 KiB without being copied).
+pub(super) const PIECE: usize = 256 * 1024;
+
+/// The writing end: pieces for the task that owns the channel.
+pub(super) struct ChannelWriter {
+    pieces: PollSender<Bytes>,
+}
+
+impl ChannelWriter {
+    /// Returns the writing end, and where its pieces come out.
+    pub(super) fn new() -> (Self, mpsc::Receiver<Bytes>) {
+        let (pieces, out) = mpsc::channel(2);
+        (Self { pieces: PollSender::new(pieces) }, out)
+    }
+}
+
+impl AsyncWrite for ChannelWriter {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the channel has ended");
+        ready!(self.pieces.poll_reserve(cx)).map_err(gone)?;
+        let piece = buf.get(..PIECE).unwrap_or(buf);
+        self.pieces.send_item(Bytes::copy_from_slice(piece)).map_err(gone)?;
+        Poll::Ready(Ok(piece.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.pieces.close();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Returns the next piece to send, small ones that wait already put together.
+pub(super) async fn next_piece(pieces: &mut mpsc::Receiver<Bytes>) -> Option<Bytes> {
+    const SMALL: usize = 16 * 1024;
+    let first = pieces.recv().await?;
+    if first.len() > SMALL || pieces.is_empty() {
+        return Some(first);
+    }
+    let mut together = BytesMut::from(first);
+    while together.len() <= SMALL {
+        let Ok(more) = pieces.try_recv() else { break };
+        together.extend_from_slice(&more);
+    }
+    Some(together.freeze())
+}
+
+/// The reading end: first what was read while the agent was being started, then what arrives.
+pub(super) struct ChannelReader {
+    current: Bytes,
+    arriving: mpsc::Receiver<Bytes>,
+}
+
+impl ChannelReader {
+    /// Returns the reading end of what `arriving` brings, `first` before it.
+    pub(super) fn new(first: Bytes, arriving: mpsc::Receiver<Bytes>) -> Self {
+        Self { current: first, arriving }
+    }
+}
+
+impl AsyncRead for ChannelReader {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.current.is_empty() {
+            match ready!(self.arriving.poll_recv(cx)) {
+                Some(more) => self.current = more,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+        let taken = self.current.len().min(buf.remaining());
+        buf.put_slice(self.current.get(..taken).unwrap_or_default());
+        self.current.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}

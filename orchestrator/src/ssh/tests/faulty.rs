@@ -1,0 +1,1 @@
+//! Faulty servers in process.

@@ -1,0 +1,168 @@
+//! Installing and starting the agent over a real sshd, and the end of it.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use apim_agent::protocol::message::Open;
+use apim_agent::value::AbsPath;
+
+use super::sshd::{SHELL_AGENT, Sshd, gw1, is_root, user};
+use crate::inventory::host::{Become, Connection, ConnectionKind};
+use crate::session::Session;
+use crate::ssh::{AgentBinaries, AgentBinary, Connector, SshConnect};
+
+fn known() -> Option<Sshd> {
+    let sshd = Sshd::start("")?;
+    sshd.make_known(&format!("[127.0.0.1]:{}", sshd.port));
+    Some(sshd)
+}
+
+fn open() -> Open {
+    Open { run: "r".into(), operator: "o".into(), purpose: "p".into(), lock: false }
+}
+
+fn installed(sshd: &Sshd) -> PathBuf {
+    let folder = fs::read_dir(sshd.path("state/agent")).unwrap().next().unwrap().unwrap().path();
+    folder.join("apim-agent")
+}
+
+#[tokio::test]
+async fn a_missing_agent_is_installed_and_found_the_next_time() {
+    let Some(sshd) = known() else { return };
+    let connect = sshd.connect(sshd.connection());
+    let link = connect.open(&gw1()).await.unwrap();
+    let (_session, hello) = Session::open(link, open()).await.unwrap();
+    assert_eq!(hello.facts.hostname, format!("serve --state {}", sshd.path("state").display()));
+
+    let agent = installed(&sshd);
+    assert_eq!(fs::read_to_string(&agent).unwrap(), SHELL_AGENT);
+    let meta = fs::metadata(&agent).unwrap();
+    assert_eq!(meta.permissions().mode() & 0o7777, 0o755);
+    assert_eq!(fs::metadata(agent.parent().unwrap()).unwrap().permissions().mode() & 0o7777, 0o755);
+    // Only the agent: no temporary file was left (its own record of the input apart).
+    let names = fs::read_dir(agent.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(names.into_iter().all(|name| name == "apim-agent" || name == "heard"));
+
+    let before = connect.wire_counter(&gw1()).sent();
+    let link = connect.open(&gw1()).await.unwrap();
+    Session::open(link, open()).await.unwrap();
+    let again = connect.wire_counter(&gw1()).sent() - before;
+    assert!(again < 10_000, "{again} bytes for a start without an upload");
+    use std::os::unix::fs::MetadataExt as _;
+    assert_eq!(fs::metadata(&agent).unwrap().ino(), meta.ino());
+}
+
+#[tokio::test]
+async fn two_runs_that_install_at_once_do_no_harm() {
+    let Some(sshd) = known() else { return };
+    let connects: Vec<SshConnect> = (0..4).map(|_| sshd.connect(sshd.connection())).collect();
+    let host = gw1();
+    let links = futures_util::future::join_all(connects.iter().map(|connect| connect.open(&host))).await;
+    for link in links {
+        Session::open(link.unwrap(), open()).await.unwrap();
+    }
+    assert_eq!(fs::read_to_string(installed(&sshd)).unwrap(), SHELL_AGENT);
+}
+
+#[tokio::test]
+async fn an_agent_of_megabytes_arrives_whole() {
+    let Some(sshd) = known() else { return };
+    let settings = sshd.settings();
+    let padding = format!("{SHELL_AGENT}: {}\n", "x".repeat(6_000_000));
+    fs::write(sshd.path("apim-agent"), &padding).unwrap();
+    let binary = AgentBinary::read(&sshd.path("apim-agent")).unwrap();
+    let agents = AgentBinaries::new([(std::env::consts::ARCH.to_owned(), binary)]);
+    let settings = crate::ssh::Settings { agents: agents.into(), ..settings };
+    let link = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.unwrap();
+    Session::open(link, open()).await.unwrap();
+    assert_eq!(fs::metadata(installed(&sshd)).unwrap().len(), padding.len() as u64);
+}
+
+#[tokio::test]
+async fn an_architecture_without_an_agent_is_named_with_what_to_build() {
+    let Some(sshd) = known() else { return };
+    let mut settings = sshd.settings();
+    let binary = AgentBinary::read(&sshd.path("apim-agent")).unwrap();
+    settings.agents = AgentBinaries::new([("s390x".to_owned(), binary)]).into();
+    let error = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.err().unwrap();
+    let arch = std::env::consts::ARCH;
+    assert!(
+        error.to_string().contains(&format!("the host is {arch}, and there is no agent for it here")),
+        "{error}"
+    );
+    assert_eq!(error.hint(), format!("build it with `agent/build-static.sh {arch}`"));
+}
+
+#[tokio::test]
+async fn the_end_of_the_agent_is_told_with_its_status_and_complaints() {
+    let Some(sshd) = known() else { return };
+    let link = sshd.connect(sshd.connection()).open(&gw1()).await.unwrap();
+    let (session, _) = Session::open(link, open()).await.unwrap();
+    let (sender, mut receiver) = session.split();
+    // Its input ends, so it ends.
+    drop(sender);
+    let error = receiver.next().await.unwrap_err().to_string();
+    assert!(error.contains("exit status 7") && error.contains("agent was here"), "{error}");
+    assert!(error.contains("gw1 (") && error.contains("last answer: hello"), "{error}");
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_made_is_told() {
+    let Some(sshd) = known() else { return };
+    fs::write(sshd.path("state"), "in the way").unwrap();
+    let error = sshd.connect(sshd.connection()).open(&gw1()).await.err().unwrap();
+    assert!(error.to_string().contains("the folder for the agent cannot be made there"), "{error}");
+}
+
+#[tokio::test]
+async fn sudo_runs_the_agent_as_another_account() {
+    let Some(sshd) = known() else { return };
+    if !is_root() || std::process::Command::new("sudo").arg("-V").output().is_err() {
+        println!("skipped: needs root and sudo");
+        return;
+    }
+    // For the other account to get to its agent.
+    let open_folder = fs::Permissions::from_mode(0o777);
+    fs::set_permissions(sshd.folder.path(), open_folder.clone()).unwrap();
+    fs::create_dir(sshd.path("state")).unwrap();
+    fs::set_permissions(sshd.path("state"), open_folder).unwrap();
+    let mut connection = sshd.connection();
+    connection.escalate = Some(Become { user: "nobody".into(), password: None });
+    let connect = sshd.connect(connection);
+    for _ in 0..2 {
+        let link = connect.open(&gw1()).await.unwrap();
+        let (_session, hello) = Session::open(link, open()).await.unwrap();
+        assert_ne!(hello.facts.uid, 0);
+    }
+    let mut connection = sshd.connection();
+    connection.escalate = Some(Become { user: "no-such-account".into(), password: None });
+    let error = sshd.connect(connection).open(&gw1()).await.err().unwrap().to_string();
+    assert!(error.contains("sudo refused") && error.contains("no-such-account"), "{error}");
+}
+
+#[tokio::test]
+async fn a_host_on_this_machine_needs_no_ssh() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = folder.path().join("apim-agent");
+    fs::write(&agent, SHELL_AGENT).unwrap();
+    fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
+    let binary = AgentBinary::read(&agent).unwrap();
+    let agents = AgentBinaries::new([(std::env::consts::ARCH.to_owned(), binary)]);
+    let connection = Connection {
+        kind: ConnectionKind::Local,
+        escalate: Some(Become { user: user(), password: None }),
+        agent_state: Some(AbsPath::parse("/some/state").unwrap()),
+        ..Connection::default()
+    };
+    let settings = crate::ssh::Settings::new(agents, std::sync::Arc::new(crate::ssh::AskNobody));
+    let connector = Connector::new([(gw1(), connection)].into(), settings);
+    assert_eq!(connector.survey_host_keys(&[gw1()]).await, []);
+    let link = connector.open(&gw1()).await.unwrap();
+    let (session, hello) = Session::open(link, open()).await.unwrap();
+    assert_eq!(hello.facts.hostname, "serve --state /some/state");
+    let (sender, mut receiver) = session.split();
+    drop(sender);
+    let error = receiver.next().await.unwrap_err().to_string();
+    assert!(error.contains("exit status: 7") && error.contains("agent was here"), "{error}");
+}
