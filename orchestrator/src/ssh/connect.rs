@@ -92,6 +92,9 @@ enum Until {
     LoggedIn,
 }
 
+/// A connection is opened through others, which are opened the same way.
+type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SshError>> + Send + 'a>>;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
@@ -248,10 +251,7 @@ impl Shared {
     }
 
     /// Returns the connection to the last jump host before `to`, shared with all who go through it.
-    fn jump<'a>(
-        &'a self,
-        to: &'a Destination,
-    ) -> Pin<Box<dyn Future<Output = Result<Option<Arc<Opened>>, SshError>> + Send + 'a>> {
+    fn jump<'a>(&'a self, to: &'a Destination) -> Later<'a, Option<Arc<Opened>>> {
         Box::pin(async move {
             let Some((last, before)) = to.jumps.split_last() else { return Ok(None) };
             let name = to.jumps.iter().map(|jump| jump.peer.as_str()).collect::<Vec<_>>().join(" > ");

@@ -196,6 +196,7 @@ impl Agent {
                 Request::Cancel => self.cancelled = true,
                 Request::Resume => self.failed = false,
                 Request::Goodbye => self.goodbye = true,
+                Request::Alive { .. } => {}
                 Request::Open(_) => panic!("a second Open"),
             },
         }
