@@ -3,7 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use crate::operation::unit::ProcessMatch;
+use crate::operation::{Converge, Dialogue};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::System;
 use crate::value::{AbsPath, UnitName};
+
+mod cause;
+pub(crate) mod examiner;
+mod log_watch;
+mod report;
+mod service_watch;
+mod watch;
+mod words;
+#[cfg(test)]
+mod tests;
 
 /// All `conditions` hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -119,4 +132,34 @@ pub struct Remedy {
     pub why: String,
     /// Seconds from TERM until KILL.
     pub stop_timeout_secs: u64,
+}
+
+impl Wait {
+    /// Says which of the operation's regular expressions is not one.
+    fn require_patterns(&self) -> Result<(), Failure> {
+        let causes = self.service.iter().flat_map(|service| &service.causes).map(|cause| cause.pattern.as_str());
+        let remedy = self.remedy.iter().filter_map(|remedy| remedy.when_logged.as_deref());
+        let logged = self.conditions.iter().flat_map(Condition::patterns);
+        for pattern in causes.chain(remedy).chain(logged) {
+            regex::Regex::new(pattern).map_err(|error| {
+                Failure::from_error(format!("cannot wait for {}: a pattern is no regular expression", self.awaited), &error)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+impl Converge for Wait {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        self.require_patterns()?;
+        let unmet = watch::unmet(&mut examiner::Examiner::new(system), &self.conditions);
+        Ok(unmet.map(|(condition, answer)| {
+            Difference::one(format!("would wait: {}: {} ({})", self.awaited, condition.words(), answer.text))
+        }))
+    }
+
+    fn apply(&self, system: &System, dialogue: &mut dyn Dialogue, _: &Difference) -> Result<Outcome, Failure> {
+        self.require_patterns()?;
+        watch::Watch::new(self, system)?.run(dialogue)
+    }
 }

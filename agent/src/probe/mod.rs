@@ -7,6 +7,7 @@ use std::io;
 pub mod clock;
 pub mod http;
 pub mod log;
+pub mod name;
 pub mod process;
 pub mod rotation;
 pub mod socket;

@@ -1,5 +1,6 @@
 //! A service's life, whoever runs it: how it stands, stopping it, starting it. systemd where there is one, else its own command.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,9 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 use super::record::{Record, Start};
 use super::{ProcessMatch, script, systemd};
 use crate::operation::Dialogue;
+use crate::operation::wait::Remedy;
 use crate::outcome::Failure;
+use crate::probe::clock::Moment;
 use crate::probe::log::Mark;
 use crate::probe::process::{self, Matcher, Process};
 use crate::system::System;
@@ -266,6 +269,33 @@ impl<'a> Supervisor<'a> {
         drop(polled);
         lines.into()
     }
+}
+
+/// What is known of a service besides its record.
+#[derive(Debug)]
+pub(crate) struct Known {
+    /// How its process is told.
+    pub(crate) process: ProcessMatch,
+    /// Its log.
+    pub(crate) log: Option<AbsPath>,
+}
+
+/// Restarts a service as it was started last, with the same inputs.
+pub(crate) fn restart(
+    system: &System,
+    remedy: &Remedy,
+    known: Known,
+    dialogue: &mut dyn Dialogue,
+) -> Result<Stopped, Failure> {
+    let mut record = Record::load(system, &remedy.unit)?;
+    let supervisor = Supervisor::new(system, &remedy.unit, &known.process);
+    let status = supervisor.status(&record)?;
+    let was = record.in_effect(status.since()).cloned().unwrap_or_default();
+    let Known { process, log } = known;
+    let stopped = supervisor.stop(&status, remedy.stop_timeout_secs, dialogue)?;
+    let again = Start { at: Moment::now(), session: None, passed: BTreeSet::new(), process, log: log.or(was.log.clone()), ..was };
+    supervisor.start(&mut record, again)?;
+    Ok(stopped)
 }
 
 /// Ends processes that belong to no unit: TERM, then KILL.

@@ -1,0 +1,251 @@
+//! Trying conditions: each look answers whether it holds and what was seen. Keeps between looks what makes the next one cheap.
+
+use std::collections::HashMap;
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use regex::Regex;
+
+use super::{Condition, log_watch::LogWatch};
+use crate::operation::unit::{ProcessMatch, supervisor};
+use crate::probe::http::{Client, io_words};
+use crate::probe::name::Names;
+use crate::probe::process::Process;
+use crate::probe::socket::{self, Socket, State};
+use crate::system::System;
+use crate::value::{AbsPath, UnitName};
+
+/// How long a TCP connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(2);
+/// Nobody is asked for an answer more often than this …
+const ASKING: Duration = Duration::from_millis(100);
+/// … and who answered as wished is left in peace for longer.
+const BELIEVING: Duration = Duration::from_secs(1);
+/// Who holds a port is found out by looking at every process; once in this time is enough.
+const HOLDER: Duration = Duration::from_secs(2);
+
+/// What a look at a condition showed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Whether it holds.
+    pub(crate) holds: bool,
+    /// What was seen, in words.
+    pub(crate) text: String,
+}
+
+impl Answer {
+    fn yes(text: impl Into<String>) -> Self {
+        Self { holds: true, text: text.into() }
+    }
+
+    fn no(text: impl Into<String>) -> Self {
+        Self { holds: false, text: text.into() }
+    }
+}
+
+/// Tries conditions.
+#[derive(Debug)]
+pub(crate) struct Examiner<'a> {
+    system: &'a System,
+    verifying: Option<Client>,
+    trusting: Option<Client>,
+    names: Names,
+    logs: Vec<LogWatch>,
+    processes: HashMap<Vec<String>, Vec<Process>>,
+    recent: HashMap<String, (Instant, Answer)>,
+    holders: HashMap<u16, (Instant, Option<String>)>,
+}
+
+impl<'a> Examiner<'a> {
+    /// Returns an examiner of this host that has seen nothing yet.
+    pub(crate) fn new(system: &'a System) -> Self {
+        Self {
+            system,
+            verifying: None,
+            trusting: None,
+            names: Names::default(),
+            logs: Vec::new(),
+            processes: HashMap::new(),
+            recent: HashMap::new(),
+            holders: HashMap::new(),
+        }
+    }
+
+    /// Forgets what was seen, because the service was started anew.
+    pub(crate) fn forget(&mut self) {
+        self.logs.clear();
+        self.processes.clear();
+        self.recent.clear();
+        self.holders.clear();
+    }
+
+    /// Looks at `condition`.
+    pub(crate) fn look(&mut self, condition: &Condition) -> Answer {
+        match condition {
+            Condition::Process(process) => match self.own(process).first() {
+                Some(found) => Answer::yes(format!("{}, up for {} s", found.label(), found.uptime().as_secs())),
+                None => Answer::no("there is none"),
+            },
+            Condition::Tcp { host, port } => self.at_intervals(format!("{host}:{port}"), |me| me.tcp(host, *port)),
+            Condition::Listens { port, process } => self.listens(*port, process),
+            Condition::Connected { host, port, process } => self.connected(host, *port, process),
+            Condition::Http { url, status, body_holds, verify } => {
+                let key = format!("{status} {verify} {url} {}", body_holds.as_deref().unwrap_or(""));
+                self.at_intervals(key, |me| me.http(url, *status, body_holds.as_deref(), *verify))
+            }
+            Condition::Logged { log, pattern, since_start_of } => self.logged(log, pattern, since_start_of),
+            Condition::Exists(path) => match self.system.stat(path) {
+                Ok(Some(_)) => Answer::yes("it exists"),
+                Ok(None) => Answer::no("it does not exist"),
+                Err(error) => Answer::no(error.to_string()),
+            },
+            Condition::Where { when, then } => {
+                let matters = self.look(when);
+                if matters.holds {
+                    self.look(then)
+                } else {
+                    Answer::yes(format!("does not matter: {}: {}", when.words(), matters.text))
+                }
+            }
+        }
+    }
+
+    /// Returns the processes that `process` tells; looks for them anew only when one that was seen is gone.
+    pub(crate) fn own(&mut self, process: &ProcessMatch) -> Vec<Process> {
+        if let Some(known) = self.processes.get(&process.arguments)
+            && !known.is_empty()
+            && known.iter().all(Process::is_alive)
+        {
+            return known.clone();
+        }
+        let found = supervisor::matcher(self.system, process).find();
+        self.processes.insert(process.arguments.clone(), found.clone());
+        found
+    }
+
+    /// Asks, unless it was asked a moment ago.
+    fn at_intervals(&mut self, key: String, ask: impl FnOnce(&mut Self) -> Answer) -> Answer {
+        if let Some((when, answer)) = self.recent.get(&key)
+            && when.elapsed() < if answer.holds { BELIEVING } else { ASKING }
+        {
+            return answer.clone();
+        }
+        let answer = ask(self);
+        self.recent.insert(key, (Instant::now(), answer.clone()));
+        answer
+    }
+
+    fn tcp(&mut self, host: &str, port: u16) -> Answer {
+        let addresses = match self.names.addresses(host) {
+            Ok(addresses) => addresses,
+            Err(why) => return Answer::no(why),
+        };
+        let mut last = Answer::no("no address");
+        for address in addresses.into_iter().take(4) {
+            match TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT) {
+                Ok(_) => return Answer::yes("accepted"),
+                Err(error) => last = Answer::no(io_words(&error)),
+            }
+        }
+        last
+    }
+
+    fn listens(&mut self, port: u16, process: &ProcessMatch) -> Answer {
+        let listening =
+            match socket::sockets(|socket| socket.state == State::Listening && socket.local.port() == port) {
+                Ok(listening) if listening.is_empty() => return Answer::no("nobody listens there"),
+                Ok(listening) => listening,
+                Err(error) => return Answer::no(error.to_string()),
+            };
+        let own = self.own(process);
+        match socket::is_owned_by(&listening, &own) {
+            Ok(true) => Answer::yes("it listens"),
+            Ok(false) => match self.holder(port) {
+                Some(holder) => Answer::no(format!("port {port} is held by {holder}")),
+                None => Answer::no("nobody listens there"),
+            },
+            Err(error) => Answer::no(error.to_string()),
+        }
+    }
+
+    fn holder(&mut self, port: u16) -> Option<String> {
+        if let Some((when, holder)) = self.holders.get(&port)
+            && when.elapsed() < HOLDER
+        {
+            return holder.clone();
+        }
+        let holder = socket::holder(port);
+        self.holders.insert(port, (Instant::now(), holder.clone()));
+        holder
+    }
+
+    fn connected(&mut self, host: &str, port: u16, process: &ProcessMatch) -> Answer {
+        let addresses = match self.names.addresses(host) {
+            Ok(addresses) => addresses,
+            Err(why) => return Answer::no(why),
+        };
+        let is_wanted = |socket: &Socket| {
+            socket.state == State::Established
+                && socket.remote.port() == port
+                && addresses.iter().any(|address| address.to_canonical() == socket.remote.ip())
+        };
+        let connected = match socket::sockets(is_wanted) {
+            Ok(connected) => connected,
+            Err(error) => return Answer::no(error.to_string()),
+        };
+        let own = self.own(process);
+        match socket::is_owned_by(&connected, &own) {
+            Ok(true) => Answer::yes("it stands"),
+            Ok(false) if own.is_empty() => Answer::no("its process is not there"),
+            Ok(false) => Answer::no("there is none"),
+            Err(error) => Answer::no(error.to_string()),
+        }
+    }
+
+    fn http(&mut self, url: &str, status: u16, body_holds: Option<&str>, verify: bool) -> Answer {
+        let client = if verify { &mut self.verifying } else { &mut self.trusting };
+        let answer = client.get_or_insert_with(|| Client::new(verify)).get(url);
+        match answer {
+            Err(error) => Answer::no(error.to_string()),
+            Ok(answer) if answer.status != status => Answer::no(format!("HTTP {}", answer.status)),
+            Ok(answer) => match body_holds {
+                Some(text) if !answer.body.contains(text) => {
+                    Answer::no(format!("HTTP {status}, but without `{text}`"))
+                }
+                _ => Answer::yes(format!("HTTP {status}")),
+            },
+        }
+    }
+
+    fn logged(&mut self, log: &AbsPath, pattern: &str, unit: &UnitName) -> Answer {
+        let known = self.logs.iter().position(|watch| watch.is_for(log, pattern, unit));
+        let at = match known {
+            Some(at) => at,
+            None => match Regex::new(pattern) {
+                Ok(regex) => {
+                    self.logs.push(LogWatch::new(self.system, log, regex, unit));
+                    self.logs.len() - 1
+                }
+                Err(error) => return Answer::no(error.to_string()),
+            },
+        };
+        match self.logs.get_mut(at) {
+            Some(watch) => watch.look(),
+            None => Answer::no("it was not looked for"),
+        }
+    }
+}
+
+impl LogWatch {
+    /// Says whether a matching line was written since the start.
+    ///
+    /// A service that runs for long has its log rotated away under it, with the line in it; then it is taken as written.
+    fn look(&mut self) -> Answer {
+        match self.poll() {
+            Err(error) => Answer::no(error.to_string()),
+            Ok(Some(line)) => Answer::yes(format!("logged: {line}")),
+            Ok(None) if self.is_settled() => Answer::yes("logged earlier; the log of that time is gone"),
+            Ok(None) => Answer::no("not logged yet"),
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The loop of a wait: look, tell, sleep a little; end as soon as it is decided, either way.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::examiner::{Answer, Examiner};
+use super::report::{self, End};
+use super::service_watch::ServiceWatch;
+use super::{Condition, Remedy, Wait};
+use crate::operation::Dialogue;
+use crate::operation::unit::record::Record;
+use crate::operation::unit::supervisor::{self, Stopped};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::System;
+
+/// The shortest and the longest pause between two looks.
+const SHORTEST: Duration = Duration::from_millis(20);
+const LONGEST: Duration = Duration::from_millis(250);
+/// Looking may take at most one part in this many of the time.
+const SHARE: u32 = 20;
+/// After a line that settles the matter, a more telling one is waited for this long.
+const SECOND_THOUGHT: Duration = Duration::from_secs(1);
+
+/// Returns the first condition that does not hold; the cheap ones are looked at first, the others only when those hold.
+pub(super) fn unmet<'c>(
+    examiner: &mut Examiner<'_>,
+    conditions: &'c [Condition],
+) -> Option<(&'c Condition, Answer)> {
+    let cheap = conditions.iter().filter(|condition| condition.is_cheap());
+    let dear = conditions.iter().filter(|condition| !condition.is_cheap());
+    cheap.chain(dear).map(|condition| (condition, examiner.look(condition))).find(|(_, answer)| !answer.holds)
+}
+
+/// A wait under way.
+pub(super) struct Watch<'a> {
+    wait: &'a Wait,
+    system: &'a System,
+    examiner: Examiner<'a>,
+    service: Option<ServiceWatch<'a>>,
+    begun: Instant,
+    fatal_since: Option<Instant>,
+    remedy: Option<&'a Remedy>,
+    done: Vec<String>,
+    remarks: Vec<String>,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) fn new(wait: &'a Wait, system: &'a System) -> Result<Self, Failure> {
+        let cure = wait.remedy.as_ref().and_then(|remedy| remedy.when_logged.as_deref());
+        let service = wait.service.as_ref().map(|service| ServiceWatch::new(system, service, cure)).transpose()?;
+        Ok(Self {
+            wait,
+            system,
+            examiner: Examiner::new(system),
+            service,
+            begun: Instant::now(),
+            fatal_since: None,
+            remedy: wait.remedy.as_ref(),
+            done: Vec::new(),
+            remarks: Vec::new(),
+        })
+    }
+
+    pub(super) fn run(mut self, dialogue: &mut dyn Dialogue) -> Result<Outcome, Failure> {
+        loop {
+            let look = Instant::now();
+            let Some((condition, answer)) = unmet(&mut self.examiner, &self.wait.conditions) else {
+                return Ok(self.succeeded());
+            };
+            if let Some(service) = &mut self.service {
+                service.read();
+            }
+            if let Some(end) = self.end(dialogue)? {
+                return Err(self.failed(&end));
+            }
+            self.tell(dialogue, condition, &answer);
+            self.cure(dialogue)?;
+            thread::sleep((look.elapsed() * SHARE).clamp(SHORTEST, LONGEST));
+        }
+    }
+
+    fn end(&mut self, dialogue: &dyn Dialogue) -> Result<Option<End>, Failure> {
+        let elapsed = self.begun.elapsed();
+        if dialogue.is_cancelled() {
+            return Ok(Some(End::Cancelled));
+        }
+        if let Some(service) = &mut self.service {
+            if let Some(how) = service.end(&mut self.examiner)? {
+                return Ok(Some(End::Gone(how, elapsed)));
+            }
+            if service.causes.is_fatal() {
+                let since = *self.fatal_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= SECOND_THOUGHT {
+                    return Ok(Some(End::Fatal(elapsed)));
+                }
+            }
+        }
+        let is_over = elapsed >= Duration::from_secs(self.wait.deadline_secs);
+        Ok(is_over.then_some(End::Deadline(elapsed)))
+    }
+
+    fn tell(&self, dialogue: &mut dyn Dialogue, condition: &Condition, answer: &Answer) {
+        let (elapsed, deadline) = (self.begun.elapsed().as_secs(), self.wait.deadline_secs);
+        let words = condition.words();
+        let what = format!("waiting: {words} (last answer: {}), {elapsed} s of {deadline} s", answer.text);
+        dialogue.progress(&what, elapsed, deadline);
+    }
+
+    /// Restarts the service once, when that is what it needs.
+    fn cure(&mut self, dialogue: &mut dyn Dialogue) -> Result<(), Failure> {
+        let Some(remedy) = self.remedy else { return Ok(()) };
+        let line = self.service.as_ref().and_then(|service| service.cure_line.clone());
+        let is_late = remedy.after_secs > 0 && self.begun.elapsed() >= Duration::from_secs(remedy.after_secs);
+        if line.is_none() && !is_late {
+            return Ok(());
+        }
+        self.remedy = None;
+        if let Err(refusal) = dialogue.permit(&remedy.unit, &remedy.why) {
+            self.remarks.push(format!("a restart might have helped ({}), but there was no leave: {}", remedy.why, refusal.what));
+            return Ok(());
+        }
+        let process = self.wait.service.as_ref().map(|service| service.process.clone()).unwrap_or_default();
+        let log = self.wait.service.as_ref().and_then(|service| service.log.clone());
+        let stopped =
+            supervisor::restart(self.system, remedy, supervisor::Known { process, log }, dialogue)?;
+        self.done.push(format!("restarted once: {}", remedy.why));
+        if let Stopped::Killed(secs) = stopped {
+            self.done.push(format!("ended with KILL, because it did not stop within {secs} s"));
+        }
+        self.examiner.forget();
+        if let Some(service) = &mut self.service {
+            service.begin()?;
+        }
+        self.fatal_since = None;
+        self.begun = Instant::now();
+        Ok(())
+    }
+
+    fn succeeded(self) -> Outcome {
+        self.note_passed();
+        if self.done.is_empty() {
+            return Outcome::Ok;
+        }
+        Outcome::Changed(Difference { items: self.done, diff: None })
+    }
+
+    /// Keeps in mind which lines were logged: the log is rotated away some day, and the node is healthy all the same.
+    fn note_passed(&self) {
+        for condition in &self.wait.conditions {
+            let Condition::Logged { pattern, since_start_of: unit, .. } = condition else { continue };
+            let Ok(mut record) = Record::load(self.system, unit) else { continue };
+            let is_new = record.last_mut().is_some_and(|start| start.passed.insert(pattern.clone()));
+            if is_new {
+                // without the note the log is read again next time
+                drop(record.save(self.system, unit));
+            }
+        }
+    }
+
+    fn failed(mut self, end: &End) -> Failure {
+        let mut missing = Vec::new();
+        for condition in &self.wait.conditions {
+            let answer = self.examiner.look(condition);
+            if !answer.holds {
+                missing.push((condition.words(), answer.text));
+            }
+        }
+        self.remarks.splice(0..0, self.done);
+        report::failure(self.wait, end, &missing, self.service.as_mut(), &self.remarks)
+    }
+}
