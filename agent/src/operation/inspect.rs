@@ -3,7 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 pub use crate::observation::{Gate, Observation};
+use crate::operation::unit::record::Record;
+use crate::operation::unit::supervisor::Supervisor;
+use crate::operation::wait::examiner::Examiner;
 use crate::operation::wait::{Condition, Service};
+use crate::operation::{Converge, Dialogue};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::System;
 use crate::value::AbsPath;
 
 /// Look at these things.
@@ -15,4 +21,54 @@ pub struct Inspect {
     pub links: Vec<AbsPath>,
     /// Conditions tried once each.
     pub gates: Vec<Condition>,
+}
+
+impl Inspect {
+    /// Looks; what cannot be seen is left out or says so itself.
+    pub(crate) fn observe(&self, system: &System) -> Observation {
+        let service = &self.service;
+        let record = Record::load(system, &service.unit).unwrap_or_default();
+        let supervisor = Supervisor::new(system, &service.unit, &service.process);
+        let status = supervisor.status(&record);
+        let mut examiner = Examiner::new(system);
+        let gates = self.gates.iter().map(|condition| {
+            let answer = examiner.look(condition);
+            Gate { what: condition.words(), holds: answer.holds, answer: answer.text }
+        });
+        let target = |link: &AbsPath| {
+            let target = system.link_target(link).ok().flatten();
+            (link.to_string(), target.map(|target| target.display().to_string()))
+        };
+        let mut seen = Observation {
+            gates: gates.collect(),
+            links: self.links.iter().map(target).collect(),
+            ..Observation::default()
+        };
+        match status {
+            Ok(status) => {
+                seen.unit = status.word();
+                seen.enabled = status.shown.as_ref().and_then(|shown| shown.is_enabled()).unwrap_or(false);
+                seen.restarts = status.shown.as_ref().and_then(|shown| shown.restarts);
+                let main = status.own.first().or(status.family.first());
+                seen.uptime_secs = main.map(|process| process.uptime().as_secs());
+                let memory = status.family.iter().map(|process| process.memory_bytes).sum();
+                seen.memory_bytes = main.map(|_| memory);
+                let start = record.in_effect(status.since()).filter(|_| status.is_up());
+                seen.started_with = start.map(|start| start.inputs.clone()).unwrap_or_default();
+            }
+            Err(failure) => seen.unit = failure.what,
+        }
+        seen
+    }
+}
+
+/// Nothing is wished for, so nothing can differ; `converge` observes instead of asking.
+impl Converge for Inspect {
+    fn check(&self, _: &System) -> Result<Option<Difference>, Failure> {
+        Ok(None)
+    }
+
+    fn apply(&self, system: &System, _: &mut dyn Dialogue, _: &Difference) -> Result<Outcome, Failure> {
+        Ok(Outcome::Observed(Box::new(self.observe(system))))
+    }
 }

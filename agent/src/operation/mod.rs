@@ -24,7 +24,6 @@ pub mod group;
 pub mod inspect;
 pub mod line;
 pub mod link;
-mod pending;
 mod pull;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -18,7 +18,7 @@ mod script;
 pub(crate) mod supervisor;
 pub(crate) mod systemd;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 /// The service `name` is as wished.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -13,10 +13,10 @@ pub(crate) mod examiner;
 mod log_watch;
 mod report;
 mod service_watch;
-mod watch;
-mod words;
 #[cfg(test)]
 mod tests;
+mod watch;
+mod words;
 
 /// All `conditions` hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,12 +137,16 @@ pub struct Remedy {
 impl Wait {
     /// Says which of the operation's regular expressions is not one.
     fn require_patterns(&self) -> Result<(), Failure> {
-        let causes = self.service.iter().flat_map(|service| &service.causes).map(|cause| cause.pattern.as_str());
+        let causes =
+            self.service.iter().flat_map(|service| &service.causes).map(|cause| cause.pattern.as_str());
         let remedy = self.remedy.iter().filter_map(|remedy| remedy.when_logged.as_deref());
         let logged = self.conditions.iter().flat_map(Condition::patterns);
         for pattern in causes.chain(remedy).chain(logged) {
             regex::Regex::new(pattern).map_err(|error| {
-                Failure::from_error(format!("cannot wait for {}: a pattern is no regular expression", self.awaited), &error)
+                Failure::from_error(
+                    format!("cannot wait for {}: a pattern is no regular expression", self.awaited),
+                    &error,
+                )
             })?;
         }
         Ok(())
@@ -158,7 +162,12 @@ impl Converge for Wait {
         }))
     }
 
-    fn apply(&self, system: &System, dialogue: &mut dyn Dialogue, _: &Difference) -> Result<Outcome, Failure> {
+    fn apply(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        _: &Difference,
+    ) -> Result<Outcome, Failure> {
         self.require_patterns()?;
         watch::Watch::new(self, system)?.run(dialogue)
     }

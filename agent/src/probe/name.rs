@@ -41,7 +41,8 @@ fn resolve(host: &str) -> Result<Vec<IpAddr>, String> {
     let (tell, told) = channel();
     let name = host.to_owned();
     thread::spawn(move || {
-        let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|at| at.ip()).collect::<Vec<_>>());
+        let found =
+            (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|at| at.ip()).collect::<Vec<_>>());
         // nobody listens any more when it took too long
         tell.send(found).ok();
     });

@@ -10,7 +10,6 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_s
 use super::record::{Record, Start};
 use super::{ProcessMatch, script, systemd};
 use crate::operation::Dialogue;
-use crate::operation::wait::Remedy;
 use crate::outcome::Failure;
 use crate::probe::clock::Moment;
 use crate::probe::log::Mark;
@@ -271,30 +270,40 @@ impl<'a> Supervisor<'a> {
     }
 }
 
-/// What is known of a service besides its record.
+/// A service to restart.
 #[derive(Debug)]
-pub(crate) struct Known {
+pub(crate) struct Again<'a> {
+    /// Its unit.
+    pub(crate) unit: &'a UnitName,
     /// How its process is told.
     pub(crate) process: ProcessMatch,
     /// Its log.
     pub(crate) log: Option<AbsPath>,
+    /// Seconds from TERM until KILL.
+    pub(crate) stop_timeout_secs: u64,
 }
 
 /// Restarts a service as it was started last, with the same inputs.
 pub(crate) fn restart(
     system: &System,
-    remedy: &Remedy,
-    known: Known,
+    again: Again<'_>,
     dialogue: &mut dyn Dialogue,
 ) -> Result<Stopped, Failure> {
-    let mut record = Record::load(system, &remedy.unit)?;
-    let supervisor = Supervisor::new(system, &remedy.unit, &known.process);
+    let Again { unit, process, log, stop_timeout_secs } = again;
+    let mut record = Record::load(system, unit)?;
+    let supervisor = Supervisor::new(system, unit, &process);
     let status = supervisor.status(&record)?;
     let was = record.in_effect(status.since()).cloned().unwrap_or_default();
-    let Known { process, log } = known;
-    let stopped = supervisor.stop(&status, remedy.stop_timeout_secs, dialogue)?;
-    let again = Start { at: Moment::now(), session: None, passed: BTreeSet::new(), process, log: log.or(was.log.clone()), ..was };
-    supervisor.start(&mut record, again)?;
+    let stopped = supervisor.stop(&status, stop_timeout_secs, dialogue)?;
+    let start = Start {
+        at: Moment::now(),
+        session: None,
+        passed: BTreeSet::new(),
+        process,
+        log: log.or(was.log.clone()),
+        ..was
+    };
+    supervisor.start(&mut record, start)?;
     Ok(stopped)
 }
 

@@ -83,10 +83,14 @@ impl<'a> Examiner<'a> {
     pub(crate) fn look(&mut self, condition: &Condition) -> Answer {
         match condition {
             Condition::Process(process) => match self.own(process).first() {
-                Some(found) => Answer::yes(format!("{}, up for {} s", found.label(), found.uptime().as_secs())),
+                Some(found) => {
+                    Answer::yes(format!("{}, up for {} s", found.label(), found.uptime().as_secs()))
+                }
                 None => Answer::no("there is none"),
             },
-            Condition::Tcp { host, port } => self.at_intervals(format!("{host}:{port}"), |me| me.tcp(host, *port)),
+            Condition::Tcp { host, port } => {
+                self.at_intervals(format!("{host}:{port}"), |me| me.tcp(host, *port))
+            }
             Condition::Listens { port, process } => self.listens(*port, process),
             Condition::Connected { host, port, process } => self.connected(host, *port, process),
             Condition::Http { url, status, body_holds, verify } => {

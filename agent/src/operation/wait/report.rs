@@ -73,10 +73,19 @@ fn what(wait: &Wait, end: &End, unmet: &[(String, String)], cause: Option<&str>)
     let missing = missing.unwrap_or_else(|| "all conditions held one by one, but never together".to_owned());
     let because = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     match end {
-        End::Deadline(elapsed) => format!("{awaited}: not within {} s{because}; {missing}", elapsed.as_secs()),
-        End::Gone(how, elapsed) => format!("{awaited}: {how}, {} s into the wait{because}", elapsed.as_secs()),
-        End::Fatal(elapsed) => format!("{awaited}: cannot be any more, said its log after {} s{because}; {missing}", elapsed.as_secs()),
-        End::Cancelled => format!("{awaited}: no longer waited for, because the run was called off; {missing}"),
+        End::Deadline(elapsed) => {
+            format!("{awaited}: not within {} s{because}; {missing}", elapsed.as_secs())
+        }
+        End::Gone(how, elapsed) => {
+            format!("{awaited}: {how}, {} s into the wait{because}", elapsed.as_secs())
+        }
+        End::Fatal(elapsed) => format!(
+            "{awaited}: cannot be any more, said its log after {} s{because}; {missing}",
+            elapsed.as_secs()
+        ),
+        End::Cancelled => {
+            format!("{awaited}: no longer waited for, because the run was called off; {missing}")
+        }
     }
 }
 
@@ -89,7 +98,9 @@ fn generic_hint(wait: &Wait, end: &End) -> Option<String> {
     match (end, log) {
         (End::Cancelled, _) => Some("run again to go on".to_owned()),
         (End::Gone(..), Some(log)) => Some(format!("see why it ended in {log}, then run again")),
-        (_, Some(log)) => Some(format!("see {log} on the host; if it is only slow, allow more time and run again")),
+        (_, Some(log)) => {
+            Some(format!("see {log} on the host; if it is only slow, allow more time and run again"))
+        }
         (_, None) => None,
     }
 }

@@ -9,7 +9,7 @@ use super::service_watch::ServiceWatch;
 use super::{Condition, Remedy, Wait};
 use crate::operation::Dialogue;
 use crate::operation::unit::record::Record;
-use crate::operation::unit::supervisor::{self, Stopped};
+use crate::operation::unit::supervisor::{self, Again, Stopped};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::System;
 
@@ -47,7 +47,8 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     pub(super) fn new(wait: &'a Wait, system: &'a System) -> Result<Self, Failure> {
         let cure = wait.remedy.as_ref().and_then(|remedy| remedy.when_logged.as_deref());
-        let service = wait.service.as_ref().map(|service| ServiceWatch::new(system, service, cure)).transpose()?;
+        let service =
+            wait.service.as_ref().map(|service| ServiceWatch::new(system, service, cure)).transpose()?;
         Ok(Self {
             wait,
             system,
@@ -116,13 +117,16 @@ impl<'a> Watch<'a> {
         }
         self.remedy = None;
         if let Err(refusal) = dialogue.permit(&remedy.unit, &remedy.why) {
-            self.remarks.push(format!("a restart might have helped ({}), but there was no leave: {}", remedy.why, refusal.what));
+            self.remarks.push(format!(
+                "a restart might have helped ({}), but there was no leave: {}",
+                remedy.why, refusal.what
+            ));
             return Ok(());
         }
         let process = self.wait.service.as_ref().map(|service| service.process.clone()).unwrap_or_default();
         let log = self.wait.service.as_ref().and_then(|service| service.log.clone());
-        let stopped =
-            supervisor::restart(self.system, remedy, supervisor::Known { process, log }, dialogue)?;
+        let again = Again { unit: &remedy.unit, process, log, stop_timeout_secs: remedy.stop_timeout_secs };
+        let stopped = supervisor::restart(self.system, again, dialogue)?;
         self.done.push(format!("restarted once: {}", remedy.why));
         if let Stopped::Killed(secs) = stopped {
             self.done.push(format!("ended with KILL, because it did not stop within {secs} s"));

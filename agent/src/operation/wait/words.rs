@@ -16,7 +16,9 @@ impl Condition {
                 Some(text) => format!("HTTP {status} with `{text}` from {url}"),
                 None => format!("HTTP {status} from {url}"),
             },
-            Self::Logged { log, pattern, since_start_of: _ } => format!("`{pattern}` in {log} since its start"),
+            Self::Logged { log, pattern, since_start_of: _ } => {
+                format!("`{pattern}` in {log} since its start")
+            }
             Self::Exists(path) => format!("{path}"),
             Self::Where { when, then } => format!("{} (where there is {})", then.words(), when.words()),
         }
