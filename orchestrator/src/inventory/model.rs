@@ -17,6 +17,8 @@ pub struct Inventory {
     pub groups: Vec<Group>,
     /// Group names that mean something although this inventory may lack them (roles).
     pub known_groups: &'static [&'static str],
+    /// The variables given with `-e` alone: what a play's `hosts` may use.
+    pub extra: Scope,
 }
 
 /// A host.

@@ -26,6 +26,8 @@ pub struct Magic(Arc<HashMap<String, Value>>);
 
 pub(super) struct Inner {
     layers: Vec<Arc<HashMap<String, Node>>>,
+    /// Weighs more than any layer that is put on later (`-e`).
+    top: Arc<HashMap<String, Node>>,
     magic: Arc<HashMap<String, Value>>,
     open: Arc<dyn Open + Send + Sync>,
     state: Mutex<State>,
@@ -79,7 +81,7 @@ impl Inner {
     }
 
     pub(super) fn find(&self, name: &str) -> Option<Node> {
-        self.layers.iter().rev().find_map(|layer| layer.get(name)).cloned()
+        self.top.get(name).or_else(|| self.layers.iter().rev().find_map(|layer| layer.get(name))).cloned()
     }
 
     pub(super) fn magic(&self, name: &str) -> Option<Value> {
@@ -279,23 +281,33 @@ impl Scope {
     /// Returns the scope of these variables.
     #[must_use]
     pub fn new(variables: HashMap<String, Node>, open: Arc<dyn Open + Send + Sync>) -> Self {
-        Self::build(vec![Arc::new(variables)], Arc::default(), open)
+        let layers = vec![Arc::new(variables)];
+        let (top, magic) = (Arc::default(), Arc::default());
+        Self(Arc::new(Inner { layers, top, magic, open, state: Mutex::default() }))
     }
 
-    fn build(
-        layers: Vec<Arc<HashMap<String, Node>>>,
-        magic: Arc<HashMap<String, Value>>,
-        open: Arc<dyn Open + Send + Sync>,
-    ) -> Self {
-        Self(Arc::new(Inner { layers, magic, open, state: Mutex::default() }))
+    fn changed(&self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Inner {
+            layers: self.0.layers.clone(),
+            top: Arc::clone(&self.0.top),
+            magic: Arc::clone(&self.0.magic),
+            open: Arc::clone(&self.0.open),
+            state: Mutex::default(),
+        };
+        change(&mut inner);
+        Self(Arc::new(inner))
     }
 
     /// Returns a scope in which `variables` come before those of this one.
     #[must_use]
     pub fn with(&self, variables: HashMap<String, Node>) -> Self {
-        let mut layers = self.0.layers.clone();
-        layers.push(Arc::new(variables));
-        Self::build(layers, Arc::clone(&self.0.magic), Arc::clone(&self.0.open))
+        self.changed(|inner| inner.layers.push(Arc::new(variables)))
+    }
+
+    /// Returns a scope in which `variables` come before all others, those of later layers too.
+    #[must_use]
+    pub fn with_top(&self, variables: Arc<HashMap<String, Node>>) -> Self {
+        self.changed(|inner| inner.top = variables)
     }
 
     /// Returns the variables of `others`, to be read as `key['name'].…` (Ansible's `hostvars`).
@@ -308,7 +320,7 @@ impl Scope {
     /// Returns a scope in which `magic` can be read too.
     #[must_use]
     pub fn with_magic(&self, magic: &Magic) -> Self {
-        Self::build(self.0.layers.clone(), Arc::clone(&magic.0), Arc::clone(&self.0.open))
+        self.changed(|inner| inner.magic = Arc::clone(&magic.0))
     }
 
     /// Returns the variable's value, rendered; `None` when there is none of that name.

@@ -1,0 +1,31 @@
+//! `assert`: decided when the plan is made.
+
+use super::Site;
+use crate::yaml::{Kind, Mistakes, Node};
+
+pub(super) fn assert(options: &Node, site: &Site<'_>, mistakes: &mut Mistakes) {
+    let Some(that) = options.get("that") else {
+        mistakes.add(&options.span, "`assert` needs `that`");
+        return;
+    };
+    let conditions = match &that.kind {
+        Kind::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(that),
+    };
+    let message = options.get("fail_msg").or_else(|| options.get("msg"));
+    for condition in conditions {
+        match site.scope.holds(condition) {
+            Ok(true) => {}
+            Ok(false) => {
+                let said = message.and_then(|message| site.scope.render(message).ok()).and_then(|said| said.as_text());
+                let name = site.scope.variable("inventory_hostname").and_then(Result::ok).and_then(|name| name.as_text());
+                let what = format!("this does not hold for {}", name.as_deref().unwrap_or("the host"));
+                match said {
+                    Some(said) => mistakes.add_hint(&condition.span, what, said),
+                    None => mistakes.add(&condition.span, what),
+                }
+            }
+            Err(mistake) => mistakes.0.push(mistake),
+        }
+    }
+}
