@@ -9,6 +9,7 @@ pub mod apim;
 pub mod engine;
 pub mod inventory;
 pub mod plan;
+pub mod playbook;
 pub mod session;
 pub mod ssh;
 pub mod template;

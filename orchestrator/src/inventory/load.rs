@@ -53,7 +53,8 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
     let beside = Beside::read(&folder, &draft, &options.vault, &mut mistakes);
     let (hosts, scopes) = variables_of_hosts(&draft, &beside, &extra, options);
     let known_groups = options.known_groups;
-    let given: HashMap<String, Node> = extra.iter().map(|(key, value)| (key.text.clone(), value.clone())).collect();
+    let given: HashMap<String, Node> =
+        extra.iter().map(|(key, value)| (key.text.clone(), value.clone())).collect();
     let mut inventory = Inventory {
         name: path.display().to_string(),
         hosts: Vec::new(),
@@ -62,7 +63,8 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         extra: Scope::new(given.clone(), Arc::clone(&options.vault) as Arc<_>),
     };
     // `apim` was merged in depth already.
-    let given: Arc<HashMap<String, Node>> = Arc::new(given.into_iter().filter(|(key, _)| key != DEEP).collect());
+    let given: Arc<HashMap<String, Node>> =
+        Arc::new(given.into_iter().filter(|(key, _)| key != DEEP).collect());
     let others = Scope::others("hostvars", &scopes);
     for (raw, (name, scope)) in hosts.into_iter().zip(&scopes) {
         let scope = scope.with_magic(&others).with_top(Arc::clone(&given));

@@ -124,7 +124,12 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
     bound.work = match &task.module {
         Module::Apim(apim) => Bound::Apim(*apim),
         Module::Generic(module) => {
-            let site = Site { title: &bound.title, scope, changes: task.changes, run_as: bound.become_user.as_deref() };
+            let site = Site {
+                title: &bound.title,
+                scope,
+                changes: task.changes,
+                run_as: bound.become_user.as_deref(),
+            };
             Bound::Operations(generic::lower(module, &site, &mut mistakes))
         }
     };

@@ -9,7 +9,11 @@ use crate::yaml::{Mistakes, Span};
 ///
 /// # Errors
 /// When the play's pattern or the limit names what is not in the inventory.
-pub fn expand(play: &Play, inventory: &Inventory, limit: Option<&str>) -> Result<Vec<Vec<HostName>>, Mistakes> {
+pub fn expand(
+    play: &Play,
+    inventory: &Inventory,
+    limit: Option<&str>,
+) -> Result<Vec<Vec<HostName>>, Mistakes> {
     let hosts = inventory.extra.render(&play.hosts)?;
     let mut hosts = pattern::select(inventory, &hosts.as_text().unwrap_or_default(), &hosts.span)?;
     if let Some(limit) = limit {

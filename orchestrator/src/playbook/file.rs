@@ -31,13 +31,18 @@ fn play(node: &Node, files: &mut Files<'_>) -> Vec<Play> {
     for (key, _) in entries {
         check_keyword(key, files.mistakes);
     }
-    let imported = ["import_playbook", "ansible.builtin.import_playbook"].iter().find_map(|key| node.get(key));
+    let imported =
+        ["import_playbook", "ansible.builtin.import_playbook"].iter().find_map(|key| node.get(key));
     if let Some(name) = imported {
         return import(node, name, files);
     }
     let mut take = Taker { node, mistakes: files.mistakes };
     let Some(hosts) = node.get("hosts").filter(|hosts| hosts.kind != Kind::Null) else {
-        files.mistakes.add_hint(&node.span, "this play names no hosts", "add `hosts:` with a group, a host or a pattern");
+        files.mistakes.add_hint(
+            &node.span,
+            "this play names no hosts",
+            "add `hosts:` with a group, a host or a pattern",
+        );
         return Vec::new();
     };
     let hosts = pattern(hosts, take.mistakes);
@@ -60,7 +65,11 @@ fn play(node: &Node, files: &mut Files<'_>) -> Vec<Play> {
     let no_log = take.flag("no_log").unwrap_or(false);
     take.method();
     if let Some(Node { kind: Kind::Bool(true), span }) = node.get("gather_facts") {
-        take.mistakes.add_hint(span, "facts of hosts take no part in a playbook", "write `gather_facts: false`");
+        take.mistakes.add_hint(
+            span,
+            "facts of hosts take no part in a playbook",
+            "write `gather_facts: false`",
+        );
     }
     play.tasks = task::tasks(node.get("tasks"), &play.tags, files);
     if no_log {
@@ -91,7 +100,9 @@ fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
             take.mistakes.add(&key.span, format!("`{word}` cannot stand beside `import_playbook`"));
         }
     }
-    let Some(name_text) = plain_text(name, "the name of a playbook", files.mistakes) else { return Vec::new() };
+    let Some(name_text) = plain_text(name, "the name of a playbook", files.mistakes) else {
+        return Vec::new();
+    };
     let mut plays = files.playbook(&name_text, &name.span);
     for play in &mut plays {
         play.tags.extend(tags.iter().cloned());
@@ -137,7 +148,9 @@ fn serial(node: &Node, mistakes: &mut Mistakes) -> Vec<Batch> {
     for item in items {
         let text = item.as_text().unwrap_or_default();
         let batch = match text.strip_suffix('%') {
-            Some(percent) => percent.trim().parse().ok().filter(|p| (1..=100).contains(p)).map(Batch::Percent),
+            Some(percent) => {
+                percent.trim().parse().ok().filter(|p| (1..=100).contains(p)).map(Batch::Percent)
+            }
             None => text.parse().ok().filter(|count| *count > 0).map(Batch::Hosts),
         };
         match batch {
@@ -205,7 +218,8 @@ impl Taker<'_, '_> {
         let value = self.get(key)?;
         let text = value.as_text();
         if text.is_none() {
-            let (span, what) = (value.span.clone(), format!("`{key}` must be a text, not {}", value.describe()));
+            let (span, what) =
+                (value.span.clone(), format!("`{key}` must be a text, not {}", value.describe()));
             self.mistakes.add(&span, what);
         }
         text
@@ -247,8 +261,11 @@ impl Taker<'_, '_> {
         let mut tags = Vec::new();
         for item in items {
             match item.as_text() {
-                Some(text) => tags.extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty())),
-                None => self.mistakes.add(&item.span, format!("a tag must be a text, not {}", item.describe())),
+                Some(text) => tags
+                    .extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty())),
+                None => {
+                    self.mistakes.add(&item.span, format!("a tag must be a text, not {}", item.describe()))
+                }
             }
         }
         tags
@@ -260,7 +277,11 @@ impl Taker<'_, '_> {
             Kind::Map(entries) => {
                 if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "apim") {
                     let hint = "set it in the inventory, or with -e '{\"apim\": {…}}'";
-                    self.mistakes.add_hint(&key.span, "a playbook cannot change `apim`: one cluster, one truth", hint);
+                    self.mistakes.add_hint(
+                        &key.span,
+                        "a playbook cannot change `apim`: one cluster, one truth",
+                        hint,
+                    );
                 }
                 entries
             }

@@ -53,8 +53,12 @@ pub(super) fn instead(word: &str) -> Option<&'static str> {
         }
         "roles" | "include_role" | "import_role" => "write the tasks out, or share them with `import_tasks`",
         "include_tasks" | "include" => "write `import_tasks`",
-        "include_vars" | "vars_files" | "vars_prompt" => "put them into group_vars/ or host_vars/, or give them with -e @file",
-        "block" | "rescue" | "always" => "write the tasks one below the other; `when` and `tags` go to each, or to an `import_tasks`",
+        "include_vars" | "vars_files" | "vars_prompt" => {
+            "put them into group_vars/ or host_vars/, or give them with -e @file"
+        }
+        "block" | "rescue" | "always" => {
+            "write the tasks one below the other; `when` and `tags` go to each, or to an `import_tasks`"
+        }
         "pre_tasks" | "post_tasks" => "put them into `tasks`, or into a play of their own",
         "with_items" | "with_list" | "with_dict" | "with_fileglob" | "with_together" | "loop_control" => {
             "write `loop:` with a list; the item is called `item`"
@@ -63,7 +67,9 @@ pub(super) fn instead(word: &str) -> Option<&'static str> {
         "debug" => "ask the inventory: `apim-deploy inventory --host NAME`",
         "setup" | "gather_facts" => "facts of hosts take no part in a playbook; set values in the inventory",
         "async" | "poll" => "long steps are waited for, with a deadline",
-        "apt" | "dnf" | "yum" | "package" | "pip" => "use `command` with the package manager, guarded by `creates`",
+        "apt" | "dnf" | "yum" | "package" | "pip" => {
+            "use `command` with the package manager, guarded by `creates`"
+        }
         "script" | "raw" => "use `copy` and `command`",
         _ => return None,
     })

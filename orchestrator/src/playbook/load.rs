@@ -82,7 +82,11 @@ impl Files<'_> {
     fn enter(&mut self, name: &str, span: &Span) -> Option<()> {
         if self.open.iter().any(|open| open == name) || self.open.len() >= DEPTH {
             let way = self.open.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" > ");
-            self.mistakes.add_hint(span, format!("this import comes back to itself: {way}"), "take one of the imports out");
+            self.mistakes.add_hint(
+                span,
+                format!("this import comes back to itself: {way}"),
+                "take one of the imports out",
+            );
             return None;
         }
         self.open.push(name.to_owned());
@@ -118,6 +122,7 @@ impl Files<'_> {
 
 /// A relative path is meant from the folder of the file that names it.
 pub(super) fn beside(name: &str, span: &Span) -> PathBuf {
-    let folder = span.file_name().filter(|file| !file.starts_with(INSIDE)).and_then(|file| Path::new(file).parent());
+    let folder =
+        span.file_name().filter(|file| !file.starts_with(INSIDE)).and_then(|file| Path::new(file).parent());
     folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name))
 }

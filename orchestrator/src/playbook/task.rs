@@ -35,7 +35,8 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
         files.mistakes.add(&node.span, format!("a task must be a map, not {}", node.describe()));
         return Vec::new();
     };
-    let modules: Vec<&(Key, Node)> = entries.iter().filter(|(key, _)| !TASK.contains(&key.text.as_str())).collect();
+    let modules: Vec<&(Key, Node)> =
+        entries.iter().filter(|(key, _)| !TASK.contains(&key.text.as_str())).collect();
     let import = entries.iter().find(|(key, _)| short(&key.text) == "import_tasks");
     if let Some((_, name)) = import {
         for (key, _) in modules.iter().filter(|(key, _)| short(&key.text) != "import_tasks") {
@@ -51,7 +52,11 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
         [one] => (&one.0, &one.1),
         [] => {
             if modules.is_empty() {
-                files.mistakes.add_hint(&node.span, "this task does nothing", "add a module, such as `apim_configuration:`");
+                files.mistakes.add_hint(
+                    &node.span,
+                    "this task does nothing",
+                    "add a module, such as `apim_configuration:`",
+                );
             }
             return Vec::new();
         }
@@ -106,11 +111,12 @@ fn apim(word: &str, options: &Node, mistakes: &mut Mistakes) -> ApimTask {
     let mut reader = MapReader::new(options, word, mistakes);
     let task = match word {
         "apim_service" => ApimTask::Service(
-            choice(reader.require("state", mistakes), &ServiceState::WORDS, mistakes).unwrap_or(ServiceState::Installed),
+            choice(reader.require("state", mistakes), &ServiceState::WORDS, mistakes)
+                .unwrap_or(ServiceState::Installed),
         ),
-        "apim_health" => {
-            ApimTask::Health(choice(reader.require("gate", mistakes), &Gate::WORDS, mistakes).unwrap_or(Gate::Started))
-        }
+        "apim_health" => ApimTask::Health(
+            choice(reader.require("gate", mistakes), &Gate::WORDS, mistakes).unwrap_or(Gate::Started),
+        ),
         // `is_module` knows the names; each of the others takes no option.
         _ => ApimTask::plain(word).unwrap_or(ApimTask::Account),
     };
@@ -175,7 +181,11 @@ fn conditions(node: &Node) -> Vec<Node> {
 
 fn localhost(node: &Node, mistakes: &mut Mistakes) -> bool {
     if let Some(connection) = node.get("connection") {
-        mistakes.add_hint(&connection.span, "a task cannot choose its connection", "write `delegate_to: localhost`");
+        mistakes.add_hint(
+            &connection.span,
+            "a task cannot choose its connection",
+            "write `delegate_to: localhost`",
+        );
     }
     let Some(value) = node.get("delegate_to") else { return false };
     let is_local = matches!(value.as_text().as_deref(), Some("localhost" | "127.0.0.1"));
@@ -189,8 +199,13 @@ fn localhost(node: &Node, mistakes: &mut Mistakes) -> bool {
 fn check_mode(take: &mut Taker<'_, '_>) -> Option<bool> {
     let mode = take.flag("check_mode");
     if mode == Some(false) {
-        let span = take.node.get("check_mode").map_or_else(|| take.node.span.clone(), |node| node.span.clone());
-        take.mistakes.add_hint(&span, "nothing is changed while a run only looks", "leave `check_mode: false` out");
+        let span =
+            take.node.get("check_mode").map_or_else(|| take.node.span.clone(), |node| node.span.clone());
+        take.mistakes.add_hint(
+            &span,
+            "nothing is changed while a run only looks",
+            "leave `check_mode: false` out",
+        );
         return None;
     }
     mode

@@ -17,8 +17,14 @@ pub(super) fn assert(options: &Node, site: &Site<'_>, mistakes: &mut Mistakes) {
         match site.scope.holds(condition) {
             Ok(true) => {}
             Ok(false) => {
-                let said = message.and_then(|message| site.scope.render(message).ok()).and_then(|said| said.as_text());
-                let name = site.scope.variable("inventory_hostname").and_then(Result::ok).and_then(|name| name.as_text());
+                let said = message
+                    .and_then(|message| site.scope.render(message).ok())
+                    .and_then(|said| said.as_text());
+                let name = site
+                    .scope
+                    .variable("inventory_hostname")
+                    .and_then(Result::ok)
+                    .and_then(|name| name.as_text());
                 let what = format!("this does not hold for {}", name.as_deref().unwrap_or("the host"));
                 match said {
                     Some(said) => mistakes.add_hint(&condition.span, what, said),

@@ -42,7 +42,9 @@ fn argument(node: &crate::yaml::Node, options: &mut Options<'_>) -> Option<Strin
     let text = node.as_text();
     if text.is_none() {
         let what = match node.kind {
-            Kind::Secret(_) => "a secret cannot be an argument: every account of the host could read it".to_owned(),
+            Kind::Secret(_) => {
+                "a secret cannot be an argument: every account of the host could read it".to_owned()
+            }
             _ => format!("an argument must be a text, not {}", node.describe()),
         };
         options.wrong(&node.span, what, "hand secrets over in `stdin` or in a file");
@@ -52,7 +54,8 @@ fn argument(node: &crate::yaml::Node, options: &mut Options<'_>) -> Option<Strin
 
 pub(super) fn shell(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draft>> {
     let line = options.require(&["cmd"])?;
-    let shell = options.optional_path("executable").map_or_else(|| "/bin/sh".to_owned(), |path| path.to_string());
+    let shell =
+        options.optional_path("executable").map_or_else(|| "/bin/sh".to_owned(), |path| path.to_string());
     Some(vec![run(vec![shell, "-c".to_owned(), line], options, site)])
 }
 

@@ -20,7 +20,11 @@ pub(super) fn unarchive(options: &mut Options<'_>, site: &Site<'_>) -> Option<Ve
     options.only("remote_src", false);
     if options.has("creates") {
         let span = options.span();
-        options.wrong(&span, "`unarchive` needs no `creates`", "leave it out: what is unpacked already is known by its digest");
+        options.wrong(
+            &span,
+            "`unarchive` needs no `creates`",
+            "leave it out: what is unpacked already is known by its digest",
+        );
     }
     let (path, span) = options.local("src", "files")?;
     let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
@@ -55,7 +59,11 @@ pub(super) fn get_url(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
     let span = options.span();
     let url = options.require(&["url"])?;
     if !url.starts_with("http://") && !url.starts_with("https://") {
-        options.wrong(&span, format!("`{url}` is no http:// or https:// URL"), "other protocols are not supported");
+        options.wrong(
+            &span,
+            format!("`{url}` is no http:// or https:// URL"),
+            "other protocols are not supported",
+        );
     }
     let checksum = options.require(&["checksum"])?;
     let Some(Ok(sha256)) = checksum.strip_prefix("sha256:").map(Sha256::parse) else {

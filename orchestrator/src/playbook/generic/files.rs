@@ -60,7 +60,11 @@ pub(super) fn copy(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dra
         None => {
             let (path, span) = options.local("src", "files")?;
             if path.is_dir() {
-                options.wrong(&span, "`copy` of a whole folder is not supported", "name each file, or use `unarchive`");
+                options.wrong(
+                    &span,
+                    "`copy` of a whole folder is not supported",
+                    "name each file, or use `unarchive`",
+                );
                 return None;
             }
             let bytes = read(&path, &span, options)?;
@@ -117,7 +121,11 @@ pub(super) fn destination(options: &mut Options<'_>, name: &str) -> Option<AbsPa
     options.absolute(&text, &["dest"])
 }
 
-pub(super) fn read(path: &std::path::Path, span: &crate::yaml::Span, options: &mut Options<'_>) -> Option<Vec<u8>> {
+pub(super) fn read(
+    path: &std::path::Path,
+    span: &crate::yaml::Span,
+    options: &mut Options<'_>,
+) -> Option<Vec<u8>> {
     let hint = "a relative path is meant from the playbook's folder";
     let size = std::fs::metadata(path).map(|meta| meta.len());
     if size.as_ref().is_ok_and(|size| *size > FILE_BYTES) {

@@ -47,7 +47,8 @@ pub(super) fn line(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dra
         return None;
     }
     if let Some(Err(error)) = pattern.as_deref().map(regex::Regex::new) {
-        let what = format!("`lineinfile.regexp` cannot be read: {}", error.to_string().lines().last().unwrap_or(""));
+        let what =
+            format!("`lineinfile.regexp` cannot be read: {}", error.to_string().lines().last().unwrap_or(""));
         options.wrong(&span, what, "look-around and back references are not supported");
     }
     let create = options.flag("create", false);

@@ -105,7 +105,9 @@ impl GenericName {
         match args.map(|args| (&args.kind, args)) {
             None | Some((Kind::Null, _)) => {}
             Some((Kind::Map(more), _)) => entries.extend(more.iter().cloned()),
-            Some((_, args)) => mistakes.add(&args.span, format!("`args` must be a map, not {}", args.describe())),
+            Some((_, args)) => {
+                mistakes.add(&args.span, format!("`args` must be a map, not {}", args.describe()))
+            }
         }
         Node { kind: Kind::Map(entries), span: options.span.clone() }
     }
@@ -159,7 +161,8 @@ pub(super) fn lower(task: &GenericTask, site: &Site<'_>, mistakes: &mut Mistakes
         GenericName::Assert => None,
     };
     if drafts.is_none() && mistakes.0.len() == before {
-        mistakes.add(&task.options.span, format!("`{}` cannot be done with these options", task.name.row().0));
+        mistakes
+            .add(&task.options.span, format!("`{}` cannot be done with these options", task.name.row().0));
     }
     drafts.unwrap_or_default()
 }

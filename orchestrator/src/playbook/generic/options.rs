@@ -44,8 +44,15 @@ impl<'a> Options<'a> {
         let text = node.as_text();
         if text.is_none() {
             let what = match &node.kind {
-                Kind::Secret(_) => format!("`{}.{}` must not be a secret: it is shown", self.module, Self::first(names)),
-                _ => format!("`{}.{}` must be a text, not {}", self.module, Self::first(names), node.describe()),
+                Kind::Secret(_) => {
+                    format!("`{}.{}` must not be a secret: it is shown", self.module, Self::first(names))
+                }
+                _ => format!(
+                    "`{}.{}` must be a text, not {}",
+                    self.module,
+                    Self::first(names),
+                    node.describe()
+                ),
             };
             self.mistakes.add(&node.span, what);
         }
@@ -87,7 +94,8 @@ impl<'a> Options<'a> {
 
     pub(super) fn number(&mut self, name: &str, range: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let node = self.get(&[name])?;
-        let number = node.as_text().and_then(|text| text.parse().ok()).filter(|number| range.contains(number));
+        let number =
+            node.as_text().and_then(|text| text.parse().ok()).filter(|number| range.contains(number));
         if number.is_none() {
             let (low, high) = (range.start(), range.end());
             let what = format!("`{}.{name}` must be a whole number from {low} to {high}", self.module);
@@ -151,7 +159,11 @@ impl<'a> Options<'a> {
             Kind::Int(number) if !is_decimal(&node.span) => u32::try_from(*number).ok(),
             Kind::Int(_) => {
                 let hint = "put quotes around it, with a leading zero: \"0644\"";
-                self.mistakes.add_hint(&node.span, "a mode without its leading zero is a decimal number", hint);
+                self.mistakes.add_hint(
+                    &node.span,
+                    "a mode without its leading zero is a decimal number",
+                    hint,
+                );
                 return None;
             }
             _ => {
@@ -163,7 +175,11 @@ impl<'a> Options<'a> {
         let bits = bits.filter(|bits| *bits <= 0o7777);
         if bits.is_none() {
             let hint = "write it in octal digits: \"0644\"";
-            self.mistakes.add_hint(&node.span, format!("`{}.mode` is no mode that is supported", self.module), hint);
+            self.mistakes.add_hint(
+                &node.span,
+                format!("`{}.mode` is no mode that is supported", self.module),
+                hint,
+            );
         }
         bits.map(FileMode::new)
     }

@@ -30,13 +30,22 @@ pub(super) fn uri(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draf
     options.choice("method", &["GET"]);
     let url = options.require(&["url"])?;
     if !url.starts_with("http://") && !url.starts_with("https://") {
-        options.wrong(&span, format!("`{url}` is no http:// or https:// URL"), "other protocols are not supported");
+        options.wrong(
+            &span,
+            format!("`{url}` is no http:// or https:// URL"),
+            "other protocols are not supported",
+        );
     }
     let verify = options.flag("validate_certs", true);
     if !verify && !is_loopback(&url) {
-        options.wrong(&span, "`validate_certs: false` is for loopback addresses only", "let the host trust the certificate");
+        options.wrong(
+            &span,
+            "`validate_certs: false` is for loopback addresses only",
+            "let the host trust the certificate",
+        );
     }
-    let status = options.number("status_code", 100..=599).and_then(|status| u16::try_from(status).ok()).unwrap_or(200);
+    let status =
+        options.number("status_code", 100..=599).and_then(|status| u16::try_from(status).ok()).unwrap_or(200);
     let deadline_secs = options.number("timeout", 1..=86_400).unwrap_or(30);
     let condition = Condition::Http { url: url.clone(), status, body_holds: None, verify };
     Some(vec![wait(site, format!("{url} answers {status}"), condition, deadline_secs)])
