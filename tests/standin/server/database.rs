@@ -77,9 +77,10 @@ impl Database {
             return Ok(());
         }
         let failure = |cause: String| match self.kind.as_str() {
-            "postgre" => {
-                format!("org.postgresql.util.PSQLException: Connection to {} refused: {cause}", self.at)
-            }
+            "postgre" => format!(
+                "org.postgresql.util.PSQLException: Connection to {} refused. Check that the hostname and port are correct ({cause})",
+                self.at
+            ),
             _ => format!(
                 "com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure ({}: {cause})",
                 self.at

@@ -122,7 +122,9 @@ fn parse(buffer: &[u8]) -> io::Result<Option<(usize, Request)>> {
         path: path.to_owned(),
         query: query.to_owned(),
         authorization: header("authorization"),
-        closes: connection == "close" || (parsed.version == Some(0) && connection != "keep-alive"),
+        closes: connection == "close"
+            || header("transfer-encoding").is_some()
+            || (parsed.version == Some(0) && connection != "keep-alive"),
         body: header("content-length").and_then(|text| text.parse().ok()).unwrap_or(0),
     };
     Ok(Some((length, request)))

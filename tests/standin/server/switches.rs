@@ -89,7 +89,7 @@ impl Default for Switches {
             heartbeat: millis(1000),
             idle: millis(6000),
             warn_every: millis(5000),
-            database: DatabaseCheck::Greeting,
+            database: DatabaseCheck::Login,
             driver_check: true,
             verify_peers: false,
             bind: IpAddr::V4(Ipv4Addr::UNSPECIFIED),

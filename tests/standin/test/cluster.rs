@@ -173,6 +173,8 @@ fn an_offset_moves_every_port_and_the_command_line_wins() {
         assert!(!node.is_open(port), "{port}");
     }
     assert!(node.log().contains("Pass-through HTTP Listener started on 0.0.0.0:8283"));
+    let health = || node.get(9766, "/api/am/gateway/v2/server-startup-healthcheck").map(|(status, _)| status);
+    assert!(poll::until(LIMIT, || health() == Some(200)), "{}", node.log());
     node.terminate();
     assert!(poll::until(LIMIT, || node.command_line().is_none()));
     node.run("api-manager.sh", &["-DportOffset=5", "start"]);
