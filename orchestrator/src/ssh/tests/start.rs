@@ -5,11 +5,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use apim_agent::protocol::message::Open;
-use apim_agent::value::AbsPath;
+use apim_agent::value::{AbsPath, Content, Secret};
 
 use super::sshd::{SHELL_AGENT, Sshd, gw1, is_root, user};
 use crate::inventory::host::{Become, Connection, ConnectionKind};
-use crate::session::Session;
+use crate::session::{Session, SessionError, Source};
 use crate::ssh::{AgentBinaries, AgentBinary, Connector, SshConnect};
 
 fn known() -> Option<Sshd> {
@@ -139,6 +139,72 @@ async fn sudo_runs_the_agent_as_another_account() {
     connection.escalate = Some(Become { user: "no-such-account".into(), password: None });
     let error = sshd.connect(connection).open(&gw1()).await.err().unwrap().to_string();
     assert!(error.contains("sudo refused") && error.contains("no-such-account"), "{error}");
+}
+
+/// Takes the part of sudo: asks on standard error with the wished prompt, reads one line, gives up after two wrong ones.
+const FAKE_SUDO: &str = r#"#!/bin/sh
+if [ "$1" = -n ]; then echo "sudo: a password is required" >&2; exit 1; fi
+[ "$1 $2" = "-S -p" ] || exit 9
+prompt=$3; shift 3
+[ "$1 $2 $3 $4" = "-H -u app --" ] || exit 8
+shift 4
+for try in 1 2; do
+  printf %s "$prompt" >&2
+  IFS= read -r answer || exit 1
+  if [ "$answer" = 'hunter 2' ]; then exec "$@"; fi
+  echo "Sorry, try again." >&2
+done
+exit 1
+"#;
+
+#[tokio::test]
+async fn sudos_question_is_answered_once_and_the_password_is_nowhere_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(sshd) = Sshd::start(&format!("SetEnv PATH={}:/usr/bin:/bin", folder.path().display())) else {
+        return;
+    };
+    sshd.make_known(&format!("[127.0.0.1]:{}", sshd.port));
+    let sudo = folder.path().join("sudo");
+    fs::write(&sudo, FAKE_SUDO).unwrap();
+    fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
+    let open_as = async |password: Option<&'static str>| {
+        let escalate = Become { user: "app".into(), password: password.map(Secret::new) };
+        let connection = Connection { escalate: Some(escalate), ..sshd.connection() };
+        sshd.connect(connection).open(&gw1()).await
+    };
+    for _ in 0..2 {
+        // Installed the first time, found the second.
+        let link = open_as(Some("hunter 2")).await.unwrap();
+        Session::open(link, open()).await.unwrap();
+    }
+    let error = open_as(Some("wrong")).await.err().unwrap();
+    assert!(error.to_string().contains("sudo did not take the password"), "{error}");
+    assert!(
+        error.hint().contains("ansible_become_password") && !error.to_string().contains("wrong"),
+        "{error}"
+    );
+    let error = open_as(None).await.err().unwrap();
+    assert!(error.to_string().contains("sudo wants a password"), "{error}");
+    assert!(error.hint().contains("NOPASSWD"));
+}
+
+#[tokio::test]
+async fn an_agent_that_dies_under_an_upload_ends_it() {
+    let Some(sshd) = known() else { return };
+    let mut settings = sshd.settings();
+    let text = SHELL_AGENT.replace("cat >", "head -c 100000 >").replace("exit 7", "exit 3");
+    fs::write(sshd.path("apim-agent"), &text).unwrap();
+    let binary = AgentBinary::read(&sshd.path("apim-agent")).unwrap();
+    settings.agents = AgentBinaries::new([(std::env::consts::ARCH.to_owned(), binary)]).into();
+    let link = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.unwrap();
+    let (session, _) = Session::open(link, open()).await.unwrap();
+    let (sender, mut receiver) = session.split();
+    let bytes = vec![1; 64 * 1024 * 1024];
+    let content = Content::of(&bytes);
+    let sending = sender.send_content(&content, &Source::Bytes(bytes.into()), 0, |_| {}).await;
+    assert!(matches!(sending, Err(SessionError::Ended { .. })), "{sending:?}");
+    let error = receiver.next().await.unwrap_err().to_string();
+    assert!(error.contains("exit status 3"), "{error}");
 }
 
 #[tokio::test]
