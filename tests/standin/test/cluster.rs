@@ -77,10 +77,7 @@ fn a_4_5_0_gateway_that_finds_no_broker_never_listens_again_until_it_is_restarte
     node.await_log("because \"connection\" is null");
     hub.start_up();
     assert!(poll::until(LIMIT, || node.health() == Some(200)), "artifacts are pulled all the same");
-    let failures = |hub: &Node| hub.log().len();
-    let before = failures(&node);
     assert!(!poll::until(Duration::from_millis(1500), || connections(&node, &hub, 5672) > 0));
-    assert!(before <= failures(&node));
 
     node.terminate();
     assert!(poll::until(LIMIT, || node.command_line().is_none()));
