@@ -73,8 +73,11 @@ fn zip(entries: &[Raw]) -> Vec<u8> {
     out
 }
 
-/// Builds a gzipped tar of (kind, name, link target or content, mode).
-fn tar_gz(entries: &[(EntryType, &str, &str, u32)]) -> Vec<u8> {
+/// Kind, name, link target or content, mode.
+type RawTar<'a> = (EntryType, &'a str, &'a str, u32);
+
+/// Builds a gzipped tar.
+fn tar_gz(entries: &[RawTar<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     for (kind, name, text, mode) in entries {
         let mut header = tar::Header::new_gnu();
@@ -299,7 +302,7 @@ fn evil_zips_leave_nothing() {
 fn evil_tars_leave_nothing() {
     let bench = Bench::new();
     use EntryType as E;
-    let corpus: Vec<(&str, &str, Vec<(E, &str, &str, u32)>)> = vec![
+    let corpus: Vec<(&str, &str, Vec<RawTar<'_>>)> = vec![
         ("that climbs", "holds `..`", vec![(E::Regular, "a/../../victim/x", "evil", 0o644)]),
         ("with an absolute name", "is absolute", vec![(E::Regular, "/victim/x", "evil", 0o644)]),
         ("with a link out", "may lie outside", vec![(E::Symlink, "a/l", "../../victim", 0o777)]),
