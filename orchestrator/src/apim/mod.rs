@@ -18,6 +18,8 @@ pub mod role;
 pub mod settings;
 pub mod steps;
 pub mod task;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod topology;
 pub mod unit;
 

@@ -24,7 +24,8 @@ impl Cluster {
     /// Builds the cluster; `None` when there was a mistake. Each mistake is noted once, however many hosts share it.
     pub fn build(hosts: &[HostInput], files: &dyn FileReader, mistakes: &mut Mistakes) -> Option<Self> {
         let mut found = Mistakes::default();
-        let cluster = Builder { files, mistakes: &mut found, notes: Vec::new() }.build(hosts);
+        let cluster = Builder { files, mistakes: &mut found, notes: Vec::new(), is_lonely: is_lonely(hosts) }
+            .build(hosts);
         let is_clean = found.0.is_empty();
         for mistake in found.0 {
             if !mistakes.0.contains(&mistake) {
@@ -39,6 +40,14 @@ struct Builder<'a> {
     files: &'a dyn FileReader,
     mistakes: &'a mut Mistakes,
     notes: Vec<String>,
+    is_lonely: bool,
+}
+
+/// A single all-in-one shares its databases with nobody.
+fn is_lonely(inputs: &[HostInput]) -> bool {
+    let mut roles =
+        inputs.iter().flat_map(|input| input.groups.iter().filter_map(|group| Role::of_group(group)));
+    roles.next() == Some(Role::AllInOne) && roles.next().is_none()
 }
 
 impl Builder<'_> {
@@ -56,7 +65,7 @@ impl Builder<'_> {
         }
         name_nodes(&mut nodes);
         check::same_everywhere(&nodes, self.mistakes);
-        check::roles(inputs, &nodes, self.mistakes);
+        check::roles(inputs, self.mistakes);
         check::ports(&nodes, self.mistakes);
         check::releases(&nodes, self.mistakes, &mut self.notes);
         let environments = self.environments(&mut nodes);
@@ -142,6 +151,10 @@ impl Builder<'_> {
         let java_home = self.java_home(&settings);
         if settings.admin.is_none() {
             self.need(&span, "admin.password", "the super administrator's, the same on every node");
+        }
+        if settings.databases.is_none() && !self.is_lonely {
+            let hint = "all nodes share two databases on a server; only a single all-in-one may do with its own H2 files";
+            self.need(&span, "databases", hint);
         }
         let machine = |node: &&Node| node.role == role && same_machine(node, host);
         let component = match before.iter().find(machine) {
@@ -245,7 +258,7 @@ impl Builder<'_> {
     fn environments(&mut self, nodes: &mut [Node]) -> Vec<Environment> {
         let said = nodes.iter().find(|node| node.role.is_hub()).or(nodes.first());
         let mut environments = said.map(|node| node.settings.environments.clone()).unwrap_or_default();
-        if environments.is_empty() {
+        if environments.is_empty() && nodes.iter().any(|node| node.role.is_gateway()) {
             environments.push(Environment::default_one());
         }
         let names: Vec<String> = environments.iter().map(|e| e.name.value.clone()).collect();

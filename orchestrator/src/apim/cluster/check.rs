@@ -65,7 +65,7 @@ fn shared_keystores(nodes: &[Node], mistakes: &mut Mistakes) {
 }
 
 /// Which roles may stand together.
-pub(super) fn roles(hosts: &[HostInput], nodes: &[Node], mistakes: &mut Mistakes) {
+pub(super) fn roles(hosts: &[HostInput], mistakes: &mut Mistakes) {
     let place = hosts.first().map_or_else(Span::nowhere, |host| host.apim.span.clone());
     let wanted = |role: Role| hosts.iter().any(|h| h.groups.iter().any(|g| Role::of_group(g) == Some(role)));
     if !Role::ALL.into_iter().any(wanted) {
@@ -90,17 +90,6 @@ pub(super) fn roles(hosts: &[HostInput], nodes: &[Node], mistakes: &mut Mistakes
             "no host is in `control_plane` (or `all_in_one`)",
             "every other role takes its APIs, policies and events from it",
         );
-    }
-    let is_single = hosts.len() == 1 || nodes.len() == 1;
-    for node in nodes {
-        let is_lonely = node.role == Role::AllInOne && is_single;
-        if node.settings.databases.is_none() && !is_lonely {
-            mistakes.add_hint(
-                &node.settings.span,
-                "`apim` needs `databases`",
-                "all nodes share two databases on a server; only a single all-in-one may do with its own H2 files",
-            );
-        }
     }
 }
 

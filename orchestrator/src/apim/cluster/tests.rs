@@ -1,1 +1,266 @@
+use super::*;
+use crate::apim::hosts_file;
+use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts, mistakes, node};
 
+fn names(nodes: &[Node]) -> Vec<&str> {
+    nodes.iter().map(|node| node.name.0.as_str()).collect()
+}
+
+#[test]
+fn nodes_come_by_role_in_inventory_order() {
+    assert_eq!(
+        names(cluster(HA).nodes()),
+        ["apim-cp-1", "apim-cp-2", "km-1", "km-2", "gw-1", "gw-2", "traffic-manager-1", "traffic-manager-2"]
+    );
+}
+
+#[test]
+fn a_host_may_carry_several_nodes_when_their_ports_differ() {
+    let both = basics("") + &hosts(&["h1 control_plane gateway | {gateway: {port_offset: 10}}"]);
+    let cluster = cluster(&both);
+    assert_eq!(names(cluster.nodes()), ["h1/control-plane", "h1/gateway"]);
+    let clash = basics("") + &hosts(&["h1 control_plane gateway"]);
+    let found = mistakes(&clash);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(
+        found[0].contains("control plane h1 and gateway h1 would both use port 9443 (HTTPS)"),
+        "{found:?}"
+    );
+    assert!(found[0].contains("gateway: {port_offset: 10}"), "{found:?}");
+}
+
+#[test]
+fn ports_that_meet_only_by_their_offsets_are_found() {
+    // 9763 - 9443 = 320: the gateway's HTTPS meets the control plane's HTTP.
+    let clash = basics("") + &hosts(&["h1 control_plane gateway | {gateway: {port_offset: 320}}"]);
+    assert!(mistakes(&clash)[0].contains("port 9763"), "{:?}", mistakes(&clash));
+}
+
+#[test]
+fn two_hosts_at_one_address_are_one_machine() {
+    let text = basics("  endpoints: {gateway: gw.example}\n")
+        + "hosts:
+  cp: {address: 10.0.0.1, groups: control_plane}
+  g1: {address: 10.0.0.2, groups: gateway}
+  g2: {address: 10.0.0.2, groups: gateway, apim: {gateway: {port_offset: 5}}}
+";
+    let two = cluster(&text);
+    assert_eq!(node(&two, "g1").unit.as_str(), "wso2-gateway");
+    assert_eq!(node(&two, "g2").unit.as_str(), "wso2-gateway-5");
+    assert_eq!(node(&two, "g2").home.current.as_str(), "/opt/wso2/gateway-5/current");
+    let clash = mistakes(&text.replace("port_offset: 5", "port_offset: 0"));
+    assert!(clash[0].contains("they have the same address"), "{clash:?}");
+    assert!(clash[0].contains("apim: {address: …}"), "{clash:?}");
+}
+
+#[test]
+fn several_nodes_without_an_endpoint_are_a_mistake_with_the_setting_to_write() {
+    for (role, what) in [
+        ("control_plane", "the control planes"),
+        ("key_manager", "the key managers"),
+        ("gateway", "the gateways"),
+    ] {
+        let text = HA
+            .lines()
+            .filter(|line| !line.starts_with(&format!("    {role}: ")) || line.contains('1'))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let found = mistakes(&text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(what) && found[0].contains("are 2, and no endpoint"), "{found:?}");
+        assert!(found[0].contains(&format!("`endpoints: {{{role}: NAME}}`")), "{found:?}");
+    }
+}
+
+#[test]
+fn a_gateway_in_an_environment_that_is_not_there_is_told_the_nearest() {
+    let text = basics("  environments: [{name: Production}, {name: Sandbox, endpoint: s.example}]\n")
+        + &hosts(&["cp control_plane", "g gateway | {gateway: {environment: Prodution}}"]);
+    let found = mistakes(&text);
+    assert!(found.iter().any(|m| m.contains("environment `Prodution`, which does not exist (did you mean `Production`?)")), "{found:?}");
+    let silent = text.replace("gateway | {gateway: {environment: Prodution}}", "gateway");
+    let found = mistakes(&silent.replace(", apim: {gateway: {environment: Prodution}}", ", apim: {}"));
+    assert!(
+        found.iter().any(|m| m.contains("gateway `g` says no environment, and there are 2")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn all_mistakes_are_found_at_once_and_each_once() {
+    let text = "apim:
+  version: 4.4.0
+  distributions: {source: zips, sha256: {gatway: 1234}, fetch: pull}
+  java: {home: opt/java}
+  endpoint: {}
+  admin: {username: admin, password: 'p@ss'}
+  databases: {type: mysql, host: db_1, apim_db: {password: x}, shared_db: {name: apim_db, password: 'a${x}'}}
+  environments: [{name: A}, {name: A}]
+hosts:
+  h1: {groups: control_plane}
+  h2: {groups: gateway}
+";
+    let found = mistakes(text).join("\n");
+    for part in [
+        "2: `apim.version`: version `4.4.0` is not known: 4.5.x, 4.6.x and 4.7.x are",
+        "3: `apim.distributions.sha256.gatway` names no distribution (did you mean `gateway`?",
+        "3: hosts cannot pull from `zips`",
+        "4: `apim.java.home`: path `opt/java`: must be absolute",
+        "5: `apim` has no key `endpoint` (did you mean `endpoints`?)",
+        "6: `apim.admin.password` must not hold `@`",
+        "7: `apim.databases.host`: `db_1` holds `_`",
+        "7: `apim_db` and `shared_db` are both the database `apim_db`",
+        "7: `apim.databases.shared_db.password` holds `$…{`",
+        "8: the environment `A` is there twice",
+    ] {
+        assert_eq!(found.matches(part).count(), 1, "`{part}` in:\n{found}");
+    }
+}
+
+#[test]
+fn what_a_node_cannot_do_without_is_asked_for() {
+    let text = "apim: {}\nhosts:\n  h1: {groups: control_plane}\n";
+    let found = mistakes(text).join("\n");
+    for key in ["version", "distributions.source", "java", "admin.password", "databases"] {
+        assert!(found.contains(&format!("`apim` needs `{key}`")), "{key}:\n{found}");
+    }
+    let no_digest = basics("").replace(&format!("gateway: {}, ", "2".repeat(64)), "");
+    let found = mistakes(&(no_digest + &hosts(&["cp control_plane", "g gateway"])));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("no SHA-256 for `wso2am-universal-gw-4.6.0.zip`"), "{found:?}");
+}
+
+#[test]
+fn a_digest_may_be_given_by_file_name_for_several_versions() {
+    let name = "wso2am-universal-gw-4.5.0.zip";
+    let text = basics("").replace("gateway:", &format!("{name}: {}, gateway:", "9".repeat(64)))
+        + &hosts(&["cp control_plane", "g1 gateway | {version: 4.5.0}"]);
+    let cluster = cluster(&text);
+    assert_eq!(node(&cluster, "g1").release, "4.5.0-99999999");
+    assert_eq!(node(&cluster, "cp").release, "4.6.0-11111111");
+    let names: Vec<String> = cluster.artifacts().iter().map(|a| a.source.clone()).collect();
+    assert!(names.contains(&format!("zips/{name}")), "{names:?}");
+}
+
+#[test]
+fn settings_that_all_nodes_must_share_may_not_differ() {
+    let text = basics("") + &hosts(&["cp control_plane", "g gateway | {admin: {password: hunter2}}"]);
+    let found = mistakes(&text);
+    assert!(found[0].contains("`apim.admin` on `g` differs from that on `cp`"), "{found:?}");
+    assert!(!found[0].contains("hunter2"), "a password in a message: {found:?}");
+}
+
+#[test]
+fn addresses_that_the_product_cannot_use_are_refused() {
+    let text = basics("") + "hosts:\n  h1: {address: 'fe80::1', groups: control_plane}\n";
+    let found = mistakes(&text);
+    assert!(found[0].contains("`fe80::1` is an IPv6 address"), "{found:?}");
+    let helped =
+        basics("") + "hosts:\n  h1: {address: 'fe80::1', groups: control_plane, apim: {address: 10.0.0.1}}\n";
+    assert_eq!(node(&cluster(&helped), "h1").reach(), "10.0.0.1");
+    let odd = basics("") + "hosts:\n  h_1: {address: 10.0.0.1, groups: control_plane}\n";
+    assert!(mistakes(&odd)[0].contains("its name `h_1` holds `_`"), "{:?}", mistakes(&odd));
+    let named = odd.replace("control_plane}", "control_plane, apim: {host_name: h1}}");
+    assert_eq!(node(&cluster(&named), "h_1").peer, "h1");
+}
+
+#[test]
+fn a_host_reached_by_a_dns_name_is_known_to_its_peers_by_it() {
+    let text = basics("") + "hosts:\n  h1: {address: h1.example.com, groups: control_plane}\n";
+    let cluster = cluster(&text);
+    assert_eq!(node(&cluster, "h1").peer, "h1.example.com");
+    assert!(!hosts_file::lines(&cluster).iter().any(|line| line.contains("h1")), "DNS knows it");
+}
+
+#[test]
+fn names_get_the_balancers_address_or_the_only_nodes() {
+    let lines = hosts_file::lines(&cluster(HA));
+    assert!(
+        lines.contains(&"10.0.0.10 api.am.wso2.com km.wso2.com tm.am.wso2.com gw.wso2.com".to_owned()),
+        "{lines:#?}"
+    );
+    assert!(lines.contains(&"10.0.0.15 apim-cp-1".to_owned()), "{lines:#?}");
+    assert!(lines.contains(&"10.0.0.19 db.wso2.com".to_owned()), "{lines:#?}");
+    let lines = hosts_file::lines(&cluster(SINGLE));
+    assert!(lines.contains(&"10.0.0.13 gw.wso2.com".to_owned()), "{lines:#?}");
+}
+
+#[test]
+fn without_a_balancer_names_go_to_the_first_node_and_that_is_said() {
+    let text = HA.replace("  lb: {address: 10.0.0.10, groups: load_balancer}\n", "");
+    let cluster = cluster(&text);
+    let lines = hosts_file::lines(&cluster);
+    assert!(lines.contains(&"10.0.0.15 apim-cp-1 api.am.wso2.com".to_owned()), "{lines:#?}");
+    assert!(
+        cluster.notes().iter().any(|note| note.contains("`gw.wso2.com`") && note.contains("gw-1")),
+        "{:?}",
+        cluster.notes()
+    );
+}
+
+#[test]
+fn a_cluster_has_one_kind_of_control_plane() {
+    let both = basics("") + &hosts(&["cp control_plane", "aio all_in_one"]);
+    assert!(mistakes(&both)[0].contains("`control_plane` and in `all_in_one`"), "{:?}", mistakes(&both));
+    let none = basics("") + &hosts(&["g gateway"]);
+    assert!(mistakes(&none)[0].contains("no host is in `control_plane`"), "{:?}", mistakes(&none));
+    let empty = basics("") + &hosts(&["x other"]);
+    assert!(mistakes(&empty)[0].contains("no host is in the group of a role"), "{:?}", mistakes(&empty));
+}
+
+#[test]
+fn keystores_of_the_user_are_read_checked_and_shared() {
+    let keystores = "  keystores:
+    mode: provided
+    primary: {file: primary.jks, password: secret1, alias: a}
+    tls: {file: tls.p12, password: secret2, alias: a}
+    truststore: {file: trust.jks, password: secret3}
+";
+    let text = basics(keystores)
+        + &hosts(&["cp control_plane", "g gateway | {keystores: {tls: {file: other.p12}}}"]);
+    let fine = cluster(&text);
+    let paths: Vec<&str> = node(&fine, "g").keystores.iter().map(|k| k.path.name()).collect();
+    assert_eq!(paths, ["primary.jks", "other.p12", "trust.jks"]);
+    let differs =
+        text.replace("{keystores: {tls: {file: other.p12}}}", "{keystores: {primary: {file: mine.jks}}}");
+    assert!(
+        mistakes(&differs)[0].contains("`apim.keystores.primary` on `g` is another than on `cp`"),
+        "{:?}",
+        mistakes(&differs)
+    );
+    for (from, to, what) in [
+        ("primary.jks", "missing.jks", "cannot read `missing.jks`: no such file"),
+        (
+            "alias: a}\n    truststore",
+            "alias: a, key_password: x}\n    truststore",
+            "differs from `password`",
+        ),
+        ("secret3", "'s&3'", "must not hold `&`"),
+        (", alias: a}\n    tls", "}\n    tls", "needs `alias`"),
+    ] {
+        let broken = text.replace(from, to);
+        assert_ne!(broken, text, "{from}");
+        let found = mistakes(&broken);
+        assert!(found.iter().any(|m| m.contains(what)), "{what}: {found:?}");
+    }
+}
+
+#[test]
+fn version_4_7_needs_the_shared_encryption_key() {
+    let text = basics("").replace("4.6.0", "4.7.0") + &hosts(&["cp control_plane"]);
+    assert!(
+        mistakes(&text)[0].contains("API Manager 4.7.0 needs `apim.encryption_key`"),
+        "{:?}",
+        mistakes(&text)
+    );
+}
+
+#[test]
+fn a_lonely_all_in_one_may_keep_its_own_files() {
+    let own = basics("");
+    let own = own.split("  databases:").next().expect("the settings above");
+    let alone = own.to_owned() + &hosts(&["aio all_in_one"]);
+    assert!(cluster(&alone).notes().iter().any(|note| note.contains("H2")));
+    let pair = own.to_owned() + &hosts(&["a1 all_in_one", "a2 all_in_one"]);
+    assert!(mistakes(&pair).iter().any(|m| m.contains("`apim` needs `databases`")), "{:?}", mistakes(&pair));
+}

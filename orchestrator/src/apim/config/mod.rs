@@ -19,6 +19,9 @@ mod toml;
 mod tree;
 mod users;
 
+#[cfg(test)]
+mod tests;
+
 use tree::Table;
 
 /// A rendered `deployment.toml`.

@@ -1,1 +1,254 @@
+use apim_agent::operation::archive::Source;
+use apim_agent::operation::unit::State;
+use regex::Regex;
 
+use super::*;
+use crate::apim::causes;
+use crate::apim::role::{Role, StartOrder};
+use crate::apim::task::ServiceState;
+use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts, node};
+use crate::apim::unit;
+
+fn titles(task: ApimTask, inventory: &str, host: &str) -> Vec<String> {
+    lower(&task, &cluster(inventory), host).into_iter().map(|draft| draft.title).collect()
+}
+
+fn waits(inventory: &str, host: &str, gate: Gate) -> Wait {
+    let drafts = lower(&ApimTask::Health(gate), &cluster(inventory), host);
+    match drafts.into_iter().map(|draft| draft.operation).next() {
+        Some(Operation::Wait(wait)) => *wait,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_host_without_nodes_has_nothing_to_do() {
+    for task in [
+        ApimTask::Account,
+        ApimTask::Distribution,
+        ApimTask::Configuration,
+        ApimTask::Service(ServiceState::Started),
+    ] {
+        assert!(titles(task, HA, "lb").is_empty(), "{}", task.name());
+    }
+}
+
+#[test]
+fn a_release_is_unpacked_made_private_and_a_key_managers_profile_set_up_in_it() {
+    let cluster = cluster(HA);
+    let drafts = lower(&ApimTask::Distribution, &cluster, "km-1");
+    let archive = drafts
+        .iter()
+        .find_map(|draft| match &draft.operation {
+            Operation::Archive(archive) => Some((archive, &draft.files)),
+            _ => None,
+        })
+        .expect("an archive");
+    assert_eq!(archive.0.destination.as_str(), "/opt/wso2/key-manager/releases/4.6.0-11111111");
+    assert_eq!(archive.1.first().map(|(_, name)| name.0.as_str()), Some("wso2am-acp-4.6.0.zip"));
+    let [prepare] = archive.0.prepare.as_slice() else { panic!("one command") };
+    assert_eq!(prepare.command.argv, ["/bin/sh", "bin/profileSetup.sh", "-Dprofile=key-manager"]);
+    assert_eq!(prepare.output_holds.as_deref(), Some("Finished the optimizations"));
+    let gateway = lower(&ApimTask::Distribution, &cluster, "gw-1");
+    assert!(
+        gateway
+            .iter()
+            .all(|draft| !matches!(&draft.operation, Operation::Archive(a) if !a.prepare.is_empty()))
+    );
+    assert!(drafts.iter().any(|draft| matches!(&draft.operation, Operation::Directory(d)
+            if d.path == archive.0.destination && d.mode.map(|m| m.bits()) == Some(0o750))));
+}
+
+#[test]
+fn pulled_distributions_name_their_url_and_no_local_file() {
+    let text = basics("")
+        .replace(
+            "source: zips",
+            "source: 'https://x.example/{version}/{file}?a=b', fetch: pull, proxy: 'http://p:3128'",
+        )
+        .replace("    source:", "    source:")
+        .replace(", fetch: pull, proxy: 'http://p:3128'", "\n    fetch: pull\n    proxy: http://p:3128")
+        + &hosts(&["cp control_plane"]);
+    let drafts = lower(&ApimTask::Distribution, &cluster(&text), "cp");
+    let pull = drafts.iter().find_map(|draft| match &draft.operation {
+        Operation::Archive(archive) => match &archive.source {
+            Source::Pulled(pull) => Some((pull, &draft.files)),
+            Source::Pushed(_) => None,
+        },
+        _ => None,
+    });
+    let (pull, files) = pull.expect("a pull");
+    assert_eq!(pull.url, "https://x.example/4.6.0/wso2am-acp-4.6.0.zip?a=b");
+    assert_eq!(pull.proxy.as_deref(), Some("http://p:3128"));
+    assert!(files.is_empty());
+}
+
+#[test]
+fn sizes_of_artifacts_are_filled_in_by_digest() {
+    let mut drafts = lower(&ApimTask::Driver, &cluster(HA), "gw-1");
+    let draft = drafts.first_mut().expect("the driver");
+    let digest = draft.files.first().expect("an artifact").0;
+    draft.set_size(apim_agent::value::Sha256::of(b"another"), 5);
+    draft.set_size(digest, 7);
+    assert!(matches!(&draft.operation, Operation::File(file) if file.content.size == 7));
+}
+
+#[test]
+fn configuration_is_private_and_its_secrets_masked() {
+    let drafts = lower(&ApimTask::Configuration, &cluster(HA), "apim-cp-1");
+    let [draft] = drafts.as_slice() else { panic!("one file") };
+    let Operation::File(file) = &draft.operation else { panic!("a file") };
+    assert_eq!(file.mode.map(|mode| mode.bits()), Some(0o600));
+    assert_eq!(file.owner.user.as_deref(), Some("wso2carbon"));
+    let apim_agent::operation::file::Show::Masked(secrets) = &file.show else { panic!("masked") };
+    assert!(secrets.iter().any(|secret| secret.expose() == "sharedadmin"));
+    assert_eq!(apim_agent::value::Content::of(&draft.contents[0]), file.content);
+}
+
+#[test]
+fn a_unit_is_restarted_for_what_it_runs_with_and_says_which() {
+    let before = cluster(HA);
+    let inputs = |cluster: &crate::apim::Cluster, host: &str| unit::inputs(cluster, node(cluster, host));
+    let changed = |to: &str, host: &str| {
+        let after = cluster(to);
+        let (old, new) = (inputs(&before, host), inputs(&after, host));
+        new.into_iter()
+            .filter(|(key, value)| old.get(key) != Some(value))
+            .map(|(key, _)| key)
+            .collect::<Vec<_>>()
+    };
+    assert!(changed(HA, "gw-1").is_empty());
+    assert_eq!(changed(&HA.replace("gateway: 2222", "gateway: 9222"), "gw-1"), ["release"]);
+    assert_eq!(changed(&HA.replace("/opt/java", "/opt/java2"), "gw-1"), ["JDK"]);
+    assert_eq!(changed(&HA.replace("sharedadmin}", "other}"), "gw-1"), ["configuration"]);
+    assert_eq!(
+        changed(&HA.replace("  java:", "  gateway: {heap: 2g, java_opts: -Da=b}\n  java:"), "gw-1"),
+        ["JVM options", "heap"]
+    );
+    assert!(changed(&HA.replace("  java:", "  gateway: {heap: 2g}\n  java:"), "km-1").is_empty());
+}
+
+#[test]
+fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
+    let cluster = cluster(HA);
+    let start = lower(&ApimTask::Service(ServiceState::Started), &cluster, "gw-1");
+    let [unit, link] = start.as_slice() else { panic!("unit and link") };
+    assert_eq!(unit.budget.as_deref(), Some("gateway"));
+    assert_eq!(unit.node.as_ref().map(|name| name.0.as_str()), Some("gw-1"));
+    let Operation::Unit(operation) = &unit.operation else { panic!("a unit") };
+    assert!(operation.ask && operation.state == State::Started && operation.enabled == Some(true));
+    assert_eq!(operation.name.as_str(), "wso2-gateway");
+    assert!(
+        matches!(&link.operation, Operation::Link(link) if link.target.as_str().ends_with("releases/4.6.0-22222222"))
+    );
+    let restart = lower(&ApimTask::Service(ServiceState::Restarted), &cluster, "gw-1");
+    let states: Vec<State> = restart
+        .iter()
+        .filter_map(|draft| match &draft.operation {
+            Operation::Unit(unit) => Some(unit.state),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(states, [State::Stopped, State::Started]);
+}
+
+#[test]
+fn unit_files_are_these() {
+    let text = basics("  gateway: {heap: 2g, java_opts: '-Dx=100% -Dy=1'}\n  user: apim\n")
+        + &hosts(&["cp control_plane", "g gateway"]);
+    let cluster = cluster(&text);
+    insta::assert_snapshot!("unit-gateway", unit::text(node(&cluster, "g")));
+    insta::assert_snapshot!("unit-control-plane", unit::text(node(&cluster, "cp")));
+}
+
+#[test]
+fn the_diagnostics_process_and_other_components_do_not_match() {
+    let cluster = cluster(HA);
+    let process = unit::process(node(&cluster, "gw-1"));
+    let matches =
+        |line: &str| process.arguments.iter().all(|part| line.split(' ').any(|arg| arg.contains(part)));
+    let home = "/opt/wso2/gateway/releases/4.6.0-22222222";
+    assert!(matches(&format!("/opt/java/bin/java -Dcarbon.home={home} org.wso2.carbon.bootstrap.Bootstrap")));
+    assert!(!matches(&format!(
+        "/opt/java/bin/java -Dapp.home={home}/diagnostics-tool org.wso2.diagnostics.DiagnosticsApp"
+    )));
+    assert!(!matches(
+        "/opt/java/bin/java -Dcarbon.home=/opt/wso2/gateway-5/releases/x org.wso2.carbon.bootstrap.Bootstrap"
+    ));
+    assert!(!matches(&format!("/bin/sh {home}/bin/gateway.sh")));
+}
+
+#[test]
+fn a_gateway_is_complete_when_its_apis_and_subscriptions_stand() {
+    let wait = waits(HA, "gw-1", Gate::Complete);
+    let has = |wanted: &dyn Fn(&Condition) -> bool| wait.conditions.iter().any(wanted);
+    for address in ["10.0.0.15", "10.0.0.16", "10.0.0.17", "10.0.0.18"] {
+        assert!(
+            has(&|c| matches!(c, Condition::Connected { host, port: 5672, .. } if host == address)),
+            "subscribed to {address}"
+        );
+    }
+    for address in ["10.0.0.17", "10.0.0.18"] {
+        for port in [9611, 9711] {
+            assert!(has(&|c| matches!(c, Condition::Tcp { host, port: p } if host == address && *p == port)));
+        }
+    }
+    assert!(has(
+        &|c| matches!(c, Condition::Http { url, status: 200, verify: false, .. } if url.ends_with("server-startup-healthcheck"))
+    ));
+    let remedy = wait.remedy.expect("a cure");
+    assert_eq!(remedy.unit.as_str(), "wso2-gateway");
+    assert!(Regex::new(remedy.when_logged.as_deref().expect("a line")).expect("a pattern").is_match(
+        r#"java.lang.NullPointerException: Cannot invoke "Object.toString()" because "connection" is null"#
+    ));
+    assert!(
+        wait.service.expect("a service").causes.iter().all(|cause| !cause.fatal),
+        "old lines end no wait"
+    );
+}
+
+#[test]
+fn a_started_gateway_must_serve_where_its_control_plane_answers_and_only_there() {
+    let wait = waits(HA, "gw-1", Gate::Started);
+    let wheres = wait.conditions.iter().filter(|c| matches!(c, Condition::Where { when, .. } if matches!(&**when, Condition::Tcp { port: 9443, .. })));
+    assert_eq!(wheres.count(), 2);
+    assert!(wait.remedy.is_none());
+    assert!(wait.service.expect("a service").causes.iter().any(|cause| cause.fatal));
+    assert!(
+        !waits(HA, "km-1", Gate::Started).conditions.iter().any(|c| matches!(c, Condition::Where { .. }))
+    );
+}
+
+#[test]
+fn every_node_is_asked_for_its_own_product_and_ports() {
+    for (host, product, port) in [
+        ("km.wso2.com", "WSO2 API Control Plane", 9443),
+        ("gw.wso2.com", "WSO2 Universal Gateway", 8243),
+        ("cp.wso2.com", "WSO2 API Control Plane", 5672),
+        ("tm.wso2.com", "WSO2 Traffic Manager", 9611),
+    ] {
+        let wait = waits(SINGLE, host, Gate::Started);
+        let has = |wanted: &dyn Fn(&Condition) -> bool| wait.conditions.iter().any(wanted);
+        assert!(
+            has(&|c| matches!(c, Condition::Http { body_holds: Some(body), .. } if body == product)),
+            "{host}"
+        );
+        assert!(has(&|c| matches!(c, Condition::Listens { port: p, .. } if *p == port)), "{host}");
+        assert!(
+            has(&|c| matches!(c, Condition::Logged { pattern, .. } if pattern == health::STARTED)),
+            "{host}"
+        );
+    }
+}
+
+#[test]
+fn the_documented_order_is_that_of_the_documentation() {
+    let order = StartOrder::Documented.roles();
+    let at = |role| order.iter().position(|r| *r == role).expect("every role");
+    assert!(at(Role::KeyManager) < at(Role::Gateway));
+    assert!(at(Role::Gateway) < at(Role::ControlPlane));
+    assert!(at(Role::ControlPlane) < at(Role::TrafficManager));
+    let safe = StartOrder::DependenciesFirst.roles();
+    assert_eq!(safe.last(), Some(&Role::Gateway));
+    assert!(!causes::causes().is_empty());
+}
