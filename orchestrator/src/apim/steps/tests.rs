@@ -61,14 +61,8 @@ fn a_release_is_unpacked_made_private_and_a_key_managers_profile_set_up_in_it() 
 
 #[test]
 fn pulled_distributions_name_their_url_and_no_local_file() {
-    let text = basics("")
-        .replace(
-            "source: zips",
-            "source: 'https://x.example/{version}/{file}?a=b', fetch: pull, proxy: 'http://p:3128'",
-        )
-        .replace("    source:", "    source:")
-        .replace(", fetch: pull, proxy: 'http://p:3128'", "\n    fetch: pull\n    proxy: http://p:3128")
-        + &hosts(&["cp control_plane"]);
+    let place = "source: https://x.example/{version}/{file}?a=b\n    fetch: pull\n    proxy: http://p:3128";
+    let text = basics("").replace("source: zips", place) + &hosts(&["cp control_plane"]);
     let drafts = lower(&ApimTask::Distribution, &cluster(&text), "cp");
     let pull = drafts.iter().find_map(|draft| match &draft.operation {
         Operation::Archive(archive) => match &archive.source {

@@ -248,7 +248,11 @@ fn the_digest_follows_what_is_said() {
     assert_ne!(digest(HA, "apim-cp-1"), digest(HA, "apim-cp-2"));
     let moved = HA.replace("apim-cp-2:", "apim-cp-3:");
     assert_ne!(digest(HA, "gw-1"), digest(&moved, "gw-1"));
-    assert_eq!(digest(HA, "gw-1"), digest(&HA.replace("heap", "heap"), "gw-1"));
+    assert_eq!(
+        digest(HA, "gw-1"),
+        digest(&HA.replace("  java:", "  gateway: {heap: 2g}\n  java:"), "gw-1"),
+        "heap is no key of it"
+    );
 }
 
 #[test]
