@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -80,9 +81,11 @@ impl Reader {
 
     /// Gives every line that was completed since the last call to `each`. A log that is not there (yet) has none.
     ///
+    /// When `each` breaks off, reading ends soon after (some more lines may be lost): for who looks for one line only.
+    ///
     /// # Errors
     /// When the log cannot be read, or is not a regular file.
-    pub fn poll(&mut self, each: &mut dyn FnMut(&str)) -> Result<(), ProbeError> {
+    pub fn poll(&mut self, each: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<(), ProbeError> {
         let file = match open(&self.path) {
             Ok(file) => file,
             Err(ProbeError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -100,27 +103,35 @@ impl Reader {
             }
         };
         if !is_same {
-            self.read_rotated(metadata.ino(), each)?;
+            if self.read_rotated(metadata.ino(), each)?.is_break() {
+                return Ok(());
+            }
         } else if metadata.len() < self.offset {
             self.is_complete = false;
             self.lines.clear();
             self.offset = 0;
         }
-        self.read_on(file, each)
+        self.read_on(file, each).map(drop)
     }
 
     /// As [`Reader::poll`], and gives what stands behind the last line ending too.
     ///
     /// # Errors
     /// As [`Reader::poll`].
-    pub fn finish(&mut self, each: &mut dyn FnMut(&str)) -> Result<(), ProbeError> {
+    pub fn finish(&mut self, each: &mut dyn FnMut(&str) -> ControlFlow<()>) -> Result<(), ProbeError> {
         self.poll(each)?;
-        self.lines.finish(each);
-        Ok(())
+        // nothing comes behind it, so it is all the same whether reading should go on
+        match self.last_line(each) {
+            ControlFlow::Continue(()) | ControlFlow::Break(()) => Ok(()),
+        }
     }
 
     /// Reads the rest of the file that was the log before, and of those that were it in between.
-    fn read_rotated(&mut self, present: u64, each: &mut dyn FnMut(&str)) -> Result<(), ProbeError> {
+    fn read_rotated(
+        &mut self,
+        present: u64,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ProbeError> {
         let former = self.inode.filter(|inode| *inode != present);
         let chain = former.map(|inode| rotation::since(&self.path, inode)).unwrap_or_default();
         if chain.is_empty() {
@@ -128,26 +139,45 @@ impl Reader {
             self.lines.clear();
         }
         for path in chain {
-            self.read_on(open(&path)?, each)?;
-            self.lines.finish(each);
+            if self.read_on(open(&path)?, each)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if self.last_line(each).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
             self.offset = 0;
         }
         self.inode = Some(present);
         self.offset = 0;
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
-    fn read_on(&mut self, mut file: File, each: &mut dyn FnMut(&str)) -> Result<(), ProbeError> {
+    fn last_line(&mut self, each: &mut dyn FnMut(&str) -> ControlFlow<()>) -> ControlFlow<()> {
+        let mut flow = ControlFlow::Continue(());
+        self.lines.finish(&mut |line| flow = each(line));
+        flow
+    }
+
+    fn read_on(
+        &mut self,
+        mut file: File,
+        each: &mut dyn FnMut(&str) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, ProbeError> {
         let fail = |error| ProbeError::read(&self.path, error);
         file.seek(SeekFrom::Start(self.offset)).map_err(fail)?;
         let mut buffer = vec![0; 64 * 1024];
+        let mut flow = ControlFlow::Continue(());
         loop {
             let count = file.read(&mut buffer).map_err(|error| ProbeError::read(&self.path, error))?;
-            if count == 0 {
-                return Ok(());
-            }
             self.offset += count as u64;
-            self.lines.push(buffer.get(..count).unwrap_or_default(), each);
+            self.lines.push(buffer.get(..count).unwrap_or_default(), &mut |line| {
+                if flow.is_continue() {
+                    flow = each(line);
+                }
+            });
+            if count == 0 || flow.is_break() {
+                return Ok(flow);
+            }
         }
     }
 }

@@ -191,11 +191,11 @@ impl Unit {
         if let Some(content) = self.file.as_ref().filter(|_| file.is_some()) {
             self.install(system, dialogue, content)?;
         }
-        if file.is_some() || reload {
-            systemd::reload(system)?;
-        }
-        if file == Some("install unit file") && self.enabled.is_some() || enable.is_some() {
-            systemd::enable(system, &self.name, self.enabled.unwrap_or(false))?;
+        let is_new = file == Some("install unit file");
+        match self.enabled.filter(|_| is_new || enable.is_some()) {
+            Some(wanted) => systemd::enable(system, &self.name, wanted)?,
+            None if file.is_some() || reload => systemd::reload(system)?,
+            None => {}
         }
         let supervisor = Supervisor::new(system, &self.name, &self.process);
         match action {

@@ -1,6 +1,7 @@
 //! A service's life, whoever runs it: how it stands, stopping it, starting it. systemd where there is one, else its own command.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -122,10 +123,13 @@ impl<'a> Supervisor<'a> {
                 dialogue.progress(&what, begun.elapsed().as_secs(), patience.as_secs());
             })
         };
-        if gone(dialogue, patience)? {
-            return Ok(Stopped::Gracefully);
-        }
+        let has_ended = gone(dialogue, patience)?;
         let secs = begun.elapsed().as_secs();
+        if has_ended {
+            // systemd has a limit of its own, and may have been quicker
+            let is_killed = self.system.has_systemd() && self.took_too_long()?;
+            return Ok(if is_killed { Stopped::Killed(secs) } else { Stopped::Gracefully });
+        }
         if self.system.has_systemd() {
             // what it does not reach is reached below, one by one
             drop(systemd::kill(self.system, self.name));
@@ -144,6 +148,15 @@ impl<'a> Supervisor<'a> {
             drop(systemd::forget_failure(self.system, self.name));
         }
         Ok(Stopped::Killed(secs))
+    }
+
+    /// Says whether systemd ended the unit with KILL, and takes that mark off it: it was stopped, it did not fail.
+    fn took_too_long(&self) -> Result<bool, Failure> {
+        let shown = systemd::show(self.system, self.name)?;
+        if shown.result == "timeout" {
+            systemd::forget_failure(self.system, self.name)?;
+        }
+        Ok(shown.result == "timeout")
     }
 
     fn ask_to_end(&self, status: &Status) -> Result<(), Failure> {
@@ -263,6 +276,7 @@ impl<'a> Supervisor<'a> {
                 lines.pop_front();
             }
             lines.push_back(line.to_owned());
+            ControlFlow::Continue(())
         });
         // output that cannot be read explains nothing
         drop(polled);

@@ -100,7 +100,7 @@ pub(crate) fn reload(system: &System) -> Result<(), Failure> {
     systemctl(system, &["daemon-reload"], ANSWER_SECS, "systemd does not reload its unit files")
 }
 
-/// Makes the unit start at boot, or not.
+/// Makes the unit start at boot, or not; systemd reads all unit files anew with it.
 pub(crate) fn enable(system: &System, unit: &UnitName, wanted: bool) -> Result<(), Failure> {
     let (verb, what) = if wanted { ("enable", "enabled") } else { ("disable", "disabled") };
     systemctl(
@@ -113,9 +113,15 @@ pub(crate) fn enable(system: &System, unit: &UnitName, wanted: bool) -> Result<(
 
 /// Starts the unit and waits until systemd counts it as started.
 pub(crate) fn start(system: &System, unit: &UnitName) -> Result<(), Failure> {
-    // a unit that failed too often lately is otherwise refused; one that never failed has nothing to reset
-    drop(systemctl(system, &["reset-failed", &service(unit)], ANSWER_SECS, "reset"));
-    systemctl(system, &["start", &service(unit)], START_SECS, &format!("unit {unit} cannot be started"))
+    let what = format!("unit {unit} cannot be started");
+    let begin = || systemctl(system, &["start", &service(unit)], START_SECS, &what);
+    let begun = begin();
+    // a unit that failed too often lately is refused; this start is wished for all the same
+    if begun.is_err() && show(system, unit)?.result == "start-limit-hit" {
+        forget_failure(system, unit)?;
+        return begin();
+    }
+    begun
 }
 
 /// Tells systemd to stop the unit; does not wait.

@@ -248,7 +248,7 @@ impl LogWatch {
         match self.poll() {
             Err(error) => Answer::no(error.to_string()),
             Ok(Some(line)) => Answer::yes(format!("logged: {line}")),
-            Ok(None) if self.is_settled() => Answer::yes("logged earlier; the log of that time is gone"),
+            Ok(None) if self.is_settled() => Answer::yes("logged earlier"),
             Ok(None) => Answer::no("not logged yet"),
         }
     }

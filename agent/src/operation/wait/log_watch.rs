@@ -1,5 +1,6 @@
 //! Looking in a log for one line that was written since a unit's last start.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use regex::Regex;
@@ -54,12 +55,14 @@ impl LogWatch {
 
     /// Reads what is new, and returns the first line that ever matched.
     pub(super) fn poll(&mut self) -> Result<Option<String>, ProbeError> {
-        if self.found.is_none() {
+        if self.found.is_none() && !self.has_passed {
             let (regex, found) = (&self.regex, &mut self.found);
             self.reader.poll(&mut |line| {
-                if found.is_none() && regex.is_match(line) {
-                    *found = Some(shortened(&mask::line(line), 200));
+                if !regex.is_match(line) {
+                    return ControlFlow::Continue(());
                 }
+                *found = Some(shortened(&mask::line(line), 200));
+                ControlFlow::Break(())
             })?;
         }
         Ok(self.found.clone())

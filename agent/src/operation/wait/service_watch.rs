@@ -1,6 +1,7 @@
 //! The service behind a wait: whether it still lives, and what it writes meanwhile.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use regex::Regex;
@@ -107,6 +108,7 @@ impl<'a> ServiceWatch<'a> {
                 last_lines.pop_front();
             }
             last_lines.push_back(line.to_owned());
+            ControlFlow::Continue(())
         });
         self.log_error = polled.err().map(|error| error.to_string());
         if self.output_read.elapsed() >= OUTPUT {

@@ -28,7 +28,11 @@ impl Log {
 
 fn poll(reader: &mut Reader) -> Vec<String> {
     let mut seen = Vec::new();
-    reader.poll(&mut |line| seen.push(line.to_owned())).unwrap();
+    let polled = reader.poll(&mut |line| {
+        seen.push(line.to_owned());
+        ControlFlow::Continue(())
+    });
+    polled.unwrap();
     seen
 }
 
@@ -118,12 +122,11 @@ fn a_link_or_a_pipe_in_the_place_of_a_log_is_refused() {
     std::os::unix::fs::symlink(&secret, log.path()).unwrap();
     assert_eq!(Mark::end_of(&log.path()), Mark::default());
     let mut reader = Reader::since(&log.path(), &Mark::default());
-    let mut seen = Vec::new();
-    let refused = reader.poll(&mut |line| seen.push(line.to_owned()));
-    assert!(matches!(refused, Err(ProbeError::NotAFile { .. })) && seen.is_empty());
+    let mut unseen = |line: &str| -> ControlFlow<()> { panic!("{line} was shown") };
+    assert!(matches!(reader.poll(&mut unseen), Err(ProbeError::NotAFile { .. })));
     fs::remove_file(log.path()).unwrap();
     rustix::fs::mkfifoat(rustix::fs::CWD, log.path(), rustix::fs::Mode::from_raw_mode(0o600)).unwrap();
-    assert!(matches!(reader.poll(&mut |_| {}), Err(ProbeError::NotAFile { .. })));
+    assert!(matches!(reader.poll(&mut unseen), Err(ProbeError::NotAFile { .. })));
 }
 
 #[test]
@@ -134,4 +137,20 @@ fn a_mark_survives_being_stored() {
     log.write("new\n");
     let mark: Mark = serde_json::from_str(&stored).unwrap();
     assert_eq!(poll(&mut Reader::since(&log.path(), &mark)), ["new"]);
+}
+
+#[test]
+fn reading_ends_soon_after_the_line_that_was_looked_for() {
+    let log = Log::new();
+    log.write("wanted\n");
+    log.write(&"filler\n".repeat(100_000));
+    let mut reader = Reader::since(&log.path(), &Mark::default());
+    let mut seen = 0;
+    let polled = reader.poll(&mut |_| {
+        seen += 1;
+        ControlFlow::Break(())
+    });
+    polled.unwrap();
+    assert_eq!(seen, 1);
+    assert!(reader.offset < 100_000, "{} bytes were read", reader.offset);
 }
