@@ -8,6 +8,7 @@ pub mod distributions;
 pub mod files;
 pub mod inventory;
 pub mod machine;
+pub mod poison;
 pub mod poll;
 pub mod process;
 pub mod rehearsal;

@@ -17,6 +17,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/sudo", "sudo"),
     ("/usr/bin/ps", "procps"),
     ("/usr/bin/nsenter", "util-linux"),
+    ("/usr/bin/curl", "curl"),
     ("/usr/sbin/mariadbd", "mariadb-server"),
     ("/usr/bin/keytool", "default-jre-headless"),
 ];

@@ -1,0 +1,194 @@
+//! Secrets that would be recognized anywhere, and the search for them: in texts, in files, in the process list while a run goes on.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use base64::Engine as _;
+
+/// How often the process list is looked at.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// Named secrets that occur nowhere else.
+#[derive(Debug, Clone, Default)]
+pub struct Poison {
+    secrets: Vec<(String, String)>,
+}
+
+impl Poison {
+    /// Adds a secret of a name, and returns its text.
+    ///
+    /// # Panics
+    /// When this machine has no random numbers.
+    pub fn brew(&mut self, name: &str) -> String {
+        let random = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("random numbers");
+        let text: String = format!("Poison{}", random.replace('-', "")).chars().take(24).collect();
+        self.add(name, &text);
+        text
+    }
+
+    /// Adds a secret that exists already.
+    pub fn add(&mut self, name: &str, text: &str) {
+        self.secrets.push((name.to_owned(), text.to_owned()));
+    }
+
+    /// Returns the names of the secrets that `bytes` hold, plainly or as base64.
+    #[must_use]
+    pub fn in_bytes(&self, bytes: &[u8]) -> Vec<String> {
+        let holds = |text: &str| {
+            let needle = text.as_bytes();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        };
+        let encoded = |text: &str| base64::engine::general_purpose::STANDARD_NO_PAD.encode(text);
+        let found = self.secrets.iter().filter(|(_, text)| holds(text) || holds(&encoded(text)));
+        found.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Returns where below `root` the secrets lie, as `path: names`.
+    ///
+    /// # Panics
+    /// When a file cannot be read although it is there.
+    #[must_use]
+    pub fn in_files(&self, root: &Path, which: Which) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![root.to_owned()];
+        while let Some(folder) = folders.pop() {
+            let Ok(entries) = fs::read_dir(&folder) else { continue };
+            for path in entries.flatten().map(|entry| entry.path()) {
+                let Ok(about) = fs::symlink_metadata(&path) else { continue };
+                let mode = about.permissions().mode();
+                if about.is_dir() {
+                    // What lies below a folder that others cannot pass is not for the world to read.
+                    if which == Which::Everyone || mode & 0o001 != 0 {
+                        folders.push(path);
+                    }
+                } else if about.is_file() && (which == Which::Everyone || mode & 0o004 != 0) {
+                    found.extend(self.in_file(&path));
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+
+    fn in_file(&self, path: &PathBuf) -> Option<String> {
+        let names = self.in_bytes(&fs::read(path).ok()?);
+        (!names.is_empty()).then(|| format!("{}: {}", path.display(), names.join(", ")))
+    }
+
+    /// Begins to look at the arguments of every process of this machine, those on lab hosts included.
+    #[must_use]
+    pub fn watch_processes(&self) -> Watch {
+        let (poison, stop, looks) =
+            (self.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&looks));
+        let thread = std::thread::spawn(move || {
+            let mut found = BTreeSet::new();
+            while !stopped.load(Ordering::Relaxed) {
+                for arguments in arguments_of_all() {
+                    for name in poison.in_bytes(&arguments) {
+                        let line = String::from_utf8_lossy(&arguments).replace('\0', " ");
+                        found.insert(format!("{name} in `{}`", line.trim()));
+                    }
+                }
+                counted.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(GLANCE);
+            }
+            found.into_iter().collect()
+        });
+        Watch { thread, stop, looks }
+    }
+}
+
+/// Whose eyes are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Every file.
+    Everyone,
+    /// Files that every account of the machine can read.
+    World,
+}
+
+/// A watch on the process list.
+#[derive(Debug)]
+pub struct Watch {
+    thread: JoinHandle<Vec<String>>,
+    stop: Arc<AtomicBool>,
+    looks: Arc<AtomicU64>,
+}
+
+impl Watch {
+    /// Ends the watch and returns what was seen.
+    ///
+    /// # Panics
+    /// When it never looked.
+    #[must_use]
+    pub fn end(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let found = self.thread.join().expect("the watch ends");
+        assert!(self.looks.load(Ordering::Relaxed) > 0, "the process list was never looked at");
+        found
+    }
+
+    /// Returns how often the process list was looked at so far.
+    #[must_use]
+    pub fn looks(&self) -> u64 {
+        self.looks.load(Ordering::Relaxed)
+    }
+}
+
+fn arguments_of_all() -> impl Iterator<Item = Vec<u8>> {
+    let own = std::process::id();
+    fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()))
+        .filter(move |pid| *pid != own)
+        .filter_map(|pid| fs::read(format!("/proc/{pid}/cmdline")).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::poll::until;
+
+    #[test]
+    fn finds_what_is_planted_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
+        let mut poison = Poison::default();
+        let text = poison.brew("planted");
+        let write = |name: &str, text: &str, mode| {
+            let path = folder.path().join(name);
+            fs::write(&path, text).expect("a file");
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("a mode");
+        };
+        write("clean", "nothing", 0o644);
+        write("private", &text, 0o600);
+        assert_eq!(poison.in_files(folder.path(), Which::World), Vec::<String>::new());
+        assert_eq!(poison.in_files(folder.path(), Which::Everyone).len(), 1);
+        write("open", &format!("a = \"{text}\""), 0o644);
+        write("encoded", &base64::engine::general_purpose::STANDARD.encode(&text), 0o644);
+        assert_eq!(poison.in_files(folder.path(), Which::World).len(), 2);
+
+        let watch = poison.watch_processes();
+        let mut sleep = Command::new("sleep");
+        let mut process =
+            sleep.arg0(format!("sleep-{text}")).arg("60").stdin(Stdio::null()).spawn().expect("sleep starts");
+        let looks = watch.looks();
+        assert!(until(Duration::from_secs(20), || watch.looks() > looks + 2));
+        process.kill().expect("sleep ends");
+        process.wait().expect("sleep ended");
+        let seen = watch.end();
+        assert!(seen.iter().any(|line| line.starts_with("planted in")), "{seen:?}");
+    }
+}
