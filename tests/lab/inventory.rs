@@ -16,6 +16,7 @@ pub struct Inventory {
     /// The typed settings, `apim`.
     pub settings: Value,
     hosts: Vec<(String, String, Value)>,
+    distributions: Distributions,
 }
 
 /// The version that tests deploy where nothing else matters.
@@ -37,6 +38,7 @@ impl Inventory {
                 "ansible_ssh_common_args": format!("-F none -o UserKnownHostsFile={}", lab.known_hosts().display()),
             })),
             settings: settings(distributions, VERSION),
+            distributions: distributions.clone(),
             hosts: hosts
                 .map(|host| (host.group.clone(), host.name.clone(), json!({"ansible_host": host.address})))
                 .collect(),
@@ -56,6 +58,7 @@ impl Inventory {
                 "ansible_ssh_common_args": format!("-F none -o UserKnownHostsFile={}", lab.known_hosts().display()),
             })),
             settings: settings(distributions, VERSION),
+            distributions: distributions.clone(),
             hosts: hosts
                 .map(|(at, (host, group))| {
                     let variables = json!({
@@ -84,6 +87,12 @@ impl Inventory {
         }
         *place = value;
         self
+    }
+
+    /// Sets another version of the product, from the same distributions.
+    pub fn release(&mut self, version: &str) -> &mut Self {
+        let zips = zips(&self.distributions, version);
+        self.set("version", json!(version)).set("distributions.sha256", zips)
     }
 
     /// Sets a variable of one host.
@@ -128,19 +137,23 @@ impl Inventory {
     }
 }
 
-fn settings(distributions: &Distributions, version: &str) -> Value {
+fn zips(distributions: &Distributions, version: &str) -> Value {
     let zip = |component: &str| distributions.digest(&format!("wso2am-{component}{version}.zip")).to_owned();
+    json!({
+        "control_plane": zip("acp-"),
+        "gateway": zip("universal-gw-"),
+        "traffic_manager": zip("tm-"),
+        "all_in_one": zip(""),
+    })
+}
+
+fn settings(distributions: &Distributions, version: &str) -> Value {
     let file = |name: &str| json!({"source": distributions.folder().join(name), "sha256": distributions.digest(name)});
     json!({
         "version": version,
         "distributions": {
             "source": distributions.folder(),
-            "sha256": {
-                "control_plane": zip("acp-"),
-                "gateway": zip("universal-gw-"),
-                "traffic_manager": zip("tm-"),
-                "all_in_one": zip(""),
-            },
+            "sha256": zips(distributions, version),
         },
         "java": {"archive": file("jdk-stand-in.tar.gz")},
         "endpoints": {

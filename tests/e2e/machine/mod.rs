@@ -1,7 +1,14 @@
-//! On machines: systemd, OpenSSH, MariaDB. One at a time, for there is one lab per machine.
+//! On machines: systemd, OpenSSH, sudo, MariaDB. One at a time, for there is one lab per machine.
 
+mod cluster;
+mod faults;
 mod lab;
 
+use std::time::{Duration, Instant};
+
+use apim_tests::cli::{Operator, Run};
+use apim_tests::distributions::Distributions;
+use apim_tests::inventory::Inventory;
 use apim_tests::machine::{Machines, Owner, Topology, can_run};
 
 /// Returns a lab of these hosts, or says why there is none and returns nothing.
@@ -15,3 +22,76 @@ fn lab(topology: &Topology) -> Option<Machines> {
             .unwrap_or_else(|error| panic!("the lab does not come up: {error}")),
     )
 }
+
+/// Machines, their inventory, and somebody who deploys to them.
+struct Site {
+    lab: Machines,
+    inventory: Inventory,
+    operator: Operator,
+}
+
+impl Site {
+    fn up(topology: &Topology) -> Option<Self> {
+        let distributions = Distributions::ready();
+        let lab = lab(topology)?;
+        let inventory = Inventory::of_machines(&lab, &distributions);
+        Some(Self { lab, inventory, operator: Operator::new() })
+    }
+
+    /// Runs a verb on the inventory as it is now.
+    fn run(&self, verb: &str, options: &[&str]) -> Run {
+        let inventory = self.operator.file("inventory.yaml", &self.inventory.text());
+        let begun = Instant::now();
+        let run = self.operator.run([&[verb, &inventory.to_string_lossy()], options].concat());
+        eprintln!("{verb} {} ended with {} after {:.1?}", options.join(" "), run.code, begun.elapsed());
+        run
+    }
+
+    /// Runs a shell line on a host as root.
+    fn sh(&self, host: &str, line: &str) -> String {
+        self.lab.sh(host, line).unwrap_or_else(|error| panic!("{host}: {error}"))
+    }
+
+    /// Returns when the node's process was started, in microseconds of the machine's monotonic clock, which all hosts share.
+    fn started(&self, node: &Node) -> u64 {
+        let unit = format!("wso2-{}", node.folder);
+        let line = format!("systemctl show -P ExecMainStartTimestampMonotonic {unit}");
+        self.sh(&node.host, &line).trim().parse().unwrap_or_else(|_| panic!("{unit} has no start time"))
+    }
+
+    /// Returns the nodes, in the documented start order.
+    fn nodes(&self) -> Vec<Node> {
+        ROLES
+            .iter()
+            .flat_map(|(group, folder)| {
+                let hosts = self.lab.hosts().iter().filter(move |host| host.group == *group);
+                hosts.map(|host| Node { host: host.name.clone(), group, folder })
+            })
+            .collect()
+    }
+}
+
+/// One node of the cluster.
+#[derive(Debug, Clone)]
+struct Node {
+    host: String,
+    group: &'static str,
+    folder: &'static str,
+}
+
+impl Node {
+    fn home(&self) -> String {
+        format!("/opt/wso2/{}/current", self.folder)
+    }
+}
+
+/// Inventory groups and folders below `/opt/wso2`, in the order of step 7 of the distributed deployment page.
+const ROLES: &[(&str, &str)] = &[
+    ("key_manager", "key-manager"),
+    ("gateway", "gateway"),
+    ("control_plane", "control-plane"),
+    ("traffic_manager", "traffic-manager"),
+];
+
+/// How long a state may take that nothing but the product's own retries brings about.
+const SOON: Duration = Duration::from_secs(30);

@@ -220,6 +220,12 @@ impl Machines {
         root::mounted(name)
     }
 
+    /// Returns the part of the host's disk that is its own: what was written since it was made.
+    #[must_use]
+    pub fn layer(&self, name: &str) -> PathBuf {
+        root::layer(name)
+    }
+
     /// Returns the ssh client configuration that knows every host.
     #[must_use]
     pub fn ssh_config(&self) -> PathBuf {

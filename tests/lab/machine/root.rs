@@ -75,6 +75,11 @@ pub(super) fn mounted(host: &str) -> PathBuf {
     folder(host).join("root")
 }
 
+/// Returns the host's own layer.
+pub(super) fn layer(host: &str) -> PathBuf {
+    folder(host).join("upper")
+}
+
 fn base() -> PathBuf {
     Path::new(DIRECTORY).join("base")
 }

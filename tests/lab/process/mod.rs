@@ -200,15 +200,15 @@ pub struct Traffic {
 impl Drop for ProcessLab {
     fn drop(&mut self) {
         let mark = self.folder.path().to_string_lossy().into_owned();
-        for pid in started_below(&mark) {
+        for pid in processes(|arguments| arguments.contains(&mark)) {
             // Gone already is as good.
             rustix::process::kill_process(pid, Signal::KILL).unwrap_or_default();
         }
     }
 }
 
-/// Finds the processes whose command line names the lab's own folder.
-fn started_below(mark: &str) -> Vec<Pid> {
+/// Returns the processes of this machine, but for this one, whose arguments `fits` accepts.
+pub fn processes(fits: impl Fn(&str) -> bool) -> Vec<Pid> {
     let own = rustix::process::getpid();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries
@@ -219,7 +219,7 @@ fn started_below(mark: &str) -> Vec<Pid> {
         .filter(|pid| *pid != own)
         .filter(|pid| {
             let line = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap_or_default();
-            String::from_utf8_lossy(&line).contains(mark)
+            fits(&String::from_utf8_lossy(&line))
         })
         .collect()
 }

@@ -1,0 +1,173 @@
+//! The main job: bare machines become a healthy, highly available cluster, in order; again changes nothing; and no secret gets out.
+
+use std::time::Duration;
+
+use apim_tests::machine::{DEPLOY_WITH_PASSWORD, SUDO_PASSWORD, Topology};
+use apim_tests::poison::{Poison, Which};
+use apim_tests::poll::until;
+use serde_json::json;
+
+use super::{Node, ROLES, SOON, Site};
+use crate::{changed, recap};
+
+/// What a first apply of nine machines may take here, and a second: the machine has two processors for all of them.
+const FIRST: Duration = Duration::from_secs(240);
+const SECOND: Duration = Duration::from_secs(5);
+
+#[test]
+fn the_documented_cluster_comes_up_healthy_in_order_and_a_second_apply_changes_nothing() {
+    let Some(mut site) = Site::up(&Topology::ha().expect("a topology")) else { return };
+    let poison = poison(&mut site);
+
+    let mut outputs = String::new();
+    let plan = site.run("plan", &["--diff", "-v", "--exit-code"]).ended_with(3);
+    outputs.push_str(&plan.text());
+
+    let watch = poison.watch_processes();
+    let first = site.run("apply", &["--diff", "-v"]).ended_with(0);
+    assert_eq!(watch.end(), Vec::<String>::new(), "secrets in the process list");
+    assert!(first.took < FIRST, "the first apply took {:?}", first.took);
+    outputs.push_str(&first.text());
+    let counts = recap(&first);
+    assert_eq!(counts.len(), site.lab.hosts().len() - 1, "a row per host with a node: {counts:?}");
+    assert!(counts.values().all(|count| count["failed"] == 0 && count["unreachable"] == 0), "{counts:?}");
+
+    started_in_order(&site);
+    stands(&site);
+
+    let starts: Vec<_> = site.nodes().iter().map(|node| site.started(node)).collect();
+    let second = site.run("apply", &[]).ended_with(0);
+    assert_eq!(changed(&second), 0, "{}", second.text());
+    assert!(second.took < SECOND, "the second apply took {:?}", second.took);
+    assert_eq!(starts, site.nodes().iter().map(|node| site.started(node)).collect::<Vec<_>>());
+    outputs.push_str(&second.text());
+    outputs.push_str(&site.run("plan", &["--diff", "--exit-code"]).ended_with(0).text());
+    outputs.push_str(&site.run("status", &["-v"]).ended_with(0).text());
+
+    nothing_leaked(&site, &poison, &outputs);
+
+    // A dead machine: the others finish their stage, nobody goes on behind the barrier, and everybody is told.
+    site.lab.kill("gw2").expect("gw2 dies");
+    site.inventory.set("config", json!({"apim": {"cors": {"allow_origins": "*"}}}));
+    let third = site.run("apply", &[]).ended_with(1);
+    let counts = recap(&third);
+    assert_eq!(counts["gw2"]["unreachable"], 1, "{counts:?}");
+    assert!(third.text().contains("gw2"), "{}", third.text());
+    let later: Vec<_> = site
+        .nodes()
+        .iter()
+        .filter(|node| node.group == "traffic_manager")
+        .map(|node| site.started(node))
+        .collect();
+    assert_eq!(later, starts[starts.len() - 2..], "nodes behind the barrier were restarted");
+
+    site.lab.boot("gw2").expect("gw2 boots");
+    let _ = site.run("apply", &[]).ended_with(0);
+    stands(&site);
+    assert_eq!(changed(&site.run("apply", &[]).ended_with(0)), 0);
+}
+
+/// Gives the cluster secrets that can be recognized: in the settings, in the database, for sudo on one host.
+fn poison(site: &mut Site) -> Poison {
+    let mut poison = Poison::default();
+    site.inventory.set("admin.password", json!(poison.brew("the administrator's password")));
+    for (database, user) in [("apim_db", "apimadmin"), ("shared_db", "sharedadmin")] {
+        let password = poison.brew(&format!("the password of {database}"));
+        site.inventory.set(&format!("databases.{database}.password"), json!(password));
+        site.sh("db", &format!("mariadb -e \"ALTER USER '{user}'@'%' IDENTIFIED BY '{password}'\""));
+    }
+    poison.add("the sudo password", SUDO_PASSWORD);
+    site.inventory.host("tm1", "ansible_user", json!(DEPLOY_WITH_PASSWORD));
+    site.inventory.host("tm1", "ansible_become_password", json!(SUDO_PASSWORD));
+    poison
+}
+
+/// Each role was started after the role before it had said that it was.
+fn started_in_order(site: &Site) {
+    let nodes = site.nodes();
+    let mut healthy_since = 0;
+    let mut story = String::new();
+    for (group, _) in ROLES {
+        let of_role: Vec<&Node> = nodes.iter().filter(|node| node.group == *group).collect();
+        let begun = of_role.iter().map(|node| site.started(node)).min().expect("nodes of the role");
+        story.push_str(&format!("{group}: started at {begun}, the role before was up at {healthy_since}\n"));
+        assert!(begun >= healthy_since, "started too early:\n{story}");
+        healthy_since = of_role.iter().map(|node| marked(site, node)).max().expect("nodes of the role");
+    }
+}
+
+/// Returns when the node's log said that it was started, by the machine's monotonic clock.
+fn marked(site: &Site, node: &Node) -> u64 {
+    let log = format!("{}/repository/logs/wso2carbon.log", node.home());
+    let line = format!(
+        "line=$(grep -m1 'WSO2 Carbon started in' {log}) || exit 1; \
+         stamp=$(echo \"$line\" | grep -oE '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9:]{{8}},[0-9]{{3}}' | tr ',' '.'); \
+         then=$(date -d \"$stamp\" +%s%6N); now=$(date +%s%6N); \
+         up=$(awk '{{printf \"%d\", $1 * 1000000}}' /proc/uptime); echo $((up - (now - then)))"
+    );
+    let micros = site.sh(&node.host, &line);
+    // /proc/uptime has hundredths of a second.
+    micros.trim().parse::<u64>().unwrap_or_else(|_| panic!("{}: no marker", node.host)).saturating_sub(20_000)
+}
+
+/// Every gateway has its APIs and hears from both control planes and both traffic managers.
+fn stands(site: &Site) {
+    let address = |name: &str| site.lab.host(name).expect("a host").address;
+    for gateway in site.nodes().iter().filter(|node| node.group == "gateway") {
+        let health = "curl --silent --insecure --output /dev/null --write-out '%{http_code}' \
+                      https://localhost:9443/api/am/gateway/v2/server-startup-healthcheck";
+        assert!(until(SOON, || site.sh(&gateway.host, health) == "200"), "{}: not healthy", gateway.host);
+        for (peer, port) in
+            [("cp1", 5672), ("cp2", 5672), ("tm1", 5672), ("tm2", 5672), ("tm1", 9611), ("tm2", 9611)]
+        {
+            let connections =
+                format!("ss --no-header --tcp --numeric state established dst {}:{port}", address(peer));
+            let stands = until(SOON, || !site.sh(&gateway.host, &connections).trim().is_empty());
+            assert!(stands, "{} has no connection to {peer}:{port}", gateway.host);
+        }
+    }
+}
+
+/// No secret is in what was printed, in journals and logs, or in a file that everybody can read; and the search would have found one.
+fn nothing_leaked(site: &Site, poison: &Poison, outputs: &str) {
+    assert_eq!(poison.in_bytes(outputs.as_bytes()), Vec::<String>::new(), "secrets in the output");
+    let own = poison.in_files(site.operator.folder(), Which::Everyone);
+    let own: Vec<_> = own.into_iter().filter(|found| !found.contains("/inventory.yaml:")).collect();
+    assert_eq!(own, Vec::<String>::new(), "secrets in the operator's files, besides the inventory");
+
+    let mut deployed = 0;
+    for host in site.lab.hosts().iter().filter(|host| host.name != "db") {
+        let journal = site.sh(&host.name, "journalctl --no-pager --output=export");
+        assert!(journal.contains("sshd"), "{}: the journal was not read", host.name);
+        assert_eq!(
+            poison.in_bytes(journal.as_bytes()),
+            Vec::<String>::new(),
+            "{}: secrets in the journal",
+            host.name
+        );
+        let disk = site.lab.layer(&host.name);
+        assert_eq!(
+            poison.in_files(&disk, Which::World),
+            Vec::<String>::new(),
+            "secrets that everybody can read"
+        );
+        for folder in ["var/lib/apim-deploy", "var/log", "tmp", "home", "root"] {
+            let found = poison.in_files(&disk.join(folder), Which::Everyone);
+            assert_eq!(found, Vec::<String>::new(), "secrets where none belong");
+        }
+        let logs = disk.join("opt/wso2");
+        let found = poison.in_files(&logs, Which::Everyone);
+        assert!(!found.iter().any(|path| path.contains("/logs/")), "secrets in logs: {found:?}");
+        deployed += found.iter().filter(|path| path.contains("deployment.toml")).count();
+    }
+    assert!(
+        deployed >= 8,
+        "the search sees only {deployed} configurations, so it would not see a leak either"
+    );
+    site.sh(
+        "gw1",
+        "cp /opt/wso2/gateway/current/repository/conf/deployment.toml /var/tmp/leak; chmod 644 /var/tmp/leak",
+    );
+    assert!(!poison.in_files(&site.lab.layer("gw1"), Which::World).is_empty(), "a planted leak is not found");
+    site.sh("gw1", "rm /var/tmp/leak");
+}
