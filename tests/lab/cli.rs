@@ -43,7 +43,6 @@ impl Run {
     ///
     /// # Panics
     /// When it ended otherwise; shows what it said.
-    #[must_use]
     #[track_caller]
     pub fn ended_with(self, code: i32) -> Self {
         assert!(
