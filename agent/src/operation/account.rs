@@ -1,4 +1,4 @@
-//! An account exists.
+//! An account exists. Below `--root` no database is edited: an account that is missing there is noted in the state folder, and then counts as made.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! A group exists.
+//! A group exists. Below `--root` no database is edited: a group that is missing there is noted in the state folder, and then counts as made.
 
 use serde::{Deserialize, Serialize};
 

@@ -7,8 +7,9 @@
 //! orchestrator:  Chunk* (after Need)  Leave (after Ask)  Cancel  Goodbye
 //! ```
 //!
-//! Both ends are of one build: the build id is in the agent's path and in Hello. After a failed step the agent answers every
-//! later step with `Skipped` until `Resume`. When its input ends it finishes the step in hand, writes the journal, and leaves.
+//! Both ends are of one build: the build id is in the agent's path and in Hello. After a step that failed to apply (a
+//! failed look stops nothing) the agent answers every later step with `Skipped` until `Resume`. A look may ask for content too: for a
+//! diff of a text that is there and differs. Once `Alive` was heard, silence for the time it names counts as the end of the input. When its input ends it finishes the step in hand, writes the journal, and leaves.
 
 pub mod frame;
 pub mod message;

@@ -185,7 +185,8 @@ impl System {
             },
         };
         let temporary = place.sibling(&temporary_name(&place))?;
-        let written = write_new(&temporary, bytes, wish).and_then(|()| {
+        let label = old.and_then(|_| label(&place));
+        let written = write_new(&temporary, bytes, wish, label.as_deref()).and_then(|()| {
             fs::renameat(temporary.dir(), &temporary.name, place.dir(), &place.name)
                 .map_err(|e| SystemError::io("put into place", path.as_str(), e))
         });
@@ -392,12 +393,34 @@ fn remove_leftover(place: &Place) -> Result<(), SystemError> {
     }
 }
 
-fn write_new(place: &Place, bytes: &Bytes<'_>, wish: Attributes) -> Result<(), SystemError> {
+/// The extended attribute that SELinux keeps its label in.
+const LABEL: &str = "security.selinux";
+
+/// Returns the security label of the file that is about to be replaced, where the host has such labels.
+fn label(place: &Place) -> Option<Vec<u8>> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let old = fs::openat(place.dir(), &place.name, flags, Mode::empty()).ok()?;
+    let mut label = vec![0; 256];
+    let length = fs::fgetxattr(old, LABEL, label.as_mut_slice()).ok()?;
+    label.truncate(length);
+    Some(label)
+}
+
+fn write_new(
+    place: &Place,
+    bytes: &Bytes<'_>,
+    wish: Attributes,
+    label: Option<&[u8]>,
+) -> Result<(), SystemError> {
     remove_leftover(place)?;
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = fs::openat(place.dir(), &place.name, flags, Mode::from_raw_mode(0o600))
         .map_err(|e| SystemError::io("create", &place.shown, e))?;
     let mut file = File::from(fd);
+    if let Some(label) = label {
+        // Without it the file has the label of new files in this folder: usable, and put right by the host's own tools.
+        fs::fsetxattr(&file, LABEL, label, fs::XattrFlags::empty()).ok();
+    }
     match bytes {
         Bytes::Memory(bytes) => file.write_all(bytes),
         Bytes::File(from) => File::open(from).and_then(|mut from| io::copy(&mut from, &mut file)).map(drop),

@@ -72,7 +72,7 @@ impl State {
         let path = self.folder.join(name);
         let text = serde_json::to_vec_pretty(value)
             .map_err(|source| SystemError::State { path: path.clone(), source })?;
-        self.replace(&path, &text).map_err(|e| SystemError::io("write", &path, e))
+        self.replace(&path, &text, true).map_err(|e| SystemError::io("write", &path, e))
     }
 
     /// Removes the file `name`; nothing happens when there is none.
@@ -89,7 +89,7 @@ impl State {
         }
     }
 
-    fn replace(&self, path: &Path, text: &[u8]) -> std::io::Result<()> {
+    fn replace(&self, path: &Path, text: &[u8], durable: bool) -> std::io::Result<()> {
         if let Some(parent) = path.parent() {
             fs::DirBuilder::new().recursive(true).mode(0o755).create(parent)?;
         }
@@ -99,7 +99,9 @@ impl State {
         drop(fs::remove_file(&temporary));
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(text)?;
-        file.sync_data()?;
+        if durable {
+            file.sync_data()?;
+        }
         fs::rename(&temporary, path)
     }
 
@@ -112,7 +114,7 @@ impl State {
         let ours = written.entry(path.clone()).or_default();
         ours.truncate(1);
         ours.insert(0, digest);
-        self.write(WRITTEN, &written)
+        self.write_digests(&written)
     }
 
     /// Notes that `path` now holds `digest`, by our hand.
@@ -124,7 +126,7 @@ impl State {
         if written.insert(path.clone(), vec![digest]) == Some(vec![digest]) {
             return Ok(());
         }
-        self.write(WRITTEN, &written)
+        self.write_digests(&written)
     }
 
     /// Says whether what was `found` at `path` is what somebody else made of what we wrote there.
@@ -164,8 +166,22 @@ impl State {
         if edits.len() == before { Ok(()) } else { self.write(FOREIGN, &edits) }
     }
 
+    /// Survives a crash of the agent; not waited for on disk, as it is written twice with every file: when power fails, what is
+    /// lost is only the knowledge that an edit was not ours.
+    fn write_digests(&self, written: &Written) -> Result<(), SystemError> {
+        let path = self.folder.join(WRITTEN);
+        let text = serde_json::to_vec(written)
+            .map_err(|source| SystemError::State { path: path.clone(), source })?;
+        self.replace(&path, &text, false).map_err(|e| SystemError::io("write", &path, e))
+    }
+
     fn written(&self) -> Result<Written, SystemError> {
-        Ok(self.read(WRITTEN)?.unwrap_or_default())
+        match self.read(WRITTEN) {
+            Ok(written) => Ok(written.unwrap_or_default()),
+            // Torn by a power failure.
+            Err(SystemError::State { .. }) => Ok(Written::new()),
+            Err(error) => Err(error),
+        }
     }
 
     fn edits(&self) -> Result<BTreeSet<AbsPath>, SystemError> {

@@ -395,3 +395,23 @@ fn a_damaged_byte_is_noticed() {
     bytes[at] ^= 1;
     refused(&bench, wish(&bench, Format::Zip, &bytes), "with a damaged byte", "hecksum");
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn no_damage_makes_it_panic_or_write_outside(at in 0_usize..4096, to in 0_u8..=255, tar in proptest::bool::ANY) {
+        let bench = Bench::new();
+        let (format, mut bytes) = if tar {
+            (Format::TarGz, tar_gz(&[(EntryType::Regular, "a/x", "text", 0o644), (EntryType::Symlink, "a/l", "x", 0o777)]))
+        } else {
+            (Format::Zip, good_zip())
+        };
+        let at = at % bytes.len();
+        bytes[at] = to;
+        bench.run(&Operation::Archive(wish(&bench, format, &bytes)), Mode::Apply);
+        let found = bench.snapshot();
+        let outside = found.keys().filter(|path| !path.starts_with(bench.real_itself("/opt"))).count();
+        proptest::prop_assert_eq!(outside, 1);
+    }
+}
