@@ -6,10 +6,13 @@
 //! ```
 
 pub mod apim;
+pub mod artifact;
+pub mod cli;
 pub mod engine;
 pub mod inventory;
 pub mod plan;
 pub mod playbook;
+pub mod report;
 pub mod session;
 pub mod ssh;
 pub mod template;

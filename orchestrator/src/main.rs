@@ -1,3 +1,5 @@
 //! apim-deploy, the program.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    apim_deploy::cli::main()
+}

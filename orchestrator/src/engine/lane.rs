@@ -1,5 +1,6 @@
 //! One conversation with one host: steps are sent ahead, replies are heard, content and leave are given on demand.
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
         cancelled: false,
         begun: None,
         asking: None,
+        failures: BTreeMap::new(),
+        unanswered: 0,
+        again_at: None,
     };
     loop {
         let Some(mut wire) = worker.wire.take() else { return };
@@ -82,15 +86,20 @@ struct Lane<'a> {
     begun: Option<(StepId, Instant)>,
     /// The step that waits for leave.
     asking: Option<(StepId, oneshot::Receiver<Result<(), String>>)>,
+    /// How often steps have failed that are tried again.
+    failures: BTreeMap<StepId, u32>,
+    /// Steps sent whose end was not heard.
+    unanswered: usize,
+    /// When a step that failed is tried again; what was sent behind it comes back undone until then.
+    again_at: Option<Instant>,
 }
 
 impl<'a> Lane<'a> {
     /// Talks until all steps are finished; an error says how the link was lost.
     async fn converse(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         let mut interrupt = self.shared.interrupt.clone();
-        for step in &self.left {
-            wire.send(Request::Run(Box::new(self.request(step))));
-        }
+        self.again_at = None;
+        self.send_steps(wire);
         let mut heard_at = Instant::now();
         let mut noticed = false;
         while !self.left.is_empty() {
@@ -115,11 +124,17 @@ impl<'a> Lane<'a> {
                         return Ok(());
                     }
                 }
-                () = sleep_until(notice_at), if !noticed && self.asking.is_none() => {
+                () = sleep_until(self.again_at.unwrap_or(lost_at)), if self.again_at.is_some() && self.unanswered == 0 => {
+                    self.again_at = None;
+                    heard_at = Instant::now();
+                    wire.send(Request::Resume);
+                    self.send_steps(wire);
+                }
+                () = sleep_until(notice_at), if !noticed && self.is_owed() => {
                     noticed = true;
                     self.notice(worker, heard_at);
                 }
-                () = sleep_until(lost_at), if self.asking.is_none() => {
+                () = sleep_until(lost_at), if self.is_owed() => {
                     let seconds = heard_at.elapsed().as_secs();
                     return Err(format!("no sign of life for {seconds} s, {}", self.in_hand()));
                 }
@@ -128,15 +143,33 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
+    fn send_steps(&mut self, wire: &Wire) {
+        for step in &self.left {
+            wire.send(Request::Run(Box::new(self.request(step))));
+        }
+        self.unanswered = self.left.len();
+    }
+
+    /// Says whether the host has the next word.
+    const fn is_owed(&self) -> bool {
+        self.asking.is_none() && self.unanswered > 0
+    }
+
+    fn tries_left(&self, step: &Step) -> u32 {
+        step.retries.saturating_sub(self.failures.get(&step.id).copied().unwrap_or(0))
+    }
+
     fn request(&self, step: &Step) -> Run {
         let is_survey = self.pass == Pass::Survey;
+        // A failure that is ignored is one only after the last try.
+        let ignore_failure = is_survey || (step.ignore_failure && self.tries_left(step) == 0);
         let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
         Run {
             step: step.id,
             title: step.title.clone(),
             mode,
             operation: step.operation.clone(),
-            ignore_failure: is_survey || step.ignore_failure,
+            ignore_failure,
         }
     }
 
@@ -236,6 +269,11 @@ impl<'a> Lane<'a> {
     ) -> Result<(), String> {
         let step = self.find(id)?;
         let outcome = hidden::outcome(step, outcome);
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if self.is_tried_again(worker, step, &outcome) {
+            self.begun = None;
+            return Ok(());
+        }
         self.left.retain(|known| known.id != id);
         self.begun = None;
         if self.pass == Pass::Survey {
@@ -264,6 +302,23 @@ impl<'a> Lane<'a> {
             worker.record(id, outcome, step.ignore_failure);
         }
         Ok(())
+    }
+
+    /// Says whether this end of a step does not count because it, or one before it, is tried again.
+    fn is_tried_again(&mut self, worker: &Worker, step: &Step, outcome: &Outcome) -> bool {
+        if self.pass == Pass::Survey || self.cancelled {
+            return false;
+        }
+        if self.again_at.is_some() {
+            return true;
+        }
+        let (Outcome::Failed(failure), left @ 1..) = (outcome, self.tries_left(step)) else { return false };
+        *self.failures.entry(step.id).or_default() += 1;
+        self.again_at = Some(Instant::now() + Duration::from_secs(u64::from(step.delay_secs)));
+        let (host, title) = (&worker.host, &step.title);
+        let note = format!("{host}: {title}: {}; {left} more tries", failure.what);
+        self.shared.tell(Event::Note(Level::Info, note));
+        true
     }
 
     /// Says whether `step` is one that ends without success when the run is called off.

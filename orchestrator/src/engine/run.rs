@@ -41,14 +41,13 @@ pub async fn run(
     let steps = shared.plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();
     shared.tell(Event::RunStarted { verb: shared.settings.verb, hosts, steps });
 
-    let called_off = tokio::spawn(call_off(Arc::clone(&shared)));
     let mut leave = shared.interrupt.clone();
     tokio::select! {
         biased;
         () = left(&mut leave) => {}
+        () = call_off(&shared) => {}
         () = run.carry_out() => {}
     }
-    called_off.abort();
 
     let mut result = run.into_result();
     result.interrupted = shared.is_interrupted();
@@ -64,13 +63,14 @@ async fn left(interrupt: &mut watch::Receiver<Interrupt>) {
     }
 }
 
-/// Refuses everybody who waits for leave once the run is called off.
-async fn call_off(shared: Arc<Shared>) {
+/// Refuses everybody who waits for leave once the run is called off; never ends.
+async fn call_off(shared: &Shared) {
     let mut interrupt = shared.interrupt.clone();
     if interrupt.wait_for(|wish| *wish >= Interrupt::Finish).await.is_ok() {
         shared.tell(Event::Interrupted);
         shared.budget.cancel();
     }
+    std::future::pending::<()>().await;
 }
 
 /// A run: its workers, and what it came to so far.
@@ -89,7 +89,13 @@ impl Run {
         let lanes = shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
         let hosts: Vec<HostName> =
             lanes.map(|lane| &lane.host).filter(|host| seen.insert(*host)).cloned().collect();
-        let workers = hosts.iter().map(|host| (host.clone(), Worker::new(host.clone()))).collect();
+        let mut workers: BTreeMap<HostName, Worker> =
+            hosts.iter().map(|host| (host.clone(), Worker::new(host.clone()))).collect();
+        for (host, tasks) in &shared.plan.left_out {
+            if let Some(worker) = workers.get_mut(host) {
+                worker.result.tally.skipped = *tasks;
+            }
+        }
         Self { shared, hosts, workers, result: RunResult::default() }
     }
 

@@ -1,3 +1,10 @@
 //! The plan: everything that is to be done, as a value. Pure: building one touches nothing but the named files.
 
+pub mod build;
 pub mod model;
+pub mod show;
+
+pub use build::{Drafted, Wish, draft};
+
+#[cfg(test)]
+mod tests;

@@ -19,6 +19,8 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// The bytes that operations name by digest.
     pub contents: Contents,
+    /// How many tasks a condition left out, by host; they count as skipped.
+    pub left_out: BTreeMap<HostName, usize>,
 }
 
 /// What lies between two barriers.
@@ -75,6 +77,10 @@ pub struct Step {
     pub check_only: bool,
     /// Whether results of the step must not be shown (`no_log`).
     pub no_log: bool,
+    /// How often it is tried again after a failure.
+    pub retries: u32,
+    /// Seconds between tries.
+    pub delay_secs: u32,
     /// Tags, for `--tags` and `--skip-tags`.
     pub tags: Vec<String>,
 }

@@ -96,6 +96,25 @@ async fn an_ignored_failure_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_step_that_fails_is_tried_again_as_often_as_it_says() {
+    let mut scene = Scene::new();
+    scene.stage(OnFailure::StopAtBarrier);
+    let step = scene.step("a", Act::FailTimes(2));
+    (step.retries, step.delay_secs) = (2, 5);
+    scene.step("a", Act::Change);
+    let (result, _) = scene.run().await;
+    assert!(result.is_success(), "{result:?}");
+    assert_eq!(scene.log(), ["a: step 1", "a: step 1", "a: step 1", "a: step 2"]);
+    assert_eq!(result.hosts[&host("a")].tally.failed, 0);
+
+    let mut scene = Scene::new();
+    scene.stage(OnFailure::StopAtBarrier);
+    scene.step("a", Act::FailTimes(3)).retries = 2;
+    let (result, _) = scene.run().await;
+    assert_eq!(result.hosts[&host("a")].tally.failed, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_dead_host_stops_the_run_behind_the_stage_of_the_others() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);

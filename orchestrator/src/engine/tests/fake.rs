@@ -29,6 +29,8 @@ pub(super) enum Act {
     Change,
     /// It fails, in apply mode.
     Fail,
+    /// It fails so often, in apply mode.
+    FailTimes(u32),
     /// It needs this content, the first time.
     Fetch(Content),
     /// It restarts a node: asks first when that is up, which is down then.
@@ -119,7 +121,7 @@ impl Agent {
     async fn serve(hosts: Hosts, host: HostName, stream: DuplexStream) {
         let (mut reader, out) = tokio::io::split(stream);
         let (heard, requests) = mpsc::unbounded_channel();
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             while let Ok(kind) = reader.read_u8().await {
                 let Ok(length) = reader.read_u32().await else { return };
                 let mut payload = vec![0; length as usize];
@@ -150,6 +152,7 @@ impl Agent {
         };
         // A link that is gone ends a simulated agent as it ends a real one.
         drop(agent.talk().await);
+        reading.abort();
     }
 
     async fn talk(&mut self) -> Result<(), Gone> {
@@ -237,9 +240,13 @@ impl Agent {
         let differs = match world.acts.get(&step).cloned().unwrap_or(Act::Nothing) {
             Act::Nothing => false,
             Act::Prove(node) | Act::ProveInVain(node) => world.down.contains(&node),
-            Act::Change | Act::Fail | Act::Fetch(_) | Act::Restart(_) | Act::Wait | Act::Drop => {
-                !world.converged.contains(&step)
-            }
+            Act::Change
+            | Act::Fail
+            | Act::FailTimes(_)
+            | Act::Fetch(_)
+            | Act::Restart(_)
+            | Act::Wait
+            | Act::Drop => !world.converged.contains(&step),
         };
         if differs { Outcome::WouldChange(Difference::one("it differs")) } else { Outcome::Ok }
     }
@@ -252,6 +259,11 @@ impl Agent {
         let done = match act {
             Act::Nothing | Act::Change => true,
             Act::Fail => return Ok(Outcome::Failed(Failure::new("it broke").hint("mend it"))),
+            Act::FailTimes(0) => true,
+            Act::FailTimes(times) => {
+                self.hosts.world().acts.insert(step, Act::FailTimes(times - 1));
+                return Ok(Outcome::Failed(Failure::new("not yet")));
+            }
             Act::ProveInVain(_) => return Ok(Outcome::Failed(Failure::new("not healthy in time"))),
             Act::Fetch(content) => {
                 let Content { sha256, size } = content;

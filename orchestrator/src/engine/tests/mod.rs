@@ -63,6 +63,8 @@ impl Scene {
             ignore_failure: false,
             check_only: false,
             no_log: false,
+            retries: 0,
+            delay_secs: 0,
             tags: Vec::new(),
         };
         self.hosts.world().acts.insert(id, act);

@@ -113,7 +113,7 @@ proptest! {
         let (result, _) = runtime.block_on(scene.run());
         let world = scene.hosts.world();
         prop_assert_eq!(&world.violations, &Vec::<String>::new());
-        let all_good = cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals && !node.is_proved_late);
+        let all_good = cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals);
         if all_good {
             prop_assert!(result.is_success(), "{:?}", result);
             prop_assert!(world.down.is_empty());

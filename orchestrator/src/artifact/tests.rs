@@ -1,0 +1,146 @@
+//! Local files, and downloads from a server that breaks off, resumes and lies.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Mutex;
+
+use super::*;
+use crate::apim::ArtifactName;
+use crate::yaml::Span;
+
+fn artifact(source: &str, bytes: &[u8]) -> Artifact {
+    Artifact {
+        name: ArtifactName("wished-1.0.zip".into()),
+        source: source.into(),
+        sha256: Sha256::of(bytes),
+        fetch: Fetch::Push,
+        proxy: None,
+        place: Span::nowhere(),
+    }
+}
+
+fn silent() -> Progress {
+    Arc::new(|_, _, _| {})
+}
+
+async fn provide(folder: &Path, artifact: &Artifact) -> Result<Ready, String> {
+    let cache = Cache::new(folder.join("cache"));
+    match cache.provide(std::slice::from_ref(artifact), &silent()).await {
+        Ok(ready) => Ok(ready[&artifact.sha256].clone()),
+        Err(errors) => Err(errors.iter().map(ToString::to_string).collect()),
+    }
+}
+
+#[tokio::test]
+async fn a_local_file_is_used_in_place_and_a_flipped_bit_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    std::fs::write(&path, b"content").unwrap();
+    let artifact = artifact(path.to_str().unwrap(), b"content");
+    assert_eq!(provide(folder.path(), &artifact).await, Ok(Ready { path: path.clone(), size: 7 }));
+    std::fs::write(&path, b"cOntent").unwrap();
+    let error = provide(folder.path(), &artifact).await.unwrap_err();
+    assert!(error.contains(&Sha256::of(b"cOntent").to_string()), "{error}");
+    assert!(error.contains(&Sha256::of(b"content").to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_that_has_not_changed_is_not_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.zip");
+    std::fs::write(&path, b"content").unwrap();
+    let digests = Digests::load(folder.path());
+    assert_eq!(digests.of(&path).unwrap(), (Sha256::of(b"content"), 7));
+    digests.save();
+    // What is remembered is believed: put a wrong memory there and see it come back.
+    let memory = folder.path().join("digests.json");
+    let (right, wrong) = (Sha256::of(b"content").to_string(), Sha256::of(b"other").to_string());
+    std::fs::write(&memory, std::fs::read_to_string(&memory).unwrap().replace(&right, &wrong)).unwrap();
+    assert_eq!(Digests::load(folder.path()).of(&path).unwrap().0, Sha256::of(b"other"));
+    std::fs::write(&path, b"content").unwrap();
+    assert_eq!(Digests::load(folder.path()).of(&path).unwrap().0, Sha256::of(b"content"));
+}
+
+/// Serves `body` once per connection as `serve` says, which is given the request's head.
+fn server(serve: impl Fn(usize, &str, &mut TcpStream) + Send + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/wished-1.0.zip", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let Ok(mut stream) = stream else { return };
+            let mut head = String::new();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            while reader.read_line(&mut head).is_ok_and(|read| read > 2) {}
+            serve(number, &head, &mut stream);
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_download_that_breaks_off_goes_on_where_it_broke_off() {
+    let body: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
+    let heads = Arc::new(Mutex::new(Vec::new()));
+    let url = server({
+        let (body, heads) = (body.clone(), Arc::clone(&heads));
+        move |number, head, stream| {
+            heads.lock().unwrap().push(head.to_lowercase());
+            let answer = if number == 0 {
+                let mut answer =
+                    b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 100000\r\n\r\n".to_vec();
+                answer.extend_from_slice(&body[..40_000]);
+                answer
+            } else {
+                let mut answer =
+                    b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 40000-99999/100000\r\n\
+                    Content-Length: 60000\r\n\r\n"
+                        .to_vec();
+                answer.extend_from_slice(&body[40_000..]);
+                answer
+            };
+            stream.write_all(&answer).unwrap();
+        }
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let artifact = artifact(&url, &body);
+    let ready = provide(folder.path(), &artifact).await.unwrap();
+    assert_eq!(std::fs::read(&ready.path).unwrap(), body);
+    let heads = heads.lock().unwrap().clone();
+    assert_eq!(heads.len(), 2);
+    assert!(
+        heads[1].contains("range: bytes=40000-") && heads[1].contains("if-range: \"v1\""),
+        "{}",
+        heads[1]
+    );
+    assert_eq!(
+        provide(folder.path(), &artifact).await.unwrap(),
+        ready,
+        "the second time it is there already"
+    );
+}
+
+#[tokio::test]
+async fn what_is_not_the_wished_file_is_refused_and_not_kept() {
+    let url = server(|_, _, stream| {
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong").unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let error = provide(folder.path(), &artifact(&url, b"right")).await.unwrap_err();
+    assert!(error.contains(&Sha256::of(b"wrong").to_string()), "{error}");
+    let mut left = Vec::new();
+    let partial = folder.path().join("cache/partial").join(Sha256::of(b"right").to_string());
+    std::fs::File::open(partial).unwrap().read_to_end(&mut left).unwrap();
+    assert_eq!(left, b"");
+    assert!(!folder.path().join("cache/files").exists());
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_server_is_final_and_shows_no_password() {
+    let url = server(|_, _, stream| {
+        stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let url = url.replace("http://", "http://user:hunter2@");
+    let error = provide(folder.path(), &artifact(&url, b"right")).await.unwrap_err();
+    assert!(error.contains("404") && !error.contains("hunter2"), "{error}");
+}

@@ -1,0 +1,89 @@
+//! From the inventory's connections to what connects; host keys that nobody vouched for are shown before anything runs.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use comfy_table::{Table, presets};
+
+use super::exit::{Exit, Kind};
+use super::options::Reach;
+use crate::inventory::Inventory;
+use crate::inventory::host::{Become, Connection, ConnectionKind, HostName};
+use crate::plan::Drafted;
+use crate::plan::build::LOCALHOST;
+use crate::report::style::harmless;
+use crate::ssh::{
+    self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
+};
+
+/// Returns what connects to the hosts of the inventory.
+pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach) -> Result<Connector, Exit> {
+    let mut hosts: BTreeMap<HostName, Connection> =
+        inventory.hosts.iter().map(|host| (host.name.clone(), host.connection.clone())).collect();
+    if drafted.uses_localhost() {
+        hosts.entry(HostName(LOCALHOST.to_owned())).or_insert_with(|| Connection {
+            kind: ConnectionKind::Local,
+            address: LOCALHOST.to_owned(),
+            ..Connection::default()
+        });
+    }
+    for (name, connection) in &mut hosts {
+        if drafted.escalates.contains(name) && connection.escalate.is_none() {
+            connection.escalate = Some(Become { user: "root".to_owned(), ..Become::default() });
+        }
+        if let Some(file) = &reach.known_hosts {
+            connection.options.known_hosts_file = Some(file.clone());
+        }
+    }
+    let is_person = std::io::IsTerminal::is_terminal(&std::io::stdin());
+    let ask: Arc<dyn AskPassphrase> = if is_person { Arc::new(AskOnTerminal) } else { Arc::new(AskNobody) };
+    let mut settings = ssh::Settings::new(agents(reach.agent_dir.as_deref())?, ask);
+    settings.accept_new_host_keys = reach.accept_new_host_keys;
+    Ok(Connector::new(hosts, settings))
+}
+
+fn agents(folder: Option<&Path>) -> Result<AgentBinaries, Exit> {
+    let Some(folder) = folder else {
+        return ssh::locate().map_err(|error| {
+            Exit::from_error(Kind::Usage, &error).hint(ssh::agent_binary::NoAgentBinary::HINT)
+        });
+    };
+    let entries = std::fs::read_dir(folder)
+        .map_err(|error| Exit::new(Kind::Usage, format!("cannot read `{}`: {error}", folder.display())))?;
+    let found = entries.filter_map(Result::ok).filter_map(|entry| {
+        let name = entry.file_name();
+        let architecture = name.to_str()?.strip_prefix("apim-agent-")?.to_owned();
+        Some((architecture, AgentBinary::read(&entry.path()).ok()?))
+    });
+    let found = AgentBinaries::new(found);
+    if found.iter().next().is_none() {
+        let text = format!("`{}` holds no `apim-agent-<architecture>`", folder.display());
+        return Err(Exit::new(Kind::Usage, text));
+    }
+    Ok(found)
+}
+
+/// Asks the hosts that nothing vouches for yet for their keys; an error shows them all in one table.
+pub(super) async fn know_hosts(connector: &Connector, hosts: &[HostName]) -> Result<(), Exit> {
+    let unknown = connector.survey_host_keys(hosts).await;
+    if unknown.is_empty() {
+        return Ok(());
+    }
+    let text = format!("these host keys are not known yet; nothing was run\n\n{}", table(&unknown));
+    let exit = Exit::new(Kind::Failed, text);
+    Err(exit
+        .hint("compare the fingerprints with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on each host")
+        .hint("then run again with --accept-new-host-keys, or pin the keys in the inventory with `apim_host_keys`"))
+}
+
+fn table(unknown: &[UnknownKey]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["host", "name", "kind", "fingerprint"]);
+    for UnknownKey { peer, name, algorithm, fingerprint, .. } in unknown {
+        table.add_row([harmless(peer), harmless(name), harmless(algorithm), harmless(fingerprint)]);
+    }
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,152 @@
+//! How the program ends: kinds of ends, their codes, and what is said.
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::report::{Style, remark, say};
+use crate::yaml::{Colours, Mistakes};
+
+/// How it ended. The codes are a promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Everything is as wished.
+    Converged,
+    /// A host failed, was unreachable, or is not healthy.
+    Failed,
+    /// Bad usage, or mistakes in files; nothing was contacted.
+    Usage,
+    /// Something would change (only where that was asked for).
+    Pending,
+    /// Our bug.
+    Bug,
+    /// The user stopped it.
+    Interrupted,
+}
+
+impl Kind {
+    /// Returns the exit code.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Converged => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Pending => 3,
+            Self::Bug => 70,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// An end that needs words.
+#[derive(Debug)]
+pub struct Exit {
+    kind: Kind,
+    /// What went wrong, whole lines.
+    text: String,
+    hints: Vec<String>,
+}
+
+impl Exit {
+    /// Returns an end of `kind` that says `text`.
+    #[must_use]
+    pub fn new(kind: Kind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into(), hints: Vec::new() }
+    }
+
+    /// Returns the end that `error` and its causes make.
+    #[must_use]
+    pub fn from_error(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Self {
+        let mut text = error.to_string();
+        let mut next = error.source();
+        while let Some(cause) = next {
+            text.push_str(&format!("\n  because: {cause}"));
+            next = cause.source();
+        }
+        Self::new(kind, text)
+    }
+
+    /// Returns the end with the words of another one below its own.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.text.push('\n');
+        self.text.push_str(&other.text);
+        self
+    }
+
+    /// Returns the end with a hint.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl From<Mistakes> for Exit {
+    fn from(mistakes: Mistakes) -> Self {
+        let colours = if style().is_coloured() { Colours::On } else { Colours::Off };
+        let text = mistakes.render(colours);
+        let count = mistakes.in_order().len();
+        let summary = if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
+        Self::new(Kind::Usage, format!("{}\n{summary}; nothing was contacted", text.trim_end()))
+    }
+}
+
+impl From<io::Error> for Exit {
+    fn from(error: io::Error) -> Self {
+        Self::new(Kind::Failed, format!("cannot write the output: {error}"))
+    }
+}
+
+fn style() -> Style {
+    crate::report::Look::detect(false, 0, false).err
+}
+
+/// Says what is to be said and returns the code.
+pub(super) fn code(ended: Result<Kind, Exit>) -> ExitCode {
+    let kind = match ended {
+        Ok(kind) => kind,
+        Err(Exit { kind, text, hints }) => {
+            let style = style();
+            let mut words = format!("{} {text}\n", style.bad("error:"));
+            for hint in hints {
+                words.push_str(&format!("{} {hint}\n", style.good("hint:")));
+            }
+            remark(&words);
+            kind
+        }
+    };
+    ExitCode::from(kind.code())
+}
+
+/// Shows what clap has to say: help and version on standard output, mistakes on standard error.
+pub(super) fn usage(error: &clap::Error) -> ExitCode {
+    let text =
+        if style().is_coloured() { error.render().ansi().to_string() } else { error.render().to_string() };
+    if error.use_stderr() {
+        remark(&text);
+        ExitCode::from(Kind::Usage.code())
+    } else {
+        match say(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(Kind::Failed.code()),
+        }
+    }
+}
+
+/// From here on a panic anywhere ends the program with the code for bugs, and says what to report.
+pub(super) fn catch_bugs() {
+    std::panic::set_hook(Box::new(|panic| {
+        let version = env!("CARGO_PKG_VERSION");
+        remark(&format!(
+            "\nthis is a bug in apim-deploy {version}, not a mistake of yours: {panic}\n\
+             hosts finish the step they are in; running the same command again goes on from there.\n\
+             Please report the text above with the command line (without secrets).\n"
+        ));
+        #[expect(
+            clippy::exit,
+            reason = "after a bug nothing else may be done; main has no other way to hear of it"
+        )]
+        std::process::exit(i32::from(Kind::Bug.code()));
+    }));
+}

@@ -1,0 +1,65 @@
+//! The command line: one file per verb, `pipeline` is the plot of those that run a plan, `exit` says how it ends.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod apply;
+mod connect;
+mod exit;
+mod inventory;
+mod options;
+mod pipeline;
+mod plan;
+mod read;
+mod render;
+mod status;
+mod validate;
+
+pub use exit::{Exit, Kind};
+
+/// Takes WSO2 API Manager 4.5+ from an inventory to a healthy cluster, and keeps it so.
+#[derive(Debug, Parser)]
+#[command(name = "apim-deploy", version, max_term_width = 110, infer_subcommands = true)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Bring the hosts to what inventory and playbook say; a second time changes nothing
+    Apply(apply::Args),
+    /// Show what apply would change on each host, without changing anything
+    Plan(plan::Args),
+    /// Check inventory and playbook without contacting any host
+    Validate(validate::Args),
+    /// Write every file that apply would place, into a folder of this machine
+    Render(render::Args),
+    /// Show hosts, groups and variables as ansible-inventory does
+    Inventory(inventory::Args),
+    /// Show how every node is: release, unit, health, drift
+    Status(status::Args),
+}
+
+/// Runs the program.
+#[must_use]
+pub fn main() -> ExitCode {
+    exit::catch_bugs();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return exit::usage(&error),
+    };
+    let ended = match cli.verb {
+        Verb::Apply(args) => apply::run(args),
+        Verb::Plan(args) => plan::run(args),
+        Verb::Validate(args) => validate::run(&args),
+        Verb::Render(args) => render::run(&args),
+        Verb::Inventory(args) => inventory::run(&args),
+        Verb::Status(args) => status::run(args),
+    };
+    exit::code(ended)
+}
+
+#[cfg(test)]
+mod tests;

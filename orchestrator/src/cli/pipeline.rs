@@ -1,0 +1,173 @@
+//! The plot of every verb that runs a plan, on one page: read, draft, fetch, connect, run, conclude.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use apim_agent::operation::Mode;
+use apim_agent::value::Sha256;
+use tokio::sync::{mpsc, watch};
+
+use super::connect;
+use super::exit::{Exit, Kind};
+use super::options::{Files, Output, Plays, Reach, Shown};
+use super::read;
+use crate::apim::Cluster;
+use crate::artifact::Cache;
+use crate::engine::{self, Interrupt, RunResult, Settings};
+use crate::inventory::host::HostName;
+use crate::plan::Drafted;
+use crate::plan::model::Plan;
+use crate::report::{self, Look};
+
+/// What a verb wants of a run.
+pub(super) struct Wanted {
+    pub(super) verb: &'static str,
+    pub(super) mode: Mode,
+    pub(super) files: Files,
+    pub(super) plays: Plays,
+    pub(super) reach: Reach,
+    pub(super) shown: Shown,
+    /// Whether differences of text files are shown.
+    pub(super) diff: bool,
+    /// Whether every node is looked at in the end.
+    pub(super) inspects: bool,
+}
+
+/// A run that is over.
+pub(super) struct Ended {
+    pub(super) plan: Arc<Plan>,
+    pub(super) cluster: Cluster,
+    pub(super) result: RunResult,
+    pub(super) look: Look,
+}
+
+/// Runs what is wanted.
+pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
+    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects } = wanted;
+    let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
+    let (read, playbook, mut drafted) = read::all(files, plays)?;
+    read::tell_notes(&read.cluster, look.err);
+    if *inspects {
+        drafted.add_inspection(&read.cluster, &|_| true);
+    }
+    let connector = connect::connector(&read.inventory, &drafted, reach)?;
+    let settings = Settings {
+        forks: usize::from(reach.forks),
+        limits: limits(reach),
+        run: run_id(),
+        operator: operator(),
+        purpose: format!("{verb} {}", playbook.name),
+        ..Settings::new(*mode, verb)
+    };
+    runtime()?.block_on(async {
+        let artifacts = fetch(&read.cluster, &drafted, reach, *mode, &look).await?;
+        let plan = Arc::new(drafted.finish(&artifacts));
+        connect::know_hosts(&connector, &hosts_of(&plan)).await?;
+
+        let (events, happened) = mpsc::unbounded_channel();
+        let shown = report::show(Arc::clone(&plan), look, happened);
+        let interrupt = interrupt();
+        let result = engine::run(Arc::clone(&plan), Arc::new(connector), settings, events, interrupt).await;
+        // The reporter ends by itself once the engine has dropped its end of the channel; a bug in it is told by the hook.
+        drop(shown.await);
+        Ok(Ended { plan, cluster: read.cluster, result, look })
+    })
+}
+
+/// Returns how a run that only had to come to its end ended.
+pub(super) fn kind(result: &RunResult) -> Kind {
+    match (result.interrupted, result.is_success()) {
+        (true, _) => Kind::Interrupted,
+        (false, true) => Kind::Converged,
+        (false, false) => Kind::Failed,
+    }
+}
+
+/// Makes sure of the big files that hosts may ask for; to look only, what is not here yet is not fetched.
+async fn fetch(
+    cluster: &Cluster,
+    drafted: &Drafted,
+    reach: &Reach,
+    mode: Mode,
+    look: &Look,
+) -> Result<BTreeMap<Sha256, (PathBuf, u64)>, Exit> {
+    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
+    let needed = drafted.needs();
+    let mut artifacts = cluster.artifacts();
+    artifacts.retain(|artifact| needed.contains(&artifact.sha256));
+    artifacts.retain(|artifact| mode == Mode::Apply || cache.is_here(artifact));
+    let ready = cache.provide(&artifacts, &report::fetching(look)).await.map_err(|errors| {
+        let mut exits = errors.iter().map(|error| (Exit::from_error(Kind::Failed, error), error.hint()));
+        let (mut exit, hint) = exits.next().unwrap_or((Exit::new(Kind::Bug, "no reason given"), ""));
+        let mut hints = vec![hint];
+        for (other, hint) in exits {
+            exit = exit.and(&other);
+            if !hints.contains(&hint) {
+                hints.push(hint);
+            }
+        }
+        hints.into_iter().fold(exit, Exit::hint)
+    })?;
+    Ok(ready.into_iter().map(|(sha256, file)| (sha256, (file.path, file.size))).collect())
+}
+
+fn hosts_of(plan: &Plan) -> Vec<HostName> {
+    let mut hosts: Vec<HostName> = Vec::new();
+    for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
+        if !hosts.contains(&lane.host) {
+            hosts.push(lane.host.clone());
+        }
+    }
+    hosts
+}
+
+fn limits(reach: &Reach) -> engine::Limits {
+    let mut limits = engine::Limits::default();
+    for (role, number) in &reach.max_unavailable {
+        match role {
+            Some(role) => drop(limits.pools.insert(role.clone(), *number)),
+            None => limits.default = *number,
+        }
+    }
+    limits
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::new(Kind::Failed, format!("cannot start: {error}")))
+}
+
+/// The first Ctrl-C (or TERM) lets steps in hand finish, the second leaves at once.
+fn interrupt() -> watch::Receiver<Interrupt> {
+    let (wish, interrupt) = watch::channel(Interrupt::None);
+    tokio::spawn(async move {
+        use tokio::signal::unix::{SignalKind, signal};
+        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        for next in [Interrupt::Finish, Interrupt::Leave] {
+            tokio::select! {
+                heard = tokio::signal::ctrl_c() => if heard.is_err() { return },
+                _ = terminate.recv() => {}
+            }
+            wish.send_replace(next);
+        }
+        // Kept until the end, so that nobody takes a closed channel for a wish.
+        std::future::pending::<()>().await;
+    });
+    interrupt
+}
+
+fn run_id() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    format!("{:x}-{:x}", now.as_millis(), std::process::id())
+}
+
+fn operator() -> String {
+    let user =
+        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned());
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let machine = machine.trim();
+    if machine.is_empty() { user } else { format!("{user}@{machine}") }
+}

@@ -1,0 +1,66 @@
+//! `plan`: show what apply would change, having looked at every host.
+
+use std::collections::BTreeMap;
+
+use apim_agent::operation::Mode;
+
+use super::exit::{Exit, Kind};
+use super::options::{Files, Plays, Reach, Shown};
+use super::pipeline::{self, Wanted};
+use super::read;
+use crate::plan::show;
+use crate::report::{self, changes};
+
+/// Options of `plan`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    plays: Plays,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    shown: Shown,
+    /// End with 3 when something would change
+    #[arg(long)]
+    exit_code: bool,
+    /// Contact no host: show stages and steps only
+    #[arg(long, conflicts_with = "exit_code")]
+    offline: bool,
+    /// Leave out differences of text files
+    #[arg(long)]
+    no_diff: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<Kind, Exit> {
+    let Args { files, plays, reach, shown, exit_code, offline, no_diff } = args;
+    if offline {
+        let (_, _, drafted) = read::all(&files, &plays)?;
+        report::say(&show::text(&drafted.finish(&BTreeMap::new())))?;
+        return Ok(Kind::Converged);
+    }
+    let wanted = Wanted {
+        verb: "plan",
+        mode: Mode::Check,
+        files,
+        plays,
+        reach,
+        shown,
+        diff: !no_diff,
+        inspects: false,
+    };
+    let ended = pipeline::run(&wanted)?;
+    let look = ended.look;
+    if look.json {
+        report::conclude(&ended.plan, &ended.result, &look)?;
+    } else {
+        let detail = changes::Detail { diff: look.diff, all: look.verbosity > 0 };
+        report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
+        report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
+    }
+    Ok(match pipeline::kind(&ended.result) {
+        Kind::Converged if exit_code && ended.result.changes() > 0 => Kind::Pending,
+        kind => kind,
+    })
+}

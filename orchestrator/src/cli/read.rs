@@ -1,0 +1,142 @@
+//! Reads everything that people wrote: passwords, inventory, playbook; makes the cluster. All mistakes of all files together.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::exit::{Exit, Kind};
+use super::options::{Files, Plays};
+use crate::apim::{Cluster, HostInput, StartOrder};
+use crate::inventory::{self, Inventory};
+use crate::plan::{Drafted, Wish, draft};
+use crate::playbook::tags::Wanted;
+use crate::playbook::{self, Playbook, built_in};
+use crate::report::{Style, remark};
+use crate::vault::{PasswordSources, Vault, gather};
+use crate::yaml::{Mistakes, Span};
+
+/// Groups that mean something to the product, though an inventory may lack them.
+const ROLE_GROUPS: &[&str] = &[
+    "control_plane",
+    "key_manager",
+    "gateway",
+    "traffic_manager",
+    "all_in_one",
+    "load_balancer",
+    "database",
+];
+
+/// Everything that people wrote, without a mistake.
+pub(super) struct Read {
+    pub(super) inventory: Inventory,
+    pub(super) cluster: Cluster,
+}
+
+/// Reads the inventory and makes the cluster.
+pub(super) fn cluster(files: &Files) -> Result<Read, Exit> {
+    let inventory = inventory(files)?;
+    cluster_of(inventory).map_err(Exit::from)
+}
+
+/// Reads the inventory.
+pub(super) fn inventory(files: &Files) -> Result<Inventory, Exit> {
+    Ok(inventory_with(files, &vault(files)?)?)
+}
+
+/// Reads inventory and playbook and drafts the plan.
+pub(super) fn all(files: &Files, plays: &Plays) -> Result<(Read, Playbook, Drafted), Exit> {
+    let vault = vault(files)?;
+    // A playbook of the user is read even where the inventory has mistakes, so that all are told at once.
+    let chosen = plays.playbook.as_deref().map(playbook::load).transpose();
+    let read = inventory_with(files, &vault).and_then(cluster_of);
+    let (read, chosen) = match (read, chosen) {
+        (Ok(read), Ok(chosen)) => (read, chosen),
+        (Err(mut mistakes), Err(more)) => {
+            mistakes.0.extend(more.0);
+            return Err(mistakes.into());
+        }
+        (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => return Err(mistakes.into()),
+    };
+    let playbook = match chosen {
+        Some(playbook) => playbook,
+        None => site(read.cluster.start_order())?,
+    };
+    let tags = Wanted { only: plays.tags.clone(), skip: plays.skip_tags.clone() };
+    let wish = Wish {
+        inventory: &read.inventory,
+        playbook: &playbook,
+        cluster: &read.cluster,
+        limit: files.limit.as_deref(),
+        tags: &tags,
+    };
+    let drafted = draft(&wish)?;
+    Ok((read, playbook, drafted))
+}
+
+/// Says what the operator should know, though it is no mistake.
+pub(super) fn tell_notes(cluster: &Cluster, style: Style) {
+    for note in cluster.notes() {
+        remark(&format!("{} {note}\n", style.change("note:")));
+    }
+}
+
+fn vault(files: &Files) -> Result<Arc<Vault>, Exit> {
+    let sources = PasswordSources {
+        files: files.vault_password_file.clone(),
+        ids: files.vault_id.clone(),
+        ask: files.ask_vault_pass,
+    };
+    let mut ask = |question: &str| rpassword::prompt_password(question).map(apim_agent::value::Secret::new);
+    let passwords = gather(&sources, &mut ask).map_err(|error| Exit::from_error(Kind::Usage, &error))?;
+    Ok(Arc::new(Vault::new(passwords)))
+}
+
+fn inventory_with(files: &Files, vault: &Arc<Vault>) -> Result<Inventory, Mistakes> {
+    let options = inventory::Options {
+        extra_variables: files.extra_vars.clone(),
+        vault: Arc::clone(vault),
+        known_groups: ROLE_GROUPS,
+        limit: files.limit.clone(),
+    };
+    inventory::load(&files.inventory, &options)
+}
+
+fn cluster_of(inventory: Inventory) -> Result<Read, Mistakes> {
+    let hosts: Vec<HostInput> = inventory
+        .hosts
+        .iter()
+        .map(|host| HostInput {
+            name: host.name.0.clone(),
+            address: host.connection.address.clone(),
+            groups: host.groups.clone(),
+            apim: host.apim.clone(),
+        })
+        .collect();
+    let mut mistakes = Mistakes::default();
+    match Cluster::build(&hosts, &read_file, &mut mistakes) {
+        Some(cluster) if mistakes.0.is_empty() => Ok(Read { inventory, cluster }),
+        _ => Err(mistakes),
+    }
+}
+
+/// Reads a file that the inventory names; a relative path is meant from the folder of the file that names it.
+fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, String> {
+    let folder = place.file_name().and_then(|file| Path::new(file).parent()).map(Path::to_owned);
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    let path = match (path.strip_prefix("~/"), home, folder) {
+        (Some(rest), Some(home), _) => home.join(rest),
+        (_, _, Some(folder)) => folder.join(path),
+        (_, _, None) => PathBuf::from(path),
+    };
+    std::fs::read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+}
+
+fn site(order: StartOrder) -> Result<Playbook, Exit> {
+    let name = match order {
+        StartOrder::Documented => "site.yaml",
+        StartOrder::DependenciesFirst => "site-dependencies-first.yaml",
+    };
+    let text = built_in(name).unwrap_or_default();
+    let mut playbook = playbook::parse(&format!("built-in {name}"), text)?;
+    name.clone_into(&mut playbook.name);
+    Ok(playbook)
+}

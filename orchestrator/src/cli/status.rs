@@ -1,0 +1,169 @@
+//! `status`: how every node is, and whether it differs from what the files say.
+
+use apim_agent::observation::Observation;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use comfy_table::{Cell, Table, presets};
+use serde_json::json;
+
+use super::exit::{Exit, Kind};
+use super::options::{Files, Plays, Reach, Shown};
+use super::pipeline::{self, Ended, Wanted};
+use crate::apim::Node;
+use crate::engine::HostEnd;
+use crate::inventory::host::HostName;
+use crate::report::style::{harmless, time};
+use crate::report::{self, Style};
+
+/// Options of `status`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    shown: Shown,
+}
+
+/// One node as it was seen.
+struct Row<'a> {
+    node: &'a Node,
+    /// `None` where its host could not be looked at; then this is why.
+    seen: Result<&'a Observation, String>,
+    /// How many steps would change something; `None` where it could not be found out.
+    drift: Option<usize>,
+}
+
+pub(super) fn run(args: Args) -> Result<Kind, Exit> {
+    let Args { files, reach, shown } = args;
+    let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: Vec::new() };
+    let wanted =
+        Wanted { verb: "status", mode: Mode::Check, files, plays, reach, shown, diff: false, inspects: true };
+    let mut ended = pipeline::run(&wanted)?;
+    if ended.result.interrupted {
+        return Ok(Kind::Interrupted);
+    }
+    let look = ended.look;
+    let rows = rows(&ended);
+    let healthy = !rows.is_empty() && rows.iter().all(Row::is_healthy);
+    if look.json {
+        for row in &rows {
+            report::say(&row.json())?;
+        }
+        report::say(&json!({"event": "status", "healthy": healthy}).to_string())?;
+    } else {
+        report::say(&table(&rows, look.out))?;
+        // Steps that fail while looking only (a gate that is shut) are in the table; hosts that cannot be reached are told.
+        ended.result.outcomes.clear();
+        report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
+    }
+    Ok(if healthy { Kind::Converged } else { Kind::Failed })
+}
+
+fn rows(ended: &Ended) -> Vec<Row<'_>> {
+    let lanes = || ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let mut rows = Vec::new();
+    for node in ended.cluster.nodes() {
+        let steps = || lanes().filter(|lane| lane.host.0 == node.host).flat_map(|lane| &lane.steps);
+        let own = |step: &&crate::plan::model::Step| step.node.as_ref().is_none_or(|name| *name == node.name);
+        let Some(look) = steps().find(|step| {
+            matches!(step.operation, Operation::Inspect(_)) && step.node.as_ref() == Some(&node.name)
+        }) else {
+            continue;
+        };
+        let host = ended.result.hosts.get(&HostName(node.host.clone()));
+        let seen = match (ended.result.outcomes.get(&look.id), host.map(|host| &host.end)) {
+            (Some(Outcome::Observed(seen)), _) => Ok(seen.as_ref()),
+            (_, Some(HostEnd::Unreachable(..))) => Err("unreachable".to_owned()),
+            (Some(Outcome::Failed(failure)), _) => Err(failure.what.clone()),
+            _ => Err("not looked at".to_owned()),
+        };
+        let is_wish = |step: &&crate::plan::model::Step| {
+            !matches!(step.operation, Operation::Wait(_) | Operation::Inspect(_))
+        };
+        let differs = |step: &&crate::plan::model::Step| {
+            matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_) | Outcome::Failed(_)))
+        };
+        let drift = seen.is_ok().then(|| steps().filter(own).filter(is_wish).filter(differs).count());
+        rows.push(Row { node, seen, drift });
+    }
+    rows
+}
+
+impl Row<'_> {
+    fn is_up(seen: &Observation) -> bool {
+        matches!(seen.unit.as_str(), "active" | "running")
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.seen.as_ref().is_ok_and(|seen| Self::is_up(seen) && seen.gates.iter().all(|gate| gate.holds))
+    }
+
+    /// The release that `current` points to.
+    fn release(&self) -> Option<&str> {
+        let seen = self.seen.as_ref().ok()?;
+        let target = seen.links.get(self.node.home.current.as_str())?.as_deref()?;
+        target.rsplit('/').next()
+    }
+
+    fn gates(&self, style: Style) -> String {
+        let seen = match &self.seen {
+            Ok(seen) => seen,
+            Err(why) => return style.bad(harmless(why)),
+        };
+        let shut: Vec<String> = seen
+            .gates
+            .iter()
+            .filter(|gate| !gate.holds)
+            .map(|gate| format!("{}: {}", harmless(&gate.what), harmless(&gate.answer)))
+            .collect();
+        match shut.len() {
+            0 => style.good(format!("{} hold", seen.gates.len())),
+            _ => style.bad(shut.join("\n")),
+        }
+    }
+
+    fn json(&self) -> String {
+        let seen = self.seen.as_ref().ok();
+        json!({
+            "event": "node", "node": self.node.name.0, "host": self.node.host, "role": self.node.role.group(),
+            "release": self.release(), "wished_release": self.node.release, "observed": seen,
+            "problem": self.seen.as_ref().err(), "healthy": self.is_healthy(), "drift": self.drift,
+        })
+        .to_string()
+    }
+}
+
+fn table(rows: &[Row<'_>], style: Style) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["node", "role", "release", "unit", "up", "drift", "gates"]);
+    for row in rows {
+        let seen = row.seen.as_ref().ok();
+        let unit = seen.map_or_else(
+            || "?".to_owned(),
+            |seen| {
+                let word = harmless(&seen.unit).into_owned();
+                if Row::is_up(seen) { style.good(word) } else { style.bad(word) }
+            },
+        );
+        let uptime = seen.and_then(|seen| seen.uptime_secs).map(std::time::Duration::from_secs);
+        let drift = match row.drift {
+            None => "?".to_owned(),
+            Some(0) => style.good("no"),
+            Some(steps) => style.change(format!("yes ({steps})")),
+        };
+        table.add_row([
+            Cell::new(&row.node.name.0),
+            Cell::new(row.node.role.group()),
+            Cell::new(row.release().map_or_else(|| "-".into(), harmless)),
+            Cell::new(unit),
+            Cell::new(uptime.map_or_else(|| "-".to_owned(), time)),
+            Cell::new(drift),
+            Cell::new(row.gates(style)),
+        ]);
+    }
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}

@@ -1,0 +1,311 @@
+//! Marries inventory, playbook and cluster: plays become stages, tasks become steps. Pure, and every mistake is told.
+//!
+//! A play's batch is a stage; a barrier stands behind each. First everything is *drafted*, which needs no big file and finds
+//! all mistakes; `finish` then makes the plan, once the artifacts that it needs are at hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use apim_agent::operation::Operation;
+use apim_agent::protocol::message::StepId;
+use apim_agent::value::Sha256;
+
+use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step};
+use crate::apim::steps::lower;
+use crate::apim::{Cluster, Draft, health};
+use crate::inventory::Inventory;
+use crate::inventory::host::HostName;
+use crate::playbook::tags::Wanted;
+use crate::playbook::{Bound, BoundTask, Play, Playbook, Strategy, Task, bind, expand};
+use crate::yaml::Mistakes;
+
+/// The name of this machine, for tasks that are done here in place of a host.
+pub const LOCALHOST: &str = "localhost";
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The hosts.
+    pub inventory: &'a Inventory,
+    /// The plays.
+    pub playbook: &'a Playbook,
+    /// The nodes on the hosts.
+    pub cluster: &'a Cluster,
+    /// `--limit`.
+    pub limit: Option<&'a str>,
+    /// `--tags` and `--skip-tags`.
+    pub tags: &'a Wanted,
+}
+
+/// A plan that lacks nothing but the big files.
+#[derive(Debug, Clone, Default)]
+pub struct Drafted {
+    stages: Vec<DraftedStage>,
+    /// Hosts whose tasks ask for privilege.
+    pub escalates: BTreeSet<HostName>,
+    /// Tasks that a condition leaves out, by host.
+    left_out: BTreeMap<HostName, usize>,
+}
+
+#[derive(Debug, Clone)]
+struct DraftedStage {
+    title: String,
+    on_failure: OnFailure,
+    lanes: Vec<(HostName, Vec<DraftedStep>)>,
+}
+
+#[derive(Debug, Clone)]
+struct DraftedStep {
+    draft: Draft,
+    tags: Vec<String>,
+    ignore_failure: bool,
+    check_only: bool,
+    no_log: bool,
+    retries: u32,
+    delay_secs: u32,
+}
+
+/// Drafts the plan.
+///
+/// # Errors
+/// Everything that is wrong with the playbook on these hosts.
+pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
+    let mut drafted = Drafted::default();
+    let mut mistakes = Mistakes::default();
+    for play in &wish.playbook.plays {
+        match expand(play, wish.inventory, wish.limit) {
+            Ok(batches) => {
+                let count = batches.len();
+                for (number, batch) in batches.iter().enumerate() {
+                    let title = match count {
+                        1 => play.name.clone(),
+                        _ => format!("{} ({}/{count})", play.name, number + 1),
+                    };
+                    drafted.batch(wish, play, &title, batch, &mut mistakes);
+                }
+            }
+            Err(found) => mistakes.0.extend(found.0),
+        }
+    }
+    if mistakes.0.is_empty() { Ok(drafted) } else { Err(mistakes) }
+}
+
+impl Drafted {
+    /// Drafts the stages of one batch: one for all tasks, or one for each where hosts keep step. What is done on this machine
+    /// stands in a stage of its own.
+    fn batch(
+        &mut self,
+        wish: &Wish<'_>,
+        play: &Play,
+        title: &str,
+        batch: &[HostName],
+        mistakes: &mut Mistakes,
+    ) {
+        let tasks: Vec<&Task> = play.tasks.iter().filter(|task| wish.tags.wants(&task.tags)).collect();
+        let together = |one: &&Task, next: &&Task| {
+            play.strategy == Strategy::Free && !one.on_localhost && !next.on_localhost
+        };
+        let parts: Vec<&[&Task]> = tasks.chunk_by(together).collect();
+        for part in &parts {
+            let title = match (parts.len(), part.first()) {
+                (2.., Some(task)) => {
+                    format!("{title}: {}", task.name.as_text().unwrap_or_else(|| "task".to_owned()))
+                }
+                _ => title.to_owned(),
+            };
+            let mut stage = DraftedStage { title, on_failure: on_failure(play), lanes: Vec::new() };
+            for (number, host) in batch.iter().enumerate() {
+                for task in part.iter().filter(|task| number == 0 || !task.run_once) {
+                    self.task(wish, play, task, host, &mut stage, mistakes);
+                }
+            }
+            if !stage.lanes.is_empty() {
+                self.stages.push(stage);
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the innermost of four loops")]
+    fn task(
+        &mut self,
+        wish: &Wish<'_>,
+        play: &Play,
+        task: &Task,
+        host: &HostName,
+        stage: &mut DraftedStage,
+        mistakes: &mut Mistakes,
+    ) {
+        let Some(known) = wish.inventory.host(&host.0) else { return };
+        let bound = match bind(play, task, known) {
+            Ok(bound) => bound,
+            Err(found) => return mistakes.0.extend(found.0),
+        };
+        for bound in bound {
+            let drafts = match &bound.work {
+                Bound::Apim(task) => lower(task, wish.cluster, &host.0),
+                Bound::Operations(drafts) => drafts.clone(),
+                Bound::Skipped(_) => {
+                    *self.left_out.entry(host.clone()).or_default() += 1;
+                    continue;
+                }
+            };
+            let lane = if bound.on_localhost { HostName(LOCALHOST.to_owned()) } else { host.clone() };
+            if bound.escalate == Some(true) && !drafts.is_empty() {
+                self.escalates.insert(lane.clone());
+            }
+            for draft in drafts {
+                stage.add(&lane, DraftedStep::new(draft, &bound));
+            }
+        }
+    }
+
+    /// Adds a last stage that looks at every node of `hosts` and reports.
+    pub fn add_inspection(&mut self, cluster: &Cluster, hosts: &dyn Fn(&str) -> bool) {
+        let mut stage = DraftedStage {
+            title: "look at every node".to_owned(),
+            on_failure: OnFailure::StopAtBarrier,
+            lanes: Vec::new(),
+        };
+        for node in cluster.nodes().iter().filter(|node| hosts(&node.host)) {
+            let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
+            let mut draft = Draft {
+                title: format!("{}: look", node.words()),
+                operation,
+                node: Some(node.name.clone()),
+                budget: None,
+                proves_health: false,
+                contents: Vec::new(),
+                files: Vec::new(),
+            };
+            draft.budget = None;
+            let step = DraftedStep {
+                draft,
+                tags: Vec::new(),
+                ignore_failure: true,
+                check_only: true,
+                no_log: false,
+                retries: 0,
+                delay_secs: 0,
+            };
+            stage.add(&HostName(node.host.clone()), step);
+        }
+        if !stage.lanes.is_empty() {
+            self.stages.push(stage);
+        }
+    }
+
+    /// Returns the digests of the artifacts that hosts may ask for.
+    #[must_use]
+    pub fn needs(&self) -> BTreeSet<Sha256> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
+        steps.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
+    }
+
+    /// Returns whether something is done on this machine in place of a host.
+    #[must_use]
+    pub fn uses_localhost(&self) -> bool {
+        self.stages.iter().flat_map(|stage| &stage.lanes).any(|(host, _)| host.0 == LOCALHOST)
+    }
+
+    /// Makes the plan; `artifacts` says where each of those needed is, and how long. One that is missing cannot be sent.
+    #[must_use]
+    pub fn finish(self, artifacts: &BTreeMap<Sha256, (PathBuf, u64)>) -> Plan {
+        let mut contents = Contents::default();
+        for (sha256, (path, _)) in artifacts {
+            contents.sources.insert(*sha256, ContentSource::File(path.clone()));
+        }
+        let mut next = 1;
+        let mut stages = Vec::new();
+        for DraftedStage { title, on_failure, lanes } in self.stages {
+            let lanes = lanes.into_iter().map(|(host, steps)| {
+                let mut steps: Vec<Step> = steps
+                    .into_iter()
+                    .map(|mut step| {
+                        let id = StepId(next);
+                        next += 1;
+                        for (sha256, _) in step.draft.files.clone() {
+                            let size = artifacts.get(&sha256).map_or(0, |(_, size)| *size);
+                            step.draft.set_size(sha256, size);
+                        }
+                        for bytes in &step.draft.contents {
+                            contents.add(bytes.clone());
+                        }
+                        step.numbered(id)
+                    })
+                    .collect();
+                node_by_node(&mut steps);
+                Lane { host, steps }
+            });
+            let lanes = lanes.collect();
+            stages.push(Stage { title, lanes, width: None, on_failure });
+        }
+        Plan { stages, contents, left_out: self.left_out }
+    }
+}
+
+impl DraftedStage {
+    fn add(&mut self, host: &HostName, step: DraftedStep) {
+        match self.lanes.iter_mut().find(|(known, _)| known == host) {
+            Some((_, steps)) => steps.push(step),
+            None => self.lanes.push((host.clone(), vec![step])),
+        }
+    }
+}
+
+impl DraftedStep {
+    fn new(mut draft: Draft, bound: &BoundTask) -> Self {
+        if bound.no_log {
+            draft.title.clone_from(&bound.title);
+        }
+        Self {
+            draft,
+            tags: bound.tags.clone(),
+            ignore_failure: bound.ignore_failure,
+            check_only: bound.check_only,
+            no_log: bound.no_log,
+            retries: bound.retries,
+            delay_secs: bound.delay_secs,
+        }
+    }
+
+    fn numbered(self, id: StepId) -> Step {
+        let Self { draft, tags, ignore_failure, check_only, no_log, retries, delay_secs } = self;
+        let Draft { title, operation, node, budget, proves_health, contents: _, files: _ } = draft;
+        Step {
+            id,
+            title,
+            operation,
+            node,
+            budget,
+            proves_health,
+            ignore_failure,
+            check_only,
+            no_log,
+            retries,
+            delay_secs,
+            tags,
+        }
+    }
+}
+
+fn on_failure(play: &Play) -> OnFailure {
+    match (play.any_errors_fatal, play.max_fail_percentage) {
+        (true, _) => OnFailure::StopAtOnce,
+        (false, Some(percent)) => OnFailure::StopAbove(percent),
+        (false, None) => OnFailure::StopAtBarrier,
+    }
+}
+
+/// Where a host carries several nodes, one is done before the next is begun: tasks are lowered for all nodes of a host at
+/// once, and a node must be shown to be healthy before its neighbour may go down.
+fn node_by_node(steps: &mut [Step]) {
+    for together in steps.chunk_by_mut(|one, next| one.node.is_some() && next.node.is_some()) {
+        let mut order = Vec::new();
+        for node in together.iter().filter_map(|step| step.node.clone()) {
+            if !order.contains(&node) {
+                order.push(node);
+            }
+        }
+        together.sort_by_key(|step| order.iter().position(|node| Some(node) == step.node.as_ref()));
+    }
+}

@@ -1,0 +1,37 @@
+//! A plan as text, without having looked at any host.
+
+use super::model::{OnFailure, Plan};
+
+/// Returns every stage with its hosts and steps. Hosts with the same steps stand together.
+#[must_use]
+pub fn text(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (number, stage) in plan.stages.iter().enumerate() {
+        let rule = match stage.on_failure {
+            OnFailure::StopAtBarrier => String::new(),
+            OnFailure::StopAbove(percent) => format!("  (goes on with up to {percent} % of hosts failed)"),
+            OnFailure::StopAtOnce => "  (stops at the first failure)".to_owned(),
+        };
+        line(&mut text, &format!("{}. {}{rule}", number + 1, stage.title));
+        let mut groups: Vec<(Vec<&str>, Vec<&str>)> = Vec::new();
+        for lane in &stage.lanes {
+            let titles: Vec<&str> = lane.steps.iter().map(|step| step.title.as_str()).collect();
+            match groups.iter_mut().find(|(_, known)| *known == titles) {
+                Some((hosts, _)) => hosts.push(&lane.host.0),
+                None => groups.push((vec![&lane.host.0], titles)),
+            }
+        }
+        for (hosts, titles) in groups {
+            line(&mut text, &format!("   {}", hosts.join(", ")));
+            for title in titles {
+                line(&mut text, &format!("     - {title}"));
+            }
+        }
+    }
+    text
+}
+
+fn line(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}

@@ -1,0 +1,1 @@
+//! Plans from inventories and playbooks.

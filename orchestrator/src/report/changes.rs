@@ -1,0 +1,113 @@
+//! What would change, per stage, host and step: the survey printed. Only makes text.
+
+use std::collections::BTreeMap;
+
+use apim_agent::outcome::{Difference, Outcome};
+
+use super::style::{Style, count, harmless};
+use crate::engine::RunResult;
+use crate::plan::model::{Plan, Stage, Step};
+
+/// How much is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Detail {
+    /// Differences of text files.
+    pub diff: bool,
+    /// Also what is as wished.
+    pub all: bool,
+}
+
+/// Returns what would change, or a line that says that nothing would.
+#[must_use]
+pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> String {
+    let mut text = String::new();
+    let mut hosts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, stage) in plan.stages.iter().enumerate() {
+        stage_text(&mut text, number, stage, result, detail, style);
+        for lane in &stage.lanes {
+            let differ = lane.steps.iter().filter(|step| differs(result, step)).count();
+            *hosts.entry(&lane.host.0).or_default() += differ;
+        }
+    }
+    let steps: usize = hosts.values().sum();
+    let concerned = hosts.values().filter(|differ| **differ > 0).count();
+    text.push_str(&match steps {
+        0 => style.good("nothing would change\n"),
+        _ => style.change(format!(
+            "{} would change something, on {}\n",
+            count(steps, "step"),
+            count(concerned, "host")
+        )),
+    });
+    text
+}
+
+fn differs(result: &RunResult, step: &Step) -> bool {
+    matches!(result.outcomes.get(&step.id), Some(Outcome::WouldChange(_)))
+}
+
+fn stage_text(
+    text: &mut String,
+    number: usize,
+    stage: &Stage,
+    result: &RunResult,
+    detail: Detail,
+    style: Style,
+) {
+    let mut body = String::new();
+    for lane in &stage.lanes {
+        let shown: String = lane
+            .steps
+            .iter()
+            .filter_map(|step| Some(step_text(step, result.outcomes.get(&step.id)?, detail, style)))
+            .collect();
+        if !shown.is_empty() {
+            body.push_str(&format!("  {}\n{shown}", style.strong(harmless(&lane.host.0))));
+        }
+    }
+    if !body.is_empty() {
+        text.push_str(&format!(
+            "{}\n{body}\n",
+            style.strong(format!("{}. {}", number + 1, harmless(&stage.title)))
+        ));
+    }
+}
+
+fn step_text(step: &Step, outcome: &Outcome, detail: Detail, style: Style) -> String {
+    let title = harmless(&step.title);
+    match outcome {
+        Outcome::WouldChange(Difference { items, diff }) | Outcome::Changed(Difference { items, diff }) => {
+            let mut text = format!("    {} {title}\n", style.change("~"));
+            for item in items {
+                text.push_str(&format!("        {}\n", harmless(item).replace('\n', "\n        ")));
+            }
+            if let (true, Some(diff)) = (detail.diff, diff) {
+                for line in harmless(diff).lines() {
+                    text.push_str(&format!("        {}\n", painted(line, style)));
+                }
+            }
+            text
+        }
+        Outcome::Failed(failure) => {
+            let mut text = format!("    {} {title}: {}\n", style.bad("!"), harmless(&failure.what));
+            for cause in &failure.causes {
+                text.push_str(&format!("        because: {}\n", harmless(cause)));
+            }
+            text
+        }
+        Outcome::Ok | Outcome::Observed(_) if detail.all => format!("    {} {title}\n", style.good("=")),
+        Outcome::Skipped(why) if detail.all => {
+            format!("    {} {title}: {}\n", style.faint("-"), harmless(why))
+        }
+        Outcome::Ok | Outcome::Observed(_) | Outcome::Skipped(_) => String::new(),
+    }
+}
+
+fn painted(line: &str, style: Style) -> String {
+    match line.chars().next() {
+        Some('+') => style.good(line),
+        Some('-') => style.bad(line),
+        Some('@') => style.faint(line),
+        _ => line.to_owned(),
+    }
+}

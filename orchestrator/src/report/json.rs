@@ -1,0 +1,153 @@
+//! One JSON object per line on standard output; `docs/output.md` says what is in them.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use apim_agent::outcome::{Difference, Failure, Outcome};
+use serde_json::{Map, Value, json};
+
+use super::Face;
+use crate::engine::event::{Event, Level};
+use crate::engine::{HostEnd, RunResult};
+use crate::plan::model::Plan;
+
+/// Writes objects.
+pub(super) struct Json<W> {
+    out: W,
+    begun: Instant,
+}
+
+impl<W: Write + Send> Json<W> {
+    pub(super) fn new(out: W) -> Self {
+        Self { out, begun: Instant::now() }
+    }
+}
+
+impl<W: Write + Send> Face for Json<W> {
+    fn event(&mut self, event: &Event) {
+        let mut object = object(event);
+        object.insert("time".into(), seconds(self.begun.elapsed()));
+        // A reader that has gone away does not stop the run.
+        drop(writeln!(self.out, "{}", Value::Object(object)).and_then(|()| self.out.flush()));
+    }
+}
+
+fn object(event: &Event) -> Map<String, Value> {
+    let value = match event {
+        Event::RunStarted { verb, hosts, steps } => {
+            let hosts: Vec<&str> = hosts.iter().map(|host| host.0.as_str()).collect();
+            json!({"event": "run_started", "verb": verb, "hosts": hosts, "steps": steps})
+        }
+        Event::Connecting(host) => json!({"event": "connecting", "host": host.0}),
+        Event::Connected(host, facts) => json!({"event": "connected", "host": host.0, "facts": facts}),
+        Event::Unreachable(host, why, hint) => {
+            json!({"event": "unreachable", "host": host.0, "why": why, "hint": hint})
+        }
+        Event::Reconnecting(host, why) => json!({"event": "reconnecting", "host": host.0, "why": why}),
+        Event::Surveying(host, steps) => json!({"event": "surveying", "host": host.0, "steps": steps}),
+        Event::Surveyed(host, differ) => json!({"event": "surveyed", "host": host.0, "differ": differ}),
+        Event::StageStarted(index, title) => {
+            json!({"event": "stage_started", "stage": index, "title": title})
+        }
+        Event::StageFinished(index, took) => {
+            json!({"event": "stage_finished", "stage": index, "seconds": seconds(*took)})
+        }
+        Event::StepStarted(host, step, title) => {
+            json!({"event": "step_started", "host": host.0, "step": step, "title": title})
+        }
+        Event::StepProgress(host, step, what, done, total) => json!({
+            "event": "step_progress", "host": host.0, "step": step, "what": what, "done": done, "total": total
+        }),
+        Event::Sending(host, step, done, total) => {
+            json!({"event": "sending", "host": host.0, "step": step, "done": done, "total": total})
+        }
+        Event::WaitingForLeave(host, step, what) => {
+            json!({"event": "waiting_for_leave", "host": host.0, "step": step, "what": what})
+        }
+        Event::LeaveDecided(host, step) => json!({"event": "leave_decided", "host": host.0, "step": step}),
+        Event::StepFinished(host, step, title, outcome, took) => {
+            let mut object = Map::new();
+            object.insert("event".into(), json!("step_finished"));
+            object.insert("host".into(), json!(host.0));
+            object.insert("step".into(), json!(step));
+            object.insert("title".into(), json!(title));
+            object.insert("seconds".into(), seconds(*took));
+            object.extend(self::outcome(outcome));
+            return object;
+        }
+        Event::Note(level, text) => {
+            let level = match level {
+                Level::Info => "info",
+                Level::Warning => "warning",
+            };
+            json!({"event": "note", "level": level, "text": text})
+        }
+        Event::Interrupted => json!({"event": "interrupted"}),
+        Event::RunFinished(took) => json!({"event": "run_finished", "seconds": seconds(*took)}),
+    };
+    match value {
+        Value::Object(object) => object,
+        other => Map::from_iter([("event".to_owned(), other)]),
+    }
+}
+
+/// Returns the fields that say what became of a step.
+fn outcome(outcome: &Outcome) -> Map<String, Value> {
+    let difference = |word: &str, Difference { items, diff }: &Difference| json!({"outcome": word, "items": items, "diff": diff});
+    let value = match outcome {
+        Outcome::Ok => json!({"outcome": "ok"}),
+        Outcome::Observed(seen) => json!({"outcome": "ok", "observed": seen}),
+        Outcome::WouldChange(found) => difference("would_change", found),
+        Outcome::Changed(found) => difference("changed", found),
+        Outcome::Skipped(why) => json!({"outcome": "skipped", "why": why}),
+        Outcome::Failed(Failure { what, causes, log, hint }) => {
+            json!({"outcome": "failed", "what": what, "causes": causes, "log": log, "hint": hint})
+        }
+    };
+    match value {
+        Value::Object(object) => object,
+        _ => Map::new(),
+    }
+}
+
+/// Returns the last object.
+pub(super) fn recap(plan: &Plan, result: &RunResult) -> String {
+    let hosts: Map<String, Value> = result
+        .hosts
+        .iter()
+        .map(|(name, host)| {
+            let tally = host.tally;
+            let (state, at) = match &host.end {
+                HostEnd::Done => ("done", None),
+                HostEnd::Failed(title) => ("failed", Some(title)),
+                HostEnd::Unreachable(why, _) => ("unreachable", Some(why)),
+                HostEnd::Stopped(before) => ("stopped", before.as_ref()),
+            };
+            let value = json!({
+                "ok": tally.ok, "changed": tally.changed, "skipped": tally.skipped, "failed": tally.failed,
+                "ignored": tally.ignored, "unreachable": tally.unreachable, "state": state, "at": at,
+            });
+            (name.0.clone(), value)
+        })
+        .collect();
+    let stages: Vec<Value> = result
+        .stages
+        .iter()
+        .map(|(index, took)| {
+            let title = plan.stages.get(*index).map(|stage| stage.title.as_str());
+            json!({"stage": index, "title": title, "seconds": seconds(*took)})
+        })
+        .collect();
+    let stopped = result.stopped.as_ref().map(|s| json!({"stage": s.stage, "title": s.title, "why": s.why}));
+    json!({
+        "event": "recap", "success": result.is_success(), "nothing_to_do": result.nothing_to_do,
+        "interrupted": result.interrupted, "seconds": seconds(result.wall),
+        "hosts": hosts, "stages": stages, "stopped": stopped,
+    })
+    .to_string()
+}
+
+/// Seconds with three decimals.
+fn seconds(duration: Duration) -> Value {
+    json!((duration.as_secs_f64() * 1000.0).round() / 1000.0)
+}

@@ -1,0 +1,123 @@
+//! The only room that prints while a run goes on: progress on standard error, data (recap, changes, JSON) on standard output.
+//!
+//! `show` hears the events of a run and hands them to one of three faces: `terminal` (a line per host), `lines` (no
+//! terminal) or `json`. What is said at the end is made by `recap`, `failure` and `changes`, which only make text.
+
+use std::io::{self, IsTerminal as _, Write};
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::engine::RunResult;
+use crate::engine::event::Event;
+use crate::plan::model::Plan;
+
+pub mod changes;
+pub mod failure;
+mod fetch;
+mod json;
+mod lines;
+pub mod recap;
+pub mod style;
+mod terminal;
+
+#[cfg(test)]
+mod tests;
+
+pub use fetch::{Fetching, fetching};
+pub use style::Style;
+
+/// How a run is to be shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    /// One JSON object per line on standard output instead of words.
+    pub json: bool,
+    /// How much is said: 0 changes and failures, 1 also what was as wished.
+    pub verbosity: u8,
+    /// Whether differences of text files are shown.
+    pub diff: bool,
+    /// Whether standard error is a terminal that can draw.
+    pub live: bool,
+    /// Colours on standard output.
+    pub out: Style,
+    /// Colours on standard error.
+    pub err: Style,
+}
+
+impl Look {
+    /// Returns the look that fits where the two outputs go. `NO_COLOR` and a dumb terminal take colours away.
+    #[must_use]
+    pub fn detect(json: bool, verbosity: u8, diff: bool) -> Self {
+        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let colours = !is_set("NO_COLOR") && !is_dumb && !json;
+        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
+        let live = err && !is_dumb && !json && !is_set("CI");
+        Self { json, verbosity, diff, live, out: Style::new(colours && out), err: Style::new(colours && err) }
+    }
+}
+
+/// One way to show a run.
+trait Face: Send {
+    fn event(&mut self, event: &Event);
+    fn end(&mut self) {}
+}
+
+/// Shows the events of a run until the last one.
+#[must_use]
+pub fn show(plan: Arc<Plan>, look: Look, mut events: mpsc::UnboundedReceiver<Event>) -> JoinHandle<()> {
+    let mut face: Box<dyn Face> = if look.json {
+        Box::new(json::Json::new(io::stdout()))
+    } else if look.live {
+        Box::new(terminal::Terminal::new(look))
+    } else {
+        Box::new(lines::Lines::new(io::stderr(), look))
+    };
+    tokio::spawn(async move {
+        // The plan is kept so that faces may look steps up as long as events come.
+        let _plan = plan;
+        while let Some(event) = events.recv().await {
+            face.event(&event);
+        }
+        face.end();
+    })
+}
+
+/// Prints what a run came to: failures, then the recap.
+///
+/// # Errors
+/// When standard output cannot be written, a closed pipe apart.
+pub fn conclude(plan: &Plan, result: &RunResult, look: &Look) -> io::Result<()> {
+    if look.json {
+        return say(&json::recap(plan, result));
+    }
+    let failures = failure::text(plan, result, look.out);
+    let recap = recap::text(plan, result, look.out);
+    say(&format!("{failures}{recap}"))
+}
+
+/// Prints `text` on standard output. A reader that has gone away is no error.
+///
+/// # Errors
+/// When it cannot be written for another reason.
+pub fn say(text: &str) -> io::Result<()> {
+    quietly(io::stdout().lock(), text)
+}
+
+/// Prints `text` on standard error. A reader that has gone away is no error.
+pub fn remark(text: &str) {
+    // Where not even an error can be said, nothing is left to be done.
+    drop(quietly(io::stderr().lock(), text));
+}
+
+fn quietly(mut out: impl Write, text: &str) -> io::Result<()> {
+    let written = out.write_all(text.as_bytes()).and_then(|()| {
+        if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }?;
+        out.flush()
+    });
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,122 @@
+//! The table at the end: per host what came of its steps, per stage how long it took. Only makes text.
+
+use std::time::Duration;
+
+use comfy_table::{Cell, CellAlignment, Table, presets};
+
+use super::style::{Style, count, harmless, time};
+use crate::engine::{HostEnd, RunResult};
+use crate::plan::model::Plan;
+
+/// Stages shorter than this are summed up.
+const WORTH_A_LINE: Duration = Duration::from_millis(500);
+
+/// Returns the recap.
+#[must_use]
+pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
+    let mut text = table(result, style);
+    text.push('\n');
+    stages(&mut text, plan, result);
+    if let Some(stopped) = &result.stopped {
+        let line = format!("stopped in stage {}, {}: {}", stopped.stage + 1, stopped.title, stopped.why);
+        line_to(&mut text, &style.bad(harmless(&line)));
+    }
+    line_to(&mut text, &verdict(result, style));
+    text
+}
+
+fn table(result: &RunResult, style: Style) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header(["host", "ok", "changed", "skipped", "failed", "unreachable", ""]);
+    for (name, host) in &result.hosts {
+        let tally = host.tally;
+        let number = |number: usize, paint: fn(Style, usize) -> String| {
+            let shown = if number > 0 { paint(style, number) } else { number.to_string() };
+            Cell::new(shown).set_alignment(CellAlignment::Right)
+        };
+        let mut stand = stand(&host.end);
+        if tally.ignored > 0 {
+            let ignored = count(tally.ignored, "failure");
+            stand = if stand.is_empty() {
+                format!("{ignored} ignored")
+            } else {
+                format!("{stand}; {ignored} ignored")
+            };
+        }
+        table.add_row([
+            Cell::new(harmless(&name.0)),
+            number(tally.ok, Style::good),
+            number(tally.changed, Style::change),
+            number(tally.skipped, Style::faint),
+            number(tally.failed, Style::bad),
+            number(tally.unreachable, Style::bad),
+            Cell::new(harmless(&stand)),
+        ]);
+    }
+    for column in table.column_iter_mut().skip(1).take(5) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+    lines.join("\n") + "\n"
+}
+
+/// Says where a host stands, where that is not simply at the end.
+fn stand(end: &HostEnd) -> String {
+    match end {
+        HostEnd::Done => String::new(),
+        HostEnd::Failed(title) => format!("failed at: {title}"),
+        HostEnd::Unreachable(..) => "unreachable".to_owned(),
+        HostEnd::Stopped(Some(title)) => format!("stopped before: {title}"),
+        HostEnd::Stopped(None) => "stopped".to_owned(),
+    }
+}
+
+fn stages(text: &mut String, plan: &Plan, result: &RunResult) {
+    let mut short = 0;
+    let mut short_time = Duration::ZERO;
+    for (index, took) in &result.stages {
+        if *took < WORTH_A_LINE {
+            short += 1;
+            short_time += *took;
+            continue;
+        }
+        let title = plan.stages.get(*index).map_or("", |stage| stage.title.as_str());
+        line_to(text, &format!("{:>12}  {}. {}", time(*took), index + 1, harmless(title)));
+    }
+    if short > 0 && !result.nothing_to_do {
+        line_to(
+            text,
+            &format!("{:>12}  {} that had little or nothing to do", time(short_time), count(short, "stage")),
+        );
+    }
+}
+
+fn verdict(result: &RunResult, style: Style) -> String {
+    let took = time(result.wall);
+    if result.interrupted {
+        return style.bad(format!("interrupted after {took}; run again to go on"));
+    }
+    let failed = result.hosts.values().filter(|host| host.end != HostEnd::Done).count();
+    if failed > 0 || !result.is_success() {
+        let hosts = count(failed, "host");
+        return style.bad(format!(
+            "{hosts} not as wished after {took}; what was done stays done, run again to go on"
+        ));
+    }
+    match result.changes() {
+        0 => {
+            style.good(format!("nothing to change: {} as wished, {took}", count(result.hosts.len(), "host")))
+        }
+        changes => style.good(format!(
+            "{} on {}, {took}",
+            count(changes, "change"),
+            count(result.hosts.len(), "host")
+        )),
+    }
+}
+
+fn line_to(text: &mut String, line: &str) {
+    text.push_str(line);
+    text.push('\n');
+}

@@ -1,0 +1,101 @@
+//! Colours, and making words of hosts harmless for a terminal.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::time::Duration;
+
+/// Whether colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    coloured: bool,
+}
+
+impl Style {
+    /// Returns a style with or without colours.
+    #[must_use]
+    pub const fn new(coloured: bool) -> Self {
+        Self { coloured }
+    }
+
+    /// Says whether colours are used.
+    #[must_use]
+    pub const fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
+    /// Returns the style without colours.
+    #[must_use]
+    pub const fn plain() -> Self {
+        Self::new(false)
+    }
+
+    /// Something is as it should be.
+    #[must_use]
+    pub fn good(self, text: impl Display) -> String {
+        self.paint("32", text)
+    }
+
+    /// Something was or would be changed.
+    #[must_use]
+    pub fn change(self, text: impl Display) -> String {
+        self.paint("33", text)
+    }
+
+    /// Something is wrong.
+    #[must_use]
+    pub fn bad(self, text: impl Display) -> String {
+        self.paint("31", text)
+    }
+
+    /// A heading.
+    #[must_use]
+    pub fn strong(self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    /// Something beside the point.
+    #[must_use]
+    pub fn faint(self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(self, code: &str, text: impl Display) -> String {
+        if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+}
+
+/// Returns `text` without anything that a terminal would obey; line ends stay.
+#[must_use]
+pub fn harmless(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_direction(c);
+    if text.contains(is_bad) {
+        let shown =
+            text.chars().map(|c| if is_bad(c) { c.escape_default().to_string() } else { c.to_string() });
+        Cow::Owned(shown.collect())
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// Characters that turn the direction of writing, so that a line reads as something else.
+const fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Returns a time for people: `0.4 s`, `12 s`, `3 min 20 s`.
+#[must_use]
+pub fn time(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1} s", duration.as_secs_f64()),
+        10..120 => format!("{seconds} s"),
+        120..7200 => format!("{} min {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// Returns `n thing` or `n things`.
+#[must_use]
+pub fn count(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
+}

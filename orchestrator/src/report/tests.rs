@@ -1,0 +1,184 @@
+//! What is said at the end.
+
+use std::time::Duration;
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::absent::Absent;
+use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_agent::protocol::message::StepId;
+use apim_agent::value::AbsPath;
+
+use super::changes::Detail;
+use super::*;
+use crate::engine::{HostEnd, HostResult, Stopped, Tally};
+use crate::inventory::host::HostName;
+use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
+
+fn host(name: &str) -> HostName {
+    HostName(name.to_owned())
+}
+
+fn step(id: u32, node: &str, title: &str) -> Step {
+    Step {
+        id: StepId(id),
+        title: format!("gateway {node}: {title}"),
+        operation: Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false }),
+        node: Some(NodeName(node.to_owned())),
+        budget: None,
+        proves_health: false,
+        ignore_failure: false,
+        check_only: false,
+        no_log: false,
+        retries: 0,
+        delay_secs: 0,
+        tags: Vec::new(),
+    }
+}
+
+/// Two gateways, each with a file and a gate.
+fn plan() -> Plan {
+    let lane = |name: &str, id: u32| Lane {
+        host: host(name),
+        steps: vec![step(id, name, "deployment.toml"), step(id + 1, name, "started")],
+    };
+    let stage = Stage {
+        title: "start gateways".into(),
+        lanes: vec![lane("gw1", 1), lane("gw2", 3)],
+        width: None,
+        on_failure: OnFailure::StopAtBarrier,
+    };
+    Plan { stages: vec![stage], ..Plan::default() }
+}
+
+fn changed() -> Difference {
+    Difference {
+        items: vec!["content".into(), "mode 0644 -> 0600".into()],
+        diff: Some("--- before\n+++ after\n@@ -1 +1 @@\n-offset = 0\n+offset = 1\n".into()),
+    }
+}
+
+fn unhealthy(log: &str) -> Failure {
+    Failure {
+        what: "gave up waiting for `started` after 300 s: HTTP 200 from https://localhost:9443/services/Version; \
+               last answer: connection refused"
+            .into(),
+        causes: vec!["the database cannot be reached".into()],
+        log: vec![log.into(), "\x1b[2Jcleared your screen".into()],
+        hint: Some("see that db.example.com:3306 can be reached from the host".into()),
+    }
+}
+
+fn failed_run() -> RunResult {
+    let mut result = RunResult { wall: Duration::from_secs(312), ..RunResult::default() };
+    for (name, id) in [("gw1", 1), ("gw2", 3)] {
+        result.outcomes.insert(StepId(id), Outcome::Changed(changed()));
+        result.outcomes.insert(StepId(id + 1), Outcome::Failed(unhealthy("Communications link failure")));
+        let tally = Tally { ok: 3, changed: 1, failed: 1, ..Tally::default() };
+        let end = HostEnd::Failed(format!("gateway {name}: started"));
+        result.hosts.insert(host(name), HostResult { tally, end, facts: None });
+    }
+    let end = HostEnd::Unreachable(
+        "cp1 does not answer on 10.0.0.9:22 within 10 s".into(),
+        Some("is it up?".into()),
+    );
+    let tally = Tally { unreachable: 1, ..Tally::default() };
+    result.hosts.insert(host("cp1"), HostResult { tally, end, facts: None });
+    result.stages.push((0, Duration::from_secs(310)));
+    let why = "gw1, gw2 failed or could not be reached".into();
+    result.stopped = Some(Stopped { stage: 0, title: "start gateways".into(), why });
+    result
+}
+
+#[test]
+fn the_same_failure_of_two_hosts_is_told_once() {
+    insta::assert_snapshot!(failure::text(&plan(), &failed_run(), Style::plain()));
+}
+
+#[test]
+fn recap_of_a_failed_run() {
+    insta::assert_snapshot!(recap::text(&plan(), &failed_run(), Style::plain()));
+}
+
+#[test]
+fn recap_of_a_run_with_nothing_to_do() {
+    let mut result =
+        RunResult { nothing_to_do: true, wall: Duration::from_millis(420), ..RunResult::default() };
+    let tally = Tally { ok: 24, ..Tally::default() };
+    result.hosts.insert(host("gw1"), HostResult { tally, ..HostResult::default() });
+    result.hosts.insert(host("gw2"), HostResult { tally, ..HostResult::default() });
+    result.stages.push((0, Duration::ZERO));
+    insta::assert_snapshot!(recap::text(&plan(), &result, Style::plain()));
+}
+
+#[test]
+fn changes_with_and_without_differences_of_text() {
+    let mut result = RunResult::default();
+    result.outcomes.insert(StepId(1), Outcome::WouldChange(changed()));
+    result.outcomes.insert(StepId(2), Outcome::Ok);
+    result.outcomes.insert(StepId(3), Outcome::Ok);
+    result.outcomes.insert(StepId(4), Outcome::Failed(Failure::new("cannot read /x")));
+    let short = changes::text(&plan(), &result, Detail { diff: false, all: false }, Style::plain());
+    let long = changes::text(&plan(), &result, Detail { diff: true, all: true }, Style::plain());
+    insta::assert_snapshot!(format!("{short}-----\n{long}"));
+}
+
+#[test]
+fn nothing_to_change_is_said() {
+    let text =
+        changes::text(&plan(), &RunResult::default(), Detail { diff: true, all: false }, Style::plain());
+    assert_eq!(text, "nothing would change\n");
+}
+
+#[test]
+fn lines_tell_changes_and_failures_and_keep_quiet_about_the_rest() {
+    let look = Look {
+        json: false,
+        verbosity: 0,
+        diff: false,
+        live: false,
+        out: Style::plain(),
+        err: Style::plain(),
+    };
+    let mut differing = 0;
+    let took = Duration::from_secs(3);
+    let finished =
+        |outcome| Event::StepFinished(host("gw1"), StepId(1), "deployment.toml".into(), outcome, took);
+    let mut said = |outcome| lines::words(&finished(outcome), &look, &mut differing);
+    assert_eq!(said(Outcome::Ok), []);
+    assert_eq!(
+        said(Outcome::Changed(changed())),
+        [(Some("gw1".into()), "changed  deployment.toml (3.0 s)".to_owned())]
+    );
+    assert_eq!(
+        said(Outcome::Failed(Failure::new("no room"))),
+        [(Some("gw1".into()), "failed   deployment.toml (3.0 s): no room".to_owned())]
+    );
+}
+
+#[test]
+fn every_event_is_one_json_object_on_a_line() {
+    let mut out = Vec::new();
+    let mut face = json::Json::new(&mut out);
+    let outcome = Outcome::Failed(unhealthy("line\nbreak"));
+    face.event(&Event::StepFinished(
+        host("gw1"),
+        StepId(7),
+        "started".into(),
+        outcome,
+        Duration::from_millis(1500),
+    ));
+    let text = String::from_utf8(out).unwrap();
+    assert_eq!(text.lines().count(), 1);
+    let value: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(value["event"], "step_finished");
+    assert_eq!((&value["step"], &value["seconds"]), (&7.into(), &1.5.into()));
+    let recap: serde_json::Value = serde_json::from_str(&json::recap(&plan(), &failed_run())).unwrap();
+    assert_eq!(recap["hosts"]["cp1"]["state"], "unreachable");
+    assert_eq!(recap["success"], false);
+}
+
+#[test]
+fn nothing_that_a_terminal_obeys_gets_through() {
+    let text = style::harmless("a\x1b]0;title\x07b\u{202e}c\nd");
+    assert_eq!(text, "a\\u{1b}]0;title\\u{7}b\\u{202e}c\nd");
+}
