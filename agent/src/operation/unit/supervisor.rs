@@ -246,7 +246,9 @@ impl<'a> Supervisor<'a> {
             let status = self.status(record)?;
             if !status.is_up() {
                 let what = format!("{} ended right after its start ({})", self.name, status.word());
-                return Err(self.explained(Failure::new(what), start));
+                let failure =
+                    Failure::new(what).hint("what it printed says why; put that right, then run again");
+                return Err(self.explained(failure, start));
             }
             if self.matcher.is_empty() {
                 return Ok(());

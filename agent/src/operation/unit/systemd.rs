@@ -1,6 +1,7 @@
 //! Talking to systemd through `systemctl` and `journalctl`.
 
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use crate::outcome::Failure;
 use crate::probe::clock::Moment;
@@ -11,6 +12,8 @@ use crate::value::{AbsPath, UnitName};
 /// How long systemd may take for an answer, or for the start of a unit that tells when it is ready.
 const ANSWER_SECS: u64 = 60;
 const START_SECS: u64 = 600;
+/// A start that systemd refuses comes back within this time.
+const REFUSAL: Duration = Duration::from_secs(2);
 
 /// What systemd says of a unit.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -112,16 +115,20 @@ pub(crate) fn enable(system: &System, unit: &UnitName, wanted: bool) -> Result<(
 }
 
 /// Starts the unit and waits until systemd counts it as started.
+///
+/// systemd refuses a start that comes too soon after several others, wished for or not, and does not say so in a way that
+/// can be told from other failures; but it refuses at once. So a start that fails quickly is tried again with a clean slate.
 pub(crate) fn start(system: &System, unit: &UnitName) -> Result<(), Failure> {
     let what = format!("unit {unit} cannot be started");
     let begin = || systemctl(system, &["start", &service(unit)], START_SECS, &what);
-    let begun = begin();
-    // a unit that failed too often lately is refused; this start is wished for all the same
-    if begun.is_err() && show(system, unit)?.result == "start-limit-hit" {
-        forget_failure(system, unit)?;
-        return begin();
+    let begun = Instant::now();
+    match begin() {
+        Err(_) if begun.elapsed() < REFUSAL => {
+            forget_failure(system, unit)?;
+            begin()
+        }
+        other => other,
     }
-    begun
 }
 
 /// Tells systemd to stop the unit; does not wait.
