@@ -7,6 +7,7 @@ use std::sync::Arc;
 use apim_agent::value::AbsPath;
 
 use super::{Cluster, FileReader, Host, HostInput, check, endpoints};
+use crate::apim::config;
 use crate::apim::home::{self, Home};
 use crate::apim::host_name;
 use crate::apim::role::Role;
@@ -78,6 +79,8 @@ impl Builder<'_> {
             notes: self.notes,
         };
         endpoints::resolve(&mut cluster, self.mistakes);
+        let overridden = overridden(&cluster);
+        cluster.notes.extend(overridden);
         Some(cluster)
     }
 
@@ -289,6 +292,24 @@ impl Builder<'_> {
         }
         environments
     }
+}
+
+/// Says which derived keys got another value from `config:`, and on which nodes.
+fn overridden(cluster: &Cluster) -> Vec<String> {
+    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let configured = |node: &&Node| node.settings.config.is_some() || node.own.config.is_some();
+    for node in cluster.nodes().iter().filter(configured) {
+        for key in config::render(cluster, node).overridden {
+            let nodes = keys.entry(key).or_default();
+            if nodes.last() != Some(&node.name.0) {
+                nodes.push(node.name.0.clone());
+            }
+        }
+    }
+    let said = |(key, nodes): (String, Vec<String>)| {
+        format!("`config` overrides the derived key `{key}` on {}", nodes.join(", "))
+    };
+    keys.into_iter().map(said).collect()
 }
 
 fn is_ipv6(text: &str) -> bool {

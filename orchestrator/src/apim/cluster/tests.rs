@@ -229,7 +229,7 @@ fn keystores_of_the_user_are_read_checked_and_shared() {
         mistakes(&differs)
     );
     for (from, to, what) in [
-        ("primary.jks", "missing.jks", "cannot read `missing.jks`: no such file"),
+        ("primary.jks", "missing.jks", "`apim.keystores.primary.file`"),
         (
             "alias: a}\n    truststore",
             "alias: a, key_password: x}\n    truststore",
@@ -263,4 +263,67 @@ fn a_lonely_all_in_one_may_keep_its_own_files() {
     assert!(cluster(&alone).notes().iter().any(|note| note.contains("H2")));
     let pair = own.to_owned() + &hosts(&["a1 all_in_one", "a2 all_in_one"]);
     assert!(mistakes(&pair).iter().any(|m| m.contains("`apim` needs `databases`")), "{:?}", mistakes(&pair));
+}
+
+#[test]
+fn overriding_a_derived_key_is_announced_once_for_all_nodes() {
+    let text = basics("  config: {server: {hostname: x}}\n") + &hosts(&["cp control_plane", "g gateway"]);
+    let notes = cluster(&text).notes().join("\n");
+    assert!(notes.contains("`config` overrides the derived key `server.hostname` on cp, g"), "{notes}");
+}
+
+#[test]
+fn raw_keys_that_toml_cannot_say_are_refused() {
+    let text = basics(
+        "  config:
+    transport.https: {a: 1}
+    secrets: {x: y}
+    apim: {a: null, b: [{c: 1}, 2]}
+",
+    ) + &hosts(&["cp control_plane"]);
+    let found = mistakes(&text).join("\n");
+    for part in ["a dotted key is no table here", "cipher tool is not used", "`apim.config.apim.a` is empty", "mixes maps with other values"] {
+        assert!(found.contains(part), "{part}:\n{found}");
+    }
+}
+
+/// What a section says it knows, when it is given a key that it does not.
+fn known_keys(settings: &str) -> Vec<String> {
+    let text = format!("apim: {settings}\n") + &hosts(&["x all_in_one"]);
+    let found = mistakes(&text);
+    let line = found.iter().find(|line| line.contains("has no key `zzzz`")).unwrap_or_else(|| panic!("{found:#?}"));
+    let known = line.split("it knows: ").nth(1).unwrap_or_else(|| panic!("{line}"));
+    known.trim_end_matches(')').split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn every_setting_is_documented() {
+    let documentation = include_str!("../../../../docs/configuration.md");
+    for section in [
+        "{zzzz: 1}",
+        "{distributions: {zzzz: 1}}",
+        "{java: {zzzz: 1}}",
+        "{java: {archive: {zzzz: 1}}}",
+        "{endpoints: {zzzz: 1}}",
+        "{endpoints: {gateway: {zzzz: 1}}}",
+        "{admin: {zzzz: 1}}",
+        "{databases: {zzzz: 1}}",
+        "{databases: {driver: {zzzz: 1}}}",
+        "{databases: {apim_db: {zzzz: 1}}}",
+        "{keystores: {zzzz: 1}}",
+        "{keystores: {tls: {zzzz: 1}}}",
+        "{environments: [{zzzz: 1}]}",
+        "{control_plane: {zzzz: 1}}",
+        "{gateway: {zzzz: 1}}",
+        "{gateway: {heap: {zzzz: 1}}}",
+        "{gateway: {skip_list: {zzzz: 1}}}",
+        "{traffic_manager: {zzzz: 1}}",
+        "{hosts_file: {zzzz: 1}}",
+        "{health: {zzzz: 1}}",
+    ] {
+        for key in known_keys(section) {
+            let words = documentation.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            assert!(words.into_iter().any(|word| word == key), "docs/configuration.md says nothing of `{key}` in {section}");
+        }
+    }
 }

@@ -46,7 +46,7 @@ pub struct Health {
     /// For a node to start. A first start fills the databases' rows and the index, so this is generous; a known cause of
     /// failure ends the wait at once.
     pub started_secs: u64,
-    /// For its connections to stand and its APIs to be deployed.
+    /// For its connections to stand and its APIs to be deployed; long enough for the one restart that may be needed.
     pub complete_secs: u64,
     /// After how long an incomplete node is restarted once (0: never).
     pub restart_after_secs: u64,
@@ -327,7 +327,7 @@ impl HostsFile {
 
 impl Health {
     fn read(section: &mut Section<'_, '_>) -> Self {
-        let mut read = Self { started_secs: 600, complete_secs: 300, restart_after_secs: 120 };
+        let mut read = Self { started_secs: 600, complete_secs: 420, restart_after_secs: 120 };
         let Some(mut part) = section.section("health") else { return read };
         let mut secs = |key, lowest, default| {
             part.number(key, lowest..=7200).and_then(|n| u64::try_from(n).ok()).unwrap_or(default)
