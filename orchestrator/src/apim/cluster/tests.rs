@@ -282,7 +282,12 @@ fn raw_keys_that_toml_cannot_say_are_refused() {
 ",
     ) + &hosts(&["cp control_plane"]);
     let found = mistakes(&text).join("\n");
-    for part in ["a dotted key is no table here", "cipher tool is not used", "`apim.config.apim.a` is empty", "mixes maps with other values"] {
+    for part in [
+        "a dotted key is no table here",
+        "cipher tool is not used",
+        "`apim.config.apim.a` is empty",
+        "mixes maps with other values",
+    ] {
         assert!(found.contains(part), "{part}:\n{found}");
     }
 }
@@ -291,7 +296,8 @@ fn raw_keys_that_toml_cannot_say_are_refused() {
 fn known_keys(settings: &str) -> Vec<String> {
     let text = format!("apim: {settings}\n") + &hosts(&["x all_in_one"]);
     let found = mistakes(&text);
-    let line = found.iter().find(|line| line.contains("has no key `zzzz`")).unwrap_or_else(|| panic!("{found:#?}"));
+    let line =
+        found.iter().find(|line| line.contains("has no key `zzzz`")).unwrap_or_else(|| panic!("{found:#?}"));
     let known = line.split("it knows: ").nth(1).unwrap_or_else(|| panic!("{line}"));
     known.trim_end_matches(')').split(", ").map(str::to_owned).collect()
 }
@@ -323,7 +329,10 @@ fn every_setting_is_documented() {
     ] {
         for key in known_keys(section) {
             let words = documentation.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            assert!(words.into_iter().any(|word| word == key), "docs/configuration.md says nothing of `{key}` in {section}");
+            assert!(
+                words.into_iter().any(|word| word == key),
+                "docs/configuration.md says nothing of `{key}` in {section}"
+            );
         }
     }
 }

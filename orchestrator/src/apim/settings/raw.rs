@@ -17,7 +17,11 @@ pub(super) fn check(node: &Node, what: &str, mistakes: &mut Mistakes) {
             mistakes.add_hint(
                 &key.span,
                 format!("`{path}`: a dotted key is no table here"),
-                format!("nest it: `{}:`", key.text.replace('.', ": {").trim_end()),
+                format!(
+                    "nest it: `{}: {{…}}{}`",
+                    key.text.replace('.', ": {"),
+                    "}".repeat(key.text.matches('.').count())
+                ),
             );
         }
         if key.text == "secrets" {
