@@ -46,7 +46,8 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
             if file.fetch == Fetch::Push {
                 draft.files.push((file.sha256, ArtifactName(name.to_owned())));
             }
-            vec![draft]
+            let parent = node.java_home.parent();
+            vec![Draft::folder(format!("folder {parent}"), &parent, 0o755, Owner::default()), draft]
         }
     }
 }
