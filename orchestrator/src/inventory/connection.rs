@@ -199,14 +199,10 @@ impl Reader<'_> {
     }
 
     fn escalation(&mut self, connection: &mut Connection) {
-        if let Some((method, span)) = self.text(&["ansible_become_method"]) {
-            if method.rsplit('.').next() != Some("sudo") {
-                self.mistakes.add_hint(
-                    &span,
-                    format!("`ansible_become_method: {method}` is not supported"),
-                    "sudo is",
-                );
-            }
+        let method = self.text(&["ansible_become_method"]);
+        if let Some((method, span)) = method.filter(|(method, _)| method.rsplit('.').next() != Some("sudo")) {
+            let what = format!("`ansible_become_method: {method}` is not supported");
+            self.mistakes.add_hint(&span, what, "sudo is");
         }
         for name in ["ansible_become_exe", "ansible_become_flags", "ansible_sudo_flags"] {
             if let Some((_, span)) = self.text(&[name]) {

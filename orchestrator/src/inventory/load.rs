@@ -15,8 +15,18 @@ use crate::template::Scope;
 use crate::vault::Vault;
 use crate::yaml::{Key, Kind, Mistakes, Node, Span};
 
+/// The groups that mean something by their names: one a role, and two for hosts that carry no node.
+pub const ROLE_GROUPS: [&str; 7] =
+    ["control_plane", "gateway", "traffic_manager", "key_manager", "all_in_one", "load_balancer", "database"];
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { extra_variables: Vec::new(), vault: Arc::default(), known_groups: &ROLE_GROUPS, limit: None }
+    }
+}
+
 /// What else goes into reading an inventory.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Each `-e`, as given.
     pub extra_variables: Vec<String>,
@@ -87,10 +97,10 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
             scope,
         });
     }
-    if let Some(limit) = &options.limit {
-        if let Err(found) = pattern::select(&inventory, limit, &Span::flag("--limit")) {
-            mistakes.0.extend(found.0);
-        }
+    if let Some(limit) = &options.limit
+        && let Err(found) = pattern::select(&inventory, limit, &Span::flag("--limit"))
+    {
+        mistakes.0.extend(found.0);
     }
     if mistakes.0.is_empty() { Ok(inventory) } else { Err(mistakes) }
 }

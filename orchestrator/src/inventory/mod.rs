@@ -19,6 +19,9 @@ mod sources;
 mod variables;
 
 pub use extra::parse_extra;
-pub use load::{Options, load};
+pub use load::{Options, ROLE_GROUPS, load};
 pub use model::{Group, Host, Inventory};
 pub use variables::merge;
+
+#[cfg(test)]
+mod tests;

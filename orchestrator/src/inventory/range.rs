@@ -33,10 +33,10 @@ pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String
 fn split_port(pattern: &str) -> Result<(&str, Option<u16>), String> {
     let number =
         |text: &str| text.parse().ok().filter(|port| *port > 0).ok_or(format!("`{text}` is no port"));
-    if let Some((address, port)) = pattern.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:")) {
-        if address.parse::<std::net::Ipv6Addr>().is_ok() {
-            return Ok((address, Some(number(port)?)));
-        }
+    if let Some((address, port)) = pattern.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"))
+        && address.parse::<std::net::Ipv6Addr>().is_ok()
+    {
+        return Ok((address, Some(number(port)?)));
     }
     if pattern.parse::<std::net::Ipv6Addr>().is_ok() {
         return Ok((pattern, None));

@@ -19,3 +19,6 @@ pub use builtin::{BUILT_IN, built_in};
 pub use expand::expand;
 pub use load::{load, parse};
 pub use model::{Batch, GenericTask, Module, Play, Playbook, Strategy, Task};
+
+#[cfg(test)]
+mod tests;

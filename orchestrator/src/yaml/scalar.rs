@@ -12,10 +12,8 @@ pub fn resolve(text: &str) -> Kind {
         _ => {}
     }
     let looks_numeric = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.'));
-    if looks_numeric {
-        if let Some(kind) = int(text).or_else(|| float(text)) {
-            return kind;
-        }
+    if looks_numeric && let Some(kind) = int(text).or_else(|| float(text)) {
+        return kind;
     }
     self::text(text.to_owned())
 }
@@ -105,7 +103,8 @@ fn float(text: &str) -> Option<Kind> {
     if whole.is_empty() && (rest != text || !after.starts_with(|c: char| c.is_ascii_digit())) {
         return None;
     }
-    if !whole.is_empty() && !(whole.starts_with(|c: char| c.is_ascii_digit()) && all(whole, digits)) {
+    let sound = whole.is_empty() || whole.starts_with(|c: char| c.is_ascii_digit()) && all(whole, digits);
+    if !sound {
         return None;
     }
     let (fraction, exponent) = match after.find(['e', 'E']) {

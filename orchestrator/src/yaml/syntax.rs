@@ -3,9 +3,8 @@
 /// Returns what is wrong and what to do, for the parser's message `info`; `line` is the source line it stands at.
 pub(super) fn explain(info: &str, line: &str) -> (String, Option<&'static str>) {
     let has = |part: &str| info.contains(part);
-    let (what, hint) = if has("tab") && !has("expected") {
-        ("a tab in the indentation", "indent with spaces; YAML does not take tabs there")
-    } else if line.trim_start().starts_with('\t') || line.starts_with('\t') {
+    let indent = line.split(|c: char| !c.is_whitespace()).next().unwrap_or("");
+    let (what, hint) = if has("tab") && !has("expected") || indent.contains('\t') {
         ("a tab in the indentation", "indent with spaces; YAML does not take tabs there")
     } else if has("mapping values are not allowed") || has("illegal placement of ':'") {
         (

@@ -1,0 +1,102 @@
+//! Every mistake that people make in the two files, as it is shown: one snapshot a bad file.
+//!
+//! Tests run in the package's folder, so the files' names are the same everywhere.
+
+use std::path::{Path, PathBuf};
+
+use apim_deploy::apim::{Cluster, HostInput};
+use apim_deploy::inventory::{self, Inventory, Options};
+use apim_deploy::playbook;
+use apim_deploy::yaml::{Colours, Mistakes, Span};
+
+fn files(folder: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(Path::new("tests/fixtures").join(folder))
+        .expect("fixtures")
+        .flatten()
+        .map(|entry| entry.path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "{folder} holds files");
+    files
+}
+
+fn name(path: &Path) -> String {
+    path.file_stem().expect("a name").to_string_lossy().into_owned()
+}
+
+fn cluster(inventory: &Inventory) -> Result<(), Mistakes> {
+    let mut mistakes = Mistakes::default();
+    let hosts: Vec<HostInput> = inventory
+        .hosts
+        .iter()
+        .map(|host| HostInput {
+            name: host.name.0.clone(),
+            address: host.connection.address.clone(),
+            groups: host.groups.clone(),
+            apim: host.apim.clone(),
+        })
+        .collect();
+    let nothing = |_: &str, _: &Span| Err::<Vec<u8>, String>("no file".to_owned());
+    Cluster::build(&hosts, &nothing, &mut mistakes);
+    if mistakes.0.is_empty() { Ok(()) } else { Err(mistakes) }
+}
+
+#[test]
+fn bad_inventories() {
+    for path in files("bad") {
+        let result = inventory::load(&path, &Options::default()).and_then(|inventory| cluster(&inventory));
+        let shown = result.expect_err(&name(&path)).render(Colours::Off);
+        assert!(!shown.contains("hunter2"), "a secret is shown: {shown}");
+        insta::with_settings!({snapshot_path => "snapshots/inventory", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(name(&path), shown);
+        });
+    }
+}
+
+#[test]
+fn bad_playbooks() {
+    for path in files("bad-playbooks") {
+        let shown = playbook::load(&path.display().to_string()).expect_err(&name(&path)).render(Colours::Off);
+        insta::with_settings!({snapshot_path => "snapshots/playbook", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(name(&path), shown);
+        });
+    }
+}
+
+/// Mistakes that only a host's variables bring to light: found when the plan is made.
+#[test]
+fn bad_tasks() {
+    let folder = tempfile::tempdir().expect("folder");
+    let hosts = folder.path().join("hosts.yaml");
+    std::fs::write(&hosts, "all: {children: {gateway: {hosts: {gw1: }}}}\n").expect("write");
+    let inventory = inventory::load(&hosts, &Options::default()).expect("reads");
+    let host = inventory.host("gw1").expect("gw1");
+    for path in files("bad-tasks") {
+        let playbook = playbook::load(&path.display().to_string()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let mut mistakes = Mistakes::default();
+        for play in &playbook.plays {
+            for task in &play.tasks {
+                match playbook::bind(play, task, host) {
+                    Ok(bound) => panic!("{} must not bind: {bound:?}", task.span),
+                    Err(found) => mistakes.0.extend(found.0),
+                }
+            }
+        }
+        let shown = mistakes.render(Colours::Off);
+        insta::with_settings!({snapshot_path => "snapshots/task", prepend_module_to_snapshot => false}, {
+            insta::assert_snapshot!(name(&path), shown);
+        });
+    }
+}
+
+#[test]
+fn the_example_inventories_have_none() {
+    for path in ["all-in-one", "ha", "prod-sandbox", "single"] {
+        let path = Path::new("../inventory").join(format!("{path}.yaml"));
+        let result = inventory::load(&path, &Options::default()).and_then(|inventory| cluster(&inventory));
+        let secrets_are_missing = |mistakes: &Mistakes| mistakes.0.iter().all(|m| m.what.contains("the environment has no"));
+        if let Err(mistakes) = result {
+            assert!(secrets_are_missing(&mistakes), "{mistakes}");
+        }
+    }
+}
