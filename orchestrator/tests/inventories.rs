@@ -1,5 +1,6 @@
 //! Inventories read as Ansible reads them: every fixture's `--list` and `--graph` were printed by ansible-core 2.19 and must be
 //! equal to ours; where `ansible-inventory` is installed it is asked again.
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -88,7 +89,7 @@ fn what_list_yaml_writes_reads_back_as_the_same_inventory() {
 fn similar_asserts(name: &str, expected: &serde_json::Value, ours: &serde_json::Value) {
     let text = |value| serde_json::to_string_pretty(value).expect("JSON");
     if expected != ours {
-        let diff = similar::TextDiff::from_lines(&text(expected), &text(ours)).unified_diff().to_string();
+        let diff = similar::TextDiff::from_lines(text(expected), text(ours)).unified_diff().to_string();
         panic!("{name}: ansible-inventory (-) and ours (+) differ:\n{diff}");
     }
 }

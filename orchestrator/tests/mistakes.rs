@@ -72,7 +72,8 @@ fn bad_tasks() {
     let inventory = inventory::load(&hosts, &Options::default()).expect("reads");
     let host = inventory.host("gw1").expect("gw1");
     for path in files("bad-tasks") {
-        let playbook = playbook::load(&path.display().to_string()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let playbook =
+            playbook::load(&path.display().to_string()).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         let mut mistakes = Mistakes::default();
         for play in &playbook.plays {
             for task in &play.tasks {
@@ -94,7 +95,8 @@ fn the_example_inventories_have_none() {
     for path in ["all-in-one", "ha", "prod-sandbox", "single"] {
         let path = Path::new("../inventory").join(format!("{path}.yaml"));
         let result = inventory::load(&path, &Options::default()).and_then(|inventory| cluster(&inventory));
-        let secrets_are_missing = |mistakes: &Mistakes| mistakes.0.iter().all(|m| m.what.contains("the environment has no"));
+        let secrets_are_missing =
+            |mistakes: &Mistakes| mistakes.0.iter().all(|m| m.what.contains("the environment has no"));
         if let Err(mistakes) = result {
             assert!(secrets_are_missing(&mistakes), "{mistakes}");
         }

@@ -94,8 +94,11 @@ impl Reader<'_> {
             "ssh" | "smart" | "paramiko" | "paramiko_ssh" => ConnectionKind::Ssh,
             "local" => ConnectionKind::Local,
             _ => {
-                let what = format!("`ansible_connection: {text}` is not supported");
-                self.mistakes.add_hint(&span, what, "ssh and local are");
+                self.mistakes.add_hint(
+                    &span,
+                    "this `ansible_connection` is not supported",
+                    "ssh and local are",
+                );
                 ConnectionKind::Ssh
             }
         }
@@ -116,7 +119,7 @@ impl Reader<'_> {
         match text.parse::<u16>() {
             Ok(port) if port > 0 => Some(port),
             _ => {
-                self.mistakes.add(&span, format!("`ansible_port` must be from 1 to 65535, not `{text}`"));
+                self.mistakes.add(&span, "`ansible_port` must be a number from 1 to 65535");
                 None
             }
         }
@@ -166,8 +169,7 @@ impl Reader<'_> {
         let name = names.first().unwrap_or(&"");
         let seconds = text.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
         if seconds.is_none() {
-            self.mistakes
-                .add(&span, format!("`{name}` must be a number of seconds from 1 to 3600, not `{text}`"));
+            self.mistakes.add(&span, format!("`{name}` must be a number of seconds from 1 to 3600"));
         }
         seconds
     }
@@ -200,9 +202,8 @@ impl Reader<'_> {
 
     fn escalation(&mut self, connection: &mut Connection) {
         let method = self.text(&["ansible_become_method"]);
-        if let Some((method, span)) = method.filter(|(method, _)| method.rsplit('.').next() != Some("sudo")) {
-            let what = format!("`ansible_become_method: {method}` is not supported");
-            self.mistakes.add_hint(&span, what, "sudo is");
+        if let Some((_, span)) = method.filter(|(method, _)| method.rsplit('.').next() != Some("sudo")) {
+            self.mistakes.add_hint(&span, "this `ansible_become_method` is not supported", "sudo is");
         }
         for name in ["ansible_become_exe", "ansible_become_flags", "ansible_sudo_flags"] {
             if let Some((_, span)) = self.text(&[name]) {

@@ -144,11 +144,11 @@ impl Draft {
         }
     }
 
-    /// A group's depth is its longest way down from `all`. There is no circle: `child` was refused before.
+    /// A group's depth is its longest way down from `all`. There is no circle (each step that would close one was refused), so
+    /// no way is longer than there are groups.
     fn depths(&mut self) {
-        let mut changed = true;
-        while changed {
-            changed = false;
+        for _ in 0..self.groups.len() {
+            let mut changed = false;
             let known: Vec<(Vec<String>, usize)> =
                 self.groups.iter().map(|group| (group.children.clone(), group.depth + 1)).collect();
             for (children, depth) in known {
@@ -159,6 +159,9 @@ impl Draft {
                         changed = true;
                     }
                 }
+            }
+            if !changed {
+                break;
             }
         }
     }

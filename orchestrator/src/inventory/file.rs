@@ -144,10 +144,11 @@ fn children(parent: &str, content: &Node, reading: &mut Reading<'_>) {
             reading.mistakes.add_hint(&key.span, what, "take one of these steps out");
             continue;
         }
-        group(&key, &value, reading);
         if range::check_group(&key.text).is_ok() {
+            reading.draft.group(&key.text, &key.span);
             reading.draft.child(parent, &key.text);
         }
+        group(&key, &value, reading);
     }
 }
 

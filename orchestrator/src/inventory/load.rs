@@ -216,6 +216,17 @@ fn group_lists(draft: &Draft) -> Node {
 
 /// A group that is only named, holds nothing, and is nearly called like a role is a slip of the pen.
 fn tell_near_misses(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
+    // A group of nodes that carries a role's name wrongly would be left out of the cluster in silence.
+    let roles = known.iter().filter(|role| !matches!(**role, "database" | "load_balancer"));
+    let missing: Vec<&&str> = roles.filter(|role| !draft.has_group(role)).collect();
+    for group in
+        draft.groups.iter().filter(|group| !group.hosts.is_empty() && !known.contains(&group.name.as_str()))
+    {
+        if let Some(near) = missing.iter().find(|role| is_slip(&group.name, role)) {
+            let what = format!("the group `{}` is no role, and no group is called `{near}`", group.name);
+            mistakes.add_hint(&group.span, what, format!("did you mean `{near}`?"));
+        }
+    }
     for name in &draft.only_named {
         let Some(group) = draft.find_group(name) else { continue };
         let is_empty =

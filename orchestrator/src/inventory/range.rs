@@ -5,6 +5,9 @@ const MOST: usize = 10_000;
 
 /// Returns the names that `pattern` stands for, and the port behind it.
 pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String> {
+    if pattern.matches('[').count() != pattern.matches(']').count() {
+        return Err("a `[` or `]` is alone".to_owned());
+    }
     let (name, port) = split_port(pattern)?;
     let mut names = vec![String::new()];
     let mut rest = name;

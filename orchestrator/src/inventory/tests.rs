@@ -62,7 +62,10 @@ fn connections_are_typed() {
     assert_eq!(a.options.config_file.as_deref(), Some(Path::new("none")));
     assert_eq!(a.host_keys, ["SHA256:x"]);
     let become_a = a.escalate.as_ref().expect("become");
-    assert_eq!((become_a.user.as_str(), become_a.password.as_ref().map(Secret::expose)), ("root", Some("s3")));
+    assert_eq!(
+        (become_a.user.as_str(), become_a.password.as_ref().map(Secret::expose)),
+        ("root", Some("s3"))
+    );
     let b = &inventory.host("b").expect("b").connection;
     assert_eq!((b.kind, b.become_wish, b.escalate.is_none()), (ConnectionKind::Local, Some(false), true));
     assert_eq!(b.become_with.password.as_ref().map(Secret::expose), Some("s3"));
@@ -90,16 +93,26 @@ fn apim_is_merged_in_depth_and_keeps_places() {
     let heap = gateway.get("heap").expect("heap");
     assert_eq!((heap.as_text().as_deref(), heap.span.line), (Some("4g"), 8));
     let config = gateway.get("config").expect("config");
-    assert_eq!((config.get("a").map(|n| n.span.line), config.get("b").map(|n| n.span.line)), (Some(3), Some(6)));
+    assert_eq!(
+        (config.get("a").map(|n| n.span.line), config.get("b").map(|n| n.span.line)),
+        (Some(3), Some(6))
+    );
     assert_eq!(gw1.get("list").and_then(|list| list.items()).map(<[_]>::len), Some(1));
-    let gw2 = inventory.host("gw2").expect("gw2").apim.get("gateway").and_then(|gateway| gateway.get("heap")).cloned();
+    let gw2 = inventory
+        .host("gw2")
+        .expect("gw2")
+        .apim
+        .get("gateway")
+        .and_then(|gateway| gateway.get("heap"))
+        .cloned();
     assert_eq!(gw2.and_then(|heap| heap.as_text()).as_deref(), Some("1g"));
 }
 
 #[test]
 fn variables_given_on_the_command_line_come_last() {
     let text = "all:\n  vars: {a: 1, b: '{{ a }}!', apim: {x: {y: 1, z: 1}}}\n  hosts: {h: {a: 2}}\n";
-    let inventory = try_read(text, &["a=3 c='two words'", "{\"apim\": {\"x\": {\"y\": 2}}, \"d\": 4}"]).expect("reads");
+    let inventory =
+        try_read(text, &["a=3 c='two words'", "{\"apim\": {\"x\": {\"y\": 2}}, \"d\": 4}"]).expect("reads");
     assert_eq!(text_of(&inventory, "h", "a"), "3");
     assert_eq!(text_of(&inventory, "h", "b"), "3!");
     assert_eq!(text_of(&inventory, "h", "c"), "two words");
@@ -123,7 +136,10 @@ fn templates_see_the_inventory_and_nothing_else() {
     assert_eq!(text_of(&inventory, "a", "other"), "https://b.b.org");
     // A variable that nobody needs may be one that only Ansible can render.
     assert!(try_read("all: {vars: {x: '{{ ansible_facts.os }}'}, hosts: {h: }}\n", &[]).is_ok());
-    let shown = try_read("all:\n  vars:\n    apim: {version: '{{ versoin }}'}\n    version: 1\n  hosts: {h: , i: }\n", &[]);
+    let shown = try_read(
+        "all:\n  vars:\n    apim: {version: '{{ versoin }}'}\n    version: 1\n  hosts: {h: , i: }\n",
+        &[],
+    );
     insta::assert_snapshot!(shown.expect_err("undefined"), @r"
     error: `versoin` is not defined
      --> hosts.yaml:3:21
@@ -147,7 +163,10 @@ fn secrets_of_another_host_stay_secrets() {
 fn vaults_open_as_values_and_as_whole_files() {
     let password = Password { label: None, secret: Secret::new("pw") };
     let sealed = encrypt(b"opened", &password).expect("seals");
-    let value = format!("apim:\n  admin: {{user: u}}\n  pass: !vault |\n    {}\n", sealed.trim_end().replace('\n', "\n    "));
+    let value = format!(
+        "apim:\n  admin: {{user: u}}\n  pass: !vault |\n    {}\n",
+        sealed.trim_end().replace('\n', "\n    ")
+    );
     let whole = encrypt(b"whole: file\n", &password).expect("seals");
     let folder = Folder::new(&[
         ("hosts.yaml", "all: {hosts: {h: }}\n"),
@@ -183,7 +202,10 @@ fn patterns_pick_what_ansible_picks() {
 fn patterns_that_name_nothing_are_mistakes() {
     let inventory = read("all: {children: {gateway: {hosts: {gw1: , gw2: }}}}\n");
     let select = |text: &str| pattern::select(&inventory, text, &Span::flag("--limit"));
-    assert!(select("key_manager").expect("a role").is_empty(), "a role that this cluster lacks is no mistake");
+    assert!(
+        select("key_manager").expect("a role").is_empty(),
+        "a role that this cluster lacks is no mistake"
+    );
     let mut shown = String::new();
     for pattern in ["gatway", "gw3", "gateway[5]", "nothing*", "~(", "", "gateway:!gw9:&x"] {
         shown.push_str(&format!("## {pattern}\n{}\n", select(pattern).expect_err("a mistake")));

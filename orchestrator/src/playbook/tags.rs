@@ -27,7 +27,7 @@ impl Wanted {
         };
         let skips_always = asks(&self.skip, "always");
         let skipped = meets(&self.skip)
-            || asks(&self.skip, "all") && !(has("always") && !skips_always)
+            || asks(&self.skip, "all") && (!has("always") || skips_always)
             || tagged && asks(&self.skip, "tagged") && !has("always")
             || !tagged && asks(&self.skip, "untagged");
         wanted && !skipped

@@ -68,11 +68,10 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
     };
     let mut module = module(key, options, node.get("args"), files.mistakes);
     let mut task = keywords(node, key, files.mistakes);
-    if let (Some(false), Module::Generic(GenericTask { name, .. })) = (task.changes, &module) {
-        if !matches!(name, GenericName::Command | GenericName::Shell) {
-            let hint = "other modules know themselves whether they changed something";
-            files.mistakes.add_hint(&key.span, "`changed_when` is for `command` and `shell`", hint);
-        }
+    let is_command = matches!(&module, Module::Generic(task) if matches!(task.name, GenericName::Command | GenericName::Shell));
+    if task.changes.is_some() && !is_command {
+        let hint = "other modules know themselves whether they changed something";
+        files.mistakes.add_hint(&key.span, "`changed_when` is for `command` and `shell`", hint);
     }
     if let Module::Generic(generic) = &mut module {
         generic.name.check(&generic.options, files.mistakes);

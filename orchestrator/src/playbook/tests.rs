@@ -25,7 +25,8 @@ impl Site {
             std::fs::create_dir_all(path.parent().expect("parent")).expect("folder");
             std::fs::write(path, text).expect("write");
         }
-        let inventory = inventory::load(&folder.path().join("hosts.yaml"), &Options::default()).expect("reads");
+        let inventory =
+            inventory::load(&folder.path().join("hosts.yaml"), &Options::default()).expect("reads");
         Self { folder, inventory }
     }
 
@@ -112,14 +113,20 @@ fn conditions_loops_and_names_are_decided_per_host() {
         };
         site.bind(text, host).into_iter().map(shown).collect()
     };
-    assert_eq!(titles("gw1"), ["make a on gw1", "skipped: item != 'b' or port == 9444", "apim_configuration"]);
+    assert_eq!(
+        titles("gw1"),
+        ["make a on gw1", "skipped: item != 'b' or port == 9444", "apim_configuration"]
+    );
     assert_eq!(titles("cp1"), ["make a on cp1", "make b on cp1", "skipped: port == 9443"]);
 }
 
 #[test]
 fn imports_hand_down_conditions_tags_and_variables() {
     let site = Site::new(&[
-        ("tasks/more.yaml", "- command: echo {{ word }}\n  tags: own\n- import_tasks: deeper.yaml\n  when: port == 9444\n"),
+        (
+            "tasks/more.yaml",
+            "- command: echo {{ word }}\n  tags: own\n- import_tasks: deeper.yaml\n  when: port == 9444\n",
+        ),
         ("tasks/deeper.yaml", "- file: {path: /x, state: absent}\n"),
         ("other.yaml", "- hosts: gateway\n  vars: {word: inner}\n  tasks:\n    - command: echo {{ word }}\n"),
     ]);
@@ -175,10 +182,8 @@ fn what_holds_a_secret_is_not_shown() {
 #[test]
 fn extra_variables_weigh_more_than_a_playbooks() {
     let site = Site::new(&[]);
-    let options = Options {
-        extra_variables: vec!["port=1".to_owned(), "target=cp1".to_owned()],
-        ..Options::default()
-    };
+    let options =
+        Options { extra_variables: vec!["port=1".to_owned(), "target=cp1".to_owned()], ..Options::default() };
     let inventory = inventory::load(&site.folder.path().join("hosts.yaml"), &options).expect("reads");
     let playbook = site.parse("- hosts: '{{ target }}'\n  vars: {port: 2}\n  tasks:\n    - name: 'port {{ port }}'\n      command: echo\n      vars: {port: 3}\n");
     let play = &playbook.plays[0];
@@ -191,7 +196,8 @@ fn extra_variables_weigh_more_than_a_playbooks() {
 #[test]
 fn tags_pick_tasks_as_in_ansible() {
     let tags = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
-    let wants = |only: &str, skip: &str, own: &str| Wanted { only: tags(only), skip: tags(skip) }.wants(&tags(own));
+    let wants =
+        |only: &str, skip: &str, own: &str| Wanted { only: tags(only), skip: tags(skip) }.wants(&tags(own));
     // From Ansible's documentation of tags, checked with ansible-core 2.19 (`ansible-playbook --list-tasks`).
     for (only, skip, own, expected) in [
         ("", "", "", true),

@@ -251,10 +251,12 @@ impl Inner {
         let detail = error.detail().unwrap_or_default();
         match (error.kind(), missing) {
             (ErrorKind::UndefinedError, Some((name, known))) => {
-                let near = nearest(&name, known.iter().map(String::as_str));
+                let is_fact = name.starts_with("ansible_");
+                let near = nearest(&name, known.iter().map(String::as_str))
+                    .filter(|near| !is_fact || strsim::damerau_levenshtein(&name, near) <= 2);
                 let hint = match near {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None if name.starts_with("ansible_") => {
+                    None if is_fact => {
                         "what hosts answer (facts) takes no part in templates; set it in the inventory"
                             .to_owned()
                     }

@@ -90,7 +90,7 @@ impl<'t> Builder<'t> {
                 let source = self.line(line);
                 let column = if mark.line() > last { source.chars().count() + 1 } else { mark.col() + 1 };
                 let at = Span { file: Some(Arc::clone(self.file)), line, column, length: 1 };
-                let (what, hint) = explain(error.info(), source);
+                let (what, hint) = explain(error.info(), self.lines, line);
                 match hint {
                     Some(hint) => self.mistakes.add_hint(&at, what, hint),
                     None => self.mistakes.add(&at, what),

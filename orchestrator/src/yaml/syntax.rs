@@ -1,7 +1,26 @@
 //! The parser's complaints in plain words, with what to do.
 
-/// Returns what is wrong and what to do, for the parser's message `info`; `line` is the source line it stands at.
-pub(super) fn explain(info: &str, line: &str) -> (String, Option<&'static str>) {
+/// Returns what is wrong and what to do, for the parser's message `info`, which stands at line `at` (from 1) of `lines`.
+pub(super) fn explain(info: &str, lines: &[&str], at: usize) -> (String, Option<String>) {
+    let (what, hint) = in_words(info, at.checked_sub(1).and_then(|at| lines.get(at)).unwrap_or(&""));
+    let above =
+        lines.iter().take(at.saturating_sub(1)).enumerate().rev().find(|(_, line)| !line.trim().is_empty());
+    let hint = match above {
+        Some((number, line)) if info.contains("mapping values are not allowed") && lacks_colon(line) => {
+            Some(format!("is a colon missing at the end of line {}?", number + 1))
+        }
+        _ => hint.map(str::to_owned),
+    };
+    (what, hint)
+}
+
+/// Whether a line is one word, as a key whose colon was forgotten is.
+fn lacks_colon(line: &str) -> bool {
+    let line = line.trim();
+    !line.starts_with(['-', '#', '"', '\'', '{', '[']) && !line.contains([':', ' '])
+}
+
+fn in_words(info: &str, line: &str) -> (String, Option<&'static str>) {
     let has = |part: &str| info.contains(part);
     let indent = line.split(|c: char| !c.is_whitespace()).next().unwrap_or("");
     let (what, hint) = if has("tab") && !has("expected") || indent.contains('\t') {

@@ -16,6 +16,7 @@ pub(super) fn wait_for(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec
     let (awaited, condition) = match (port, path) {
         (Some(port), None) => (format!("{host} port {port}"), Condition::Tcp { host, port }),
         (None, Some(path)) => (format!("{path} {state}"), Condition::Exists(path)),
+        _ if options.has("port") != options.has("path") => return None,
         _ => {
             options.wrong(&span, "`wait_for` needs either `port` or `path`", "one of them");
             return None;
