@@ -68,6 +68,7 @@ fn agents(folder: Option<&Path>) -> Result<AgentBinaries, Exit> {
 pub(super) async fn know_hosts(connector: &Connector, hosts: &[HostName]) -> Result<(), Exit> {
     let unknown = connector.survey_host_keys(hosts).await;
     if unknown.is_empty() {
+        connector.unlock_keys(hosts).await;
         return Ok(());
     }
     let text = format!("these host keys are not known yet; nothing was run\n\n{}", table(&unknown));

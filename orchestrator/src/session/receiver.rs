@@ -35,16 +35,18 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Returns the next reply; `None` once the agent has said Bye (or refused) and its stream has ended.
+    /// Returns the next reply; `None` once the agent has said Bye (or refused).
     ///
     /// May be cancelled at any time: nothing is lost.
     ///
     /// # Errors
     /// When the stream ends without a Bye, or holds what no agent says.
     pub async fn next(&mut self) -> Result<Option<Reply>, SessionError> {
+        if self.over {
+            return Ok(None);
+        }
         let payload = match self.frames.next().await {
             Ok(Some(payload)) => payload,
-            Ok(None) if self.over => return Ok(None),
             Ok(None) | Err(FrameError::Io(_) | FrameError::Torn) => return Err(self.end("a reply").await),
             Err(error @ (FrameError::TooLong(_) | FrameError::Kind(_))) => {
                 return Err(self.garbled(error.to_string()));

@@ -14,6 +14,8 @@ use tokio_util::bytes::Bytes;
 
 use super::*;
 
+mod real_agent;
+
 fn open() -> Open {
     Open { run: "r1".into(), operator: "me@here".into(), purpose: "test".into(), lock: true }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
-use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
+use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey};
-use russh::{MethodKind, MethodSet};
+use russh::{MethodKind, MethodSet, Signer};
 use tokio::net::UnixStream;
 
 use crate::session::text::one_line;
@@ -71,7 +71,13 @@ struct Login<'a> {
 
 impl Login<'_> {
     async fn run(&mut self, ring: &KeyRing) {
-        let mut agent = self.agent_keys().await;
+        let mut agent = match agent_keys(self.to, self.client.agent_session_binding()).await {
+            Ok(agent) => agent,
+            Err(why) => {
+                self.tried.push(why);
+                None
+            }
+        };
         let identities = &self.to.identities;
         for identity in identities.iter().filter(|identity| identity.required) {
             self.key_file(identity, ring, agent.as_mut()).await;
@@ -129,6 +135,12 @@ impl Login<'_> {
             }
         }
         let name = format!("key {}", identity.path.display());
+        if let Some(public) = public.filter(|_| !identity.required)
+            && ring.would_ask(identity).await
+            && !self.server_wants(public, &name).await
+        {
+            return;
+        }
         let key = match ring.load(identity).await {
             Ok(key) => key,
             Err(KeyError::Missing) if !identity.required => return,
@@ -148,6 +160,22 @@ impl Login<'_> {
         let key = PrivateKeyWithHashAlg::new(key, hash);
         let answer = within(self.client.authenticate_publickey(self.to.user.clone(), key)).await;
         self.note(name, answer);
+    }
+
+    /// Asks the server whether it would take a key, before the user is asked for its passphrase.
+    async fn server_wants(&mut self, public: PublicKey, name: &str) -> bool {
+        let hash = self.rsa_hash(&public.algorithm()).await;
+        let (user, mark) = (self.to.user.clone(), fingerprint(&public));
+        let mut signer = SignsNothing;
+        let asking = self.client.authenticate_publickey_with(user, public, hash, &mut signer);
+        match tokio::time::timeout(ANSWER, asking).await {
+            Ok(Err(Unsigned::Wanted)) => return true,
+            Ok(Err(Unsigned::Gone)) => self.note(name.to_owned(), Err("the connection broke".to_owned())),
+            Ok(Ok(answer)) => self.note(name.to_owned(), Ok(answer)),
+            Err(_) => self.note(name.to_owned(), Err(format!("no answer within {} s", ANSWER.as_secs()))),
+        }
+        self.offered.insert(mark);
+        false
     }
 
     async fn agent_key(&mut self, agent: &mut AgentClient<UnixStream>, held: &AgentIdentity) {
@@ -189,26 +217,6 @@ impl Login<'_> {
             Ok(Some(Some(HashAlg::Sha512))) => Some(HashAlg::Sha512),
             _ => Some(HashAlg::Sha256),
         }
-    }
-
-    async fn agent_keys(&mut self) -> Option<AgentKeys> {
-        let socket = self.to.agent_socket.as_ref()?;
-        let listing = async {
-            let mut client = AgentClient::connect_uds(socket).await?;
-            if let Some(binding) = self.client.agent_session_binding() {
-                // Agents before OpenSSH 8.9 do not know this; they have no keys that need it.
-                client.bind_session(binding, false).await.ok();
-            }
-            let keys = client.request_identities().await?;
-            Ok::<_, russh::keys::Error>(AgentKeys { client, keys })
-        };
-        let why = match tokio::time::timeout(AGENT_ANSWER, listing).await {
-            Ok(Ok(keys)) => return Some(keys),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {} s", AGENT_ANSWER.as_secs()),
-        };
-        self.tried.push(format!("ssh-agent at {} (not used: {why})", socket.display()));
-        None
     }
 
     async fn password(&mut self) {
@@ -297,6 +305,78 @@ impl Login<'_> {
             tried: if self.tried.is_empty() { "nothing".to_owned() } else { self.tried.join(", ") },
             allowed,
             hint,
+        }
+    }
+}
+
+/// Stands in for a key that is still locked: it only learns whether the server wants it.
+struct SignsNothing;
+
+/// Why [`SignsNothing`] signed nothing.
+enum Unsigned {
+    Wanted,
+    Gone,
+}
+
+impl From<russh::SendError> for Unsigned {
+    fn from(_: russh::SendError) -> Self {
+        Self::Gone
+    }
+}
+
+impl Signer for SignsNothing {
+    type Error = Unsigned;
+
+    async fn auth_sign(
+        &mut self,
+        _key: &AgentIdentity,
+        _hash: Option<HashAlg>,
+        _data: Vec<u8>,
+    ) -> Result<Vec<u8>, Unsigned> {
+        Err(Unsigned::Wanted)
+    }
+}
+
+/// Asks for the passphrases of the keys that the inventory names for `to`, unless the ssh-agent holds them.
+pub(super) async fn unlock(to: &Destination, ring: &KeyRing) {
+    for identity in to.identities.iter().filter(|identity| identity.required) {
+        if !ring.would_ask(identity).await {
+            continue;
+        }
+        let public = keyring::public_half(&identity.path);
+        let held = agent_keys(to, None).await.ok().flatten().is_some_and(|agent| {
+            agent
+                .keys
+                .iter()
+                .any(|held| public.as_ref().is_some_and(|key| held.public_key().key_data() == key.key_data()))
+        });
+        if !held {
+            // What does not open is told when the key is needed.
+            ring.load(identity).await.ok();
+        }
+    }
+}
+
+/// Returns the keys of the ssh-agent, where there is one; an error says why it cannot be used.
+async fn agent_keys(
+    to: &Destination,
+    binding: Option<&AgentSessionBinding>,
+) -> Result<Option<AgentKeys>, String> {
+    let Some(socket) = to.agent_socket.as_ref() else { return Ok(None) };
+    let listing = async {
+        let mut client = AgentClient::connect_uds(socket).await?;
+        if let Some(binding) = binding {
+            // Agents before OpenSSH 8.9 do not know this; they have no keys that need it.
+            client.bind_session(binding, false).await.ok();
+        }
+        let keys = client.request_identities().await?;
+        Ok::<_, russh::keys::Error>(AgentKeys { client, keys })
+    };
+    match tokio::time::timeout(AGENT_ANSWER, listing).await {
+        Ok(Ok(keys)) => Ok(Some(keys)),
+        Ok(Err(error)) => Err(format!("ssh-agent at {} (not used: {error})", socket.display())),
+        Err(_) => {
+            Err(format!("ssh-agent at {} (no answer within {} s)", socket.display(), AGENT_ANSWER.as_secs()))
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::inventory::host::{Connection, HostName};
 use crate::session::{Connect, ConnectError, Link};
 
 use super::agent_binary::AgentBinaries;
-use super::authenticate::authenticate;
+use super::authenticate::{authenticate, unlock};
 use super::client::{Client, HandshakeError, Heard, handshake};
 use super::destination::{Destination, Surroundings};
 use super::dial::dial;
@@ -123,6 +123,19 @@ impl SshConnect {
         let to = Destination::resolve(&host.0, connection, &self.shared.settings.around)?;
         let opened = self.shared.open(&to, self.wire_counter(host), Until::LoggedIn).await?;
         launch::start(Arc::new(opened), &to.peer, &to.user, connection, &self.shared.settings.agents).await
+    }
+
+    /// Asks the user now for the passphrases of encrypted keys that the inventory names, so that no question comes in the middle
+    /// of a run; each key once, and none that the ssh-agent holds.
+    pub async fn unlock_keys(&self, hosts: &[HostName]) {
+        let settings = &self.shared.settings;
+        for host in hosts {
+            let Ok(connection) = self.shared.connection(host) else { continue };
+            // What cannot be resolved is told when the host is connected to.
+            if let Ok(to) = Destination::resolve(&host.0, connection, &settings.around) {
+                unlock(&to, &self.shared.ring).await;
+            }
+        }
     }
 
     /// Asks every host of `hosts` that nothing vouches for yet for its key, and returns those keys; hosts that are known are

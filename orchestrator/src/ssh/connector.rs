@@ -33,9 +33,17 @@ impl Connector {
 
     /// Returns the host keys that nobody vouched for yet; see [`SshConnect::survey_host_keys`].
     pub async fn survey_host_keys(&self, hosts: &[HostName]) -> Vec<UnknownKey> {
-        let over_ssh = |host: &&HostName| self.kinds.get(host) == Some(&ConnectionKind::Ssh);
-        let hosts = hosts.iter().filter(over_ssh).cloned().collect::<Vec<_>>();
-        self.ssh.survey_host_keys(&hosts).await
+        self.ssh.survey_host_keys(&self.over_ssh(hosts)).await
+    }
+
+    fn over_ssh(&self, hosts: &[HostName]) -> Vec<HostName> {
+        let is_ssh = |host: &&HostName| self.kinds.get(host) == Some(&ConnectionKind::Ssh);
+        hosts.iter().filter(is_ssh).cloned().collect()
+    }
+
+    /// Asks the user now for the passphrases that will be needed; see [`SshConnect::unlock_keys`].
+    pub async fn unlock_keys(&self, hosts: &[HostName]) {
+        self.ssh.unlock_keys(&self.over_ssh(hosts)).await;
     }
 
     /// Returns the count of bytes on the wire to and from `host` (none for this machine itself).

@@ -75,6 +75,13 @@ impl KeyRing {
         Self { ask, keys: Mutex::default() }
     }
 
+    /// Says whether using `identity` would mean asking the user.
+    pub(super) async fn would_ask(&self, identity: &Identity) -> bool {
+        identity.passphrase.is_none()
+            && !self.keys.lock().await.contains_key(&identity.path)
+            && is_encrypted(&identity.path)
+    }
+
     /// Returns the private key of `identity`.
     pub(super) async fn load(&self, identity: &Identity) -> Result<Arc<PrivateKey>, KeyError> {
         let mut keys = self.keys.lock().await;
@@ -137,6 +144,13 @@ fn read_file(path: &Path) -> Result<String, KeyError> {
 pub(super) fn public_half(path: &Path) -> Option<PublicKey> {
     let inside = read_file(path).ok().and_then(|text| PrivateKey::from_openssh(text).ok());
     inside.map(|key| key.public_key().clone()).or_else(|| load_public_key(beside(path, ".pub")).ok())
+}
+
+/// Says whether a key file is encrypted, without trying to open it.
+pub(super) fn is_encrypted(path: &Path) -> bool {
+    read_file(path).is_ok_and(|text| {
+        looks_encrypted(&text) || PrivateKey::from_openssh(&text).is_ok_and(|key| key.is_encrypted())
+    })
 }
 
 /// Returns the user certificate beside a key file, where there is one.

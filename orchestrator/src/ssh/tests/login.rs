@@ -205,3 +205,38 @@ async fn a_host_behind_a_jump_host_is_reached_over_one_shared_connection() {
     assert_eq!(log.matches("Accepted publickey").count(), 3, "{log}");
     drop(links);
 }
+
+#[tokio::test]
+async fn a_passphrase_is_asked_for_only_when_the_server_wants_the_key() {
+    let Some(sshd) = known() else { return };
+    fs::create_dir(sshd.path("home/.ssh")).unwrap();
+    for name in ["id_ed25519", "id_ecdsa"] {
+        keygen(&["-t", name.trim_start_matches("id_")], &sshd.path("home/.ssh").join(name));
+        encrypt(&sshd.path("home/.ssh").join(name), "open sesame");
+    }
+    fs::copy(sshd.path("home/.ssh/id_ecdsa.pub"), sshd.path("authorized_keys")).unwrap();
+    let mut connection = sshd.connection();
+    connection.private_key_file = None;
+    let answers = Arc::new(Answers("open sesame", AtomicUsize::new(0)));
+    let mut settings = sshd.settings();
+    settings.ask = Arc::clone(&answers) as Arc<dyn AskPassphrase>;
+    let connect = sshd.connect_with(connection, settings);
+    connect.unlock_keys(&[gw1()]).await;
+    assert_eq!(answers.1.load(Ordering::Relaxed), 0);
+    connect.open(&gw1()).await.unwrap();
+    assert_eq!(answers.1.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn passphrases_of_the_inventorys_keys_are_asked_for_before_the_run() {
+    let Some(sshd) = known() else { return };
+    encrypt(&sshd.path("key"), "open sesame");
+    let answers = Arc::new(Answers("open sesame", AtomicUsize::new(0)));
+    let mut settings = sshd.settings();
+    settings.ask = Arc::clone(&answers) as Arc<dyn AskPassphrase>;
+    let connect = sshd.connect_with(sshd.connection(), settings);
+    connect.unlock_keys(&[gw1(), gw1()]).await;
+    assert_eq!(answers.1.load(Ordering::Relaxed), 1);
+    connect.open(&gw1()).await.unwrap();
+    assert_eq!(answers.1.load(Ordering::Relaxed), 1);
+}
