@@ -1,3 +1,5 @@
+//! Every known line has its cause, and lines of a normal start have none.
+
 use regex::Regex;
 
 use super::*;

@@ -16,7 +16,7 @@ use crate::apim::settings::keystores::KeystoreMode;
 use crate::apim::settings::source::Java;
 use crate::apim::settings::{Settings, one_of};
 use crate::apim::topology::{KeystoreFile, Node, NodeName};
-use crate::yaml::{Mistakes, Span};
+use crate::yaml::Mistakes;
 
 /// A keystore larger than this is a mix-up of files.
 const LARGEST_KEYSTORE: usize = 8 * 1024 * 1024;
@@ -135,13 +135,14 @@ impl Builder<'_> {
         let version = match &settings.version {
             Some(version) => Some(version.value.clone()),
             None => {
-                self.need(&span, "version", "such as 4.6.0");
+                self.need(&settings, "version", "such as 4.6.0");
                 None
             }
         };
         let digest = version.as_ref().and_then(|v| settings.distributions.digest(role, v));
         if settings.distributions.source.is_none() {
-            self.need(&span, "distributions.source", "a URL or a folder of this machine that holds the zips");
+            let what = "`apim` needs `distributions.source`";
+            self.mistakes.add_hint(&span, what, "a URL or a folder of this machine that holds the zips");
         }
         if let Some(version) = version.as_ref().filter(|_| digest.is_none()) {
             let what = format!("no SHA-256 for `{}`", version.zip(role));
@@ -153,11 +154,11 @@ impl Builder<'_> {
         }
         let java_home = self.java_home(&settings);
         if settings.admin.is_none() {
-            self.need(&span, "admin.password", "the super administrator's, the same on every node");
+            self.need(&settings, "admin.password", "the super administrator's, the same on every node");
         }
         if settings.databases.is_none() && !self.is_lonely {
             let hint = "all nodes share two databases on a server; only a single all-in-one may do with its own H2 files";
-            self.need(&span, "databases", hint);
+            self.need(&settings, "databases", hint);
         }
         let machine = |node: &&Node| node.role == role && same_machine(node, host);
         let component = match before.iter().find(machine) {
@@ -198,8 +199,12 @@ impl Builder<'_> {
         })
     }
 
-    fn need(&mut self, span: &Span, key: &str, hint: &str) {
-        self.mistakes.add_hint(span, format!("`apim` needs `{key}`"), hint);
+    /// Notes that a key is missing, unless it is there and its own mistake was noted already.
+    fn need(&mut self, settings: &Settings, key: &str, hint: &str) {
+        let top = key.split('.').next().unwrap_or(key);
+        if !settings.gives(top) {
+            self.mistakes.add_hint(&settings.span, format!("`apim` needs `{key}`"), hint);
+        }
     }
 
     fn java_home(&mut self, settings: &Settings) -> Option<AbsPath> {
@@ -220,7 +225,7 @@ impl Builder<'_> {
             }
             None => {
                 self.need(
-                    &settings.span,
+                    settings,
                     "java",
                     "`java: {home: /opt/java}`, or `java: {archive: {source: …, sha256: …}}`",
                 );

@@ -1,3 +1,5 @@
+//! Clusters and their mistakes.
+
 use super::*;
 use crate::apim::hosts_file;
 use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts, mistakes, node};
@@ -124,6 +126,17 @@ fn what_a_node_cannot_do_without_is_asked_for() {
     for key in ["version", "distributions.source", "java", "admin.password", "databases"] {
         assert!(found.contains(&format!("`apim` needs `{key}`")), "{key}:\n{found}");
     }
+    let broken = mistakes("apim: {java: {}, version: 1, admin: {}}\nhosts:\n  h1: {groups: control_plane}\n")
+        .join("\n");
+    for part in
+        ["`apim.java` needs `home`", "version `1` is not of the form 4.6.0", "`apim.admin` needs `password`"]
+    {
+        assert!(broken.contains(part), "{part}:\n{broken}");
+    }
+    assert!(
+        !broken.contains("`apim` needs `java`") && !broken.contains("`apim` needs `version`"),
+        "said twice:\n{broken}"
+    );
     let no_digest = basics("").replace(&format!("gateway: {}, ", "2".repeat(64)), "");
     let found = mistakes(&(no_digest + &hosts(&["cp control_plane", "g gateway"])));
     assert_eq!(found.len(), 1, "{found:?}");

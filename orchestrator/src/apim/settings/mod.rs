@@ -97,6 +97,8 @@ pub struct Settings {
     pub hosts_file: HostsFile,
     /// Deadlines.
     pub health: Health,
+    /// Keys that were written, whether they could be read or not.
+    given: Vec<String>,
     /// Where the settings stand.
     pub span: Span,
 }
@@ -190,8 +192,15 @@ impl Settings {
             start_order,
             hosts_file,
             health,
+            given: node.entries().unwrap_or_default().iter().map(|(key, _)| key.text.clone()).collect(),
             span,
         }
+    }
+
+    /// Says whether `key` was written, even if what it says could not be read.
+    #[must_use]
+    pub fn gives(&self, key: &str) -> bool {
+        self.given.iter().any(|known| known == key)
     }
 
     /// Returns the settings of `role`.

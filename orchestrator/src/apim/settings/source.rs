@@ -175,6 +175,7 @@ pub enum Java {
 
 impl Java {
     pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
+        let known = section.mistakes.0.len();
         let home = section.folder("home");
         let archive = section.section("archive").and_then(|mut archive| {
             let file = NamedFile::read(&mut archive, "a URL or path of a JDK's tar.gz or zip");
@@ -197,7 +198,13 @@ impl Java {
                 }
                 known.then_some(Self::Archive(file))
             }
-            (None, None) => None,
+            (None, None) => {
+                if section.mistakes.0.len() == known {
+                    section
+                        .missing("home", "a JDK's folder on the hosts; or `archive: {source: …, sha256: …}`");
+                }
+                None
+            }
         };
         section.finish();
         java

@@ -1,3 +1,5 @@
+//! What tasks, units and gates mean in operations.
+
 use apim_agent::operation::archive::Source;
 use apim_agent::operation::unit::State;
 use regex::Regex;

@@ -1,3 +1,5 @@
+//! What is rendered, held against the documentation's samples and against the topology.
+
 use toml_edit::{DocumentMut, Item};
 
 use super::render;

@@ -1,0 +1,108 @@
+//! The example inventories: each is valid as it stands, with every built-in playbook, and renders.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("inventory")
+}
+
+fn run(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_apim-deploy"))
+        .args(arguments)
+        .env("NO_COLOR", "1")
+        .env("APIM_ADMIN_PASSWORD", "secret-of-admin")
+        .env("APIM_DB_PASSWORD", "secret-of-apim-db")
+        .env("SHARED_DB_PASSWORD", "secret-of-shared-db")
+        .output()
+        .expect("apim-deploy runs")
+}
+
+fn succeeds(arguments: &[&str]) -> String {
+    let output = run(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "apim-deploy {}\n{errors}", arguments.join(" "));
+    format!("{}{errors}", String::from_utf8_lossy(&output.stdout))
+}
+
+/// Returns the inventory to test for an example: itself, or for the demo a copy beside the digests that `make demo` would write.
+fn readied(example: &Path, folder: &Path) -> PathBuf {
+    if example.file_stem().is_none_or(|stem| stem != "demo") {
+        return example.to_owned();
+    }
+    let digest = "ab".repeat(32);
+    let copy = folder.join("demo.yaml");
+    let digests = format!(
+        "apim:
+  distributions: {{sha256: {{control_plane: {digest}, gateway: {digest}, traffic_manager: {digest}}}}}
+  java: {{archive: {{sha256: {digest}}}}}
+  databases: {{driver: {{sha256: {digest}}}}}
+"
+    );
+    std::fs::copy(example, &copy).expect("a copy of the demo's inventory");
+    std::fs::create_dir_all(folder.join("group_vars")).expect("a folder");
+    std::fs::write(folder.join("group_vars/demo.yaml"), digests).expect("the digests");
+    copy
+}
+
+#[test]
+fn every_example_inventory_is_valid_with_every_built_in_playbook() {
+    let mut seen = 0;
+    for entry in std::fs::read_dir(examples()).expect("inventory/") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|end| end != "yaml") {
+            continue;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let inventory = readied(&path, folder.path());
+        let inventory = inventory.to_str().expect("a path in UTF-8");
+        succeeds(&["validate", inventory]);
+        for playbook in [
+            "site.yaml",
+            "site-dependencies-first.yaml",
+            "prepare.yaml",
+            "configure.yaml",
+            "start.yaml",
+            "stop.yaml",
+            "rolling-restart.yaml",
+            "health.yaml",
+        ] {
+            succeeds(&["validate", inventory, "--playbook", playbook]);
+        }
+        seen += 1;
+    }
+    assert!(seen >= 5, "only {seen} examples in inventory/");
+}
+
+#[test]
+fn examples_render_offline_and_tell_no_secret_but_in_private_files() {
+    let inventory = examples().join("prod-sandbox.yaml");
+    let out = tempfile::tempdir().expect("a folder");
+    let (inventory, folder) = (inventory.to_str().expect("UTF-8"), out.path().join("rendered"));
+    let told = succeeds(&["render", inventory, "--out", folder.to_str().expect("UTF-8")]);
+    assert!(!told.contains("secret-of-"), "{told}");
+    let mut holding = 0;
+    let mut folders = vec![folder];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("a text");
+            if text.contains("secret-of-") {
+                assert!(path.ends_with("repository/conf/deployment.toml"), "{}", path.display());
+                let mode = std::os::unix::fs::PermissionsExt::mode(
+                    &path.metadata().expect("its mode").permissions(),
+                );
+                assert_eq!(mode & 0o077, 0, "{} can be read by others", path.display());
+                holding += 1;
+            }
+        }
+    }
+    assert_eq!(
+        holding, 6,
+        "every node's configuration holds the administrator's password, or this search finds none"
+    );
+}
