@@ -1,3 +1,5 @@
+//! The door to the host: confinement, atomic writes, programs.
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 

@@ -1,3 +1,5 @@
+//! Units without systemd: started, restarted, stopped, with real processes.
+
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,3 +1,5 @@
+//! Waits on real processes, ports, logs and answers.
+
 use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};

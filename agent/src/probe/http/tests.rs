@@ -1,3 +1,5 @@
+//! The GET against servers that answer, stall, lie and refuse.
+
 use std::io::Write;
 use std::net::TcpListener;
 use std::thread;

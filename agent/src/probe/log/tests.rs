@@ -1,3 +1,5 @@
+//! Logs that grow, rotate, shrink and hold rubbish.
+
 use std::fs;
 use std::io::Write as _;
 
