@@ -3,5 +3,6 @@
 mod faulty;
 mod host_keys;
 mod login;
+mod shells;
 mod sshd;
 mod start;
