@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn what_only_openssh_can_judge_is_asked_of_it() {
         if std::process::Command::new("ssh").arg("-V").output().is_err() {
-            println!("skipped: no OpenSSH client here");
+            crate::ssh::tests::sshd::skipped("no OpenSSH client here");
             return;
         }
         let folder = tempfile::tempdir().unwrap();

@@ -4,5 +4,5 @@ mod faulty;
 mod host_keys;
 mod login;
 mod shells;
-mod sshd;
+pub(super) mod sshd;
 mod start;

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 
 use apim_agent::value::AbsPath;
 
-use super::sshd::SHELL_AGENT;
+use super::sshd::{SHELL_AGENT, skipped};
 use crate::inventory::host::{Become, Connection};
 use crate::ssh::script::start_command;
 use crate::ssh::{AgentBinaries, AgentBinary};
@@ -91,7 +91,7 @@ fn the_agent_is_installed_and_found_in_every_shell() {
     let shells: [&[&str]; 4] = [&["/bin/sh"], &["bash", "--posix"], &["bash"], &["busybox", "sh"]];
     for shell in shells {
         if Command::new(shell[0]).arg("--help").output().is_err() {
-            println!("skipped: no {} here", shell[0]);
+            skipped(&format!("no {} here", shell[0]));
             continue;
         }
         let host = Host::new();

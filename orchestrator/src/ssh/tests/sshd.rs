@@ -58,7 +58,7 @@ impl Sshd {
         let program =
             ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].into_iter().find(|path| Path::new(path).exists());
         let Some(program) = program else {
-            println!("skipped: no OpenSSH server is installed here");
+            skipped("no OpenSSH server is installed here");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
@@ -143,6 +143,12 @@ impl Sshd {
     pub(super) fn connect_with(&self, connection: Connection, settings: Settings) -> SshConnect {
         SshConnect::new(BTreeMap::from([(gw1(), connection)]), settings)
     }
+}
+
+/// Says why a test does nothing here.
+#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+pub(in crate::ssh) fn skipped(why: &str) {
+    println!("skipped: {why}");
 }
 
 pub(super) fn gw1() -> HostName {

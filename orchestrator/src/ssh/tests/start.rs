@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use apim_agent::protocol::message::Open;
 use apim_agent::value::{AbsPath, Content, Secret};
 
-use super::sshd::{SHELL_AGENT, Sshd, gw1, is_root, user};
+use super::sshd::{SHELL_AGENT, Sshd, gw1, is_root, skipped, user};
 use crate::inventory::host::{Become, Connection, ConnectionKind};
 use crate::session::{Session, SessionError, Source};
 use crate::ssh::{AgentBinaries, AgentBinary, Connector, SshConnect};
@@ -119,7 +119,7 @@ async fn a_folder_that_cannot_be_made_is_told() {
 async fn sudo_runs_the_agent_as_another_account() {
     let Some(sshd) = known() else { return };
     if !is_root() || std::process::Command::new("sudo").arg("-V").output().is_err() {
-        println!("skipped: needs root and sudo");
+        skipped("needs root and sudo");
         return;
     }
     // For the other account to get to its agent.
