@@ -32,7 +32,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let wanted = Wanted { verb: "apply", mode, files, plays, reach, shown, diff, inspects: false };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
-    if (check || diff) && !look.json {
+    if (check || (diff && ended.result.changes() > 0)) && !look.json {
         let detail = changes::Detail { diff, all: look.verbosity > 0 };
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
     }

@@ -1,1 +1,203 @@
 //! Plans from inventories and playbooks.
+
+use std::collections::BTreeMap;
+
+use super::model::OnFailure;
+use super::{Wish, draft, show};
+use crate::apim::{Cluster, HostInput};
+use crate::inventory::{self, Inventory};
+use crate::playbook::tags::Wanted;
+use crate::playbook::{self, Playbook};
+use crate::yaml::{Mistakes, Span};
+
+const INVENTORY: &str = r#"
+all:
+  vars:
+    apim:
+      version: 4.6.0
+      distributions:
+        source: /srv/zips
+        sha256:
+          control_plane: "1111111111111111111111111111111111111111111111111111111111111111"
+          gateway: "2222222222222222222222222222222222222222222222222222222222222222"
+          traffic_manager: "3333333333333333333333333333333333333333333333333333333333333333"
+      java: {home: /opt/java}
+      admin: {username: admin, password: plain-secret}
+      endpoints:
+        control_plane: api.example.com
+        gateway: gw.example.com
+        key_manager: km.example.com
+        traffic_manager: tm.example.com
+      databases:
+        type: mysql
+        host: db
+        driver: {source: /srv/driver.jar, sha256: "4444444444444444444444444444444444444444444444444444444444444444"}
+        apim_db: {name: apim_db, username: u, password: p}
+        shared_db: {name: shared_db, username: u, password: p}
+  children:
+    key_manager: {hosts: {km1: {ansible_host: 10.0.0.1}, km2: {ansible_host: 10.0.0.2}}}
+    gateway: {hosts: {gw1: {ansible_host: 10.0.0.3}, gw2: {ansible_host: 10.0.0.4}}}
+    control_plane: {hosts: {cp1: {ansible_host: 10.0.0.5}, cp2: {ansible_host: 10.0.0.6}}}
+    traffic_manager: {hosts: {tm1: {ansible_host: 10.0.0.7}, tm2: {ansible_host: 10.0.0.8}}}
+    database: {hosts: {db: {ansible_host: 10.0.0.9}}}
+"#;
+
+fn world(text: &str) -> (Inventory, Cluster) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("inventory.yaml");
+    std::fs::write(&path, text).unwrap();
+    let inventory = inventory::load(&path, &inventory::Options::default())
+        .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(crate::yaml::Colours::Off)));
+    let hosts: Vec<HostInput> = inventory
+        .hosts
+        .iter()
+        .map(|host| HostInput {
+            name: host.name.0.clone(),
+            address: host.connection.address.clone(),
+            groups: host.groups.clone(),
+            apim: host.apim.clone(),
+        })
+        .collect();
+    let mut mistakes = Mistakes::default();
+    let none = |_: &str, _: &Span| Err("there are no files".to_owned());
+    let cluster = Cluster::build(&hosts, &none, &mut mistakes);
+    (inventory, cluster.unwrap_or_else(|| panic!("{}", mistakes.render(crate::yaml::Colours::Off))))
+}
+
+fn plan_of(playbook: &Playbook, limit: Option<&str>, tags: &Wanted) -> super::model::Plan {
+    let (inventory, cluster) = world(INVENTORY);
+    let wish = Wish { inventory: &inventory, playbook, cluster: &cluster, limit, tags };
+    draft(&wish)
+        .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(crate::yaml::Colours::Off)))
+        .finish(&BTreeMap::new())
+}
+
+fn parsed(text: &str) -> Playbook {
+    playbook::parse("play.yaml", text)
+        .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(crate::yaml::Colours::Off)))
+}
+
+fn site() -> Playbook {
+    let text = playbook::built_in("site.yaml").unwrap();
+    playbook::parse("built-in site.yaml", text).unwrap()
+}
+
+#[test]
+fn the_built_in_site_as_text() {
+    insta::assert_snapshot!(show::text(&plan_of(&site(), None, &Wanted::default())));
+}
+
+#[test]
+fn a_limit_leaves_out_other_hosts_and_what_becomes_empty() {
+    let plan = plan_of(&site(), Some("gateway:!gw2"), &Wanted::default());
+    let hosts: Vec<&str> =
+        plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.host.0.as_str()).collect();
+    assert!(!hosts.is_empty() && hosts.iter().all(|host| *host == "gw1"), "{hosts:?}");
+    assert!(plan.stages.iter().all(|stage| !stage.lanes.is_empty()));
+}
+
+#[test]
+fn tags_choose_tasks() {
+    let only = Wanted { only: vec!["start".into()], skip: Vec::new() };
+    let plan = plan_of(&site(), None, &only);
+    assert!(
+        plan.stages.iter().all(|stage| stage.title.contains("start") || stage.title.contains("complete"))
+    );
+    let nothing = Wanted { only: vec!["no-such-tag".into()], skip: Vec::new() };
+    assert!(plan_of(&site(), None, &nothing).stages.is_empty());
+}
+
+#[test]
+fn every_batch_is_a_stage_and_says_what_a_failure_means() {
+    let plan = plan_of(
+        &parsed(
+            "- {name: a, hosts: gateway, serial: 1, max_fail_percentage: 30, tasks: [{command: /bin/true}]}\n\
+             - {name: b, hosts: gateway, any_errors_fatal: true, tasks: [{command: /bin/true}]}\n",
+        ),
+        None,
+        &Wanted::default(),
+    );
+    let stages: Vec<_> =
+        plan.stages.iter().map(|s| (s.title.as_str(), s.lanes.len(), s.on_failure)).collect();
+    assert_eq!(
+        stages,
+        [
+            ("a (1/2)", 1, OnFailure::StopAbove(30)),
+            ("a (2/2)", 1, OnFailure::StopAbove(30)),
+            ("b", 2, OnFailure::StopAtOnce),
+        ]
+    );
+}
+
+#[test]
+fn linear_hosts_keep_step_and_what_runs_once_runs_on_the_first_host() {
+    let plan = plan_of(
+        &parsed(
+            "- name: a\n  hosts: gateway\n  strategy: linear\n  tasks:\n\
+             \x20   - {name: one, command: /bin/one}\n\
+             \x20   - {name: two, command: /bin/two, run_once: true}\n",
+        ),
+        None,
+        &Wanted::default(),
+    );
+    let stages: Vec<_> = plan.stages.iter().map(|s| (s.title.as_str(), s.lanes.len())).collect();
+    assert_eq!(stages, [("a: one", 2), ("a: two", 1)]);
+}
+
+#[test]
+fn what_is_delegated_stands_in_a_stage_of_its_own_on_this_machine() {
+    let plan = plan_of(
+        &parsed(
+            "- name: a\n  hosts: gw1\n  tasks:\n\
+             \x20   - {name: one, command: /bin/one}\n\
+             \x20   - {name: two, command: /bin/two, delegate_to: localhost}\n\
+             \x20   - {name: three, command: /bin/three}\n",
+        ),
+        None,
+        &Wanted::default(),
+    );
+    let lanes: Vec<_> = plan.stages.iter().map(|s| s.lanes[0].host.0.as_str()).collect();
+    assert_eq!(lanes, ["gw1", "localhost", "gw1"]);
+}
+
+#[test]
+fn a_condition_that_does_not_hold_counts_as_skipped() {
+    let plan = plan_of(
+        &parsed(
+            "- name: a\n  hosts: gateway\n  tasks:\n\
+             \x20   - {name: one, command: /bin/one, when: inventory_hostname == 'gw1'}\n",
+        ),
+        None,
+        &Wanted::default(),
+    );
+    assert_eq!(plan.stages[0].lanes.len(), 1);
+    assert_eq!(plan.left_out.iter().map(|(host, n)| (host.0.as_str(), *n)).collect::<Vec<_>>(), [("gw2", 1)]);
+}
+
+#[test]
+fn no_secret_is_in_the_text_of_a_plan() {
+    let text = show::text(&plan_of(&site(), None, &Wanted::default()));
+    assert!(!text.contains("plain-secret"));
+}
+
+#[test]
+fn steps_of_neighbours_on_one_host_are_done_node_by_node() {
+    let text = INVENTORY.replace(
+        "gateway: {hosts: {gw1: {ansible_host: 10.0.0.3}, gw2: {ansible_host: 10.0.0.4}}}",
+        "gateway: {hosts: {km1: {apim: {gateway: {port_offset: 1}}}}}",
+    );
+    let (inventory, cluster) = world(&text);
+    let playbook = parsed(
+        "- name: a\n  hosts: km1\n  tasks:\n    - apim_service: {state: started}\n    - apim_health: {gate: started}\n",
+    );
+    let tags = Wanted::default();
+    let wish =
+        Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit: None, tags: &tags };
+    let plan = draft(&wish).unwrap().finish(&BTreeMap::new());
+    let mut nodes: Vec<_> =
+        plan.stages[0].lanes[0].steps.iter().filter_map(|step| step.node.clone()).collect();
+    let steps = nodes.len();
+    nodes.dedup();
+    assert_eq!(nodes.len(), 2, "one node is done before the next is begun");
+    assert!(steps >= 4);
+}

@@ -17,7 +17,7 @@ pub struct Detail {
     pub all: bool,
 }
 
-/// Returns what would change, or a line that says that nothing would.
+/// Returns what would change, or a line that says that nothing would; after an apply, what was changed.
 #[must_use]
 pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> String {
     let mut text = String::new();
@@ -28,6 +28,10 @@ pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> St
             let differ = lane.steps.iter().filter(|step| differs(result, step)).count();
             *hosts.entry(&lane.host.0).or_default() += differ;
         }
+    }
+    if result.outcomes.values().any(|outcome| matches!(outcome, Outcome::Changed(_))) {
+        // It was done: the recap counts.
+        return text;
     }
     let steps: usize = hosts.values().sum();
     let concerned = hosts.values().filter(|differ| **differ > 0).count();
