@@ -108,7 +108,11 @@ pub(super) fn code(ended: Result<Kind, Exit>) -> ExitCode {
         Ok(kind) => kind,
         Err(Exit { kind, text, hints }) => {
             let style = style();
-            let mut words = format!("{} {text}\n", style.bad("error:"));
+            let mut words = match kind {
+                // Mistakes of files say so themselves, each.
+                Kind::Usage if text.contains("error:") => format!("{text}\n"),
+                _ => format!("{} {text}\n", style.bad("error:")),
+            };
             for hint in hints {
                 words.push_str(&format!("{} {hint}\n", style.good("hint:")));
             }
