@@ -192,7 +192,7 @@ impl<'a> Lane<'a> {
                 self.find(step)?;
                 self.give(wire, step, Content { sha256, size }, offset);
             }
-            Reply::Ask { step, unit, reason } => self.ask(wire, worker, step, &unit, &reason)?,
+            Reply::Ask { step, unit, reason } => self.ask(wire, worker, &Asked { step, unit, reason })?,
             Reply::Finished { step, outcome, millis } => {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
             }
@@ -216,29 +216,23 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn ask(
-        &mut self,
-        wire: &Wire,
-        worker: &Worker,
-        id: StepId,
-        unit: &UnitName,
-        reason: &str,
-    ) -> Result<(), String> {
-        let step = self.find(id)?;
+    fn ask(&mut self, wire: &Wire, worker: &Worker, asked: &Asked) -> Result<(), String> {
+        let Asked { step: id, unit, reason } = asked;
+        let step = self.find(*id)?;
         let Some(pool) = &step.budget else {
-            wire.send(Request::Leave { step: id, refused: None });
+            wire.send(Request::Leave { step: *id, refused: None });
             return Ok(());
         };
         let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
         match self.shared.budget.ask(&worker.host, &node, pool) {
             Leave::Now(answer) => {
                 self.note_refusal(step.title.clone(), &answer);
-                wire.send(Request::Leave { step: id, refused: answer.err() });
+                wire.send(Request::Leave { step: *id, refused: answer.err() });
             }
             Leave::Later(answer, holders) => {
-                let words = format!("{unit} ({}): waiting for {holders}", reason);
-                self.tell(Event::WaitingForLeave(worker.host.clone(), id, words));
-                self.asking = Some((id, answer));
+                let words = format!("{unit} ({reason}): waiting for {holders}");
+                self.tell(Event::WaitingForLeave(worker.host.clone(), *id, words));
+                self.asking = Some((*id, answer));
             }
         }
         Ok(())
@@ -379,6 +373,13 @@ impl<'a> Lane<'a> {
             },
         }
     }
+}
+
+/// A host's question for leave to take a unit down.
+struct Asked {
+    step: StepId,
+    unit: UnitName,
+    reason: String,
 }
 
 /// Waits for the budget's answer. A budget that is gone refuses.

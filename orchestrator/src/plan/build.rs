@@ -70,38 +70,40 @@ struct DraftedStep {
 /// # Errors
 /// Everything that is wrong with the playbook on these hosts.
 pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
-    let mut drafted = Drafted::default();
-    let mut mistakes = Mistakes::default();
+    let mut drafting = Drafting { wish, drafted: Drafted::default(), mistakes: Mistakes::default() };
     for play in &wish.playbook.plays {
-        match expand(play, wish.inventory, wish.limit) {
-            Ok(batches) => {
-                let count = batches.len();
-                for (number, batch) in batches.iter().enumerate() {
-                    let title = match count {
-                        1 => play.name.clone(),
-                        _ => format!("{} ({}/{count})", play.name, number + 1),
-                    };
-                    drafted.batch(wish, play, &title, batch, &mut mistakes);
-                }
-            }
-            Err(found) => mistakes.0.extend(found.0),
-        }
+        drafting.play(play);
     }
+    let Drafting { drafted, mistakes, .. } = drafting;
     if mistakes.0.is_empty() { Ok(drafted) } else { Err(mistakes) }
 }
 
-impl Drafted {
+struct Drafting<'a> {
+    wish: &'a Wish<'a>,
+    drafted: Drafted,
+    mistakes: Mistakes,
+}
+
+impl Drafting<'_> {
+    fn play(&mut self, play: &Play) {
+        let batches = match expand(play, self.wish.inventory, self.wish.limit) {
+            Ok(batches) => batches,
+            Err(found) => return self.mistakes.0.extend(found.0),
+        };
+        let count = batches.len();
+        for (number, batch) in batches.iter().enumerate() {
+            let title = match count {
+                1 => play.name.clone(),
+                _ => format!("{} ({}/{count})", play.name, number + 1),
+            };
+            self.batch(play, &title, batch);
+        }
+    }
+
     /// Drafts the stages of one batch: one for all tasks, or one for each where hosts keep step. What is done on this machine
     /// stands in a stage of its own.
-    fn batch(
-        &mut self,
-        wish: &Wish<'_>,
-        play: &Play,
-        title: &str,
-        batch: &[HostName],
-        mistakes: &mut Mistakes,
-    ) {
-        let tasks: Vec<&Task> = play.tasks.iter().filter(|task| wish.tags.wants(&task.tags)).collect();
+    fn batch(&mut self, play: &Play, title: &str, batch: &[HostName]) {
+        let tasks: Vec<&Task> = play.tasks.iter().filter(|task| self.wish.tags.wants(&task.tags)).collect();
         let together = |one: &&Task, next: &&Task| {
             play.strategy == Strategy::Free && !one.on_localhost && !next.on_localhost
         };
@@ -116,49 +118,42 @@ impl Drafted {
             let mut stage = DraftedStage { title, on_failure: on_failure(play), lanes: Vec::new() };
             for (number, host) in batch.iter().enumerate() {
                 for task in part.iter().filter(|task| number == 0 || !task.run_once) {
-                    self.task(wish, play, task, host, &mut stage, mistakes);
+                    self.task(play, task, host, &mut stage);
                 }
             }
             if !stage.lanes.is_empty() {
-                self.stages.push(stage);
+                self.drafted.stages.push(stage);
             }
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the innermost of four loops")]
-    fn task(
-        &mut self,
-        wish: &Wish<'_>,
-        play: &Play,
-        task: &Task,
-        host: &HostName,
-        stage: &mut DraftedStage,
-        mistakes: &mut Mistakes,
-    ) {
-        let Some(known) = wish.inventory.host(&host.0) else { return };
+    fn task(&mut self, play: &Play, task: &Task, host: &HostName, stage: &mut DraftedStage) {
+        let Some(known) = self.wish.inventory.host(&host.0) else { return };
         let bound = match bind(play, task, known) {
             Ok(bound) => bound,
-            Err(found) => return mistakes.0.extend(found.0),
+            Err(found) => return self.mistakes.0.extend(found.0),
         };
         for bound in bound {
             let drafts = match &bound.work {
-                Bound::Apim(task) => lower(task, wish.cluster, &host.0),
+                Bound::Apim(task) => lower(task, self.wish.cluster, &host.0),
                 Bound::Operations(drafts) => drafts.clone(),
                 Bound::Skipped(_) => {
-                    *self.left_out.entry(host.clone()).or_default() += 1;
+                    *self.drafted.left_out.entry(host.clone()).or_default() += 1;
                     continue;
                 }
             };
             let lane = if bound.on_localhost { HostName(LOCALHOST.to_owned()) } else { host.clone() };
             if bound.escalate == Some(true) && !drafts.is_empty() {
-                self.escalates.insert(lane.clone());
+                self.drafted.escalates.insert(lane.clone());
             }
             for draft in drafts {
                 stage.add(&lane, DraftedStep::new(draft, &bound));
             }
         }
     }
+}
 
+impl Drafted {
     /// Adds a last stage that looks at every node of `hosts` and reports.
     pub fn add_inspection(&mut self, cluster: &Cluster, hosts: &dyn Fn(&str) -> bool) {
         let mut stage = DraftedStage {
@@ -168,7 +163,7 @@ impl Drafted {
         };
         for node in cluster.nodes().iter().filter(|node| hosts(&node.host)) {
             let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
-            let mut draft = Draft {
+            let draft = Draft {
                 title: format!("{}: look", node.words()),
                 operation,
                 node: Some(node.name.clone()),
@@ -177,7 +172,6 @@ impl Drafted {
                 contents: Vec::new(),
                 files: Vec::new(),
             };
-            draft.budget = None;
             let step = DraftedStep {
                 draft,
                 tags: Vec::new(),

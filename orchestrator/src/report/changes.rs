@@ -23,7 +23,7 @@ pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> St
     let mut text = String::new();
     let mut hosts: BTreeMap<&str, usize> = BTreeMap::new();
     for (number, stage) in plan.stages.iter().enumerate() {
-        stage_text(&mut text, number, stage, result, detail, style);
+        text.push_str(&stage_text(number, stage, result, detail, style));
         for lane in &stage.lanes {
             let differ = lane.steps.iter().filter(|step| differs(result, step)).count();
             *hosts.entry(&lane.host.0).or_default() += differ;
@@ -50,14 +50,7 @@ fn differs(result: &RunResult, step: &Step) -> bool {
     matches!(result.outcomes.get(&step.id), Some(Outcome::WouldChange(_)))
 }
 
-fn stage_text(
-    text: &mut String,
-    number: usize,
-    stage: &Stage,
-    result: &RunResult,
-    detail: Detail,
-    style: Style,
-) {
+fn stage_text(number: usize, stage: &Stage, result: &RunResult, detail: Detail, style: Style) -> String {
     let mut body = String::new();
     for lane in &stage.lanes {
         let shown: String = lane
@@ -69,12 +62,10 @@ fn stage_text(
             body.push_str(&format!("  {}\n{shown}", style.strong(harmless(&lane.host.0))));
         }
     }
-    if !body.is_empty() {
-        text.push_str(&format!(
-            "{}\n{body}\n",
-            style.strong(format!("{}. {}", number + 1, harmless(&stage.title)))
-        ));
+    if body.is_empty() {
+        return body;
     }
+    format!("{}\n{body}\n", style.strong(format!("{}. {}", number + 1, harmless(&stage.title))))
 }
 
 fn step_text(step: &Step, outcome: &Outcome, detail: Detail, style: Style) -> String {
