@@ -219,7 +219,7 @@ impl Shared {
     /// Takes the orchestrator for gone when nothing is heard for `within_secs`.
     fn watch(self: &Arc<Self>, begun: Instant, within_secs: u32, events: Sender<(usize, Event)>) {
         let shared = Arc::clone(self);
-        let patience = Duration::from_secs(u64::from(within_secs.max(5)));
+        let patience = Duration::from_secs(u64::from(within_secs.max(1)));
         thread::spawn(move || {
             while !shared.leaving.load(Ordering::Relaxed) && !shared.hung_up.load(Ordering::Relaxed) {
                 let heard = begun + Duration::from_millis(shared.heard_millis.load(Ordering::Relaxed));

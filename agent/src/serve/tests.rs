@@ -334,3 +334,16 @@ fn chunks_that_nobody_asked_for_are_dropped() {
     talk.say(&run(1, Mode::Apply, folder("/a")));
     assert!(matches!(talk.outcome(1), Outcome::Changed(_)));
 }
+
+#[test]
+fn an_orchestrator_that_falls_silent_after_a_sign_of_life_is_taken_for_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut talk = Talk::open(&dir, true);
+    talk.say(&Request::Alive { within_secs: 1 });
+    talk.say(&run(1, Mode::Apply, folder("/a")));
+    assert!(matches!(talk.outcome(1), Outcome::Changed(_)));
+    // Our end stays open: only the silence can end it.
+    assert!(talk.agent.take().unwrap().join().unwrap().is_ok());
+    let mut next = Talk::open(&dir, true);
+    assert!(next.hang_up().is_ok());
+}

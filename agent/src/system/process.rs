@@ -34,7 +34,7 @@ pub struct Program {
     pub directory: Option<AbsPath>,
     /// Environment added to PATH, LANG and HOME.
     pub environment: BTreeMap<String, Secret>,
-    /// The account to run as.
+    /// The account to run as, with its primary group and no other.
     pub run_as: Option<String>,
     /// Given on standard input.
     pub stdin: Option<Secret>,
@@ -158,6 +158,9 @@ impl System {
             command.env("HOME", &entry.home).env("USER", &entry.name).env("LOGNAME", &entry.name);
             if self.is_privileged() {
                 command.uid(entry.uid).gid(entry.gid);
+            } else if !self.is_rooted() && entry.uid != rustix::process::geteuid().as_raw() {
+                let source = io::Error::from(io::ErrorKind::PermissionDenied);
+                return Err(SystemError::Start { program: format!("{name}` as `{account}"), source });
             }
         } else if let Some(account) = &program.run_as
             && !self.is_rooted()

@@ -151,9 +151,16 @@ impl System {
 }
 
 /// The folders that one thread has open, so that files of one folder are made without walking to it each time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Cursor {
     open: HashMap<PathBuf, OwnedFd>,
+    buffer: Vec<u8>,
+}
+
+impl Default for Cursor {
+    fn default() -> Self {
+        Self { open: HashMap::new(), buffer: vec![0; 256 * 1024] }
+    }
 }
 
 impl Tree {
@@ -215,13 +222,13 @@ impl Tree {
         if !cursor.open.contains_key(parent) {
             cursor.open.insert(parent.to_path_buf(), self.folder(parent)?);
         }
-        let Some(folder) = cursor.open.get(parent) else { return Ok(()) };
+        let Cursor { open, buffer } = cursor;
+        let Some(folder) = open.get(parent) else { return Ok(()) };
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mut file =
             File::from(Self::failed(shown, fs::openat(folder, name, flags, Mode::from_raw_mode(0o600)))?);
-        let mut buffer = vec![0; 128 * 1024];
         loop {
-            let got = match from.read(&mut buffer) {
+            let got = match from.read(buffer) {
                 Ok(0) => break,
                 Ok(got) => got,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,

@@ -1,6 +1,7 @@
 //! The sending half of a session: messages and content, queued to one writing task, so that a cancelled call never leaves half a frame.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use apim_agent::protocol::message::{Request, Run, StepId};
 use apim_agent::value::Sha256;
@@ -13,6 +14,12 @@ use super::frame;
 
 /// Frames that may wait to be written. With chunks of 256 KiB this bounds the memory of a transfer.
 const QUEUE: usize = 4;
+
+/// When nothing else was sent for so long, a sign of life is.
+const ALIVE_EVERY: Duration = Duration::from_secs(20);
+
+/// After so much silence the agent takes us for gone and frees the host (a laptop may nap for less).
+const ALIVE_WITHIN_SECS: u32 = 120;
 
 /// Sends requests to one agent; clones send over the same stream.
 ///
@@ -106,11 +113,27 @@ impl Sender {
 }
 
 /// Writes queued frames until all senders are gone or the stream fails; what failed is told by the receiving half.
+///
+/// Behind the first frame, and whenever it has been quiet, goes a sign of life: without one for a while the agent leaves, so that
+/// a network that was cut does not keep a host locked until its kernel gives the connection up.
 async fn write_frames(mut writer: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::Receiver<Bytes>) {
-    while let Some(frame) = frames.recv().await {
+    let alive = frame::message(&Request::Alive { within_secs: ALIVE_WITHIN_SECS }).unwrap_or_default();
+    let mut opened = false;
+    loop {
+        let frame = tokio::select! {
+            frame = frames.recv() => match frame {
+                Some(frame) => frame,
+                None => break,
+            },
+            () = tokio::time::sleep(ALIVE_EVERY), if opened => alive.clone(),
+        };
         if writer.write_all(&frame).await.is_err() {
             return;
         }
+        if !opened && writer.write_all(&alive).await.is_err() {
+            return;
+        }
+        opened = true;
         if frames.is_empty() && writer.flush().await.is_err() {
             return;
         }

@@ -30,12 +30,18 @@ async fn say(peer: &mut DuplexStream, reply: &Reply) {
     peer.write_all(&frame::message(reply).unwrap()).await.unwrap();
 }
 
+/// Hears the next frame that is more than a sign of life.
 async fn hear(peer: &mut DuplexStream) -> (u8, Vec<u8>) {
-    let kind = peer.read_u8().await.unwrap();
-    let length = peer.read_u32().await.unwrap() as usize;
-    let mut payload = vec![0; length];
-    peer.read_exact(&mut payload).await.unwrap();
-    (kind, payload)
+    loop {
+        let kind = peer.read_u8().await.unwrap();
+        let length = peer.read_u32().await.unwrap() as usize;
+        let mut payload = vec![0; length];
+        peer.read_exact(&mut payload).await.unwrap();
+        let alive = kind == 0 && matches!(serde_json::from_slice(&payload), Ok(Request::Alive { .. }));
+        if !alive {
+            return (kind, payload);
+        }
+    }
 }
 
 async fn hear_request(peer: &mut DuplexStream) -> Request {
@@ -267,4 +273,15 @@ async fn a_hello_that_never_comes_names_what_was_awaited() {
         "{error}"
     );
     assert!(error.to_string().contains("the agent's hello"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_session_shows_that_it_lives() {
+    let (_session, mut peer) = opened().await;
+    for _ in 0..3 {
+        assert_eq!(peer.read_u8().await.unwrap(), 0);
+        let mut payload = vec![0; peer.read_u32().await.unwrap() as usize];
+        peer.read_exact(&mut payload).await.unwrap();
+        assert!(matches!(serde_json::from_slice(&payload), Ok(Request::Alive { .. })));
+    }
 }

@@ -18,6 +18,9 @@ use crate::system::{Cursor, Inside, Tree};
 /// At most so many threads inflate.
 const MAX_THREADS: usize = 4;
 
+/// Read ahead so much: heads of entries are small, and what is inflated is read in larger pieces anyway.
+const READ_AHEAD: usize = 8 * 1024;
+
 /// One file to be written.
 struct Job {
     index: usize,
@@ -27,7 +30,7 @@ struct Job {
 
 fn open(file: &Path) -> Result<ZipArchive<BufReader<File>>, UnpackError> {
     let file = File::open(file).map_err(UnpackError::read)?;
-    ZipArchive::new(BufReader::with_capacity(64 * 1024, file)).map_err(UnpackError::read)
+    ZipArchive::new(BufReader::with_capacity(READ_AHEAD, file)).map_err(UnpackError::read)
 }
 
 /// Unpacks the zip `file` into `tree`.
