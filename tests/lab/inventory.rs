@@ -23,8 +23,13 @@ pub struct Inventory {
 pub const VERSION: &str = "4.6.0";
 
 impl Inventory {
-    /// How far the ports of hosts that share one network lie apart.
-    pub const OFFSET: usize = 20;
+    /// Returns what is added to the ports of the host at that place: hosts of the process lab share one network with each other,
+    /// and with the labs of other tests. Stays below the ports that the kernel gives to clients.
+    #[must_use]
+    pub fn offset(at: usize) -> usize {
+        let process = std::process::id() as usize;
+        400 + process % 100 * 220 + at * 20
+    }
 
     /// Returns the inventory of the machines that are up, of every group.
     #[must_use]
@@ -66,7 +71,7 @@ impl Inventory {
                         "ansible_port": host.address.port(),
                         "apim_agent_root": host.root,
                         "apim_agent_state": host.state,
-                        "apim": {*group: {"port_offset": at * Self::OFFSET}},
+                        "apim": {*group: {"port_offset": Self::offset(at)}},
                     });
                     ((*group).to_owned(), host.name.clone(), variables)
                 })

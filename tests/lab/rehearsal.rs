@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -49,9 +50,10 @@ impl Rehearsal {
             [("control_plane", 9443), ("key_manager", 9443), ("traffic_manager", 9443), ("gateway", 9443)]
         {
             if let Some(first) = groups.iter().position(|other| *other == group) {
-                inventory.set(&format!("endpoints.{group}.port"), json!(base + first * Inventory::OFFSET));
+                inventory.set(&format!("endpoints.{group}.port"), json!(base + Inventory::offset(first)));
             }
         }
+        inventory.set("databases.port", json!(stand_for_a_database()?));
         Ok(Self { lab, inventory })
     }
 
@@ -62,6 +64,19 @@ impl Rehearsal {
         self.inventory.write(&path);
         path
     }
+}
+
+/// Listens where the cluster looks for its database, and says nothing; the stand-ins are told not to mind.
+fn stand_for_a_database() -> Result<u16, ProcessLabError> {
+    let failed = |source| ProcessLabError::Io { what: "listen where a database would".to_owned(), source };
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
+    let port = listener.local_addr().map_err(failed)?.port();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            drop(client);
+        }
+    });
+    Ok(port)
 }
 
 /// Tells the stand-ins of the host that names are looked up in its own `/etc/hosts`, and that there is no database here.
