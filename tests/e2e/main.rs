@@ -43,6 +43,8 @@ fn varies(path: &str) -> bool {
     ["/repository/logs", "/repository/database", "/repository/components/tmp", "/tmp", "/work", "/patches"]
         .iter()
         .any(|part| path.ends_with(part))
+        // It says when the release was unpacked.
+        || path.ends_with("/.apim-deploy.json")
         || path.ends_with(".pid")
         || path.ends_with(".log")
         || path.starts_with("etc/mtab")

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use base64::Engine as _;
+use regex::bytes::RegexSet;
 
 /// How often the process list is looked at.
 const GLANCE: Duration = Duration::from_millis(10);
@@ -40,13 +41,17 @@ impl Poison {
     /// Returns the names of the secrets that `bytes` hold, plainly or as base64.
     #[must_use]
     pub fn in_bytes(&self, bytes: &[u8]) -> Vec<String> {
-        let holds = |text: &str| {
-            let needle = text.as_bytes();
-            bytes.windows(needle.len()).any(|window| window == needle)
-        };
+        self.search().in_bytes(bytes)
+    }
+
+    fn search(&self) -> Search {
         let encoded = |text: &str| base64::engine::general_purpose::STANDARD_NO_PAD.encode(text);
-        let found = self.secrets.iter().filter(|(_, text)| holds(text) || holds(&encoded(text)));
-        found.map(|(name, _)| name.clone()).collect()
+        let forms =
+            self.secrets.iter().flat_map(|(_, text)| [regex::escape(text), regex::escape(&encoded(text))]);
+        Search {
+            forms: RegexSet::new(forms).expect("escaped texts are regular expressions"),
+            names: self.secrets.iter().map(|(name, _)| name.clone()).collect(),
+        }
     }
 
     /// Returns where below `root` the secrets lie, as `path: names`.
@@ -55,6 +60,7 @@ impl Poison {
     /// When a file cannot be read although it is there.
     #[must_use]
     pub fn in_files(&self, root: &Path, which: Which) -> Vec<String> {
+        let search = self.search();
         let mut found = Vec::new();
         let mut folders = vec![root.to_owned()];
         while let Some(folder) = folders.pop() {
@@ -68,7 +74,7 @@ impl Poison {
                         folders.push(path);
                     }
                 } else if about.is_file() && (which == Which::Everyone || mode & 0o004 != 0) {
-                    found.extend(self.in_file(&path));
+                    found.extend(search.in_file(&path));
                 }
             }
         }
@@ -76,22 +82,17 @@ impl Poison {
         found
     }
 
-    fn in_file(&self, path: &PathBuf) -> Option<String> {
-        let names = self.in_bytes(&fs::read(path).ok()?);
-        (!names.is_empty()).then(|| format!("{}: {}", path.display(), names.join(", ")))
-    }
-
     /// Begins to look at the arguments of every process of this machine, those on lab hosts included.
     #[must_use]
     pub fn watch_processes(&self) -> Watch {
-        let (poison, stop, looks) =
-            (self.clone(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (search, stop, looks) =
+            (self.search(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&looks));
         let thread = std::thread::spawn(move || {
             let mut found = BTreeSet::new();
             while !stopped.load(Ordering::Relaxed) {
                 for arguments in arguments_of_all() {
-                    for name in poison.in_bytes(&arguments) {
+                    for name in search.in_bytes(&arguments) {
                         let line = String::from_utf8_lossy(&arguments).replace('\0', " ");
                         found.insert(format!("{name} in `{}`", line.trim()));
                     }
@@ -102,6 +103,24 @@ impl Poison {
             found.into_iter().collect()
         });
         Watch { thread, stop, looks }
+    }
+}
+
+/// The secrets in every form that is looked for, two forms each.
+struct Search {
+    forms: RegexSet,
+    names: Vec<String>,
+}
+
+impl Search {
+    fn in_bytes(&self, bytes: &[u8]) -> Vec<String> {
+        let found: BTreeSet<usize> = self.forms.matches(bytes).into_iter().map(|form| form / 2).collect();
+        found.into_iter().filter_map(|at| self.names.get(at)).cloned().collect()
+    }
+
+    fn in_file(&self, path: &PathBuf) -> Option<String> {
+        let names = self.in_bytes(&fs::read(path).ok()?);
+        (!names.is_empty()).then(|| format!("{}: {}", path.display(), names.join(", ")))
     }
 }
 

@@ -30,6 +30,7 @@ pub struct Rehearsal {
     pub lab: ProcessLab,
     /// Their inventory.
     pub inventory: Inventory,
+    folders: Vec<String>,
 }
 
 impl Rehearsal {
@@ -41,10 +42,6 @@ impl Rehearsal {
         let names: Vec<_> = nodes.iter().map(|(name, _, _)| *name).collect();
         let groups: Vec<_> = nodes.iter().map(|(_, group, _)| *group).collect();
         let lab = ProcessLab::up(&names)?;
-        for (host, (name, _, folder)) in lab.hosts().iter().zip(nodes) {
-            furnish(host, folder)
-                .map_err(|source| ProcessLabError::Io { what: format!("furnish {name}"), source })?;
-        }
         let mut inventory = Inventory::of_processes(&lab, &groups, distributions);
         for (group, base) in
             [("control_plane", 9443), ("key_manager", 9443), ("traffic_manager", 9443), ("gateway", 9443)]
@@ -54,7 +51,23 @@ impl Rehearsal {
             }
         }
         inventory.set("databases.port", json!(stand_for_a_database()?));
-        Ok(Self { lab, inventory })
+        let folders = nodes.iter().map(|(_, _, folder)| (*folder).to_owned()).collect();
+        let rehearsal = Self { lab, inventory, folders };
+        rehearsal.reset()?;
+        Ok(rehearsal)
+    }
+
+    /// Makes every host a new machine.
+    ///
+    /// # Errors
+    /// When a folder cannot be made anew.
+    pub fn reset(&self) -> Result<(), ProcessLabError> {
+        for (host, folder) in self.lab.hosts().iter().zip(&self.folders) {
+            host.reset()?;
+            furnish(host, folder)
+                .map_err(|source| ProcessLabError::Io { what: format!("furnish {}", host.name), source })?;
+        }
+        Ok(())
     }
 
     /// Returns the path of the inventory, written anew into the lab's folder.

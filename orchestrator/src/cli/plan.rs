@@ -31,10 +31,13 @@ pub(super) struct Args {
     /// Leave out differences of text files
     #[arg(long)]
     no_diff: bool,
+    /// Show differences of text files, as `plan` does anyway
+    #[arg(long, overrides_with = "no_diff")]
+    diff: bool,
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, plays, reach, shown, exit_code, offline, no_diff } = args;
+    let Args { files, plays, reach, shown, exit_code, offline, no_diff, diff } = args;
     if offline {
         let (_, _, drafted) = read::all(&files, &plays)?;
         report::say(&show::text(&drafted.finish(&BTreeMap::new())))?;
@@ -47,7 +50,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         plays,
         reach,
         shown,
-        diff: !no_diff,
+        diff: diff || !no_diff,
         inspects: false,
     };
     let ended = pipeline::run(&wanted)?;

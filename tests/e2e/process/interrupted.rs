@@ -8,41 +8,48 @@ use apim_tests::tree;
 use rustix::process::{Pid, Signal};
 
 use super::Small;
+use crate::changed;
 
 /// How many moments each test tries. Three tests of eight are twenty-four moments.
 const MOMENTS: u32 = 8;
 
-/// Applies once undisturbed; returns what that left, how long it took and how many bytes went to the host.
-fn undisturbed() -> (String, Duration, u64) {
-    let small = Small::new();
-    let run = small.operator.run(["apply".as_ref(), small.inventory().as_os_str()]).ended_with(0);
-    (normal(&small), run.took, small.host().traffic().received)
+/// A host that is applied to again and again, a new machine each time.
+struct Trial {
+    small: Small,
+    /// What an undisturbed apply leaves, how long it takes, and how many bytes go to the host.
+    expected: String,
+    took: Duration,
+    bytes: u64,
 }
 
-/// The tree without the names of this lab's own folder, which differ from lab to lab.
-fn normal(small: &Small) -> String {
-    small.tree().replace(&small.rehearsal.lab.folder().display().to_string(), "LAB")
-}
+impl Trial {
+    fn new() -> Self {
+        let small = Small::new();
+        let run = small.apply().ended_with(0);
+        let (expected, bytes) = (small.tree(), small.host().traffic().received);
+        Self { small, expected, took: run.took, bytes }
+    }
 
-/// Disturbs one apply, then applies until it is quiet, and compares.
-fn recovers(expected: &str, what: &str, disturb: impl FnOnce(&Small)) {
-    let small = Small::new();
-    disturb(&small);
-    small.host().fault(Fault::None);
-    let inventory = small.inventory();
-    // An agent whose orchestrator died finishes the step in hand; until then it holds the host, and says so.
-    let again = small.operator.run(["apply".as_ref(), inventory.as_os_str()]);
-    let again = if again.code == 0 {
-        again
-    } else {
-        let free = until(Duration::from_secs(30), || agents(&small).is_empty());
+    /// Disturbs one apply to a new machine, then applies again, and compares.
+    fn recovers(&self, what: &str, disturb: impl FnOnce(&Small)) {
+        let small = &self.small;
+        small.rehearsal.reset().expect("a new machine");
+        disturb(small);
+        small.host().fault(Fault::None);
+        // An agent whose orchestrator died finishes the step in hand; until then it holds the host, and the next run says so.
+        let free = until(Duration::from_secs(30), || agents(small).is_empty());
         assert!(free, "{what}: the agent of the dead run is still there");
-        small.operator.run(["apply".as_ref(), inventory.as_os_str()])
-    };
-    assert_eq!(again.code, 0, "{what}: the next apply failed\n{}", again.text());
-    tree::assert_same(expected, &normal(&small), what);
-    let _ =
-        small.operator.run(["plan".as_ref(), inventory.as_os_str(), "--exit-code".as_ref()]).ended_with(0);
+        let again = small.apply();
+        assert_eq!(again.code, 0, "{what}: the next apply failed\n{}", again.text());
+        tree::assert_same(&self.expected, &small.tree(), what);
+        let quiet = small.apply().ended_with(0);
+        assert_eq!(
+            changed(&quiet),
+            0,
+            "{what}: the apply after that still changes something\n{}",
+            quiet.text()
+        );
+    }
 }
 
 /// The agents that run on the host now.
@@ -53,11 +60,11 @@ fn agents(small: &Small) -> Vec<Pid> {
 
 #[test]
 fn of_an_orchestrator_that_is_killed() {
-    let (expected, took, _) = undisturbed();
+    let trial = Trial::new();
     for moment in 0..MOMENTS {
-        recovers(&expected, &format!("orchestrator killed, moment {moment}"), |small| {
+        trial.recovers(&format!("orchestrator killed, moment {moment}"), |small| {
             let mut run = small.operator.start(["apply".as_ref(), small.inventory().as_os_str()]);
-            let at = run.since() + took * (2 * moment + 1) / (2 * MOMENTS);
+            let at = run.since() + trial.took * (2 * moment + 1) / (2 * MOMENTS);
             until(Duration::from_secs(60), || Instant::now() >= at || run.has_ended());
             run.signal(Signal::KILL);
         });
@@ -66,12 +73,12 @@ fn of_an_orchestrator_that_is_killed() {
 
 #[test]
 fn of_an_agent_that_is_killed() {
-    let (expected, took, _) = undisturbed();
+    let trial = Trial::new();
     for moment in 0..MOMENTS {
-        recovers(&expected, &format!("agent killed, moment {moment}"), |small| {
+        trial.recovers(&format!("agent killed, moment {moment}"), |small| {
             let mut run = small.operator.start(["apply".as_ref(), small.inventory().as_os_str()]);
             assert!(until(Duration::from_secs(60), || !agents(small).is_empty() || run.has_ended()));
-            let at = Instant::now() + took * moment / MOMENTS;
+            let at = Instant::now() + trial.took * moment / MOMENTS;
             until(Duration::from_secs(60), || Instant::now() >= at || run.has_ended());
             for pid in agents(small) {
                 // Gone already is as good.
@@ -85,11 +92,13 @@ fn of_an_agent_that_is_killed() {
 
 #[test]
 fn of_a_connection_that_is_cut() {
-    let (expected, _, bytes) = undisturbed();
+    let trial = Trial::new();
     for moment in 0..MOMENTS {
-        recovers(&expected, &format!("connection cut, moment {moment}"), |small| {
-            small.host().fault(Fault::CutAfter(bytes * u64::from(2 * moment + 1) / u64::from(2 * MOMENTS)));
-            let run = small.operator.run(["apply".as_ref(), small.inventory().as_os_str()]);
+        trial.recovers(&format!("connection cut, moment {moment}"), |small| {
+            small
+                .host()
+                .fault(Fault::CutAfter(trial.bytes * u64::from(2 * moment + 1) / u64::from(2 * MOMENTS)));
+            let run = small.apply();
             assert!(run.code == 0 || run.code == 1, "{}", run.text());
         });
     }

@@ -6,7 +6,7 @@ mod refused;
 
 use std::path::PathBuf;
 
-use apim_tests::cli::Operator;
+use apim_tests::cli::{Operator, Run};
 use apim_tests::distributions::Distributions;
 use apim_tests::process::ProcessHost;
 use apim_tests::rehearsal::Rehearsal;
@@ -37,6 +37,10 @@ impl Small {
 
     fn inventory(&self) -> PathBuf {
         self.rehearsal.write()
+    }
+
+    fn apply(&self) -> Run {
+        self.operator.run(["apply".as_ref(), self.inventory().as_os_str()])
     }
 
     /// What the host holds, but for what differs between two runs of a server: logs, pid files, times of starts.

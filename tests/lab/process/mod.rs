@@ -13,6 +13,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey};
@@ -20,6 +21,7 @@ use rustix::process::{Pid, Signal};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::poll::until;
 pub use relay::Fault;
 use relay::Wire;
 use server::Keys;
@@ -28,6 +30,9 @@ use server::Keys;
 pub const USER: &str = "deploy";
 /// The password that the servers take, besides the lab's key.
 pub const PASSWORD: &str = "process lab, pass: word";
+
+/// How long killed processes may take to vanish.
+const DEATH_DEADLINE: Duration = Duration::from_secs(10);
 
 /// Why a process lab cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +69,7 @@ pub struct ProcessHost {
     pub root: PathBuf,
     /// Where the agent keeps its state and itself.
     pub state: PathBuf,
+    folder: PathBuf,
     wire: Arc<Wire>,
 }
 
@@ -94,13 +100,7 @@ impl ProcessLab {
         let mut known = String::new();
         for (last, name) in (11_u8..).zip(names) {
             let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)?;
-            let (root, state) =
-                (folder.path().join(name).join("root"), folder.path().join(name).join("state"));
-            let home = folder.path().join(name).join("home");
-            for path in [&root, &state, &home, &root.join("etc"), &root.join("tmp")] {
-                fs::create_dir_all(path).map_err(failed(format!("create {}", path.display())))?;
-            }
-            fs::write(root.join("etc/hosts"), "127.0.0.1 localhost\n").map_err(failed("write etc/hosts"))?;
+            let place_of_host = folder.path().join(name);
             // Only Linux answers on all of 127.0.0.0/8 without being told to.
             let place =
                 if cfg!(target_os = "linux") { Ipv4Addr::new(127, 0, 0, last) } else { Ipv4Addr::LOCALHOST };
@@ -112,8 +112,17 @@ impl ProcessLab {
                 .unwrap_or_default();
             let wire = Arc::new(Wire::default());
             let keys = Keys { host: key, client: client.public_key().clone() };
-            runtime.spawn(server::listen(listener, keys, home, Arc::clone(&wire)));
-            hosts.push(ProcessHost { name: (*name).to_owned(), address, root, state, wire });
+            let host = ProcessHost {
+                name: (*name).to_owned(),
+                address,
+                root: place_of_host.join("root"),
+                state: place_of_host.join("state"),
+                folder: place_of_host,
+                wire: Arc::clone(&wire),
+            };
+            host.furnish()?;
+            runtime.spawn(server::listen(listener, keys, host.folder.join("home"), wire));
+            hosts.push(host);
         }
         let known_hosts = folder.path().join("known_hosts");
         fs::write(&known_hosts, known).map_err(failed("write known_hosts"))?;
@@ -152,6 +161,25 @@ impl ProcessLab {
 }
 
 impl ProcessHost {
+    /// Ends what runs on the host and makes it a new machine; its address and keys stay.
+    ///
+    /// # Errors
+    /// When its folders cannot be made anew.
+    pub fn reset(&self) -> Result<(), ProcessLabError> {
+        end_all_below(&self.folder);
+        if self.folder.exists() {
+            fs::remove_dir_all(&self.folder).map_err(failed("remove the host's folder"))?;
+        }
+        self.furnish()
+    }
+
+    fn furnish(&self) -> Result<(), ProcessLabError> {
+        for path in [&self.root.join("etc"), &self.root.join("tmp"), &self.state, &self.folder.join("home")] {
+            fs::create_dir_all(path).map_err(failed(format!("create {}", path.display())))?;
+        }
+        fs::write(self.root.join("etc/hosts"), "127.0.0.1 localhost\n").map_err(failed("write etc/hosts"))
+    }
+
     /// Changes what the host's network does to connections, those that stand and those to come.
     pub fn fault(&self, fault: Fault) {
         self.wire.set(fault);
@@ -199,12 +227,22 @@ pub struct Traffic {
 
 impl Drop for ProcessLab {
     fn drop(&mut self) {
-        let mark = self.folder.path().to_string_lossy().into_owned();
-        for pid in processes(|arguments| arguments.contains(&mark)) {
-            // Gone already is as good.
-            rustix::process::kill_process(pid, Signal::KILL).unwrap_or_default();
-        }
+        end_all_below(self.folder.path());
     }
+}
+
+/// Ends every process whose arguments name something below the folder, and waits until they are gone.
+fn end_all_below(folder: &Path) {
+    let mark = format!("{}/", folder.display());
+    let gone = until(DEATH_DEADLINE, || {
+        let left = processes(|arguments| arguments.contains(&mark));
+        for pid in &left {
+            // Gone already is as good.
+            rustix::process::kill_process(*pid, Signal::KILL).unwrap_or_default();
+        }
+        left.is_empty()
+    });
+    debug_assert!(gone, "processes below {mark} do not die");
 }
 
 /// Returns the processes of this machine, but for this one, whose arguments `fits` accepts.
