@@ -15,6 +15,9 @@ pub const MASK: &str = "****";
 /// Known secrets shorter than this are not looked for in text: they would hide half of it, and prove nothing.
 const SHORTEST: usize = 4;
 
+/// Shorter ones than this are hidden only where they stand by themselves: `admin` in quotes, but not within `super_admin`.
+const ANYWHERE: usize = 8;
+
 /// Words that make a key sound like a secret, compared without case and without `-`, `_` and `.`.
 const SUSPECT: [&str; 12] = [
     "password",
@@ -69,14 +72,31 @@ pub fn line(line: &str) -> String {
     .into_owned()
 }
 
+/// Returns `text` with `value` hidden wherever it does not stand within a longer word.
+fn replace_whole(text: &str, value: &str) -> String {
+    let within = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+    let mut hidden = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(value) {
+        hidden.push_str(before);
+        let is_part = within(hidden.chars().next_back()) || within(after.chars().next());
+        hidden.push_str(if is_part { value } else { MASK });
+        rest = after;
+    }
+    hidden.push_str(rest);
+    hidden
+}
+
 /// Returns `text` with every one of `secrets` replaced, and each line masked as [`line`] does.
 #[must_use]
 pub fn text(text: &str, secrets: &[Secret]) -> String {
     let mut hidden = text.to_owned();
     for secret in secrets {
         let value = secret.expose();
-        if value.len() >= SHORTEST && hidden.contains(value) {
+        if value.len() >= ANYWHERE {
             hidden = hidden.replace(value, MASK);
+        } else if value.len() >= SHORTEST {
+            hidden = replace_whole(&hidden, value);
         }
     }
     let lines: Vec<String> = hidden.split('\n').map(line).collect();
@@ -127,6 +147,12 @@ mod tests {
     fn known_secrets_are_hidden_wherever_they_stand() {
         let secrets = [Secret::new("s3cr3t!"), Secret::new("x")];
         assert_eq!(text("a s3cr3t! b\nexact s3cr3t!", &secrets), "a **** b\nexact ****");
+    }
+
+    #[test]
+    fn a_short_secret_hides_no_part_of_a_longer_word() {
+        let secrets = [Secret::new("admin")];
+        assert_eq!(text("[super_admin]\nadmin: \"admin\"", &secrets), "[super_admin]\n****: \"****\"");
     }
 
     #[test]
