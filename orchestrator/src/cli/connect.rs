@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use comfy_table::{Table, presets};
-
 use super::exit::{Exit, Kind};
 use super::options::Reach;
 use crate::inventory::Inventory;
 use crate::inventory::host::{Become, Connection, ConnectionKind, HostName};
 use crate::plan::Drafted;
 use crate::plan::build::LOCALHOST;
-use crate::report::style::harmless;
+use crate::report::Style;
+use crate::report::table::{Paint, Table};
 use crate::ssh::{
     self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
 };
@@ -79,12 +78,9 @@ pub(super) async fn know_hosts(connector: &Connector, hosts: &[HostName]) -> Res
 }
 
 fn table(unknown: &[UnknownKey]) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["host", "name", "kind", "fingerprint"]);
+    let mut table = Table::new(Style::plain(), &["host", "name", "kind", "fingerprint"]);
     for UnknownKey { peer, name, algorithm, fingerprint, .. } in unknown {
-        table.add_row([harmless(peer), harmless(name), harmless(algorithm), harmless(fingerprint)]);
+        table.row([peer, name, algorithm, fingerprint].map(|text| (text.clone(), Paint::Plain)));
     }
-    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n") + "\n"
+    table.text()
 }

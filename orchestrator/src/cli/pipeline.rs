@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use apim_agent::operation::Mode;
 use apim_agent::value::Sha256;
@@ -19,6 +20,9 @@ use crate::inventory::host::HostName;
 use crate::plan::Drafted;
 use crate::plan::model::Plan;
 use crate::report::{self, Look};
+
+/// How long the reporter may take for its last lines.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// What a verb wants of a run.
 pub(super) struct Wanted {
@@ -60,7 +64,8 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         purpose: format!("{verb} {}", playbook.name),
         ..Settings::new(*mode, verb)
     };
-    runtime()?.block_on(async {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
         let artifacts = fetch(&read.cluster, &drafted, reach, *mode, &look).await?;
         let plan = Arc::new(drafted.finish(&artifacts));
         connect::know_hosts(&connector, &hosts_of(&plan)).await?;
@@ -69,10 +74,13 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let shown = report::show(Arc::clone(&plan), look, happened);
         let interrupt = interrupt();
         let result = engine::run(Arc::clone(&plan), Arc::new(connector), settings, events, interrupt).await;
-        // The reporter ends by itself once the engine has dropped its end of the channel; a bug in it is told by the hook.
-        drop(shown.await);
+        // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
+        drop(tokio::time::timeout(LAST_LINES, shown).await);
         Ok(Ended { plan, cluster: read.cluster, result, look })
-    })
+    });
+    // Whoever left at once does not wait for files that are being read.
+    runtime.shutdown_background();
+    ended
 }
 
 /// Returns how a run that only had to come to its end ended.

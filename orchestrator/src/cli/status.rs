@@ -3,7 +3,6 @@
 use apim_agent::observation::Observation;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
-use comfy_table::{Cell, Table, presets};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -12,7 +11,8 @@ use super::pipeline::{self, Ended, Wanted};
 use crate::apim::Node;
 use crate::engine::HostEnd;
 use crate::inventory::host::HostName;
-use crate::report::style::{harmless, time};
+use crate::report::style::time;
+use crate::report::table::{Paint, Table};
 use crate::report::{self, Style};
 
 /// Options of `status`.
@@ -107,20 +107,20 @@ impl Row<'_> {
         target.rsplit('/').next()
     }
 
-    fn gates(&self, style: Style) -> String {
+    fn gates(&self) -> (String, Paint) {
         let seen = match &self.seen {
             Ok(seen) => seen,
-            Err(why) => return style.bad(harmless(why)),
+            Err(why) => return (why.clone(), Paint::Bad),
         };
         let shut: Vec<String> = seen
             .gates
             .iter()
             .filter(|gate| !gate.holds)
-            .map(|gate| format!("{}: {}", harmless(&gate.what), harmless(&gate.answer)))
+            .map(|gate| format!("{}: {}", gate.what, gate.answer))
             .collect();
         match shut.len() {
-            0 => style.good(format!("{} hold", seen.gates.len())),
-            _ => style.bad(shut.join("\n")),
+            0 => (format!("{} hold", seen.gates.len()), Paint::Good),
+            _ => (shut.join("\n"), Paint::Bad),
         }
     }
 
@@ -136,34 +136,28 @@ impl Row<'_> {
 }
 
 fn table(rows: &[Row<'_>], style: Style) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["node", "role", "release", "unit", "up", "drift", "gates"]);
+    let mut table = Table::new(style, &["node", "role", "release", "unit", "up", "drift", "gates"]);
     for row in rows {
         let seen = row.seen.as_ref().ok();
-        let unit = seen.map_or_else(
-            || "?".to_owned(),
-            |seen| {
-                let word = harmless(&seen.unit).into_owned();
-                if Row::is_up(seen) { style.good(word) } else { style.bad(word) }
-            },
-        );
+        let unit = match seen {
+            Some(seen) => (seen.unit.clone(), if Row::is_up(seen) { Paint::Good } else { Paint::Bad }),
+            None => ("?".to_owned(), Paint::Plain),
+        };
         let uptime = seen.and_then(|seen| seen.uptime_secs).map(std::time::Duration::from_secs);
         let drift = match row.drift {
-            None => "?".to_owned(),
-            Some(0) => style.good("no"),
-            Some(steps) => style.change(format!("yes ({steps})")),
+            None => ("?".to_owned(), Paint::Plain),
+            Some(0) => ("no".to_owned(), Paint::Good),
+            Some(steps) => (format!("yes ({steps})"), Paint::Change),
         };
-        table.add_row([
-            Cell::new(&row.node.name.0),
-            Cell::new(row.node.role.group()),
-            Cell::new(row.release().map_or_else(|| "-".into(), harmless)),
-            Cell::new(unit),
-            Cell::new(uptime.map_or_else(|| "-".to_owned(), time)),
-            Cell::new(drift),
-            Cell::new(row.gates(style)),
+        table.row([
+            (row.node.name.0.clone(), Paint::Plain),
+            (row.node.role.group().to_owned(), Paint::Plain),
+            (row.release().unwrap_or("-").to_owned(), Paint::Plain),
+            unit,
+            (uptime.map_or_else(|| "-".to_owned(), time), Paint::Plain),
+            drift,
+            row.gates(),
         ]);
     }
-    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n") + "\n"
+    table.text()
 }

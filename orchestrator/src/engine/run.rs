@@ -179,22 +179,36 @@ impl Run {
         self.result.stages.push((index, Duration::ZERO));
     }
 
-    /// Nodes that the survey found unhealthy, and those on hosts that were not reached, count against their pools.
+    /// Nodes that are down, and those on hosts that were not reached, count against their pools.
+    ///
+    /// A node is down when none of its proofs of health held. One that only misses the last of them (it serves, but a
+    /// connection to a peer is missing) needs leave as a healthy one does; and where a plan holds nothing but proofs, a
+    /// failed one says too little.
     fn note_who_is_down(&self) {
         let Shared { plan, budget, .. } = self.shared.as_ref();
-        let all = || {
-            plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| {
-                lane.steps.iter().filter_map(|step| Some((&lane.host, step, step.node.as_ref()?)))
-            })
-        };
-        let pools: BTreeMap<&NodeName, &String> =
-            all().filter_map(|(_, step, node)| Some((node, step.budget.as_ref()?))).collect();
-        for (host, step, node) in all() {
-            let (Some(pool), Some(worker)) = (pools.get(node), self.workers.get(host)) else { continue };
-            if matches!(worker.result.end, HostEnd::Unreachable(..)) {
-                budget.found_down(node, pool, "its host is unreachable");
-            } else if step.proves_health && !is_met(worker, step) {
-                budget.found_down(node, pool, "not healthy");
+        let mut nodes: BTreeMap<&NodeName, Seen<'_>> = BTreeMap::new();
+        for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
+            let Some(worker) = self.workers.get(&lane.host) else { continue };
+            for step in &lane.steps {
+                let Some(node) = &step.node else { continue };
+                let seen = nodes.entry(node).or_default();
+                seen.pool = seen.pool.or(step.budget.as_deref());
+                seen.is_unreachable = matches!(worker.result.end, HostEnd::Unreachable(..));
+                if step.proves_health {
+                    seen.proofs += 1;
+                    seen.held += usize::from(is_met(worker, step));
+                } else {
+                    seen.is_managed |= step.budget.is_some();
+                }
+            }
+        }
+        for (node, seen) in nodes {
+            match seen.pool {
+                Some(pool) if seen.is_unreachable => budget.found_down(node, pool, "its host is unreachable"),
+                Some(pool) if seen.is_managed && seen.proofs > 0 && seen.held == 0 => {
+                    budget.found_down(node, pool, "not healthy");
+                }
+                Some(_) | None => {}
             }
         }
     }
@@ -262,6 +276,17 @@ impl Run {
         }
         result
     }
+}
+
+/// What the survey says of a node.
+#[derive(Default)]
+struct Seen<'a> {
+    pool: Option<&'a str>,
+    is_unreachable: bool,
+    /// Whether the plan does more with it than to prove its health.
+    is_managed: bool,
+    proofs: usize,
+    held: usize,
 }
 
 /// Says whether the survey found `step` to be as wished.

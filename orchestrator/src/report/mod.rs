@@ -20,6 +20,7 @@ mod json;
 mod lines;
 pub mod recap;
 pub mod style;
+pub mod table;
 mod terminal;
 
 #[cfg(test)]

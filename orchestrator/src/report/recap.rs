@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use comfy_table::{Cell, CellAlignment, Table, presets};
-
 use super::style::{Style, count, harmless, time};
+use super::table::{Paint, Table};
 use crate::engine::{HostEnd, RunResult};
 use crate::plan::model::Plan;
 
@@ -26,15 +25,12 @@ pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
 }
 
 fn table(result: &RunResult, style: Style) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING);
-    table.set_header(["host", "ok", "changed", "skipped", "failed", "unreachable", ""]);
+    let heads = ["host", ">ok", ">changed", ">skipped", ">failed", ">unreachable", ""];
+    let mut table = Table::new(style, &heads);
     for (name, host) in &result.hosts {
         let tally = host.tally;
-        let number = |number: usize, paint: fn(Style, usize) -> String| {
-            let shown = if number > 0 { paint(style, number) } else { number.to_string() };
-            Cell::new(shown).set_alignment(CellAlignment::Right)
-        };
+        let number =
+            |number: usize, paint: Paint| (number.to_string(), if number > 0 { paint } else { Paint::Plain });
         let mut stand = stand(&host.end);
         if tally.ignored > 0 {
             let ignored = count(tally.ignored, "failure");
@@ -44,21 +40,17 @@ fn table(result: &RunResult, style: Style) -> String {
                 format!("{stand}; {ignored} ignored")
             };
         }
-        table.add_row([
-            Cell::new(harmless(&name.0)),
-            number(tally.ok, Style::good),
-            number(tally.changed, Style::change),
-            number(tally.skipped, Style::faint),
-            number(tally.failed, Style::bad),
-            number(tally.unreachable, Style::bad),
-            Cell::new(harmless(&stand)),
+        table.row([
+            (name.0.clone(), Paint::Plain),
+            number(tally.ok, Paint::Good),
+            number(tally.changed, Paint::Change),
+            number(tally.skipped, Paint::Plain),
+            number(tally.failed, Paint::Bad),
+            number(tally.unreachable, Paint::Bad),
+            (stand, Paint::Plain),
         ]);
     }
-    for column in table.column_iter_mut().skip(1).take(5) {
-        column.set_cell_alignment(CellAlignment::Right);
-    }
-    let lines: Vec<String> = table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
-    lines.join("\n") + "\n"
+    table.text()
 }
 
 /// Says where a host stands, where that is not simply at the end.

@@ -1,0 +1,67 @@
+//! Tables without lines, in columns, with colours where they are wanted.
+
+use comfy_table::{Cell, CellAlignment, Color, presets};
+
+use super::style::{Style, harmless};
+
+/// What a cell says about itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Paint {
+    /// Nothing.
+    Plain,
+    /// As it should be.
+    Good,
+    /// Changed, or different.
+    Change,
+    /// Wrong.
+    Bad,
+}
+
+/// A table in the making.
+pub struct Table {
+    table: comfy_table::Table,
+    style: Style,
+}
+
+impl Table {
+    /// Returns a table with these heads; a head that begins with `>` makes its column stand to the right.
+    #[must_use]
+    pub fn new(style: Style, heads: &[&str]) -> Self {
+        let mut table = comfy_table::Table::new();
+        table.load_style(presets::NOTHING);
+        table.set_header(heads.iter().map(|head| head.trim_start_matches('>')));
+        for (column, head) in table.column_iter_mut().zip(heads) {
+            if head.starts_with('>') {
+                column.set_cell_alignment(CellAlignment::Right);
+            }
+        }
+        if style.is_coloured() {
+            table.enforce_styling();
+        } else {
+            table.force_no_tty();
+        }
+        Self { table, style }
+    }
+
+    /// Adds a row.
+    pub fn row(&mut self, cells: impl IntoIterator<Item = (String, Paint)>) {
+        let coloured = self.style.is_coloured();
+        self.table.add_row(cells.into_iter().map(|(text, paint)| {
+            let cell = Cell::new(harmless(&text));
+            match paint {
+                Paint::Good if coloured => cell.fg(Color::DarkGreen),
+                Paint::Change if coloured => cell.fg(Color::DarkYellow),
+                Paint::Bad if coloured => cell.fg(Color::DarkRed),
+                Paint::Plain | Paint::Good | Paint::Change | Paint::Bad => cell,
+            }
+        }));
+    }
+
+    /// Returns the table as lines, none with blanks at its end.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let lines: Vec<String> =
+            self.table.to_string().lines().map(|line| line.trim_end().to_owned()).collect();
+        lines.join("\n") + "\n"
+    }
+}
