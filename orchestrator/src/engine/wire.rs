@@ -1,7 +1,6 @@
 //! A link in use: requests are queued and never wait for content; content is sent beside them; replies are heard one by one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use apim_agent::facts::Facts;
 use apim_agent::protocol::message::{Open, Reply, Request, StepId};
@@ -98,23 +97,9 @@ impl Wire {
     }
 }
 
-/// How often the agent is told that we are still there.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(20);
-/// After how many seconds without any word an agent takes us for gone: it finishes the step in hand and lets go of its host.
-const GONE_AFTER_SECS: u32 = 90;
-
-/// Sends what is queued, and signs of life, until the link is gone or nobody queues any more.
+/// Sends what is queued until the link is gone or nobody queues any more.
 async fn send_requests(sender: Sender, mut queued: mpsc::UnboundedReceiver<Request>) {
-    let mut signs = tokio::time::interval(SIGN_OF_LIFE);
-    loop {
-        let request = tokio::select! {
-            biased;
-            request = queued.recv() => match request {
-                Some(request) => request,
-                None => return,
-            },
-            _ = signs.tick() => Request::Alive { within_secs: GONE_AFTER_SECS },
-        };
+    while let Some(request) = queued.recv().await {
         // A step that is too long for a frame is a bug of the plan; the agent never answers it, and the lane's watchdog names it.
         if sender.send(&request).await.is_err() {
             return;
