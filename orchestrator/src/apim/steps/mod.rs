@@ -59,7 +59,7 @@ fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {
 /// Whether the database server answers, asked on the host itself: a server that only we can reach is of no use to it.
 fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
     let settings = cluster.hosts().iter().find(|known| known.name == host).map(|known| &known.settings);
-    let Some(databases) = settings.and_then(|settings| settings.databases.as_ref()) else {
+    let Some((settings, databases)) = settings.and_then(|all| Some((all, all.databases.as_ref()?))) else {
         return Vec::new();
     };
     let address = hosts_file::database_address(cluster, &databases.host);
@@ -67,7 +67,7 @@ fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
     let wait = Wait {
         awaited: format!("database server {} on port {}", databases.host, databases.port),
         conditions: vec![Condition::Tcp { host: name, port: databases.port }],
-        deadline_secs: 60,
+        deadline_secs: settings.health.started_secs.min(60),
         service: None,
         remedy: None,
     };
