@@ -121,6 +121,9 @@ impl Unit {
                 if !labels.is_empty() {
                     reasons.push(format!("{} changed", labels.join(", ")));
                 }
+                reasons.extend(
+                    start.hopeless.iter().map(|why| format!("its last start failed for good: {why}")),
+                );
             }
         }
         let edited = self.edits(system, record, effective)?;

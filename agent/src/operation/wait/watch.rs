@@ -161,7 +161,23 @@ impl<'a> Watch<'a> {
         }
     }
 
+    /// Keeps in mind that the service cannot become healthy any more, so that the next run starts it anew, whatever its inputs.
+    fn note_hopeless(&self) {
+        let Some(service) = &self.wait.service else { return };
+        let seen = self.service.as_ref().map(|watch| watch.causes.seen()).unwrap_or_default();
+        let Some((cause, _)) = seen.iter().find(|(cause, _)| cause.fatal) else { return };
+        let Ok(mut record) = Record::load(self.system, &service.unit) else { return };
+        if let Some(start) = record.last_mut() {
+            start.hopeless = Some(cause.cause.clone());
+            // without the note the next run finds it out again
+            drop(record.save(self.system, &service.unit));
+        }
+    }
+
     fn failed(mut self, end: &End) -> Failure {
+        if matches!(end, End::Fatal(_)) {
+            self.note_hopeless();
+        }
         let mut missing = Vec::new();
         for condition in &self.wait.conditions {
             let answer = self.examiner.look(condition);
