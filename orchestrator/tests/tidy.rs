@@ -1,6 +1,5 @@
 //! The rules of ARCHITECTURE.md that the compiler does not know: who may import whom, no circle between rooms, one home per
 //! outside crate, file sizes, file heads, an agent without a product word.
-#![expect(missing_docs, reason = "a test binary")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

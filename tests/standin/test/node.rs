@@ -31,6 +31,21 @@ pub(crate) struct Node {
     groups: Vec<Pid>,
 }
 
+/// A start script that runs; whoever does not wait for it leaves it to the node's end, which ends its whole group.
+pub(crate) struct Script(std::process::Child);
+
+impl Script {
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
+        self.0.wait()
+    }
+
+    /// Says how it ended, if it has.
+    pub(crate) fn try_wait(&mut self) -> std::io::Result<Option<std::process::ExitStatus>> {
+        self.0.try_wait()
+    }
+}
+
 impl Node {
     /// Unpacks a distribution and binds it to an address of its own.
     pub(crate) fn unpack(zip: &str, script: &'static str) -> Node {
@@ -135,7 +150,7 @@ impl Node {
     }
 
     /// Starts the server in the foreground.
-    pub(crate) fn start(&mut self) -> std::process::Child {
+    pub(crate) fn start(&mut self) -> Script {
         let console = File::create(self.console_path()).expect("a file for the console");
         let mut command = self.command(self.script);
         command
@@ -144,11 +159,11 @@ impl Node {
             .stdout(console);
         let child = command.spawn().expect("sh runs");
         self.groups.extend(Pid::from_raw(i32::try_from(child.id()).expect("a pid")));
-        child
+        Script(child)
     }
 
     /// Starts the server in the foreground and waits for the marker.
-    pub(crate) fn start_up(&mut self) -> std::process::Child {
+    pub(crate) fn start_up(&mut self) -> Script {
         let child = self.start();
         self.await_log(MARKER);
         child
