@@ -17,10 +17,10 @@ pub(super) struct Args {
     #[arg(long, group = "what")]
     list: bool,
     /// Groups and hosts as a tree
-    #[arg(long, group = "what")]
+    #[arg(long, group = "what", conflicts_with = "limit")]
     graph: bool,
     /// The variables of one host
-    #[arg(long, group = "what", value_name = "NAME")]
+    #[arg(long, group = "what", value_name = "NAME", conflicts_with = "limit")]
     host: Option<String>,
     /// YAML in place of JSON
     #[arg(short, long)]

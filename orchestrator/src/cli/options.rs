@@ -44,7 +44,7 @@ pub(super) struct Plays {
 #[derive(Debug, Clone, Args)]
 pub(super) struct Reach {
     /// How many hosts are worked on at once
-    #[arg(short, long, default_value_t = 50, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, default_value_t = 50, allow_negative_numbers = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) forks: u16,
     /// How many nodes of a role may be down at once: `N`, or `ROLE=N` for one role (0 forbids restarts)
     #[arg(long, value_name = "N", value_parser = limit)]

@@ -53,7 +53,8 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let (read, playbook, mut drafted) = read::all(files, plays)?;
     read::tell_notes(&read.cluster, look.err);
     if *inspects {
-        drafted.add_inspection(&read.cluster, &|_| true);
+        let limited = read::limited(&read.inventory, files)?;
+        drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
     }
     let connector = connect::connector(&read.inventory, &drafted, reach)?;
     let settings = Settings {

@@ -1,12 +1,13 @@
 //! Reads everything that people wrote: passwords, inventory, playbook; makes the cluster. All mistakes of all files together.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays};
 use crate::apim::{Cluster, HostInput, StartOrder};
-use crate::inventory::{self, Inventory};
+use crate::inventory::{self, Inventory, pattern};
 use crate::plan::{Drafted, Wish, draft};
 use crate::playbook::tags::Wanted;
 use crate::playbook::{self, Playbook, built_in};
@@ -40,6 +41,15 @@ pub(super) fn cluster(files: &Files) -> Result<Read, Exit> {
 /// Reads the inventory.
 pub(super) fn inventory(files: &Files) -> Result<Inventory, Exit> {
     Ok(inventory_with(files, &vault(files)?)?)
+}
+
+/// Returns the names of the hosts that `--limit` leaves.
+pub(super) fn limited<'a>(inventory: &'a Inventory, files: &Files) -> Result<BTreeSet<&'a str>, Mistakes> {
+    let hosts = match &files.limit {
+        Some(limit) => pattern::select(inventory, limit, &Span::flag("--limit"))?,
+        None => inventory.hosts.iter().collect(),
+    };
+    Ok(hosts.into_iter().map(|host| host.name.0.as_str()).collect())
 }
 
 /// Reads inventory and playbook and drafts the plan.

@@ -10,10 +10,8 @@ use super::exit::{Exit, Kind};
 use super::options::Files;
 use super::read;
 use crate::apim::files::{PlacedFile, files};
-use crate::inventory::pattern;
 use crate::report::style::count;
 use crate::report::{Look, remark};
-use crate::yaml::Span;
 
 /// Options of `render`.
 #[derive(Debug, clap::Args)]
@@ -27,16 +25,15 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let look = Look::detect(false, 0, false);
+    if args.out.exists() && !args.out.is_dir() {
+        let text = format!("`{}` is a file; `--out` needs a folder", args.out.display());
+        return Err(Exit::new(Kind::Usage, text));
+    }
     let read = read::cluster(&args.files)?;
     read::tell_notes(&read.cluster, look.err);
-    let limited = match &args.files.limit {
-        Some(limit) => Some(pattern::select(&read.inventory, limit, &Span::flag("--limit"))?),
-        None => None,
-    };
-    let is_wanted =
-        |host: &str| limited.as_ref().is_none_or(|hosts| hosts.iter().any(|known| known.name.0 == host));
+    let limited = read::limited(&read.inventory, &args.files)?;
     let mut written = 0;
-    for node in read.cluster.nodes().iter().filter(|node| is_wanted(&node.host)) {
+    for node in read.cluster.nodes().iter().filter(|node| limited.contains(node.host.as_str())) {
         for file in files(&read.cluster, node) {
             let path = args.out.join(&node.host).join(file.path.as_str().trim_start_matches('/'));
             write(&args.out, &path, &file).map_err(|error| {
@@ -44,6 +41,10 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
             })?;
             written += 1;
         }
+    }
+    if written == 0 {
+        remark(&format!("{} no node is on these hosts; nothing was written", look.err.change("note:")));
+        return Ok(Kind::Converged);
     }
     remark(&look.err.good(format!("{} written below {}", count(written, "file"), args.out.display())));
     Ok(Kind::Converged)

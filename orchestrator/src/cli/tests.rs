@@ -23,6 +23,38 @@ fn help_of_apply() {
 }
 
 #[test]
+fn a_limit_goes_with_the_list_only() {
+    let parse = |what: &[&str]| {
+        let words = ["apim-deploy", "inventory", "x.yaml", "--limit", "gateway"];
+        Cli::try_parse_from(words.iter().chain(what)).is_ok()
+    };
+    assert!(parse(&["--list"]));
+    assert!(!parse(&["--graph"]));
+    assert!(!parse(&["--host", "gw1"]));
+}
+
+#[test]
+fn forks_below_one_are_refused_in_words_about_forks() {
+    let error = Cli::try_parse_from(["apim-deploy", "apply", "x.yaml", "-f", "-1"]).expect_err("no number");
+    assert!(error.to_string().contains("--forks"), "{error}");
+}
+
+#[test]
+fn render_refuses_a_file_for_a_folder() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let cli = Cli::try_parse_from([
+        "apim-deploy".as_ref(),
+        "render".as_ref(),
+        "x.yaml".as_ref(),
+        "--out".as_ref(),
+        file.path().as_os_str(),
+    ]);
+    let Ok(Cli { verb: Verb::Render(args) }) = cli else { panic!("not read") };
+    let said = format!("{:?}", render::run(&args).expect_err("it is a file"));
+    assert!(said.contains("is a file; `--out` needs a folder") && said.contains("Usage"), "{said}");
+}
+
+#[test]
 fn budgets_are_numbers_for_all_or_for_one_role() {
     let parse =
         |text: &str| Cli::try_parse_from(["apim-deploy", "apply", "x.yaml", "--max-unavailable", text]);

@@ -17,7 +17,7 @@ use crate::inventory::Inventory;
 use crate::inventory::host::HostName;
 use crate::playbook::tags::Wanted;
 use crate::playbook::{Bound, BoundTask, Play, Playbook, Strategy, Task, bind, expand};
-use crate::yaml::Mistakes;
+use crate::yaml::{Mistakes, Span};
 
 /// The name of this machine, for tasks that are done here in place of a host.
 pub const LOCALHOST: &str = "localhost";
@@ -70,11 +70,21 @@ struct DraftedStep {
 /// # Errors
 /// Everything that is wrong with the playbook on these hosts.
 pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
-    let mut drafting = Drafting { wish, drafted: Drafted::default(), mistakes: Mistakes::default() };
+    let mut drafting =
+        Drafting { wish, drafted: Drafted::default(), mistakes: Mistakes::default(), has_hosts: false };
     for play in &wish.playbook.plays {
         drafting.play(play);
     }
-    let Drafting { drafted, mistakes, .. } = drafting;
+    let Drafting { drafted, mut mistakes, has_hosts, .. } = drafting;
+    wish.tags.check(wish.playbook, &mut mistakes);
+    if let (false, true, Some(limit)) = (has_hosts, mistakes.0.is_empty(), wish.limit) {
+        let hint = "see the hosts of each group with `apim-deploy inventory --graph`";
+        mistakes.add_hint(
+            &Span::flag("--limit"),
+            format!("no host of the plays is in --limit `{limit}`"),
+            hint,
+        );
+    }
     if mistakes.0.is_empty() { Ok(drafted) } else { Err(mistakes) }
 }
 
@@ -82,6 +92,8 @@ struct Drafting<'a> {
     wish: &'a Wish<'a>,
     drafted: Drafted,
     mistakes: Mistakes,
+    /// Whether a play has a host.
+    has_hosts: bool,
 }
 
 impl Drafting<'_> {
@@ -90,6 +102,7 @@ impl Drafting<'_> {
             Ok(batches) => batches,
             Err(found) => return self.mistakes.0.extend(found.0),
         };
+        self.has_hosts |= batches.iter().any(|batch| !batch.is_empty());
         let count = batches.len();
         for (number, batch) in batches.iter().enumerate() {
             let title = match count {

@@ -103,8 +103,34 @@ fn tags_choose_tasks() {
     assert!(
         plan.stages.iter().all(|stage| stage.title.contains("start") || stage.title.contains("complete"))
     );
-    let nothing = Wanted { only: vec!["no-such-tag".into()], skip: Vec::new() };
-    assert!(plan_of(&site(), None, &nothing).stages.is_empty());
+}
+
+fn mistakes_of(limit: Option<&str>, tags: &Wanted) -> Vec<(String, Option<String>)> {
+    let (inventory, cluster) = world(INVENTORY);
+    let playbook = site();
+    let wish = Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit, tags };
+    let mistakes = draft(&wish).err().unwrap_or_default();
+    mistakes.0.into_iter().map(|mistake| (mistake.what, mistake.hint)).collect()
+}
+
+#[test]
+fn a_tag_that_no_task_has_is_a_mistake() {
+    for flag in ["--tags", "--skip-tags"] {
+        let mut tags = Wanted::default();
+        let list = if flag == "--tags" { &mut tags.only } else { &mut tags.skip };
+        list.extend(["strat".to_owned(), "untagged".to_owned()]);
+        let found = mistakes_of(None, &tags);
+        let what = "no task has the tag `strat`".to_owned();
+        assert_eq!(found, [(what, Some("did you mean `start`?".to_owned()))], "{flag}");
+    }
+}
+
+#[test]
+fn a_limit_that_leaves_no_host_of_any_play_is_a_mistake() {
+    let found = mistakes_of(Some("load_balancer"), &Wanted::default());
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].0, "no host of the plays is in --limit `load_balancer`");
+    assert!(mistakes_of(Some("gw1"), &Wanted::default()).is_empty());
 }
 
 #[test]

@@ -1,5 +1,13 @@
 //! `--tags` and `--skip-tags`, with the meaning of Ansible's `always`, `never`, `tagged`, `untagged` and `all`.
 
+use std::collections::BTreeSet;
+
+use super::model::Playbook;
+use crate::yaml::{Mistakes, Span, nearest};
+
+/// Words that mean something although no task has them.
+const SPECIAL: [&str; 5] = ["all", "always", "never", "tagged", "untagged"];
+
 /// What the user asked for.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
@@ -10,6 +18,25 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Notes every tag that no task of `playbook` has: a slip of the pen would do nothing, and look like success.
+    pub fn check(&self, playbook: &Playbook, mistakes: &mut Mistakes) {
+        let tasks = playbook.plays.iter().flat_map(|play| &play.tasks);
+        let known: BTreeSet<&str> = tasks.flat_map(|task| &task.tags).map(String::as_str).collect();
+        for (flag, tags) in [("--tags", &self.only), ("--skip-tags", &self.skip)] {
+            for tag in tags.iter().filter(|tag| !known.contains(tag.as_str())) {
+                if SPECIAL.contains(&tag.as_str()) {
+                    continue;
+                }
+                let hint = match nearest(tag, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None if known.is_empty() => "no task of this playbook has a tag".to_owned(),
+                    None => format!("tags here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                };
+                mistakes.add_hint(&Span::flag(flag), format!("no task has the tag `{tag}`"), hint);
+            }
+        }
+    }
+
     /// Says whether a task with these tags is to be done.
     #[must_use]
     pub fn wants(&self, tags: &[String]) -> bool {

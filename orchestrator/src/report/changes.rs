@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use apim_agent::outcome::{Difference, Outcome};
 
 use super::style::{Style, count, harmless};
-use crate::engine::RunResult;
+use crate::engine::{HostEnd, RunResult};
+use crate::inventory::host::HostName;
 use crate::plan::model::{Plan, Stage, Step};
 
 /// How much is shown.
@@ -33,17 +34,45 @@ pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> St
         // It was done: the recap counts.
         return text;
     }
+    text.push_str(&verdict(&hosts, result, style));
+    text.push('\n');
+    text
+}
+
+/// Says what would change in all, and of how many hosts that is not known. `hosts`: how many steps differ on each.
+fn verdict(hosts: &BTreeMap<&str, usize>, result: &RunResult, style: Style) -> String {
     let steps: usize = hosts.values().sum();
     let concerned = hosts.values().filter(|differ| **differ > 0).count();
-    text.push_str(&match steps {
-        0 => style.good("nothing would change\n"),
-        _ => style.change(format!(
-            "{} would change something, on {}\n",
-            count(steps, "step"),
-            count(concerned, "host")
-        )),
-    });
-    text
+    let unknown = hosts.keys().filter(|host| !was_looked_at(host, result)).count();
+    let failed = result.outcomes.values().filter(|outcome| matches!(outcome, Outcome::Failed(_))).count();
+    let found = match steps {
+        0 => "nothing would change".to_owned(),
+        _ => format!("{} would change something, on {}", count(steps, "step"), count(concerned, "host")),
+    };
+    match (steps, unknown, failed) {
+        (0, 0, 0) if !result.interrupted => style.good(found),
+        (0, 0, 0) => style.bad("interrupted: what would change is not known"),
+        (0, 0, failed) => {
+            style.bad(format!("no change found; {} could not be looked at", count(failed, "step")))
+        }
+        (_, 0, _) => style.change(found),
+        (0, _, _) => style
+            .bad(format!("of {unknown} of {} nothing is known (not reached)", count(hosts.len(), "host"))),
+        _ => {
+            let were = if unknown == 1 { "was" } else { "were" };
+            style.bad(format!("{found}; {} {were} not looked at", count(unknown, "host")))
+        }
+    }
+}
+
+/// Says whether a host was reached and looked at to the end.
+fn was_looked_at(host: &str, result: &RunResult) -> bool {
+    match result.hosts.get(&HostName(host.to_owned())).map(|host| &host.end) {
+        Some(HostEnd::Done | HostEnd::Failed(_)) => true,
+        Some(HostEnd::Unreachable(..)) => false,
+        // Behind a barrier that failed it was looked at all the same; an interrupt may have come before.
+        Some(HostEnd::Stopped(_)) | None => !result.interrupted,
+    }
 }
 
 fn differs(result: &RunResult, step: &Step) -> bool {

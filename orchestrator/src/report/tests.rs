@@ -130,6 +130,29 @@ fn nothing_to_change_is_said() {
 }
 
 #[test]
+fn of_hosts_that_were_not_reached_nothing_is_said_to_be_as_wished() {
+    let verdict = |result: &RunResult| {
+        let text = changes::text(&plan(), result, Detail { diff: false, all: false }, Style::new(true));
+        text.lines().last().unwrap_or_default().to_owned()
+    };
+    let good = Style::new(true).good("x").split('x').next().unwrap().to_owned();
+    let mut result = RunResult::default();
+    assert!(verdict(&result).starts_with(&good));
+    let away = || HostResult { end: HostEnd::Unreachable("no answer".into(), None), ..HostResult::default() };
+    result.hosts.insert(host("gw1"), away());
+    result.hosts.insert(host("gw2"), HostResult::default());
+    assert!(verdict(&result).contains("of 1 of 2 hosts nothing is known (not reached)"));
+    assert!(!verdict(&result).starts_with(&good));
+    result.outcomes.insert(StepId(3), Outcome::WouldChange(changed()));
+    assert!(verdict(&result).contains("1 step would change something, on 1 host; 1 host was not looked at"));
+    let stopped = RunResult { interrupted: true, ..RunResult::default() };
+    assert!(verdict(&stopped).contains("of 2 of 2 hosts nothing is known"));
+    let mut failed = RunResult::default();
+    failed.outcomes.insert(StepId(1), Outcome::Failed(Failure::new("cannot read /x")));
+    assert!(verdict(&failed).contains("no change found; 1 step could not be looked at"));
+}
+
+#[test]
 fn lines_tell_changes_and_failures_and_keep_quiet_about_the_rest() {
     let look = Look {
         json: false,
