@@ -34,6 +34,7 @@ fn cluster(inventory: &Inventory) -> Result<(), Mistakes> {
             address: host.connection.address.clone(),
             groups: host.groups.clone(),
             apim: host.apim.clone(),
+            place: host.span.clone(),
         })
         .collect();
     let nothing = |_: &str, _: &Span| Err::<Vec<u8>, String>("no file".to_owned());

@@ -26,6 +26,7 @@ pub(crate) fn build(text: &str) -> Result<Cluster, Mistakes> {
                 .map(|groups| groups.split(' ').map(str::to_owned).collect())
                 .unwrap_or_default(),
             apim: merged(all, host.get("apim").unwrap_or(&nothing)),
+            place: key.span.clone(),
         })
         .collect();
     let files = |path: &str, _: &Span| match path {

@@ -12,6 +12,7 @@ use super::release::Version;
 use super::role::Role;
 use super::settings::Settings;
 use super::settings::node::RoleSettings;
+use crate::yaml::Span;
 
 /// A node's name: unique in the cluster, such as `gw1`, or `gw1/gateway` where a host carries several.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,6 +61,8 @@ pub struct Node {
     pub own: RoleSettings,
     /// The user's keystores, with their bytes.
     pub keystores: Vec<KeystoreFile>,
+    /// Where the inventory names its host.
+    pub place: Span,
 }
 
 /// A keystore of the user for one node.

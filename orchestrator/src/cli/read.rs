@@ -119,6 +119,7 @@ fn cluster_of(inventory: Inventory) -> Result<Read, Mistakes> {
             address: host.connection.address.clone(),
             groups: host.groups.clone(),
             apim: host.apim.clone(),
+            place: host.span.clone(),
         })
         .collect();
     let mut mistakes = Mistakes::default();

@@ -56,6 +56,7 @@ fn world(text: &str) -> (Inventory, Cluster) {
             address: host.connection.address.clone(),
             groups: host.groups.clone(),
             apim: host.apim.clone(),
+            place: host.span.clone(),
         })
         .collect();
     let mut mistakes = Mistakes::default();

@@ -95,9 +95,9 @@ impl Builder<'_> {
                 && !is_ipv6(&input.address)
                 && host_name::check(&input.address).is_ok() =>
             {
-                (input.address.clone(), settings.span.clone())
+                (input.address.clone(), input.place.clone())
             }
-            None => (input.name.clone(), settings.span.clone()),
+            None => (input.name.clone(), input.place.clone()),
         };
         if is_node && let Err(error) = host_name::check(&peer) {
             self.mistakes.add_hint(
@@ -109,7 +109,7 @@ impl Builder<'_> {
         let address = settings.address.as_ref().map(|at| at.value).or(literal).or_else(|| peer.parse().ok());
         if is_node && address.is_none() && is_ipv6(&input.address) {
             self.mistakes.add_hint(
-                &settings.span,
+                &input.place,
                 format!(
                     "host `{}`: `{}` is an IPv6 address, and API Manager's servers speak IPv4 only",
                     input.name, input.address
@@ -125,6 +125,7 @@ impl Builder<'_> {
             is_load_balancer: in_group("load_balancer"),
             is_database: in_group("database"),
             settings: Arc::new(settings),
+            place: input.place.clone(),
         }
     }
 
@@ -173,7 +174,7 @@ impl Builder<'_> {
         let (home, unit) = match (home, unit) {
             (Ok(home), Ok(unit)) => (home, unit),
             (Err(error), _) | (_, Err(error)) => {
-                self.mistakes.add(&span, format!("host `{}`: {error}", host.name));
+                self.mistakes.add(&host.place, format!("host `{}`: {error}", host.name));
                 return None;
             }
         };
@@ -196,6 +197,7 @@ impl Builder<'_> {
             settings,
             own,
             keystores,
+            place: host.place.clone(),
         })
     }
 
@@ -288,7 +290,7 @@ impl Builder<'_> {
                     // An all-in-one serves what nobody else serves; here: everything, unless it says otherwise.
                     (all, Role::AllInOne) => node.environments.extend_from_slice(all),
                     _ => self.mistakes.add_hint(
-                        &node.settings.span,
+                        &node.place,
                         format!("gateway `{}` says no environment, and there are {}", node.host, names.len()),
                         format!("`gateway: {{environment: …}}` with one of: {}", names.join(", ")),
                     ),

@@ -15,7 +15,7 @@ pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
     let mut differ = |what: &str, why: &str, is_same: &dyn Fn(&Settings, &Settings) -> bool| {
         if let Some(node) = nodes.iter().find(|node| !is_same(&first.settings, &node.settings)) {
             mistakes.add_hint(
-                &node.settings.span,
+                node.settings.place_of(what).unwrap_or(&node.place),
                 format!("`apim.{what}` on `{}` differs from that on `{}`", node.host, first.host),
                 format!("{why}: set it once, under `all`"),
             );
@@ -66,12 +66,14 @@ fn shared_keystores(nodes: &[Node], mistakes: &mut Mistakes) {
 
 /// Which roles may stand together.
 pub(super) fn roles(hosts: &[HostInput], mistakes: &mut Mistakes) {
-    let place = hosts.first().map_or_else(Span::nowhere, |host| host.apim.span.clone());
-    let wanted = |role: Role| hosts.iter().any(|h| h.groups.iter().any(|g| Role::of_group(g) == Some(role)));
+    let place = |host: Option<&HostInput>| host.map_or_else(Span::nowhere, |host| host.place.clone());
+    let in_role =
+        |role: Role| hosts.iter().find(move |h| h.groups.iter().any(|g| Role::of_group(g) == Some(role)));
+    let wanted = |role: Role| in_role(role).is_some();
     if !Role::ALL.into_iter().any(wanted) {
         let groups: Vec<&str> = Role::ALL.iter().map(|role| role.group()).collect();
         mistakes.add_hint(
-            &place,
+            &place(hosts.first()),
             "no host is in the group of a role",
             format!("put hosts into the groups {}", groups.join(", ")),
         );
@@ -79,14 +81,14 @@ pub(super) fn roles(hosts: &[HostInput], mistakes: &mut Mistakes) {
     }
     if wanted(Role::ControlPlane) && wanted(Role::AllInOne) {
         mistakes.add_hint(
-            &place,
+            &place(in_role(Role::AllInOne)),
             "there are hosts in `control_plane` and in `all_in_one`",
             "a cluster has one or the other: both run the event hub",
         );
     }
     if !wanted(Role::ControlPlane) && !wanted(Role::AllInOne) {
         mistakes.add_hint(
-            &place,
+            &place(Role::ALL.into_iter().find_map(in_role)),
             "no host is in `control_plane` (or `all_in_one`)",
             "every other role takes its APIs, policies and events from it",
         );
@@ -119,7 +121,8 @@ pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
             if !same_host {
                 hint.push_str("; or, when they are different machines, tell their own addresses with `apim: {address: …}`");
             }
-            mistakes.add_hint(&node.own.offset_span, what, hint);
+            let written = node.own.offset_span.as_ref().or(other.own.offset_span.as_ref());
+            mistakes.add_hint(written.unwrap_or(&node.place), what, hint);
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::yaml::{Mistakes, Span};
 pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     let balancer = cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address);
     let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
-    let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.settings.span.clone());
+    let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone());
+    let block = cluster.nodes.first().and_then(|node| node.settings.place_of("endpoints").cloned());
     let mut notes = Vec::new();
     for role in [Role::ControlPlane, Role::KeyManager, Role::TrafficManager] {
         let nodes: Vec<&Node> =
@@ -27,9 +28,10 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
             ));
         }
         let search = Search { nodes: &nodes, setting, balancer, what: format!("the {role}s") };
+        let place = missing_at(block.as_ref(), &nodes, &place);
         let hint = format!("`endpoints: {{{}: NAME}}`, the load balancer's name for them", role.group());
         if let Some(endpoint) =
-            search.endpoint(&mut notes, &mut |what| mistakes.add_hint(&place, what, hint.clone()))
+            search.endpoint(&mut notes, &mut |what| mistakes.add_hint(place, what, hint.clone()))
         {
             cluster.endpoints.insert(role, endpoint);
         }
@@ -45,7 +47,8 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
             .as_ref()
             .or_else(|| written.get(&Role::Gateway).filter(|_| is_only))
             .or_else(|| written.get(&Role::ControlPlane).filter(|_| is_all_in_one && !nodes.is_empty()));
-        let span = if environment.name.span.file_name().is_some() { &environment.name.span } else { &place };
+        let named = Some(&environment.name.span).filter(|span| span.file_name().is_some());
+        let span = named.unwrap_or_else(|| missing_at(block.as_ref(), &nodes, &place));
         if nodes.is_empty() {
             match setting {
                 Some(setting) => {
@@ -80,6 +83,11 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     }
     cluster.environment_endpoints.extend(found);
     cluster.notes.extend(notes);
+}
+
+/// Where a missing endpoint would stand: in the block, else its second node (which made it necessary) is to blame.
+fn missing_at<'a>(block: Option<&'a Span>, nodes: &[&'a Node], otherwise: &'a Span) -> &'a Span {
+    block.or_else(|| nodes.get(1).or(nodes.first()).map(|node| &node.place)).unwrap_or(otherwise)
 }
 
 struct Search<'a> {

@@ -29,6 +29,8 @@ pub struct HostInput {
     pub groups: Vec<String>,
     /// Its variable `apim`, merged.
     pub apim: yaml::Node,
+    /// Where the inventory names it.
+    pub place: yaml::Span,
 }
 
 /// Reads the files of the user that settings name (keystores), as bytes.
@@ -61,6 +63,8 @@ pub struct Host {
     pub is_database: bool,
     /// Its settings.
     pub settings: Arc<Settings>,
+    /// Where the inventory names it: the place of what is wrong with it when no setting is.
+    pub place: yaml::Span,
 }
 
 /// A whole cluster, without a mistake.

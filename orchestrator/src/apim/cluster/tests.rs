@@ -32,6 +32,31 @@ fn a_host_may_carry_several_nodes_when_their_ports_differ() {
 }
 
 #[test]
+fn mistakes_of_hosts_and_roles_point_at_their_own_lines() {
+    let line = |text: &str, part: &str| {
+        let found = mistakes(text);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(part), "{found:?}");
+        let line = found[0].split(':').next().and_then(|line| line.parse::<usize>().ok());
+        text.lines().nth(line.expect("a line") - 1).expect("that line").trim().to_owned()
+    };
+    let clash = basics("") + "hosts:\n  h1:\n    groups: control_plane gateway\n";
+    assert_eq!(line(&clash, "port 9443"), "h1:");
+    let offset = clash + "    apim:\n      control_plane:\n        port_offset: 0\n";
+    assert_eq!(line(&offset, "port 9443"), "port_offset: 0", "the offset that was written");
+    let two =
+        "hosts:\n  cp:\n    groups: control_plane\n  g1:\n    groups: gateway\n  g2:\n    groups: gateway\n";
+    assert_eq!(line(&(basics("") + two), "no endpoint says"), "g2:", "who made it necessary");
+    let block = "  endpoints:\n    control_plane: cp.example\n";
+    assert_eq!(line(&(basics(block) + two), "no endpoint says"), "endpoints:");
+    let environments = "  environments: [{name: A, endpoint: a.example}, {name: B, endpoint: b.example}]\n";
+    let one = "hosts:\n  cp:\n    groups: control_plane\n  g1:\n    groups: gateway\n";
+    assert_eq!(line(&(basics(environments) + one), "says no environment"), "g1:");
+    let name = basics("") + "hosts:\n  h_1:\n    address: 10.0.0.1\n    groups: control_plane\n";
+    assert_eq!(line(&name, "its name `h_1`"), "h_1:");
+}
+
+#[test]
 fn ports_that_meet_only_by_their_offsets_are_found() {
     // 9763 - 9443 = 320: the gateway's HTTPS meets the control plane's HTTP.
     let clash = basics("") + &hosts(&["h1 control_plane gateway | {gateway: {port_offset: 320}}"]);

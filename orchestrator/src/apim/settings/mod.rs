@@ -7,7 +7,7 @@ use apim_agent::value::Secret;
 
 use super::release::Version;
 use super::role::{Role, StartOrder};
-use crate::yaml::{Kind, Mistakes, Node, Span};
+use crate::yaml::{Key, Kind, Mistakes, Node, Span};
 
 pub mod databases;
 pub mod endpoint;
@@ -97,8 +97,8 @@ pub struct Settings {
     pub hosts_file: HostsFile,
     /// Deadlines.
     pub health: Health,
-    /// Keys that were written, whether they could be read or not.
-    given: Vec<String>,
+    /// Keys that were written, whether they could be read or not, and where.
+    given: Vec<Key>,
     /// Where the settings stand.
     pub span: Span,
 }
@@ -156,7 +156,7 @@ impl Settings {
             .map(|role| {
                 let settings = match section.section(role.group()) {
                     Some(part) => node::RoleSettings::read(role, part),
-                    None => node::RoleSettings::absent(&span),
+                    None => node::RoleSettings::absent(),
                 };
                 (role, settings)
             })
@@ -192,7 +192,7 @@ impl Settings {
             start_order,
             hosts_file,
             health,
-            given: node.entries().unwrap_or_default().iter().map(|(key, _)| key.text.clone()).collect(),
+            given: node.entries().unwrap_or_default().iter().map(|(key, _)| key.clone()).collect(),
             span,
         }
     }
@@ -200,13 +200,19 @@ impl Settings {
     /// Says whether `key` was written, even if what it says could not be read.
     #[must_use]
     pub fn gives(&self, key: &str) -> bool {
-        self.given.iter().any(|known| known == key)
+        self.place_of(key).is_some()
+    }
+
+    /// Returns where `key` was written, if it was.
+    #[must_use]
+    pub fn place_of(&self, key: &str) -> Option<&Span> {
+        self.given.iter().find(|known| known.text == key).map(|known| &known.span)
     }
 
     /// Returns the settings of `role`.
     #[must_use]
     pub fn role(&self, role: Role) -> node::RoleSettings {
-        self.roles.get(&role).cloned().unwrap_or_else(|| node::RoleSettings::absent(&self.span))
+        self.roles.get(&role).cloned().unwrap_or_else(node::RoleSettings::absent)
     }
 }
 

@@ -42,8 +42,8 @@ pub struct RoleSettings {
     pub environments: Vec<At<String>>,
     /// What is added to every port.
     pub port_offset: u16,
-    /// Where the offset stands, else the block.
-    pub offset_span: Span,
+    /// Where the offset stands, if it was written.
+    pub offset_span: Option<Span>,
     /// The heap.
     pub heap: Heap,
     /// More options for the JVM.
@@ -59,11 +59,11 @@ pub struct RoleSettings {
 }
 
 impl RoleSettings {
-    pub(super) fn absent(span: &Span) -> Self {
+    pub(super) fn absent() -> Self {
         Self {
             environments: Vec::new(),
             port_offset: 0,
-            offset_span: span.clone(),
+            offset_span: None,
             heap: Heap { initial: "256m".to_owned(), maximum: "1024m".to_owned() },
             java_opts: None,
             config: None,
@@ -74,9 +74,9 @@ impl RoleSettings {
     }
 
     pub(super) fn read(role: Role, mut section: Section<'_, '_>) -> Self {
-        let mut read = Self::absent(section.span());
+        let mut read = Self::absent();
         if let Some(node) = section.take("port_offset") {
-            read.offset_span = node.span.clone();
+            read.offset_span = Some(node.span.clone());
             match node.kind {
                 Kind::Int(n) if (0..=i64::from(LARGEST_OFFSET)).contains(&n) => {
                     read.port_offset = u16::try_from(n).unwrap_or_default();
