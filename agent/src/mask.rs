@@ -87,7 +87,7 @@ fn replace_whole(text: &str, value: &str) -> String {
     hidden
 }
 
-/// Returns `text` with every one of `secrets` replaced, and each line masked as [`line`] does.
+/// Returns `text` with every one of `secrets` replaced, and each line masked as [`line()`] does.
 #[must_use]
 pub fn text(text: &str, secrets: &[Secret]) -> String {
     let mut hidden = text.to_owned();

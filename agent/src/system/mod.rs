@@ -1,6 +1,6 @@
 //! The one door to files, accounts, processes and state of the host; below `--root DIR` every path is confined to DIR.
 //!
-//! Paths are walked component by component on open folders ([`walk`]), so nobody can swap a folder for a link between
+//! Paths are walked component by component on open folders (`walk`), so nobody can swap a folder for a link between
 //! the look and the deed. What operations wish for, and how they say it, is not here.
 
 use std::fs;

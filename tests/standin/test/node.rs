@@ -39,11 +39,6 @@ impl Script {
     pub(crate) fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
         self.0.wait()
     }
-
-    /// Says how it ended, if it has.
-    pub(crate) fn try_wait(&mut self) -> std::io::Result<Option<std::process::ExitStatus>> {
-        self.0.try_wait()
-    }
 }
 
 impl Node {
