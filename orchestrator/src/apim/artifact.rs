@@ -33,6 +33,8 @@ pub struct Artifact {
     pub fetch: Fetch,
     /// A proxy for the download.
     pub proxy: Option<String>,
+    /// The setting that names its source.
+    pub setting: &'static str,
     /// Where the inventory names its source.
     pub place: Span,
 }
@@ -56,24 +58,26 @@ impl Cluster {
                     sha256: node.zip,
                     fetch: distributions.fetch,
                     proxy: distributions.proxy.clone(),
+                    setting: "apim.distributions.source",
                     place: place.span.clone(),
                 });
             }
-            let mut named = |file: &NamedFile| {
+            let mut named = |file: &NamedFile, setting| {
                 add(Artifact {
                     name: ArtifactName(file.file_name().to_owned()),
                     source: file.source.value.clone(),
                     sha256: file.sha256,
                     fetch: file.fetch,
                     proxy: distributions.proxy.clone(),
+                    setting,
                     place: file.source.span.clone(),
                 });
             };
             if let Some(Java::Archive(file)) = &node.settings.java {
-                named(file);
+                named(file, "apim.java.archive.source");
             }
             if let Some(driver) = node.settings.databases.as_ref().and_then(|d| d.driver.as_ref()) {
-                named(&driver.file);
+                named(&driver.file, "apim.databases.driver.source");
             }
         }
         found.into_values().collect()

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 
 use crate::apim::Artifact;
 use crate::apim::settings::source::Fetch;
+use crate::yaml::Mistakes;
 
 mod digests;
 mod download;
@@ -68,6 +69,21 @@ impl Cache {
     #[must_use]
     pub fn is_here(&self, artifact: &Artifact) -> bool {
         !is_url(&artifact.source) || self.place_of(artifact).is_file()
+    }
+
+    /// Notes every local file that cannot be read or is not what it should be, where the inventory names it.
+    ///
+    /// What is hashed is remembered, so that `provide` need not do it again.
+    pub async fn check_local(&self, artifacts: &[Artifact], mistakes: &mut Mistakes) {
+        let digests = Arc::new(Digests::load(&self.folder));
+        for artifact in artifacts.iter().filter(|artifact| !is_url(&artifact.source)) {
+            if let Err(error) = verify(&local_path(artifact), artifact, &digests).await {
+                let why =
+                    std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
+                mistakes.add_hint(&artifact.place, format!("{error}{why}"), hint(artifact, &error));
+            }
+        }
+        digests.save();
     }
 
     /// Makes sure that every artifact that hosts get from here is here, and returns where; those that hosts fetch
@@ -133,6 +149,26 @@ impl Cache {
 
     fn place_of(&self, artifact: &Artifact) -> PathBuf {
         self.folder.join("files").join(artifact.sha256.to_string()).join(file_name(&artifact.name.0))
+    }
+}
+
+/// Returns where an artifact of this machine should be, when it is not there.
+#[must_use]
+pub fn missing(artifact: &Artifact) -> Option<PathBuf> {
+    let path = (!is_url(&artifact.source)).then(|| local_path(artifact))?;
+    (!path.is_file()).then_some(path)
+}
+
+/// Says what to do about a local file, with the setting that names it.
+fn hint(artifact: &Artifact, error: &ArtifactError) -> String {
+    let setting = artifact.setting;
+    match error {
+        ArtifactError::WrongDigest { .. } => format!(
+            "put the right file there, or correct the digest beside `{setting}` if you trust this one"
+        ),
+        _ => format!(
+            "put it there, or say with `{setting}` where it is (a relative path starts at the folder of the file that names it)"
+        ),
     }
 }
 

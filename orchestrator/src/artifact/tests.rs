@@ -15,6 +15,7 @@ fn artifact(source: &str, bytes: &[u8]) -> Artifact {
         sha256: Sha256::of(bytes),
         fetch: Fetch::Push,
         proxy: None,
+        setting: "apim.distributions.source",
         place: Span::nowhere(),
     }
 }
@@ -42,6 +43,30 @@ async fn a_local_file_is_used_in_place_and_a_flipped_bit_is_found() {
     let error = provide(folder.path(), &artifact).await.unwrap_err();
     assert!(error.contains(&Sha256::of(b"cOntent").to_string()), "{error}");
     assert!(error.contains(&Sha256::of(b"content").to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn wrong_local_files_are_mistakes_that_name_their_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.jar");
+    std::fs::write(&path, b"other").unwrap();
+    let here = |name: &str, setting| {
+        let path = folder.path().join(name);
+        Artifact { setting, ..artifact(path.to_str().unwrap(), b"content") }
+    };
+    let wrong = here("a.jar", "apim.databases.driver.source");
+    let absent = here("b.tar.gz", "apim.java.archive.source");
+    let url = artifact("https://example.com/c.zip", b"content");
+    assert_eq!([missing(&wrong), missing(&url)], [None, None]);
+    assert_eq!(missing(&absent), Some(folder.path().join("b.tar.gz")));
+    let mut mistakes = Mistakes::default();
+    let cache = Cache::new(folder.path().join("cache"));
+    cache.check_local(&[wrong, absent, url], &mut mistakes).await;
+    let hints: Vec<&str> = mistakes.0.iter().filter_map(|mistake| mistake.hint.as_deref()).collect();
+    assert_eq!(hints.len(), 2, "{mistakes}");
+    assert!(hints[0].contains("`apim.databases.driver.source`"), "{}", hints[0]);
+    assert!(hints[1].contains("`apim.java.archive.source`"), "{}", hints[1]);
+    assert!(mistakes.0[1].what.contains("No such file"), "{}", mistakes.0[1].what);
 }
 
 #[tokio::test]

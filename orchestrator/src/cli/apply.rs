@@ -17,7 +17,7 @@ pub(super) struct Args {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    shown: Shown,
+    pub(super) shown: Shown,
     /// Change nothing: show what would change
     #[arg(short = 'C', long)]
     check: bool,

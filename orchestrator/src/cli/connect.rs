@@ -10,8 +10,9 @@ use crate::inventory::Inventory;
 use crate::inventory::host::{Become, Connection, ConnectionKind, HostName};
 use crate::plan::Drafted;
 use crate::plan::build::LOCALHOST;
-use crate::report::Style;
+use crate::report::style::count;
 use crate::report::table::{Paint, Table};
+use crate::report::{Style, remark};
 use crate::ssh::{
     self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
 };
@@ -64,7 +65,12 @@ fn agents(folder: Option<&Path>) -> Result<AgentBinaries, Exit> {
 }
 
 /// Asks the hosts that nothing vouches for yet for their keys; an error shows them all in one table.
-pub(super) async fn know_hosts(connector: &Connector, hosts: &[HostName]) -> Result<(), Exit> {
+pub(super) async fn know_hosts(connector: &Connector, hosts: &[HostName], quiet: bool) -> Result<(), Exit> {
+    let strangers = connector.without_known_key(hosts);
+    if strangers > 0 && !quiet {
+        let whose = if strangers == 1 { "its key" } else { "their keys" };
+        remark(&format!("asking {} for {whose}", count(strangers, "host")));
+    }
     let unknown = connector.survey_host_keys(hosts).await;
     if unknown.is_empty() {
         connector.unlock_keys(hosts).await;

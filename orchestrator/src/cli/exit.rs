@@ -3,8 +3,10 @@
 use std::io;
 use std::process::ExitCode;
 
+use serde_json::json;
+
 use crate::report::{Style, remark, say};
-use crate::yaml::{Colours, Mistakes};
+use crate::yaml::{Colours, Mistake, Mistakes};
 
 /// How it ended. The codes are a promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,13 +47,15 @@ pub struct Exit {
     /// What went wrong, whole lines.
     text: String,
     hints: Vec<String>,
+    /// Mistakes of files, which say so themselves, each; they are in `text` too.
+    mistakes: Option<Mistakes>,
 }
 
 impl Exit {
     /// Returns an end of `kind` that says `text`.
     #[must_use]
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
-        Self { kind, text: text.into(), hints: Vec::new() }
+        Self { kind, text: text.into(), hints: Vec::new(), mistakes: None }
     }
 
     /// Returns the end that `error` and its causes make.
@@ -88,7 +92,8 @@ impl From<Mistakes> for Exit {
         let text = mistakes.render(colours);
         let count = mistakes.in_order().len();
         let summary = if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
-        Self::new(Kind::Usage, format!("{}\n{summary}; nothing was contacted", text.trim_end()))
+        let text = format!("{}\n{summary}; nothing was contacted", text.trim_end());
+        Self { mistakes: Some(mistakes), ..Self::new(Kind::Usage, text) }
     }
 }
 
@@ -102,25 +107,49 @@ fn style() -> Style {
     crate::report::Look::detect(false, 0, false).err
 }
 
-/// Says what is to be said and returns the code.
-pub(super) fn code(ended: Result<Kind, Exit>) -> ExitCode {
+/// Says what is to be said and returns the code. For programs mistakes are objects on standard output.
+pub(super) fn code(ended: Result<Kind, Exit>, json: bool) -> ExitCode {
     let kind = match ended {
         Ok(kind) => kind,
-        Err(Exit { kind, text, hints }) => {
-            let style = style();
-            let mut words = match kind {
-                // Mistakes of files say so themselves, each.
-                Kind::Usage if text.contains("error:") => format!("{text}\n"),
-                _ => format!("{} {text}\n", style.bad("error:")),
-            };
-            for hint in hints {
-                words.push_str(&format!("{} {hint}\n", style.good("hint:")));
+        Err(exit) => {
+            match &exit.mistakes {
+                // That the output cannot be written changes nothing about how it ended.
+                Some(mistakes) if json => drop(say(&objects(mistakes))),
+                _ => remark(&exit.words(style())),
             }
-            remark(&words);
-            kind
+            exit.kind
         }
     };
     ExitCode::from(kind.code())
+}
+
+impl Exit {
+    fn words(&self, style: Style) -> String {
+        let Self { kind, text, hints, mistakes } = self;
+        let mut words = match (kind, mistakes) {
+            (_, Some(_)) | (Kind::Interrupted, None) => format!("{text}\n"),
+            _ => format!("{} {text}\n", style.bad("error:")),
+        };
+        for hint in hints {
+            words.push_str(&format!("{} {hint}\n", style.good("hint:")));
+        }
+        words
+    }
+}
+
+/// One object a line, in the order of files and places.
+fn objects(mistakes: &Mistakes) -> String {
+    let object = |mistake: &Mistake| {
+        let span = &mistake.span;
+        let file = span.file.as_ref().map(|file| file.name.as_str());
+        let at = |number: usize| (number > 0).then_some(number);
+        json!({
+            "event": "mistake", "file": file, "line": at(span.line), "column": at(span.column),
+            "what": mistake.what, "hint": mistake.hint,
+        })
+        .to_string()
+    };
+    mistakes.in_order().into_iter().map(object).collect::<Vec<_>>().join("\n")
 }
 
 /// Shows what clap has to say: help and version on standard output, mistakes on standard error.
@@ -153,4 +182,39 @@ pub(super) fn catch_bugs() {
         )]
         std::process::exit(i32::from(Kind::Bug.code()));
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::yaml::Span;
+
+    fn mistakes() -> Mistakes {
+        let mut mistakes = Mistakes::default();
+        mistakes.add_hint(&Span::flag("--tags"), "no task has the tag `x`", "did you mean `y`?");
+        mistakes.add(&Span { line: 3, column: 7, length: 1, ..Span::flag("i.yaml") }, "it is wrong");
+        mistakes
+    }
+
+    #[test]
+    fn mistakes_say_error_once_each_whatever_the_colours() {
+        let mut exit = Exit::from(mistakes());
+        exit.text = mistakes().render(Colours::On);
+        assert_eq!(exit.words(Style::new(true)).matches("error").count(), 2);
+        assert_eq!(Exit::new(Kind::Usage, "an error: x").words(Style::plain()), "error: an error: x\n");
+    }
+
+    #[test]
+    fn for_programs_each_mistake_is_one_object() {
+        let text = objects(&mistakes());
+        let read = |line| serde_json::from_str::<serde_json::Value>(line).expect("an object");
+        let lines: Vec<serde_json::Value> = text.lines().map(read).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!((&lines[0]["event"], &lines[0]["line"]), (&json!("mistake"), &json!(null)));
+        assert_eq!(lines[0]["hint"], "did you mean `y`?");
+        assert_eq!(
+            (&lines[1]["file"], &lines[1]["line"], &lines[1]["column"]),
+            (&json!("i.yaml"), &json!(3), &json!(7))
+        );
+    }
 }

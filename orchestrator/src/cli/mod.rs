@@ -42,6 +42,20 @@ enum Verb {
     Status(status::Args),
 }
 
+impl Verb {
+    /// Says whether programs read what is said.
+    fn is_json(&self) -> bool {
+        let shown = match self {
+            Self::Apply(args) => args.shown,
+            Self::Plan(args) => args.shown,
+            Self::Validate(args) => args.shown,
+            Self::Status(args) => args.shown,
+            Self::Render(_) | Self::Inventory(_) => return false,
+        };
+        shown.output == options::Output::Json
+    }
+}
+
 /// Runs the program.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -50,6 +64,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return exit::usage(&error),
     };
+    let json = cli.verb.is_json();
     let ended = match cli.verb {
         Verb::Apply(args) => apply::run(args),
         Verb::Plan(args) => plan::run(args),
@@ -58,7 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Inventory(args) => inventory::run(&args),
         Verb::Status(args) => status::run(args),
     };
-    exit::code(ended)
+    exit::code(ended, json)
 }
 
 #[cfg(test)]

@@ -13,13 +13,13 @@ use super::connect;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::read;
-use crate::apim::Cluster;
+use crate::apim::{Artifact, Cluster};
 use crate::artifact::Cache;
 use crate::engine::{self, Interrupt, RunResult, Settings};
 use crate::inventory::host::HostName;
-use crate::plan::Drafted;
 use crate::plan::model::Plan;
 use crate::report::{self, Look};
+use crate::yaml::Mistakes;
 
 /// How long the reporter may take for its last lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
@@ -51,11 +51,17 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let Wanted { verb, mode, files, plays, reach, shown, diff, inspects } = wanted;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let (read, playbook, mut drafted) = read::all(files, plays)?;
-    read::tell_notes(&read.cluster, look.err);
+    read::tell_notes(&read.cluster, &look)?;
     if *inspects {
         let limited = read::limited(&read.inventory, files)?;
         drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
     }
+    let runtime = runtime()?;
+    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
+    let needed = drafted.needs();
+    let mut artifacts = read.cluster.artifacts();
+    artifacts.retain(|artifact| needed.contains(&artifact.sha256));
+    artifacts.retain(|artifact| *mode == Mode::Apply || cache.is_here(artifact));
     let connector = connect::connector(&read.inventory, &drafted, reach)?;
     let settings = Settings {
         forks: usize::from(reach.forks),
@@ -65,15 +71,18 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         purpose: format!("{verb} {}", playbook.name),
         ..Settings::new(*mode, verb)
     };
-    let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let artifacts = fetch(&read.cluster, &drafted, reach, *mode, &look).await?;
-        let plan = Arc::new(drafted.finish(&artifacts));
-        connect::know_hosts(&connector, &hosts_of(&plan)).await?;
+        let interrupt = interrupt();
+        let prepare = async {
+            let ready = fetch(&cache, &artifacts, &look).await?;
+            let plan = Arc::new(drafted.finish(&ready));
+            connect::know_hosts(&connector, &hosts_of(&plan), look.json).await?;
+            Ok(plan)
+        };
+        let plan = unless_interrupted(prepare, interrupt.clone()).await?;
 
         let (events, happened) = mpsc::unbounded_channel();
         let shown = report::show(Arc::clone(&plan), look, happened);
-        let interrupt = interrupt();
         let result = engine::run(Arc::clone(&plan), Arc::new(connector), settings, events, interrupt).await;
         // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
         drop(tokio::time::timeout(LAST_LINES, shown).await);
@@ -93,20 +102,18 @@ pub(super) fn kind(result: &RunResult) -> Kind {
     }
 }
 
-/// Makes sure of the big files that hosts may ask for; to look only, what is not here yet is not fetched.
+/// Makes sure of the big files that hosts may ask for; local ones that are wrong are mistakes, found before anything is fetched.
 async fn fetch(
-    cluster: &Cluster,
-    drafted: &Drafted,
-    reach: &Reach,
-    mode: Mode,
+    cache: &Cache,
+    artifacts: &[Artifact],
     look: &Look,
 ) -> Result<BTreeMap<Sha256, (PathBuf, u64)>, Exit> {
-    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
-    let needed = drafted.needs();
-    let mut artifacts = cluster.artifacts();
-    artifacts.retain(|artifact| needed.contains(&artifact.sha256));
-    artifacts.retain(|artifact| mode == Mode::Apply || cache.is_here(artifact));
-    let ready = cache.provide(&artifacts, &report::fetching(look)).await.map_err(|errors| {
+    let mut mistakes = Mistakes::default();
+    cache.check_local(artifacts, &mut mistakes).await;
+    if !mistakes.0.is_empty() {
+        return Err(mistakes.into());
+    }
+    let ready = cache.provide(artifacts, &report::fetching(look)).await.map_err(|errors| {
         let mut exits = errors.iter().map(|error| (Exit::from_error(Kind::Failed, error), error.hint()));
         let (mut exit, hint) = exits.next().unwrap_or((Exit::new(Kind::Bug, "no reason given"), ""));
         let mut hints = vec![hint];
@@ -119,6 +126,20 @@ async fn fetch(
         hints.into_iter().fold(exit, Exit::hint)
     })?;
     Ok(ready.into_iter().map(|(sha256, file)| (sha256, (file.path, file.size))).collect())
+}
+
+/// Waits for what comes before the run, unless the user stops it.
+async fn unless_interrupted<T>(
+    prepare: impl Future<Output = Result<T, Exit>>,
+    mut interrupt: watch::Receiver<Interrupt>,
+) -> Result<T, Exit> {
+    tokio::select! {
+        biased;
+        Ok(_) = interrupt.wait_for(|wish| *wish != Interrupt::None) => {
+            Err(Exit::new(Kind::Interrupted, "interrupted; no host was changed"))
+        }
+        prepared = prepare => prepared,
+    }
 }
 
 fn hosts_of(plan: &Plan) -> Vec<HostName> {
@@ -179,4 +200,22 @@ fn operator() -> String {
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = machine.trim();
     if machine.is_empty() { user } else { format!("{user}@{machine}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn an_interrupt_ends_what_comes_before_the_run() {
+        let (wish, interrupt) = watch::channel(Interrupt::None);
+        let ended = unless_interrupted(async { Ok(1) }, interrupt.clone()).await;
+        assert_eq!(ended.expect("it was not interrupted"), 1);
+        let forever = std::future::pending::<Result<(), Exit>>();
+        let (ended, ()) = tokio::join!(unless_interrupted(forever, interrupt), async {
+            wish.send_replace(Interrupt::Finish);
+        });
+        let said = format!("{:?}", ended.expect_err("it was interrupted"));
+        assert!(said.contains("Interrupted") && said.contains("no host was changed"), "{said}");
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use apim_agent::operation::Mode;
 
 use super::exit::{Exit, Kind};
-use super::options::{Files, Plays, Reach, Shown};
+use super::options::{Files, Output, Plays, Reach, Shown};
 use super::pipeline::{self, Wanted};
 use super::read;
 use crate::plan::show;
@@ -21,7 +21,7 @@ pub(super) struct Args {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    shown: Shown,
+    pub(super) shown: Shown,
     /// End with 3 when something would change
     #[arg(long)]
     exit_code: bool,
@@ -40,7 +40,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, plays, reach, shown, exit_code, offline, no_diff, diff } = args;
     if offline {
         let (_, _, drafted) = read::all(&files, &plays)?;
-        report::say(&show::text(&drafted.finish(&BTreeMap::new())))?;
+        let plan = drafted.finish(&BTreeMap::new());
+        report::say(&if shown.output == Output::Json { show::json(&plan) } else { show::text(&plan) })?;
         return Ok(Kind::Converged);
     }
     let wanted = Wanted {

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays};
 use crate::apim::{Cluster, HostInput, StartOrder};
@@ -11,7 +13,7 @@ use crate::inventory::{self, Inventory, pattern};
 use crate::plan::{Drafted, Wish, draft};
 use crate::playbook::tags::Wanted;
 use crate::playbook::{self, Playbook, built_in};
-use crate::report::{Style, remark};
+use crate::report::{Look, remark, say};
 use crate::vault::{PasswordSources, Vault, gather};
 use crate::yaml::{Mistakes, Span};
 
@@ -83,10 +85,15 @@ pub(super) fn all(files: &Files, plays: &Plays) -> Result<(Read, Playbook, Draft
 }
 
 /// Says what the operator should know, though it is no mistake.
-pub(super) fn tell_notes(cluster: &Cluster, style: Style) {
+pub(super) fn tell_notes(cluster: &Cluster, look: &Look) -> std::io::Result<()> {
     for note in cluster.notes() {
-        remark(&format!("{} {note}\n", style.change("note:")));
+        if look.json {
+            say(&json!({"event": "note", "level": "info", "text": note}).to_string())?;
+        } else {
+            remark(&format!("{} {note}\n", look.err.change("note:")));
+        }
     }
+    Ok(())
 }
 
 fn vault(files: &Files) -> Result<Arc<Vault>, Exit> {

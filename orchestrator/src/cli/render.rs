@@ -30,7 +30,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         return Err(Exit::new(Kind::Usage, text));
     }
     let read = read::cluster(&args.files)?;
-    read::tell_notes(&read.cluster, look.err);
+    read::tell_notes(&read.cluster, &look)?;
     let limited = read::limited(&read.inventory, &args.files)?;
     let mut written = 0;
     for node in read.cluster.nodes().iter().filter(|node| limited.contains(node.host.as_str())) {

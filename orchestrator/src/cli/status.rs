@@ -23,7 +23,7 @@ pub(super) struct Args {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
-    shown: Shown,
+    pub(super) shown: Shown,
 }
 
 /// One node as it was seen.

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Plays, Shown};
 use super::read;
+use crate::apim::{Artifact, Cluster};
+use crate::artifact;
 use crate::plan::show;
 use crate::report::style::count;
-use crate::report::{self, Look};
+use crate::report::{self, Look, remark};
 
 /// Options of `validate`.
 #[derive(Debug, clap::Args)]
@@ -17,20 +19,26 @@ pub(super) struct Args {
     #[command(flatten)]
     plays: Plays,
     #[command(flatten)]
-    shown: Shown,
+    pub(super) shown: Shown,
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let look = Look::detect(args.shown.output == Output::Json, args.shown.verbose, false);
     let (read, playbook, drafted) = read::all(&args.files, &args.plays)?;
-    read::tell_notes(&read.cluster, look.err);
+    let missing = missing(&read.cluster);
+    read::tell_notes(&read.cluster, &look)?;
+    if !look.json {
+        for note in &missing {
+            remark(&format!("{} {note}\n", look.err.change("note:")));
+        }
+    }
     let plan = drafted.finish(&BTreeMap::new());
     let steps: usize = plan.stages.iter().flat_map(|stage| &stage.lanes).map(|lane| lane.steps.len()).sum();
     if look.json {
         let (hosts, nodes) = (read.inventory.hosts.len(), read.cluster.nodes().len());
         let value = serde_json::json!({
             "event": "valid", "hosts": hosts, "nodes": nodes, "playbook": playbook.name,
-            "stages": plan.stages.len(), "steps": steps, "notes": read.cluster.notes(),
+            "stages": plan.stages.len(), "steps": steps, "notes": read.cluster.notes(), "missing": missing,
         });
         report::say(&value.to_string())?;
         return Ok(Kind::Converged);
@@ -47,4 +55,19 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         count(steps, "step"),
     )))?;
     Ok(Kind::Converged)
+}
+
+/// Says which local files are not there; no mistake of the files that were read, for they may be put there later.
+fn missing(cluster: &Cluster) -> Vec<String> {
+    let told = |artifact: &Artifact| {
+        let path = artifact::missing(artifact)?;
+        Some(format!(
+            "{} is not there yet, `apply` will need it: `{}` (`{}`, {})",
+            artifact.name,
+            path.display(),
+            artifact.setting,
+            artifact.place
+        ))
+    };
+    cluster.artifacts().iter().filter_map(told).collect()
 }

@@ -31,6 +31,24 @@ pub fn text(plan: &Plan) -> String {
     text
 }
 
+/// Returns one JSON object a line for each step.
+#[must_use]
+pub fn json(plan: &Plan) -> String {
+    let mut text = String::new();
+    for (number, stage) in plan.stages.iter().enumerate() {
+        for (host, step) in
+            stage.lanes.iter().flat_map(|lane| lane.steps.iter().map(|step| (&lane.host, step)))
+        {
+            let object = serde_json::json!({
+                "event": "planned", "stage": number, "stage_title": stage.title, "host": host.0,
+                "node": step.node.as_ref().map(|node| &node.0), "step": step.id, "title": step.title,
+            });
+            line(&mut text, &object.to_string());
+        }
+    }
+    text
+}
+
 fn line(text: &mut String, line: &str) {
     text.push_str(line);
     text.push('\n');

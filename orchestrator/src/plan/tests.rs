@@ -89,6 +89,19 @@ fn the_built_in_site_as_text() {
 }
 
 #[test]
+fn for_programs_every_step_is_one_object() {
+    let plan = plan_of(&site(), Some("gw1"), &Wanted::default());
+    let steps: usize = plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();
+    let text = show::json(&plan);
+    assert_eq!(text.lines().count(), steps);
+    for line in text.lines() {
+        let value: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&value["event"], &value["host"]), (&"planned".into(), &"gw1".into()));
+        assert!(value["step"].is_u64() && value["title"].is_string(), "{line}");
+    }
+}
+
+#[test]
 fn a_limit_leaves_out_other_hosts_and_what_becomes_empty() {
     let plan = plan_of(&site(), Some("gateway:!gw2"), &Wanted::default());
     let hosts: Vec<&str> =

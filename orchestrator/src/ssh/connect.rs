@@ -154,6 +154,12 @@ impl SshConnect {
         unknown.dedup_by(|a, b| a.name == b.name && a.key == b.key);
         unknown
     }
+
+    /// Returns how many of `hosts` nothing vouches for yet; contacts none.
+    #[must_use]
+    pub fn without_known_key(&self, hosts: &[HostName]) -> usize {
+        hosts.iter().filter(|host| self.shared.stranger(host).is_some()).count()
+    }
 }
 
 impl Connect for SshConnect {
@@ -173,13 +179,16 @@ impl Shared {
         })
     }
 
-    async fn ask_for_key(self: Arc<Self>, host: &HostName) -> Option<UnknownKey> {
+    /// Returns where `host` is, when nothing vouches for its key or for that of a jump host.
+    fn stranger(&self, host: &HostName) -> Option<Destination> {
         let connection = self.hosts.get(host)?;
         let to = Destination::resolve(&host.0, connection, &self.settings.around).ok()?;
         let known = |to: &Destination| trust(to).is_ok_and(|trust| trust.knows_something());
-        if known(&to) && to.jumps.iter().all(known) {
-            return None;
-        }
+        (!(known(&to) && to.jumps.iter().all(known))).then_some(to)
+    }
+
+    async fn ask_for_key(self: Arc<Self>, host: &HostName) -> Option<UnknownKey> {
+        let to = self.stranger(host)?;
         match self.open(&to, WireCounter::default(), Until::KeyJudged).await {
             Err(error) => error.unknown_key().cloned(),
             Ok(_) => None,

@@ -36,6 +36,12 @@ impl Connector {
         self.ssh.survey_host_keys(&self.over_ssh(hosts)).await
     }
 
+    /// Returns how many of `hosts` nothing vouches for yet; contacts none.
+    #[must_use]
+    pub fn without_known_key(&self, hosts: &[HostName]) -> usize {
+        self.ssh.without_known_key(&self.over_ssh(hosts))
+    }
+
     fn over_ssh(&self, hosts: &[HostName]) -> Vec<HostName> {
         let is_ssh = |host: &&HostName| self.kinds.get(host) == Some(&ConnectionKind::Ssh);
         hosts.iter().filter(is_ssh).cloned().collect()
