@@ -39,7 +39,7 @@ pub fn lines(cluster: &Cluster) -> Vec<String> {
             add(database_address(cluster, &databases.host), &databases.host);
         }
         for (name, address) in &node.settings.hosts_file.extra {
-            add(Some(*address), name);
+            add(Some(address.value), name);
         }
     }
     table.into_iter().map(|(address, names)| format!("{address} {}", names.join(" "))).collect()

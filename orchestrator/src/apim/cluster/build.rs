@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use apim_agent::value::AbsPath;
 
-use super::{Cluster, FileReader, Host, HostInput, check, endpoints};
+use super::{Cluster, FileReader, Host, HostInput, check, endpoints, names};
 use crate::apim::config;
 use crate::apim::home::{self, Home};
 use crate::apim::host_name;
@@ -68,6 +68,7 @@ impl Builder<'_> {
         check::same_everywhere(&nodes, self.mistakes);
         check::roles(inputs, self.mistakes);
         check::ports(&nodes, self.mistakes);
+        check::digests(&nodes, self.mistakes);
         check::releases(&nodes, self.mistakes, &mut self.notes);
         let environments = self.environments(&mut nodes);
         let mut cluster = Cluster {
@@ -79,6 +80,7 @@ impl Builder<'_> {
             notes: self.notes,
         };
         endpoints::resolve(&mut cluster, self.mistakes);
+        names::one_address_each(&cluster, self.mistakes);
         let overridden = overridden(&cluster);
         cluster.notes.extend(overridden);
         Some(cluster)

@@ -127,6 +127,21 @@ pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
     }
 }
 
+/// One digest cannot be that of two zips.
+pub(super) fn digests(nodes: &[Node], mistakes: &mut Mistakes) {
+    for (at, node) in nodes.iter().enumerate() {
+        let zip = node.version.zip(node.role);
+        let other =
+            nodes.iter().take(at).find(|other| other.zip == node.zip && other.version.zip(other.role) != zip);
+        let Some(other) = other else { continue };
+        mistakes.add_hint(
+            &node.settings.distributions.span,
+            format!("`{}` and `{zip}` have the same SHA-256", other.version.zip(other.role)),
+            format!("give digests by file name: `sha256: {{{zip}: …}}`"),
+        );
+    }
+}
+
 /// What depends on the version.
 pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<String>) {
     for node in nodes {

@@ -15,6 +15,7 @@ use crate::yaml;
 pub(super) mod build;
 mod check;
 mod endpoints;
+mod names;
 #[cfg(test)]
 mod tests;
 

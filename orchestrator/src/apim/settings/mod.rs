@@ -37,7 +37,7 @@ pub struct HostsFile {
     /// Whether `/etc/hosts` is managed.
     pub enabled: bool,
     /// More names.
-    pub extra: BTreeMap<String, Ipv4Addr>,
+    pub extra: BTreeMap<String, At<Ipv4Addr>>,
 }
 
 /// `apim.health`: how long is waited.
@@ -328,7 +328,7 @@ impl HostsFile {
                             && let Some(text) = read::text_of(value, what, part.mistakes)
                             && let Some(address) = endpoint::ipv4(&text, what, part.mistakes)
                         {
-                            read.extra.insert(name.value, address);
+                            read.extra.insert(name.value, At::new(address, name.span));
                         }
                     }
                 }

@@ -108,7 +108,13 @@ impl<'a, 'm> Section<'a, 'm> {
     pub(super) fn folder(&mut self, key: &'static str) -> Option<AbsPath> {
         let text = self.text(key)?;
         match AbsPath::parse(&text.value) {
-            Ok(path) => Some(path),
+            Ok(path) if is_plain(&text.value) && text.value != "/" => Some(path),
+            Ok(_) => {
+                let what = format!("`{}`: `{}` cannot stand in a unit file", self.path(key), text.value);
+                let hint = "a folder below `/`, of letters, digits, `.`, `_`, `+`, `-` and `/` only";
+                self.mistakes.add_hint(&text.span, what, hint);
+                None
+            }
             Err(error) => {
                 let what = format!("`{}`: {error}", self.path(key));
                 self.mistakes.add(&text.span, what);
@@ -132,6 +138,11 @@ impl<'a, 'm> Section<'a, 'm> {
     pub(super) fn finish(self) {
         self.map.finish(self.mistakes);
     }
+}
+
+/// Says whether a path holds nothing that systemd or a shell would take for something else.
+pub(super) fn is_plain(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-".contains(c))
 }
 
 pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Option<At<String>> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use apim_agent::value::{AbsPath, Sha256};
 
-use super::read::{At, Section, digest_of, one_of, text_of};
+use super::read::{At, Section, digest_of, is_plain, one_of, text_of};
 use crate::apim::release::Version;
 use crate::apim::role::Role;
-use crate::yaml::{Kind, Span};
+use crate::yaml::{Kind, Mistakes, Span};
 
 /// Who fetches a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,13 +44,17 @@ impl Distributions {
     pub(super) fn read(mut section: Section<'_, '_>) -> Self {
         let mut read = Self::absent(section.span().clone());
         read.source = section.text("source");
+        if let Some(source) = &read.source {
+            check_source(source, &section.path("source"), &["{version}", "{file}"], section.mistakes);
+        }
         read.fetch = section.word("fetch", &FETCH_WORDS).unwrap_or_default();
         read.proxy = section.text("proxy").and_then(|text| {
             let fits = text.value.starts_with("http://")
                 || text.value.starts_with("https://")
                 || text.value.starts_with("socks5");
             if !fits {
-                let what = format!("`apim.distributions.proxy`: `{}` is no proxy URL", text.value);
+                // Not shown: it may hold an account.
+                let what = "`apim.distributions.proxy` is no proxy URL";
                 section.mistakes.add_hint(&text.span, what, "such as http://proxy.example.com:3128");
             }
             fits.then_some(text.value)
@@ -85,7 +89,7 @@ impl Distributions {
         }
         if read.fetch == Fetch::Pull
             && let Some(source) = &read.source
-            && !is_url(&source.value)
+            && !source.value.contains("://")
         {
             section.mistakes.add_hint(
                 &source.span,
@@ -131,6 +135,32 @@ pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
+/// Notes a scheme that nobody fetches from, and a word in braces that nobody fills in.
+fn check_source(source: &At<String>, what: &str, words: &[&str], mistakes: &mut Mistakes) {
+    if let Some((scheme, rest)) = source.value.split_once("://")
+        && !is_url(&source.value)
+    {
+        // An account part is not shown.
+        let shown = if rest.contains('@') { format!("{scheme}://…") } else { source.value.clone() };
+        mistakes.add_hint(
+            &source.span,
+            format!("`{what}`: nothing is fetched from `{shown}`"),
+            "an http:// or https:// URL, or a path of this machine",
+        );
+    }
+    for part in source.value.split('{').skip(1) {
+        let Some((word, _)) = part.split_once('}') else { continue };
+        let word = format!("{{{word}}}");
+        if !words.contains(&word.as_str()) && !word.contains('@') {
+            let hint = match words {
+                [] => "write the whole name".to_owned(),
+                words => format!("only {} are filled in", words.join(" and ")),
+            };
+            mistakes.add_hint(&source.span, format!("`{what}`: nothing stands for `{word}`"), hint);
+        }
+    }
+}
+
 /// A single file with its digest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedFile {
@@ -145,6 +175,9 @@ pub struct NamedFile {
 impl NamedFile {
     pub(super) fn read(section: &mut Section<'_, '_>, hint: &str) -> Option<Self> {
         let source = section.text("source");
+        if let Some(source) = &source {
+            check_source(source, &section.path("source"), &[], section.mistakes);
+        }
         let sha256 = section.digest("sha256");
         let fetch = section.word("fetch", &FETCH_WORDS).unwrap_or_default();
         if source.is_none() {
@@ -196,7 +229,13 @@ impl Java {
                     let what = format!("`apim.java.archive.source`: `{name}` is no tar.gz or zip");
                     section.mistakes.add(&file.source.span, what);
                 }
-                known.then_some(Self::Archive(file))
+                if !is_plain(name) {
+                    let what =
+                        format!("`apim.java.archive.source`: `{name}` cannot name a folder of a unit file");
+                    let hint = "rename it: letters, digits, `.`, `_`, `+` and `-` only";
+                    section.mistakes.add_hint(&file.source.span, what, hint);
+                }
+                (known && is_plain(name)).then_some(Self::Archive(file))
             }
             (None, None) => {
                 if section.mistakes.0.len() == known {
