@@ -30,11 +30,11 @@ fn readied(example: &Path, folder: &Path) -> PathBuf {
     if example.file_stem().is_none_or(|stem| stem != "demo") {
         return example.to_owned();
     }
-    let digest = "ab".repeat(32);
+    let [digest, one, two, three] = ["ab", "1a", "2b", "3c"].map(|byte| byte.repeat(32));
     let copy = folder.join("demo.yaml");
     let digests = format!(
         "apim:
-  distributions: {{sha256: {{control_plane: {digest}, gateway: {digest}, traffic_manager: {digest}}}}}
+  distributions: {{sha256: {{control_plane: {one}, gateway: {two}, traffic_manager: {three}}}}}
   java: {{archive: {{sha256: {digest}}}}}
   databases: {{driver: {{sha256: {digest}}}}}
 "

@@ -31,7 +31,10 @@ pub(crate) fn build(text: &str) -> Result<Cluster, Mistakes> {
         .collect();
     let files = |path: &str, _: &Span| match path {
         "missing.jks" => Err("no such file".to_owned()),
-        _ => Ok(path.as_bytes().to_vec()),
+        _ => {
+            let magic: &[u8] = if path.ends_with(".p12") { &[0x30, 0x82] } else { &[0xfe, 0xed, 0xfe, 0xed] };
+            Ok([magic, path.as_bytes()].concat())
+        }
     };
     let mut mistakes = Mistakes::default();
     match Cluster::build(&inputs, &files, &mut mistakes) {

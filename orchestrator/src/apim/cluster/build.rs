@@ -81,7 +81,7 @@ impl Builder<'_> {
         };
         endpoints::resolve(&mut cluster, self.mistakes);
         names::one_address_each(&cluster, self.mistakes);
-        let overridden = overridden(&cluster);
+        let overridden = overridden(&cluster, self.mistakes);
         cluster.notes.extend(overridden);
         Some(cluster)
     }
@@ -247,6 +247,11 @@ impl Builder<'_> {
             let Some(file) = &store.file else { continue };
             let what = format!("`apim.keystores.{}.file`", store.purpose.key());
             match (self.files.read(&file.value, &file.span), home.security.join(&store.file_name)) {
+                (Ok(bytes), Ok(_)) if !is_keystore(store.kind, &bytes) => self.mistakes.add_hint(
+                    &file.span,
+                    format!("{what}: `{}` is no {} keystore", file.value, store.kind),
+                    "`file FILE` tells what it is; `type: JKS` or `type: PKCS12` says what it should be",
+                ),
                 (Ok(bytes), Ok(path)) if (1..=LARGEST_KEYSTORE).contains(&bytes.len()) => {
                     if !read.iter().any(|known| known.path == path) {
                         read.push(KeystoreFile { path, bytes: bytes.into() });
@@ -303,12 +308,22 @@ impl Builder<'_> {
     }
 }
 
+/// A JKS file begins with its magic number, a PKCS12 file with a sequence of DER or BER that is longer than 127 bytes.
+fn is_keystore(kind: &str, bytes: &[u8]) -> bool {
+    match kind {
+        "JKS" => bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]),
+        _ => [0x80, 0x81, 0x82, 0x83].iter().any(|length| bytes.starts_with(&[0x30, *length])),
+    }
+}
+
 /// Says which derived keys got another value from `config:`, and on which nodes.
-fn overridden(cluster: &Cluster) -> Vec<String> {
+fn overridden(cluster: &Cluster, mistakes: &mut Mistakes) -> Vec<String> {
     let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let configured = |node: &&Node| node.settings.config.is_some() || node.own.config.is_some();
     for node in cluster.nodes().iter().filter(configured) {
-        for key in config::render(cluster, node).overridden {
+        let rendered = config::render(cluster, node);
+        mistakes.0.extend(rendered.clashes.0);
+        for key in rendered.overridden {
             let nodes = keys.entry(key).or_default();
             if nodes.last() != Some(&node.name.0) {
                 nodes.push(node.name.0.clone());

@@ -166,6 +166,16 @@ pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<
                 .to_owned(),
         );
     }
+    let ships_driver = |node: &Node| match &node.settings.databases {
+        Some(databases) => databases.driver.is_some(),
+        None => true,
+    };
+    if let Some(node) = nodes.iter().find(|node| !ships_driver(node)) {
+        notes.push(format!(
+            "apim.databases has no `driver` on {}, and the product ships none: it must be in the zip already",
+            node.host
+        ));
+    }
     if nodes.iter().any(|node| node.settings.databases.is_none()) {
         notes.push(
             "no databases are set: the node keeps its data in H2 files of its own, for trying out only"

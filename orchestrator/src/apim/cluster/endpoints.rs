@@ -15,6 +15,10 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
     let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone());
     let block = cluster.nodes.first().and_then(|node| node.settings.place_of("endpoints").cloned());
+    // What could not be read was told, and is not missing.
+    let endpoints_fit = cluster.nodes.first().is_none_or(|node| node.settings.endpoints_fit);
+    let mut unread = Mistakes::default();
+    let mistakes = if endpoints_fit { mistakes } else { &mut unread };
     let mut notes = Vec::new();
     for role in [Role::ControlPlane, Role::KeyManager, Role::TrafficManager] {
         let nodes: Vec<&Node> =

@@ -374,3 +374,105 @@ fn every_setting_is_documented() {
         }
     }
 }
+
+/// Says that `text` has a mistake with `part`, and on the line that holds `at`.
+fn told(text: &str, part: &str, at: &str) {
+    let found = mistakes(text);
+    let line = found.iter().find(|m| m.contains(part)).unwrap_or_else(|| panic!("{part}: {found:#?}"));
+    let number: usize = line.split(':').next().and_then(|n| n.parse().ok()).expect("a line");
+    let line = text.lines().nth(number - 1).expect("that line");
+    assert!(line.contains(at), "{part} is told at `{line}`, not at `{at}`");
+}
+
+#[test]
+fn a_name_has_one_address() {
+    let two = |more: &str, groups: &[&str]| basics(more) + &hosts(groups);
+    let fine = ["cp control_plane", "gw1 gateway", "gw2 gateway"];
+    let named = ["cp control_plane", "gw1 gateway", "gw2 gateway | {host_name: gw1}"];
+    let endpoint = "  endpoints: {gateway: gw.example}\n";
+    assert_eq!(mistakes(&two(endpoint, &fine)), Vec::<String>::new());
+    told(&two(endpoint, &named), "hosts `gw1` and `gw2` would both be called `gw1`", "  gw2: ");
+    let case = ["cp control_plane", "gw1 gateway", "GW1 gateway"];
+    told(&two(endpoint, &case), "would both be called `GW1`", "  GW1: ");
+    told(&two("  endpoints: {gateway: gw1}\n", &fine), "is the name of host `gw1`", "endpoints:");
+    let extra = "  hosts_file: {extra: {cp: 10.9.9.9}}\n";
+    told(
+        &two(&format!("{endpoint}{extra}"), &fine),
+        "`cp` would have two addresses: 10.0.0.11 (host `cp`) and 10.9.9.9",
+        "extra:",
+    );
+    let same = extra.replace("10.9.9.9", "10.0.0.11");
+    assert_eq!(mistakes(&two(&format!("{endpoint}{same}"), &fine)), Vec::<String>::new());
+}
+
+#[test]
+fn a_digest_is_that_of_one_zip() {
+    let text = basics("") + &hosts(&["cp control_plane", "g1 gateway", "g2 gateway | {version: 4.5.0}"]);
+    told(
+        &text,
+        "`wso2am-universal-gw-4.6.0.zip` and `wso2am-universal-gw-4.5.0.zip` have the same",
+        "sha256:",
+    );
+    assert!(mistakes(&text)[0].contains("by file name"), "{:?}", mistakes(&text));
+}
+
+#[test]
+fn folders_that_break_a_unit_file_are_refused() {
+    for folder in ["/opt/w so2", "/opt/%i", "/opt/$HOME", "/opt/\"x\"", "/"] {
+        let text = basics(&format!("  install_dir: '{folder}'\n")) + &hosts(&["cp control_plane"]);
+        told(&text, "cannot stand in a unit file", "install_dir");
+        let text = basics("").replace("home: /opt/java", &format!("home: '{folder}'"));
+        told(&(text + &hosts(&["cp control_plane"])), "`apim.java.home`", "java:");
+    }
+}
+
+#[test]
+fn a_table_is_not_overridden_by_a_value() {
+    let text =
+        basics("  config: {database: 5, server: {hostname: {a: 1}}}\n") + &hosts(&["cp control_plane"]);
+    told(&text, "`config.database` is a table in deployment.toml, not a whole number", "config:");
+    told(&text, "`config.server.hostname` is a value in deployment.toml, not a map", "config:");
+}
+
+#[test]
+fn what_cannot_start_is_refused_before() {
+    let host = hosts(&["cp control_plane"]);
+    let heap = |initial: &str| {
+        basics(&format!("  control_plane: {{heap: {{initial: {initial}, maximum: 1g}}}}\n")) + &host
+    };
+    told(&heap("1025m"), "`initial` (1025m) is more than `maximum` (1g)", "heap");
+    assert_eq!(mistakes(&heap("1024m")), Vec::<String>::new());
+    let stores = "  keystores:
+    tls: {file: tls.p12, type: JKS, password: secret2, alias: a}
+    truststore: {file: trust.jks, password: secret3}
+";
+    told(&(basics(stores) + &host), "`tls.p12` is no JKS keystore", "tls:");
+    let notes = cluster(&(basics("") + &host)).notes().join("\n");
+    assert!(notes.contains("no `driver` on cp"), "{notes}");
+}
+
+#[test]
+fn one_slip_is_told_once_and_shows_no_account() {
+    let all = ["cp control_plane", "g1 gateway", "g2 gateway"];
+    for (from, to, what) in [
+        ("type: mysql", "type: mysqll", "cannot be `mysqll`"),
+        ("gateway: gw.example", "gateway: gw_x", "holds `_`"),
+        ("gateway: gw.example", "gateway: 'https://u:hunter2@gw.example'", "a name, without `https://`"),
+        ("sha256: 44", "sha256: xx", "`apim.databases.driver.sha256`"),
+        ("[{name: A}]", "[{name: A}, {name: A}]", "the environment `A` is there twice"),
+        ("source: zips", "source: 'ftp://u:hunter2@x/{version}'", "nothing is fetched from `ftp://…`"),
+        ("source: zips", "source: 'https://x/{verson}'", "nothing stands for `{verson}`"),
+        ("source: zips", "source: zips\n    proxy: 'u:hunter2@proxy'", "is no proxy URL"),
+    ] {
+        let text = basics("  endpoints: {gateway: gw.example}\n  environments: [{name: A}]\n").replace(
+            "    type: mysql\n",
+            &format!("    type: mysql\n    driver: {{source: d.jar, sha256: {}}}\n", "4".repeat(64)),
+        ) + &hosts(&all);
+        assert_eq!(mistakes(&text), Vec::<String>::new());
+        let broken = text.replacen(from, to, 1);
+        assert_ne!(broken, text, "{from}");
+        let found = mistakes(&broken);
+        assert_eq!(found.len(), 1, "{found:#?}");
+        assert!(found[0].contains(what) && !found[0].contains("hunter2"), "{what}: {found:?}");
+    }
+}

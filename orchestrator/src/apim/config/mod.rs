@@ -6,6 +6,7 @@ use apim_agent::value::{Secret, Sha256};
 
 use super::cluster::Cluster;
 use super::topology::Node;
+use crate::yaml::Mistakes;
 
 mod databases;
 mod event_hub;
@@ -35,6 +36,8 @@ pub struct Rendered {
     pub digest: Sha256,
     /// Derived keys that the user's `config:` gave another value.
     pub overridden: Vec<String>,
+    /// Keys of `config:` that are no table where the product has one, or the other way round; they are left out.
+    pub clashes: Mistakes,
 }
 
 /// Where a section looks things up.
@@ -63,9 +66,9 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
     ] {
         section(&scene, &mut root);
     }
-    let mut overridden = Vec::new();
+    let mut merged = raw::Merged::default();
     for config in [&node.settings.config, &node.own.config].into_iter().flatten() {
-        raw::merge(&mut root, config, "", &mut overridden);
+        raw::merge(&mut root, config, "", &mut merged);
     }
     let mut secrets: Vec<Secret> = Vec::new();
     let mut note = |secret: &Secret| {
@@ -77,5 +80,11 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
     for database in node.settings.databases.iter().flat_map(|d| [&d.apim_db, &d.shared_db]) {
         note(&database.password);
     }
-    Rendered { text: toml::write(&root), secrets, digest: toml::digest(&root), overridden }
+    Rendered {
+        text: toml::write(&root),
+        secrets,
+        digest: toml::digest(&root),
+        overridden: merged.overridden,
+        clashes: merged.clashes,
+    }
 }

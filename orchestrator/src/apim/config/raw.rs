@@ -1,26 +1,52 @@
 //! The user's own keys (`config:`), merged over the derived ones.
 
 use super::tree::{Item, Table, Value};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{Kind, Mistakes, Node};
 
-/// Merges `node` into `into`: tables deep, everything else replaced. Derived keys that got another value are told to `overridden`.
-pub(super) fn merge(into: &mut Table, node: &Node, path: &str, overridden: &mut Vec<String>) {
+/// What merging found.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    /// Derived keys that got another value.
+    pub overridden: Vec<String>,
+    /// Tables that would become values, and values that would become tables.
+    pub clashes: Mistakes,
+}
+
+/// Merges `node` into `into`: tables deep, everything else replaced by its like.
+pub(super) fn merge(into: &mut Table, node: &Node, path: &str, merged: &mut Merged) {
     let Kind::Map(entries) = &node.kind else { return };
     for (key, node) in entries {
         let here = if path.is_empty() { key.text.clone() } else { format!("{path}.{}", key.text) };
         if let (Kind::Map(_), Some(Item::Table(table))) = (&node.kind, into.get_mut(&key.text)) {
-            merge(table, node, &here, overridden);
+            merge(table, node, &here, merged);
             continue;
         }
         let new = item(node);
         match into.get_mut(&key.text) {
             Some(old) if *old == new => {}
+            Some(old) if !is_like(old, &new) => {
+                let is = match old {
+                    Item::Value(_) => "a value",
+                    Item::Table(_) => "a table",
+                    Item::Tables(_) => "a list of tables",
+                };
+                let what = format!("`config.{here}` is {is} in deployment.toml, not {}", node.describe());
+                merged.clashes.add(&key.span, what);
+            }
             Some(_) => {
-                overridden.push(here);
+                merged.overridden.push(here);
                 into.insert(&key.text, new);
             }
             None => into.insert(&key.text, new),
         }
+    }
+}
+
+/// An empty list may stand for a list of tables.
+fn is_like(old: &Item, new: &Item) -> bool {
+    match (old, new) {
+        (Item::Tables(_), Item::Value(Value::List(values))) => values.is_empty(),
+        _ => std::mem::discriminant(old) == std::mem::discriminant(new),
     }
 }
 

@@ -59,7 +59,7 @@ impl EndpointSetting {
         }
         let text = super::read::text_of(node, what, mistakes)?;
         let (name, port) = match text.value.rsplit_once(':') {
-            Some((name, port)) if !name.contains(':') => {
+            Some((name, port)) if !name.contains(':') && !port.starts_with("//") => {
                 let Some(port) = port.parse().ok().filter(|p| *p > 0) else {
                     mistakes.add(&text.span, format!("`{what}`: `{port}` is no port"));
                     return None;

@@ -142,6 +142,7 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> Vec<Environment> {
         if environments.iter().any(|e| e.name.value == environment.name.value) {
             let what = format!("the environment `{}` is there twice", environment.name.value);
             mistakes.add(&environment.name.span, what);
+            continue;
         }
         environments.push(environment);
     }

@@ -97,6 +97,8 @@ pub struct Settings {
     pub hosts_file: HostsFile,
     /// Deadlines.
     pub health: Health,
+    /// Whether every endpoint that was written, here or in an environment, could be read.
+    pub endpoints_fit: bool,
     /// Keys that were written, whether they could be read or not, and where.
     given: Vec<Key>,
     /// Where the settings stand.
@@ -128,7 +130,9 @@ impl Settings {
             Some(At::new(address, text.span))
         });
         let host_name = section.host("host_name");
+        let known = section.mistakes.0.len();
         let endpoints = section.section("endpoints").map(endpoint::read).unwrap_or_default();
+        let mut endpoints_fit = section.mistakes.0.len() == known;
         let admin = section.section("admin").and_then(Admin::read);
         let databases = section.section("databases").and_then(databases::Databases::read);
         let keystores = match section.section("keystores") {
@@ -147,10 +151,12 @@ impl Settings {
             }
             fits.then_some(key.value)
         });
+        let known = section.mistakes.0.len();
         let environments = match section.take("environments") {
             Some(node) => environments::read(node, section.mistakes),
             None => Vec::new(),
         };
+        endpoints_fit &= section.mistakes.0.len() == known;
         let roles = Role::ALL
             .into_iter()
             .map(|role| {
@@ -192,6 +198,7 @@ impl Settings {
             start_order,
             hosts_file,
             health,
+            endpoints_fit,
             given: node.entries().unwrap_or_default().iter().map(|(key, _)| key.clone()).collect(),
             span,
         }

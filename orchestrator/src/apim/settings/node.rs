@@ -158,11 +158,24 @@ fn heap(node: &Node, section: &mut Section<'_, '_>) -> Option<Heap> {
             Some(text) => memory(&text, &what, section)?,
             None => maximum.clone(),
         };
+        if megabytes(&initial) > megabytes(&maximum) {
+            let message = format!("`{what}`: `initial` ({initial}) is more than `maximum` ({maximum})");
+            section.mistakes.add(&node.span, message);
+        }
         return Some(Heap { initial, maximum });
     }
     let text = text_of(node, &what, section.mistakes)?;
     let size = memory(&text, &what, section)?;
     Some(Heap { initial: size.clone(), maximum: size })
+}
+
+/// Returns a checked amount in MiB.
+fn megabytes(amount: &str) -> u64 {
+    let (digits, factor) = match amount.strip_suffix('g') {
+        Some(digits) => (digits, 1024),
+        None => (amount.trim_end_matches('m'), 1),
+    };
+    digits.parse::<u64>().unwrap_or_default() * factor
 }
 
 fn memory(text: &At<String>, what: &str, section: &mut Section<'_, '_>) -> Option<String> {

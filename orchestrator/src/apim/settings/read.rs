@@ -24,6 +24,7 @@ impl<T> At<T> {
 /// A map being read.
 pub(super) struct Section<'a, 'm> {
     map: MapReader<'a>,
+    node: &'a Node,
     what: String,
     pub(super) mistakes: &'m mut Mistakes,
 }
@@ -31,7 +32,7 @@ pub(super) struct Section<'a, 'm> {
 impl<'a, 'm> Section<'a, 'm> {
     pub(super) fn new(node: &'a Node, what: impl Into<String>, mistakes: &'m mut Mistakes) -> Self {
         let what = what.into();
-        Self { map: MapReader::new(node, what.clone(), mistakes), what, mistakes }
+        Self { map: MapReader::new(node, what.clone(), mistakes), node, what, mistakes }
     }
 
     pub(super) const fn span(&self) -> &Span {
@@ -129,7 +130,11 @@ impl<'a, 'm> Section<'a, 'm> {
         check_host(&text, &what, self.mistakes).then_some(text)
     }
 
+    /// Notes that a key is missing, unless it is there and its own mistake was noted already.
     pub(super) fn missing(&mut self, key: &str, hint: &str) {
+        if self.node.get(key).is_some_and(|node| node.kind != Kind::Null) {
+            return;
+        }
         let what = format!("`{}` needs `{key}`", self.what);
         let span = self.map.span().clone();
         self.mistakes.add_hint(&span, what, hint);
@@ -176,6 +181,11 @@ pub(super) fn digest_of(text: &At<String>, what: &str, mistakes: &mut Mistakes) 
 }
 
 pub(super) fn check_host(text: &At<String>, what: &str, mistakes: &mut Mistakes) -> bool {
+    if text.value.contains("://") {
+        // Not shown: it may hold an account.
+        mistakes.add_hint(&text.span, format!("`{what}` is no URL"), "a name, without `https://`");
+        return false;
+    }
     match host_name::check(&text.value) {
         Ok(()) => true,
         Err(error) => {
