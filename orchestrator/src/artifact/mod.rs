@@ -11,7 +11,6 @@ use tokio::task::JoinSet;
 
 use crate::apim::Artifact;
 use crate::apim::settings::source::Fetch;
-use crate::yaml::Mistakes;
 
 mod digests;
 mod download;
@@ -71,19 +70,21 @@ impl Cache {
         !is_url(&artifact.source) || self.place_of(artifact).is_file()
     }
 
-    /// Notes every local file that cannot be read or is not what it should be, where the inventory names it.
+    /// Returns every local file that cannot be read or is not what it should be: which, what is wrong, what to do.
     ///
     /// What is hashed is remembered, so that `provide` need not do it again.
-    pub async fn check_local(&self, artifacts: &[Artifact], mistakes: &mut Mistakes) {
+    pub async fn check_local(&self, artifacts: &[Artifact]) -> Vec<(Artifact, String, String)> {
+        let mut wrong = Vec::new();
         let digests = Arc::new(Digests::load(&self.folder));
         for artifact in artifacts.iter().filter(|artifact| !is_url(&artifact.source)) {
             if let Err(error) = verify(&local_path(artifact), artifact, &digests).await {
                 let why =
                     std::error::Error::source(&error).map_or_else(String::new, |why| format!(": {why}"));
-                mistakes.add_hint(&artifact.place, format!("{error}{why}"), hint(artifact, &error));
+                wrong.push((artifact.clone(), format!("{error}{why}"), hint(artifact, &error)));
             }
         }
         digests.save();
+        wrong
     }
 
     /// Makes sure that every artifact that hosts get from here is here, and returns where; those that hosts fetch

@@ -59,14 +59,12 @@ async fn wrong_local_files_are_mistakes_that_name_their_setting() {
     let url = artifact("https://example.com/c.zip", b"content");
     assert_eq!([missing(&wrong), missing(&url)], [None, None]);
     assert_eq!(missing(&absent), Some(folder.path().join("b.tar.gz")));
-    let mut mistakes = Mistakes::default();
     let cache = Cache::new(folder.path().join("cache"));
-    cache.check_local(&[wrong, absent, url], &mut mistakes).await;
-    let hints: Vec<&str> = mistakes.0.iter().filter_map(|mistake| mistake.hint.as_deref()).collect();
-    assert_eq!(hints.len(), 2, "{mistakes}");
-    assert!(hints[0].contains("`apim.databases.driver.source`"), "{}", hints[0]);
-    assert!(hints[1].contains("`apim.java.archive.source`"), "{}", hints[1]);
-    assert!(mistakes.0[1].what.contains("No such file"), "{}", mistakes.0[1].what);
+    let found = cache.check_local(&[wrong, absent, url]).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].2.contains("`apim.databases.driver.source`"), "{}", found[0].2);
+    assert!(found[1].2.contains("`apim.java.archive.source`"), "{}", found[1].2);
+    assert!(found[1].1.contains("No such file"), "{}", found[1].1);
 }
 
 #[tokio::test]

@@ -109,7 +109,9 @@ async fn fetch(
     look: &Look,
 ) -> Result<BTreeMap<Sha256, (PathBuf, u64)>, Exit> {
     let mut mistakes = Mistakes::default();
-    cache.check_local(artifacts, &mut mistakes).await;
+    for (artifact, what, hint) in cache.check_local(artifacts).await {
+        mistakes.add_hint(&artifact.place, what, hint);
+    }
     if !mistakes.0.is_empty() {
         return Err(mistakes.into());
     }
