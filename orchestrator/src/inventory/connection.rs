@@ -61,18 +61,24 @@ impl Reader<'_> {
         }
     }
 
+    /// A text that is shown: in the plan, in mistakes, in ssh's complaints.
     fn text(&mut self, names: &[&str]) -> Option<(String, Span)> {
         let node = self.value(names)?;
-        match (node.as_text(), &node.kind) {
-            (Some(text), _) => Some((text, node.span)),
-            // A secret may name a user or a host: `!env DEPLOY_USER`.
-            (None, Kind::Secret(secret)) => Some((secret.expose().to_owned(), node.span)),
+        if let Some(text) = node.as_text() {
+            return Some((text, node.span));
+        }
+        let name = names.iter().find(|name| self.variables.get(name).is_some()).unwrap_or(&"");
+        match &node.kind {
+            Kind::Secret(_) => self.mistakes.add_hint(
+                &node.span,
+                format!("`{name}` must not be a secret: it is shown"),
+                "write it plainly, or give it with -e (its value is not shown here: a secret)",
+            ),
             _ => {
-                let name = names.first().unwrap_or(&"");
                 self.mistakes.add(&node.span, format!("`{name}` must be a text, not {}", node.describe()));
-                None
             }
         }
+        None
     }
 
     fn secret(&mut self, names: &[&str]) -> Option<Secret> {

@@ -212,3 +212,28 @@ fn patterns_that_name_nothing_are_mistakes() {
     }
     insta::assert_snapshot!(shown);
 }
+
+#[test]
+fn what_is_shown_must_not_be_a_secret() {
+    for variable in ["ansible_ssh_common_args", "ansible_user", "ansible_host", "ansible_port"] {
+        let folder = Folder::new(&[
+            ("s", "MARK"),
+            ("hosts.yaml", &format!("all:\n  hosts:\n    a:\n      {variable}: !file s\n")),
+        ]);
+        let shown = load(&folder.path("hosts.yaml"), &Options::default()).expect_err("refused").to_string();
+        assert!(!shown.contains("MARK"), "{shown}");
+        assert!(shown.contains(&format!("`{variable}` must not be a secret: it is shown")), "{shown}");
+        assert!(shown.contains("hosts.yaml:4:"), "{shown}");
+    }
+}
+
+#[test]
+fn plain_passwords_are_listed_as_ansible_does_and_secret_to_templates() {
+    let inventory = read(
+        "all:\n  hosts:\n    a: {db_password: hunter2, q: \"x{{ db_password }}\", all: \"{{ hostvars['a'] | to_json }}\"}\n",
+    );
+    let hosts: Vec<_> = inventory.hosts.iter().collect();
+    assert!(super::show::list(&inventory, &hosts).contains("\"db_password\": \"hunter2\""));
+    assert_eq!(text_of(&inventory, "a", "q"), "secret xhunter2");
+    assert_eq!(text_of(&inventory, "a", "db_password"), "hunter2");
+}

@@ -117,7 +117,16 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
     }
     if let Some(user) = task.become_user.as_ref().or(play.become_user.as_ref()) {
         match scope.render(user) {
-            Ok(user) => bound.become_user = user.as_text(),
+            Ok(user) => {
+                bound.become_user = user.as_text();
+                if bound.become_user.is_none() && user.kind != Kind::Null {
+                    let what = match user.kind {
+                        Kind::Secret(_) => "`become_user` must not be a secret: it is shown".to_owned(),
+                        _ => format!("`become_user` must be a text, not {}", user.describe()),
+                    };
+                    mistakes.add(&user.span, what);
+                }
+            }
             Err(found) => mistakes.0.extend(found.0),
         }
     }

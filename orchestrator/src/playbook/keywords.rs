@@ -64,7 +64,7 @@ pub(super) fn instead(word: &str) -> Option<&'static str> {
             "write `loop:` with a list; the item is called `item`"
         }
         "environment" => "give variables to the command: `command: env NAME=value program`",
-        "debug" => "ask the inventory: `apim-deploy inventory --host NAME`",
+        "debug" => "ask the inventory: `apim-deploy inventory INVENTORY --host NAME`",
         "setup" | "gather_facts" => "facts of hosts take no part in a playbook; set values in the inventory",
         "async" | "poll" => "long steps are waited for, with a deadline",
         "apt" | "dnf" | "yum" | "package" | "pip" => {

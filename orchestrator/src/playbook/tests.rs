@@ -222,3 +222,29 @@ fn tags_pick_tasks_as_in_ansible() {
         assert_eq!(wants(only, skip, own), expected, "--tags '{only}' --skip-tags '{skip}' on '{own}'");
     }
 }
+
+#[test]
+fn plain_passwords_are_neither_titles_nor_arguments() {
+    let site = Site::new(&[]);
+    let vars = "      vars: {admin: {password: hunter2}}\n";
+    let title = site.bind(
+        &format!(
+            "- hosts: all\n  tasks:\n    - name: 'pw {{{{ admin.password }}}}'\n      command: echo\n{vars}"
+        ),
+        "gw1",
+    );
+    assert_eq!(title[0].title, "pw {{ admin.password }}");
+    for task in [
+        "command: 'echo {{ admin.password }}'",
+        "assert: {that: 1 == 2, fail_msg: 'no {{ admin.password }}'}",
+        "{command: echo, become_user: '{{ admin.password }}'}",
+    ] {
+        let task = task.trim_matches(['{', '}']).replace(", become_user", "\n      become_user");
+        let task = if task.starts_with("assert") { format!("{task}}}") } else { task };
+        let playbook = site.parse(&format!("- hosts: all\n  tasks:\n    - {task}\n{vars}"));
+        let play = &playbook.plays[0];
+        let host = site.inventory.host("gw1").expect("host");
+        let shown = bind(play, &play.tasks[0], host).expect_err("refused").to_string();
+        assert!(!shown.contains("no hunter2") && !shown.contains("echo hunter2"), "{shown}");
+    }
+}

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use apim_agent::value::Secret;
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
 
 use super::engine::{NO_LOOKUP, engine};
+use super::named::{hide, hide_named};
 use super::view::{Variables, View};
 use crate::yaml::{Key, Kind, Mistake, Mistakes, Node, Open, Span, nearest};
 
@@ -148,7 +148,14 @@ impl Inner {
 
     fn template(self: &Arc<Self>, text: &str, span: &Span) -> Result<Node, Mistake> {
         let (result, holds_secret) = self.watch(|inner| match single_expression(text) {
-            Some(expression) => inner.evaluate(expression).and_then(|value| inner.take(&value, span)),
+            Some(expression) => inner.evaluate(expression).and_then(|value| {
+                let node = inner.take(&value, span)?;
+                if value.downcast_object_ref::<View>().is_some() {
+                    // Its parts know themselves which of them are secret.
+                    met(|met| met.secret = false);
+                }
+                Ok(node)
+            }),
             None => engine().render_str(text, inner.context()).map(|text| plain(text, span)),
         });
         let mut node = result.map_err(|error| Self::mistake(&error, span))?;
@@ -189,14 +196,13 @@ impl Inner {
     fn take(self: &Arc<Self>, value: &Value, span: &Span) -> Result<Node, Error> {
         if let Some(view) = value.downcast_object_ref::<View>() {
             let mut mistakes = Mistakes::default();
-            let node = self.deep(&view.node, &mut mistakes);
+            let mut node = self.deep(&view.node, &mut mistakes);
+            hide_named(&mut node, &view.path);
             if let Some(mistake) = mistakes.0.into_iter().next() {
                 let error = Error::new(ErrorKind::InvalidOperation, mistake.what.clone());
                 self.note_mistake(mistake);
                 return Err(error);
             }
-            // Its parts know themselves which of them are secret.
-            met(|met| met.secret = false);
             return Ok(node);
         }
         let kind = match value.kind() {
@@ -243,7 +249,7 @@ impl Inner {
     }
 
     fn mistake(error: &Error, span: &Span) -> Mistake {
-        let Met { missing, mistake, .. } = met(std::mem::take);
+        let Met { missing, mistake, secret } = met(std::mem::take);
         if let Some(mistake) = mistake {
             return mistake;
         }
@@ -273,6 +279,10 @@ impl Inner {
                 format!("unknown in templates here: {detail}"),
                 Some("docs/playbooks.md lists the filters".to_owned()),
             ),
+            // The engine's words may hold the value.
+            (kind, _) if secret => {
+                at(format!("this template fails: {kind} (more is not shown: a secret is used here)"), None)
+            }
             (kind, _) if detail.is_empty() => at(format!("this template fails: {kind}"), None),
             (kind, _) => at(format!("this template fails: {kind}: {detail}"), None),
         }
@@ -397,15 +407,4 @@ fn single_expression(text: &str) -> Option<&str> {
 
 fn plain(text: String, span: &Span) -> Node {
     Node { kind: Kind::Text { text, templated: false }, span: span.clone() }
-}
-
-fn hide(node: &mut Node) {
-    match &mut node.kind {
-        Kind::Text { text, .. } => node.kind = Kind::Secret(Secret::new(std::mem::take(text))),
-        Kind::Int(number) => node.kind = Kind::Secret(Secret::new(number.to_string())),
-        Kind::Float(_, text) => node.kind = Kind::Secret(Secret::new(std::mem::take(text))),
-        Kind::List(items) => items.iter_mut().for_each(hide),
-        Kind::Map(entries) => entries.iter_mut().for_each(|(_, value)| hide(value)),
-        Kind::Null | Kind::Bool(_) | Kind::Secret(_) | Kind::Sealed(_) => {}
-    }
 }

@@ -164,3 +164,25 @@ fn files_are_rendered_as_ansible_renders_them() {
     let mistake = scope.render_file("t.j2", "a\nb {{ nmes }}\n").expect_err("undefined");
     insta::assert_snapshot!(Mistakes(vec![mistake]).render(Colours::Off));
 }
+
+#[test]
+fn what_is_called_like_a_secret_is_a_secret() {
+    let text = "apim: {admin: {user: u, password: hunter2, pin_password: 1234}, token_validity: 60, encryption_key: k}\nansible_become_password: s\npasswords: [a, b]\nx: \"pw {{ apim.admin.password }}\"\nnumber: \"{{ apim.admin.pin_password }}\"\njson: \"{{ apim | to_json }}\"\nkey: \"{{ apim.encryption_key }}\"\nsudo: \"{{ ansible_become_password }}\"\nfirst: \"{{ passwords[0] }}\"\nlater: \"{{ x }}\"\nmap: \"{{ apim.admin }}\"\nuser: \"{{ apim.admin.user }}\"\nminutes: \"{{ apim.token_validity }}\"\npair: \"{{ [apim.admin.password, apim] | first }}\"\nlist: \"{{ [apim.admin.password, apim.admin] }}\"\n";
+    for name in ["x", "number", "json", "key", "sudo", "first", "later", "pair"] {
+        assert!(matches!(value(text, name).kind, Kind::Secret(_)), "{name}");
+    }
+    assert_eq!(shown(text, "user"), "u");
+    assert_eq!(shown(text, "minutes"), "60");
+    assert!(shown(text, "map").starts_with("user: u\npassword: Secret"), "{}", shown(text, "map"));
+    for name in ["map", "list"] {
+        assert!(!shown(text, name).contains("hunter2"), "{name}");
+    }
+}
+
+#[test]
+fn a_mistake_about_a_secret_does_not_show_it() {
+    let text = "db_password: hunter2\nx: \"{{ db_password | int(default=[]) + {} }}\"\ny: \"{{ db_password + 1 }}\"\n";
+    for name in ["x", "y"] {
+        assert!(!mistake(text, name).lines().next().unwrap_or_default().contains("hunter2"), "{name}");
+    }
+}

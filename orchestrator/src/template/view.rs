@@ -5,6 +5,7 @@ use std::sync::Arc;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
 
+use super::named::is_secret;
 use super::scope::Inner;
 use crate::yaml::{Kind, Node};
 
@@ -16,7 +17,7 @@ impl Object for Variables {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         let name = key.as_str()?;
         match self.0.find(name) {
-            Some(node) => Some(show(&self.0, &node, name)),
+            Some(node) => Some(show_named(&self.0, &node, name)),
             None => {
                 if let Some(value) = self.0.magic(name) {
                     return Some(value);
@@ -34,7 +35,7 @@ impl Object for Variables {
 pub(super) struct View {
     inner: Arc<Inner>,
     pub(super) node: Node,
-    path: String,
+    pub(super) path: String,
 }
 
 impl Object for View {
@@ -46,13 +47,13 @@ impl Object for View {
         match &self.node.kind {
             Kind::List(items) => {
                 let at = key.as_usize()?;
-                items.get(at).map(|item| show(&self.inner, item, &format!("{}[{at}]", self.path)))
+                items.get(at).map(|item| show_named(&self.inner, item, &format!("{}[{at}]", self.path)))
             }
             Kind::Map(entries) => {
                 let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
                 let path = format!("{}.{name}", self.path);
                 if let Some(value) = self.node.get(&name) {
-                    return Some(show(&self.inner, value, &path));
+                    return Some(show_named(&self.inner, value, &path));
                 }
                 let known = entries.iter().map(|(key, _)| format!("{}.{}", self.path, key.text)).collect();
                 self.inner.note_missing(&path, known);
@@ -87,8 +88,17 @@ impl Object for View {
     }
 }
 
+/// Returns what the engine sees of `node`, and notes a secret when its path names one.
+fn show_named(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
+    let value = show(inner, node, path);
+    if is_secret(path, &value) {
+        inner.touch_secret();
+    }
+    value
+}
+
 /// Returns what the engine sees of `node`, which stands at `path`; a template in it is rendered first.
-pub(super) fn show(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
+fn show(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
     match &node.kind {
         Kind::Null => Value::from(()),
         Kind::Bool(truth) => Value::from(*truth),

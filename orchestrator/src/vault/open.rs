@@ -115,7 +115,9 @@ fn mistake(span: &Span, error: &VaultError) -> Mistake {
         VaultError::WrongPassword { .. } => {
             "was it encrypted with another password, or under another vault id?"
         }
-        VaultError::Malformed(_) | VaultError::NoRandomness => "make it again: `apim-deploy vault encrypt`",
+        VaultError::Malformed(_) | VaultError::NoRandomness => {
+            "make it again: `ansible-vault encrypt_string`"
+        }
     };
     let what = match error {
         VaultError::Malformed(_) => error.to_string(),

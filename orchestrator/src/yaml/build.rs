@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput, Tag};
 
+use super::hide::may_hold_secret;
 use super::mistake::Mistakes;
 use super::node::{Key, Kind, Node, Sealed, SourceFile, Span};
 use super::scalar;
@@ -291,10 +292,11 @@ impl<'t> Builder<'t> {
                 | ("null", kind @ Kind::Null) => kind,
                 ("float", kind @ Kind::Float(..)) => kind,
                 ("float", Kind::Int(number)) => Kind::Float(number as f64, text),
-                (suffix, _) => {
-                    self.mistakes.add(at, format!("this value is no `!!{suffix}`"));
+                ("int" | "bool" | "null" | "float", _) => {
+                    self.mistakes.add(at, format!("this value is no `!!{}`", tag.suffix));
                     Kind::Null
                 }
+                _ => self.unknown_tag(tag, at),
             };
         }
         match (tag.handle.as_str(), tag.suffix.as_str()) {
@@ -327,9 +329,15 @@ impl<'t> Builder<'t> {
         }
     }
 
+    /// A value that begins with `!` reads as a tag: its name may be a password.
     fn unknown_tag(&mut self, tag: &Tag, at: &Span) -> Kind {
+        if may_hold_secret(&self.file.text, at.line) {
+            let hint = "put quotes around a value that begins with `!`";
+            self.mistakes.add_hint(at, "unknown tag", hint);
+            return Kind::Null;
+        }
         let name = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
-        let hint = "the tags here are !vault, !env, !file and !unsafe";
+        let hint = "the tags here are !vault, !env, !file and !unsafe; put quotes around a value that begins with `!`";
         self.mistakes.add_hint(at, format!("unknown tag `{name}`"), hint);
         Kind::Null
     }

@@ -24,10 +24,16 @@ pub fn sounds_secret(key: &str) -> bool {
     if WORDS.iter().any(|word| key.contains(word)) {
         return !key.ends_with("_file") && !key.ends_with("_path");
     }
+    if key.ends_with("encryption_key") || strsim::jaro_winkler(&key, "encryption_key") > 0.95 {
+        return true;
+    }
     key.split(['_', '.']).any(|part| {
         part == "pass" || part.len() >= 5 && WORDS.iter().any(|word| strsim::jaro_winkler(part, word) > 0.88)
     })
 }
+
+/// Keys of maps that hold a password: a text that stands there by mistake may be it.
+const MAPS: [&str; 3] = ["admin", "apim_db", "shared_db"];
 
 /// Says whether line `number` (from 1) of `text` may hold a secret.
 pub(super) fn may_hold_secret(text: &str, number: usize) -> bool {
@@ -38,15 +44,15 @@ pub(super) fn may_hold_secret(text: &str, number: usize) -> bool {
     }
     // A value may continue below its key: look at each line that this one is indented below.
     let mut indent = width(line);
-    for line in above.iter().rev().filter(|line| !line.trim().is_empty()) {
-        let (next, opens) = (width(line), line.contains("!vault") || secret_key(line));
-        let same_level = next == indent && !line.trim_start().starts_with('-');
+    for outer in above.iter().rev().filter(|line| !line.trim().is_empty()) {
+        let (next, opens) = (width(outer), outer.contains("!vault") || secret_key(outer));
+        let same_level = next == indent && !outer.trim_start().starts_with('-');
         if next < indent {
             indent = next;
-            if opens {
+            if opens || (!line.contains(':') && is_map_key(outer)) {
                 return true;
             }
-        } else if same_level && line.trim_end().ends_with(':') && opens && indent > 0 {
+        } else if same_level && outer.trim_end().ends_with(':') && opens && indent > 0 {
             return false;
         }
         if indent == 0 {
@@ -61,7 +67,32 @@ fn width(line: &str) -> usize {
 }
 
 fn tells(line: &str) -> bool {
-    line.contains("$ANSIBLE_VAULT") || line.contains("!vault") || names_account(line) || secret_key(line)
+    line.contains("$ANSIBLE_VAULT")
+        || line.contains("!vault")
+        || names_account(line)
+        || secret_key(line)
+        || text_for_map(line)
+}
+
+/// `admin: hunter2`, where a map is wanted.
+fn text_for_map(line: &str) -> bool {
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once(':') {
+        let value = after.trim_start();
+        let is_text = !value.is_empty() && !value.starts_with(['{', '#']);
+        if is_text && is_map_key(before) {
+            return true;
+        }
+        rest = after;
+    }
+    false
+}
+
+/// Whether the last word of `text` is a key of [`MAPS`], its colon aside.
+fn is_map_key(text: &str) -> bool {
+    let text = text.split(" #").next().unwrap_or(text).trim_end().trim_end_matches(':').trim_end();
+    let key = text.rsplit([' ', '{', ',', '[']).next().unwrap_or("").trim_matches(['"', '\'']);
+    MAPS.contains(&key)
 }
 
 /// `scheme://user:password@host`

@@ -103,7 +103,17 @@ impl<'a> MapReader<'a> {
         };
         match number {
             Some(n) if range.contains(&n) => Some(n),
-            _ => {
+            Some(n) => {
+                let what = format!(
+                    "`{}.{key}` must be from {} to {}, not {n}",
+                    self.what,
+                    range.start(),
+                    range.end()
+                );
+                mistakes.add(&node.span, what);
+                None
+            }
+            None => {
                 let (low, high) = (range.start(), range.end());
                 self.wrong(key, node, &format!("a whole number from {low} to {high}"), mistakes)
             }
@@ -147,6 +157,7 @@ impl<'a> MapReader<'a> {
             let what = format!("`{}` has no key `{}`", self.what, key.text);
             match nearest(&key.text, self.asked.iter().copied()) {
                 Some(near) => mistakes.add_hint(&key.span, what, format!("did you mean `{near}`?")),
+                None if self.asked.is_empty() => mistakes.add_hint(&key.span, what, "it takes no options"),
                 None => mistakes.add_hint(&key.span, what, format!("it knows: {}", self.asked.join(", "))),
             }
         }

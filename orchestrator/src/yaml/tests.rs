@@ -218,3 +218,31 @@ proptest::proptest! {
         }
     }
 }
+
+#[test]
+fn secrets_at_wrong_places_are_not_shown() {
+    for text in [
+        "apim: {encryption_key: MARK\n",
+        "password: !MARKshared}\n",
+        "password: !!MARKshared\n",
+        "shared_db: MARK: x\n",
+        "apim:\n  admin: MARK: x\n",
+        "apim:\n  admin:\n    @MARK\n",
+    ] {
+        assert!(!refused(text).contains("MARK"), "{}", refused(text));
+    }
+    assert!(refused("a:\n  admin:\n    user: @root\n").contains("@root"));
+    assert!(refused("password: !MARK x\n").contains("put quotes around a value that begins with `!`"));
+}
+
+#[test]
+fn numbers_out_of_range_are_named() {
+    let node = read("port: 0\nname: x\n");
+    let mut mistakes = super::Mistakes::default();
+    let mut reader = super::MapReader::new(&node, "gateway", &mut mistakes);
+    assert_eq!(reader.int("port", 1..=65535, &mut mistakes), None);
+    super::MapReader::new(&node, "nothing", &mut mistakes).finish(&mut mistakes);
+    let shown = mistakes.to_string();
+    assert!(shown.contains("`gateway.port` must be from 1 to 65535, not 0\n"), "{shown}");
+    assert!(shown.contains("hint: it takes no options\n"), "{shown}");
+}

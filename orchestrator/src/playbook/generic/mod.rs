@@ -122,6 +122,7 @@ impl GenericName {
             let what = format!("`{word}` has no option `{}` here", key.text);
             match nearest(&key.text, known.iter().copied()) {
                 Some(near) => mistakes.add_hint(&key.span, what, format!("did you mean `{near}`?")),
+                None if known.is_empty() => mistakes.add_hint(&key.span, what, "it takes no options"),
                 None => mistakes.add_hint(&key.span, what, format!("it takes: {}", known.join(", "))),
             }
         }
