@@ -8,7 +8,7 @@ use super::connection;
 use super::draft::Draft;
 use super::extra::parse_extra;
 use super::model::{Group, Host, Inventory, members};
-use super::sources::{inventory_files, read_yaml, variables_beside};
+use super::sources::{inventory_files, read_inventory, variables_beside};
 use super::variables::{DEEP, Layers};
 use super::{file, pattern};
 use crate::template::Scope;
@@ -47,7 +47,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
     let (files, folder) = inventory_files(path, &mut mistakes);
     let mut draft = Draft::new();
     for name in &files {
-        if let Some(node) = read_yaml(name, &options.vault, &mut mistakes) {
+        if let Some(node) = read_inventory(name, &options.vault, &mut mistakes) {
             file::read(&node, &mut draft, &mut mistakes);
         }
     }

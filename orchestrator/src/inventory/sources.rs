@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::vault::Vault;
-use crate::yaml::{Key, Kind, Mistakes, Node, Span, parse};
+use crate::yaml::{FILE_BYTES, Key, Kind, Mistakes, Node, ReadError, Span, parse, read_text};
 
 /// Endings of variable files, in the order in which Ansible looks for them.
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
@@ -35,9 +35,7 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>, mistakes: &mut Mistakes) {
         if path.is_dir() {
             collect(&path, files, mistakes);
         } else if name.ends_with(".ini") {
-            let hint = "turn it into YAML: `ansible-inventory -i FILE --list --yaml --export`";
-            let at = Span::flag(&path.display().to_string());
-            mistakes.add_hint(&at, "an inventory in INI form is not read here", hint);
+            mistakes.add_hint(&Span::flag(&path.display().to_string()), INI, CONVERT);
         } else {
             files.push(path);
         }
@@ -61,11 +59,44 @@ fn entries(folder: &Path, mistakes: &mut Mistakes) -> Vec<PathBuf> {
 
 /// Reads a YAML file, which may be a vault as a whole.
 pub(super) fn read_yaml(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Node> {
+    let text = file_text(path, vault, mistakes)?;
+    parse(&path.display().to_string(), &text).map_err(|found| mistakes.0.extend(found.0)).ok()
+}
+
+/// Reads an inventory file; one in INI form is told as what it is.
+pub(super) fn read_inventory(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Node> {
+    let text = file_text(path, vault, mistakes)?;
+    let parsed = parse(&path.display().to_string(), &text);
+    let is_map = parsed.as_ref().is_ok_and(|node| matches!(node.kind, Kind::Map(_) | Kind::Null));
+    if !is_map && text.lines().any(is_ini) {
+        mistakes.add_hint(&Span::flag(&path.display().to_string()), INI, CONVERT);
+        return None;
+    }
+    parsed.map_err(|found| mistakes.0.extend(found.0)).ok()
+}
+
+const INI: &str = "this is an INI inventory";
+const CONVERT: &str = "convert it with `ansible-inventory -i FILE --list --yaml --export`";
+
+/// `[group]`, `[group:vars]`, or `host ansible_user=…`.
+fn is_ini(line: &str) -> bool {
+    let line = line.split(" #").next().unwrap_or(line);
+    if let Some(group) = line.strip_prefix('[').and_then(|rest| rest.trim_end().strip_suffix(']')) {
+        let fits = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':');
+        return !group.is_empty() && group.chars().all(fits);
+    }
+    let mut words = line.split_whitespace();
+    let is_host = words.next().is_some_and(|host| line.starts_with(host) && !host.starts_with(['#', '-']));
+    is_host && words.any(|word| word.starts_with("ansible_") && word.contains('='))
+}
+
+fn file_text(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<String> {
     let name = path.display().to_string();
-    let text = match std::fs::read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => text,
-        Ok(Err(_)) => {
-            mistakes.add(&Span::flag(&name), "the file is no UTF-8 text");
+    let text = match read_text(path, FILE_BYTES as u64) {
+        Ok(text) => text,
+        Err(ReadError::NoText { line, column }) => {
+            let at = Span { line, column, length: 1, ..Span::flag(&name) };
+            mistakes.add(&at, ReadError::NoText { line, column }.to_string());
             return None;
         }
         Err(error) => {
@@ -74,17 +105,7 @@ pub(super) fn read_yaml(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> 
             return None;
         }
     };
-    let parsed = match vault.file_text(&name, text) {
-        Ok(text) => parse(&name, &text),
-        Err(mistake) => Err(Mistakes(vec![mistake])),
-    };
-    match parsed {
-        Ok(node) => Some(node),
-        Err(found) => {
-            mistakes.0.extend(found.0);
-            None
-        }
-    }
+    vault.file_text(&name, text).map_err(|mistake| mistakes.0.push(mistake)).ok()
 }
 
 /// Reads the variables of `name` from `folder/kind`: the first of `name/`, `name`, `name.yml`, `name.yaml`, `name.json` that is there.

@@ -237,3 +237,29 @@ fn plain_passwords_are_listed_as_ansible_does_and_secret_to_templates() {
     assert_eq!(text_of(&inventory, "a", "q"), "secret xhunter2");
     assert_eq!(text_of(&inventory, "a", "db_password"), "hunter2");
 }
+
+#[test]
+fn an_ini_inventory_is_told_as_one() {
+    for text in [
+        "[gateway]\ngw1 ansible_host=10.0.0.1 ansible_password=MARK\n",
+        "gw1 ansible_host=10.0.0.1\n",
+        "# hosts\n[gateway:vars]\nansible_user=x\n",
+    ] {
+        let shown = try_read(text, &[]).expect_err("refused");
+        assert!(shown.contains("this is an INI inventory"), "{shown}");
+        assert!(
+            shown.contains("convert it with `ansible-inventory -i FILE --list --yaml --export`"),
+            "{shown}"
+        );
+        assert!(!shown.contains("MARK"), "{shown}");
+    }
+}
+
+#[test]
+fn devices_are_no_inventories() {
+    let shown = load(Path::new("/dev/zero"), &Options::default()).expect_err("refused").to_string();
+    assert!(shown.contains("cannot read the file: it is neither a file nor a pipe"), "{shown}");
+    assert!(
+        try_read("all: {}\n", &["@/dev/zero"]).expect_err("refused").contains("neither a file nor a pipe")
+    );
+}

@@ -97,8 +97,8 @@ impl Files<'_> {
     fn text(&mut self, name: &str, span: &Span, is_playbook: bool) -> Option<(String, String)> {
         let inside = span.file_name().and_then(|file| file.strip_prefix(INSIDE));
         let path = beside(name, span);
-        if inside.is_none() && path.is_file() {
-            return match std::fs::read_to_string(&path) {
+        if inside.is_none() && path.exists() && !path.is_dir() {
+            return match yaml::read_text(&path, yaml::FILE_BYTES as u64) {
                 Ok(text) => Some((path.display().to_string(), text)),
                 Err(error) => {
                     self.mistakes.add(span, format!("cannot read `{}`: {error}", path.display()));

@@ -14,8 +14,12 @@ pub(super) fn engine() -> &'static Environment<'static> {
     ENGINE.get_or_init(build)
 }
 
+/// How many steps one template may take: far more than any file needs, and over within seconds.
+const FUEL: u64 = 2_000_000;
+
 fn build() -> Environment<'static> {
     let mut env = Environment::new();
+    env.set_fuel(Some(FUEL));
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| AutoEscape::None);
     // Ansible trims the newline behind a block and keeps the last newline of a template.

@@ -271,6 +271,9 @@ impl Inner {
                 at(format!("`{name}` is not defined"), Some(hint))
             }
             (ErrorKind::UndefinedError, None) => at("a value that is not defined is used".to_owned(), None),
+            (ErrorKind::OutOfFuel, _) => {
+                at("this template does too much".to_owned(), Some("does a loop of it ever end?".to_owned()))
+            }
             (ErrorKind::SyntaxError, _) => at(format!("this is no template: {detail}"), None),
             (ErrorKind::InvalidOperation, _) if detail == NO_LOOKUP => {
                 at(detail.to_owned(), Some("write the whole value as `!env NAME` or `!file PATH`".to_owned()))

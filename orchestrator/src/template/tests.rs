@@ -186,3 +186,9 @@ fn a_mistake_about_a_secret_does_not_show_it() {
         assert!(!mistake(text, name).lines().next().unwrap_or_default().contains("hunter2"), "{name}");
     }
 }
+
+#[test]
+fn a_template_that_does_too_much_is_ended() {
+    let text = "x: \"{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}\"\n";
+    assert!(mistake(text, "x").contains("this template does too much"), "{}", mistake(text, "x"));
+}

@@ -1,9 +1,18 @@
 //! Where vault passwords come from: files, programs, prompts.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
 
 use apim_agent::value::Secret;
+
+use crate::yaml::{ReadError, read_text, take};
+
+/// The longest password file and output of a password program in bytes.
+const PASSWORD_BYTES: u64 = 64 * 1024;
+/// How long a password program may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A vault password.
 #[derive(Debug, Clone)]
@@ -23,7 +32,7 @@ pub enum PasswordError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: std::io::Error,
+        source: ReadError,
     },
     /// The program failed.
     #[error("the vault password program `{}` {why}", path.display())]
@@ -91,11 +100,11 @@ pub fn gather(sources: &PasswordSources, ask: Ask<'_>) -> Result<Vec<Password>, 
 fn from_file(path: &Path, label: Option<&str>) -> Result<Secret, PasswordError> {
     let unreadable = |source| PasswordError::Unreadable { path: path.to_owned(), source };
     let path = expand_home(path);
-    let meta = std::fs::metadata(&path).map_err(unreadable)?;
+    let meta = std::fs::metadata(&path).map_err(|error| unreadable(error.into()))?;
     let text = if is_program(&meta) {
-        run(&path, label)?
+        run(&path, label, PATIENCE)?
     } else {
-        std::fs::read_to_string(&path).map_err(unreadable)?
+        read_text(&path, PASSWORD_BYTES).map_err(unreadable)?
     };
     let secret = text.trim();
     if secret.is_empty() {
@@ -117,7 +126,7 @@ fn expand_home(path: &Path) -> PathBuf {
     }
 }
 
-fn run(path: &Path, label: Option<&str>) -> Result<String, PasswordError> {
+fn run(path: &Path, label: Option<&str>, patience: Duration) -> Result<String, PasswordError> {
     let failed = |why: String| PasswordError::Program { path: path.to_owned(), why };
     let program = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new(program);
@@ -125,10 +134,64 @@ fn run(path: &Path, label: Option<&str>) -> Result<String, PasswordError> {
     if stem.ends_with("-client") {
         command.args(["--vault-id", label.unwrap_or("default")]);
     }
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.map_err(|error| failed(format!("cannot be started: {error}")))?;
-    if !output.status.success() {
-        return Err(failed(format!("failed: {}", output.status)));
+    let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
+    let mut child = child.map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let output = output_of(&mut child, patience).map_err(failed)?;
+    String::from_utf8(output).map_err(|_| failed("printed what is no text".to_owned()))
+}
+
+/// What the program prints; it is ended when it prints too much or takes too long.
+fn output_of(child: &mut Child, patience: Duration) -> Result<Vec<u8>, String> {
+    let (sender, receiver) = mpsc::channel();
+    if let Some(output) = child.stdout.take() {
+        std::thread::spawn(move || {
+            // Nobody listens any more when it took too long.
+            let _ = sender.send(take(output, PASSWORD_BYTES));
+        });
     }
-    String::from_utf8(output.stdout).map_err(|_| failed("printed what is no text".to_owned()))
+    let began = Instant::now();
+    let result = match receiver.recv_timeout(patience) {
+        Ok(Ok(output)) => loop {
+            match child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(output),
+                Ok(Some(status)) => return Err(format!("failed: {status}")),
+                Ok(None) if began.elapsed() < patience => std::thread::sleep(Duration::from_millis(5)),
+                Ok(None) => break Err(too_long(patience)),
+                Err(error) => break Err(error.to_string()),
+            }
+        },
+        Ok(Err(ReadError::TooLarge(_))) => Err("printed more than 64 KiB".to_owned()),
+        Ok(Err(error)) => Err(format!("cannot be read: {error}")),
+        Err(_) => Err(too_long(patience)),
+    };
+    // It may be gone already.
+    let _ = child.kill();
+    let _ = child.wait();
+    result
+}
+
+fn too_long(patience: Duration) -> String {
+    format!("did not end within {} s", patience.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    use super::output_of;
+
+    #[test]
+    fn a_program_without_an_end_is_ended() {
+        let run = |script: &str, patience| {
+            let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn();
+            output_of(&mut child.expect("sh"), patience)
+        };
+        let long = Duration::from_secs(60);
+        assert_eq!(run("echo pw", long), Ok(b"pw\n".to_vec()));
+        assert_eq!(run("exec cat /dev/zero", long), Err("printed more than 64 KiB".to_owned()));
+        let silent = run("exec sleep 60", Duration::from_millis(50));
+        assert_eq!(silent, Err("did not end within 0 s".to_owned()));
+        assert!(run("exit 3", long).expect_err("fails").starts_with("failed: "));
+    }
 }

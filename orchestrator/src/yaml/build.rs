@@ -16,7 +16,7 @@ const REPEATED_VALUES: usize = 50_000;
 /// How deeply lists and maps may be nested.
 const DEPTH: usize = 64;
 /// The largest file that is read, in bytes.
-const FILE_BYTES: usize = 16 * 1024 * 1024;
+pub const FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads a file's text; `name` is the file as the user named it.
 ///

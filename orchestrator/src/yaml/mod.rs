@@ -1,8 +1,9 @@
 //! Reading YAML with places: every value knows its file, line and column, and every mistake shows them.
 //!
-//! `parse` reads a file's text; `MapReader` takes typed values out of it and collects all mistakes; `show` and `hide` show
+//! `bounded` reads files, `parse` reads a file's text; `MapReader` takes typed values out of it and collects all mistakes; `show` and `hide` show
 //! them without showing a secret; `value` is the untyped model that templates see and that is written back as YAML.
 
+mod bounded;
 mod build;
 mod hide;
 mod mistake;
@@ -13,7 +14,8 @@ mod show;
 mod syntax;
 mod value;
 
-pub use build::parse;
+pub use bounded::{ReadError, read_bounded, read_text, take};
+pub use build::{FILE_BYTES, parse};
 pub use hide::sounds_secret;
 pub use mistake::{Mistake, Mistakes, nearest};
 pub use node::{Key, Kind, Node, Open, Sealed, SourceFile, Span};

@@ -12,7 +12,7 @@ use apim_agent::value::{AbsPath, Content};
 use super::Site;
 use super::options::Options;
 use crate::apim::Draft;
-use crate::yaml::{Kind, Value, to_value};
+use crate::yaml::{Kind, ReadError, Value, read_bounded, to_value};
 
 /// The largest file that `copy` and `template` read, in bytes.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
@@ -127,14 +127,13 @@ pub(super) fn read(
     options: &mut Options<'_>,
 ) -> Option<Vec<u8>> {
     let hint = "a relative path is meant from the playbook's folder";
-    let size = std::fs::metadata(path).map(|meta| meta.len());
-    if size.as_ref().is_ok_and(|size| *size > FILE_BYTES) {
-        let what = format!("`{}` is larger than 64 MiB", path.display());
-        options.wrong(span, what, "let the hosts fetch it: `get_url`");
-        return None;
-    }
-    match std::fs::read(path) {
+    match read_bounded(path, FILE_BYTES) {
         Ok(bytes) => Some(bytes),
+        Err(ReadError::TooLarge(_)) => {
+            let what = format!("`{}` is larger than 64 MiB", path.display());
+            options.wrong(span, what, "let the hosts fetch it: `get_url`");
+            None
+        }
         Err(error) => {
             options.wrong(span, format!("cannot read `{}`: {error}", path.display()), hint);
             None
