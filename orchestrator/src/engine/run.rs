@@ -22,6 +22,9 @@ use crate::inventory::host::HostName;
 use crate::plan::model::{NodeName, Plan, Step};
 use crate::session::Connect;
 
+/// Why a run ends that the user stopped.
+const CALLED_OFF: &str = "the run was called off";
+
 /// Carries out `plan`: looks at everything first, and where `settings` say so changes what differs.
 ///
 /// Setting `interrupt` to [`Interrupt::Finish`] lets the steps in hand finish; [`Interrupt::Leave`] returns at once.
@@ -106,8 +109,10 @@ impl Run {
         })
         .await;
         self.survey().await;
-        if self.shared.settings.mode == Mode::Apply && !self.shared.is_interrupted() {
-            self.stages().await;
+        match (self.shared.settings.mode, self.shared.is_interrupted()) {
+            (Mode::Apply, false) => self.stages().await,
+            (Mode::Apply, true) => self.stop(0, CALLED_OFF),
+            (Mode::Check, _) => {}
         }
         self.for_each(|shared, mut worker| async move {
             worker.goodbye(&shared).await;
@@ -145,7 +150,7 @@ impl Run {
         self.result.nothing_to_do = met == plan.stages.len();
         for index in met..plan.stages.len() {
             if self.shared.is_interrupted() {
-                self.stop(index, "the run was called off");
+                self.stop(index, CALLED_OFF);
                 return;
             }
             if let Err(why) = stage::run(self, index).await {

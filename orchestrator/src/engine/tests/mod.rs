@@ -19,6 +19,7 @@ use fake::{Act, Hosts};
 mod availability;
 mod behaviour;
 mod fake;
+mod real;
 mod schedules;
 
 /// A plan in the making, with the hosts that it is for.
