@@ -5,7 +5,7 @@ DEPLOY := target/debug/apim-deploy
 DISTRIBUTIONS := target/distributions
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agent distributions lab lab-down fmt lint tools
+.PHONY: help demo test build agent distributions lab lab-down fmt lint compiler tools
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -16,10 +16,10 @@ demo: build distributions ## Bring up the highly available cluster on this machi
 test: tools build distributions ## Run everything that is tested
 	tests/run.sh
 
-build: agent ## Build the programs
+build: compiler agent ## Build the programs
 	cargo build --workspace --bins
 
-agent: ## Build the static agent that is uploaded to hosts
+agent: compiler ## Build the static agent that is uploaded to hosts
 	agent/build-static.sh
 
 distributions: build ## Build the stand-in distributions
@@ -38,6 +38,13 @@ lint: ## Check format, lints and docs
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# Some crates hold C, and the static agent needs the C library's own archive.
+compiler:
+	@command -v cc >/dev/null || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
+	  then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev; \
+	  else echo "a C compiler is needed: install gcc and libc6-dev" >&2; exit 1; fi; }
 
 tools:
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
