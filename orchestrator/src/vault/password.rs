@@ -146,7 +146,7 @@ fn output_of(child: &mut Child, patience: Duration) -> Result<Vec<u8>, String> {
     if let Some(output) = child.stdout.take() {
         std::thread::spawn(move || {
             // Nobody listens any more when it took too long.
-            let _ = sender.send(take(output, PASSWORD_BYTES));
+            sender.send(take(output, PASSWORD_BYTES)).ok();
         });
     }
     let began = Instant::now();
@@ -165,8 +165,8 @@ fn output_of(child: &mut Child, patience: Duration) -> Result<Vec<u8>, String> {
         Err(_) => Err(too_long(patience)),
     };
     // It may be gone already.
-    let _ = child.kill();
-    let _ = child.wait();
+    child.kill().ok();
+    child.wait().ok();
     result
 }
 

@@ -95,7 +95,7 @@ fn read_within(path: &Path, max: u64, patience: Duration) -> Result<Vec<u8>, Rea
     std::thread::spawn(move || {
         let read = File::open(&path).map_err(ReadError::from).and_then(|file| take(file, max));
         // Nobody listens any more when it took too long.
-        let _ = sender.send(read);
+        sender.send(read).ok();
     });
     receiver.recv_timeout(patience).unwrap_or(Err(ReadError::Endless(patience)))
 }
