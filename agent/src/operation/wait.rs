@@ -29,6 +29,10 @@ pub struct Wait {
     pub deadline_secs: u64,
     /// The service concerned: when its process is gone the wait ends at once.
     pub service: Option<Service>,
+    /// Seconds for which the conditions must hold after the service first said that it is up; 0 asks for none. A service that
+    /// said so longer ago is not waited for.
+    #[serde(default)]
+    pub settle_secs: u64,
     /// At most one cure, tried once.
     pub remedy: Option<Remedy>,
 }
@@ -157,8 +161,15 @@ impl Converge for Wait {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
         self.require_patterns()?;
         let unmet = watch::unmet(&mut examiner::Examiner::new(system), &self.conditions);
-        Ok(unmet.map(|(condition, answer)| {
-            Difference::one(format!("would wait: {}: {} ({})", self.awaited, condition.words(), answer.text))
+        if let Some((condition, answer)) = unmet {
+            let what = format!("would wait: {}: {} ({})", self.awaited, condition.words(), answer.text);
+            return Ok(Some(Difference::one(what)));
+        }
+        Ok(watch::unsettled(system, self).map(|_| {
+            Difference::one(format!(
+                "would wait: {}: that it stays so for {} s",
+                self.awaited, self.settle_secs
+            ))
         }))
     }
 

@@ -17,19 +17,23 @@ use super::unit;
 /// The line that ends a start; the log is appended to over restarts, so only what came since the last one counts.
 pub const STARTED: &str = r"WSO2 Carbon started in \d+ sec";
 
+/// How long a node must stay up after its log said that it started, before it counts as complete: some fall over right after.
+const SETTLE_SECS: u64 = 3;
+
 /// Returns the wait for a gate of a node.
 #[must_use]
 pub fn wait(cluster: &Cluster, node: &Node, gate: Gate) -> Wait {
     let health = &node.settings.health;
-    let (word, deadline_secs) = match gate {
-        Gate::Started => ("started", health.started_secs),
-        Gate::Complete => ("complete", health.complete_secs),
+    let (word, deadline_secs, settle_secs) = match gate {
+        Gate::Started => ("started", health.started_secs, 0),
+        Gate::Complete => ("complete", health.complete_secs, SETTLE_SECS),
     };
     Wait {
         awaited: format!("{} {word}", node.words()),
         conditions: conditions(cluster, node, gate),
         deadline_secs,
         service: Some(service(node, gate)),
+        settle_secs,
         remedy: remedy(node, gate),
     }
 }

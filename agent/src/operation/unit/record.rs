@@ -45,6 +45,8 @@ pub(crate) struct Start {
     pub(crate) session: Option<u32>,
     /// Patterns that its log is known to have matched (the log itself may be rotated away by now).
     pub(crate) passed: BTreeSet<String>,
+    /// When the last of them was seen, in milliseconds after boot.
+    pub(crate) passed_at_millis: Option<u64>,
     /// Why it can never become healthy from this start on: a wait found it out, and only another start helps.
     pub(crate) hopeless: Option<String>,
 }

@@ -53,6 +53,7 @@ fn wait(conditions: Vec<Condition>, deadline_secs: u64) -> Wait {
                 cause("^WARN", "a warning was logged", false),
             ],
         }),
+        settle_secs: 0,
         remedy: None,
     }
 }
@@ -179,6 +180,17 @@ fn a_fatal_line_ends_the_wait_and_the_more_telling_one_is_named() {
         failed.what
     );
     assert_eq!(failed.hint.as_deref(), Some("cure the driver is missing"));
+}
+
+#[test]
+fn a_service_that_falls_over_right_after_it_was_up_is_not_healthy() {
+    let site = Site::new("echo up >> server.log; sleep 1; exit 0");
+    start(&site);
+    let up = wait(vec![logged("^up"), Condition::Process(process())], 20);
+    assert_eq!(apply(&site, &up, &mut Orchestrator::default()), Outcome::Ok);
+    let stays = Wait { settle_secs: 5, ..up };
+    let failed = failure(apply(&site, &stays, &mut Orchestrator::default()));
+    assert!(failed.what.contains("app healthy"), "{failed:?}");
 }
 
 #[test]

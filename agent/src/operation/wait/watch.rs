@@ -11,6 +11,7 @@ use crate::operation::Dialogue;
 use crate::operation::unit::record::Record;
 use crate::operation::unit::supervisor::{self, Again, Stopped};
 use crate::outcome::{Difference, Failure, Outcome};
+use crate::probe::clock::since_boot;
 use crate::system::System;
 
 /// The shortest and the longest pause between two looks.
@@ -29,6 +30,23 @@ pub(super) fn unmet<'c>(
     let cheap = conditions.iter().filter(|condition| condition.is_cheap());
     let dear = conditions.iter().filter(|condition| !condition.is_cheap());
     cheap.chain(dear).map(|condition| (condition, examiner.look(condition))).find(|(_, answer)| !answer.holds)
+}
+
+/// Returns how long the service must yet stay as it is, when it said only a moment ago that it is up: some fall over right after.
+pub(super) fn unsettled(system: &System, wait: &Wait) -> Option<Duration> {
+    let settle = Duration::from_secs(wait.settle_secs);
+    let service = wait.service.as_ref().filter(|_| !settle.is_zero())?;
+    let record = Record::load(system, &service.unit).ok()?;
+    // Where nobody had to wait for the line, the start itself is not long ago.
+    let start = record.last()?;
+    let passed = start.passed_at_millis.unwrap_or(start.at.since_boot_millis);
+    // A time after now is of another boot.
+    let since = Duration::from_millis(millis_since_boot().checked_sub(passed)?);
+    settle.checked_sub(since).filter(|rest| !rest.is_zero())
+}
+
+fn millis_since_boot() -> u64 {
+    u64::try_from(since_boot().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A wait under way.
@@ -66,7 +84,17 @@ impl<'a> Watch<'a> {
         loop {
             let look = Instant::now();
             let Some((condition, answer)) = unmet(&mut self.examiner, &self.wait.conditions) else {
-                return Ok(self.succeeded());
+                let Some(rest) = unsettled(self.system, self.wait) else { return Ok(self.succeeded()) };
+                if dialogue.is_cancelled() {
+                    return Err(self.failed(&End::Cancelled));
+                }
+                dialogue.progress(
+                    &format!("waiting: that it stays so for {} s", self.wait.settle_secs),
+                    0,
+                    0,
+                );
+                thread::sleep(rest.clamp(SHORTEST, LONGEST));
+                continue;
             };
             if let Some(service) = &mut self.service {
                 service.read();
@@ -155,6 +183,9 @@ impl<'a> Watch<'a> {
             let Ok(mut record) = Record::load(self.system, unit) else { continue };
             let is_new = record.last_mut().is_some_and(|start| start.passed.insert(pattern.clone()));
             if is_new {
+                if let Some(start) = record.last_mut() {
+                    start.passed_at_millis = Some(millis_since_boot());
+                }
                 // without the note the log is read again next time
                 drop(record.save(self.system, unit));
             }

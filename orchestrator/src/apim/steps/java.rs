@@ -21,6 +21,7 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
                 conditions: vec![Condition::Exists(program)],
                 deadline_secs: 1,
                 service: None,
+                settle_secs: 0,
                 remedy: None,
             };
             vec![Draft::new(format!("JDK at {home}"), Operation::Wait(Box::new(wait)))]

@@ -69,6 +69,7 @@ fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
         conditions: vec![Condition::Tcp { host: name, port: databases.port }],
         deadline_secs: settings.health.started_secs.min(60),
         service: None,
+        settle_secs: 0,
         remedy: None,
     };
     let title = format!("database server {} answers", databases.host);

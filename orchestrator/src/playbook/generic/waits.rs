@@ -62,6 +62,13 @@ fn is_loopback(url: &str) -> bool {
 }
 
 fn wait(site: &Site<'_>, awaited: String, condition: Condition, deadline_secs: u64) -> Draft {
-    let wait = Wait { awaited, conditions: vec![condition], deadline_secs, service: None, remedy: None };
+    let wait = Wait {
+        awaited,
+        conditions: vec![condition],
+        deadline_secs,
+        service: None,
+        settle_secs: 0,
+        remedy: None,
+    };
     Draft::new(site.title, Operation::Wait(Box::new(wait)))
 }
