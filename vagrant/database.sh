@@ -1,23 +1,25 @@
 #!/bin/sh
-# A MariaDB for the test cluster, with the databases and users that inventory/vagrant.yaml names. For tests only.
+# A MariaDB for the test cluster, with the databases and users that the inventory names. For tests only. Run again it changes nothing.
 set -eu
-if command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q
-  apt-get install -qy --no-install-recommends mariadb-server
-  conf=/etc/mysql/mariadb.conf.d/99-apim.cnf
-else
-  dnf -qy install mariadb-server
-  conf=/etc/my.cnf.d/99-apim.cnf
+if ! command -v mariadbd >/dev/null && ! [ -x /usr/sbin/mariadbd ] && ! [ -x /usr/libexec/mariadbd ]; then
+  if command -v apt-get >/dev/null; then
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q
+    apt-get install -qy --no-install-recommends mariadb-server
+  else
+    dnf -qy install mariadb-server
+  fi
 fi
-printf '[mysqld]\nbind-address = 0.0.0.0\nmax_connections = 1000\n' >"$conf"
-systemctl enable -q mariadb
-systemctl restart mariadb
-mysql <<'SQL'
-CREATE DATABASE IF NOT EXISTS apim_db CHARACTER SET latin1 COLLATE latin1_bin;
-CREATE DATABASE IF NOT EXISTS shared_db CHARACTER SET latin1 COLLATE latin1_bin;
-CREATE USER IF NOT EXISTS 'apimadmin'@'%' IDENTIFIED BY 'apimadmin';
-CREATE USER IF NOT EXISTS 'sharedadmin'@'%' IDENTIFIED BY 'sharedadmin';
-GRANT ALL ON apim_db.* TO 'apimadmin'@'%';
-GRANT ALL ON shared_db.* TO 'sharedadmin'@'%';
-SQL
+if [ -d /etc/mysql/mariadb.conf.d ]; then conf=/etc/mysql/mariadb.conf.d/99-apim.cnf; else conf=/etc/my.cnf.d/99-apim.cnf; fi
+# Names of clients are not looked up: nothing here answers.
+printf '[mysqld]\nbind-address = 0.0.0.0\nskip-name-resolve\nmax_connections = 1000\n' >"$conf.new"
+systemctl enable -q mariadb 2>/dev/null || systemctl enable mariadb
+if ! cmp -s "$conf.new" "$conf"; then
+  mv "$conf.new" "$conf"
+  systemctl restart mariadb
+else
+  rm "$conf.new"
+  systemctl start mariadb
+fi
+mariadb </tmp/apim-database.sql
+rm -f /tmp/apim-database.sql

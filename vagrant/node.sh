@@ -1,12 +1,67 @@
 #!/bin/sh
-# What a node needs beside apim-deploy: a Java runtime. The inventory names it as apim.java.home: /usr/lib/jvm/apim.
+# What a machine needs before apim-deploy comes: a Java runtime, which the inventory names as apim.java.home: /usr/lib/jvm/apim.
+#   node.sh              a virtual machine that is up
+#   node.sh container    the image of the docker provider, being built: systemd, sshd and an account as well
+# Debian, Ubuntu, Rocky and their like. Run again it changes nothing, and needs no network.
 set -eu
-if command -v apt-get >/dev/null; then
-  export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q
-  apt-get install -qy --no-install-recommends openjdk-17-jre-headless procps
-else
-  dnf -qy install java-17-openjdk-headless procps-ng
+kind=${1:-machine}
+
+# The newest Java that all releases from 4.5 on take, else what the distribution still has.
+javas='21 17'
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+install_packages() {
+  if have apt-get; then
+    export DEBIAN_FRONTEND=noninteractive
+    [ -n "$(find /var/lib/apt/lists -name '*_Packages*' -mmin -600 2>/dev/null | head -n 1)" ] || apt-get update -q
+    apt-get install -qy --no-install-recommends "$@"
+  else
+    dnf -qy install "$@"
+  fi
+}
+
+if [ "$kind" = container ]; then
+  if have apt-get; then packages='systemd systemd-sysv dbus openssh-server sudo procps iproute2 curl ca-certificates'
+  else packages='systemd dbus openssh-server openssh-clients sudo procps-ng iproute passwd hostname'; fi
+  for program in sshd sudo ps ip systemctl dbus-daemon; do
+    # shellcheck disable=SC2086  # a list of packages
+    if ! PATH=$PATH:/usr/sbin:/usr/lib/systemd have "$program"; then install_packages $packages; break; fi
+  done
+fi
+
+have ps || if have apt-get; then install_packages procps; else install_packages procps-ng; fi
+if ! have java; then
+  for java in $javas; do
+    if have apt-get; then package=openjdk-$java-jre-headless; else package=java-$java-openjdk-headless; fi
+    if install_packages "$package"; then break; fi
+  done
 fi
 java=$(readlink -f "$(command -v java)")
 ln -sfn "${java%/bin/java}" /usr/lib/jvm/apim
+
+# A test network is not the place for a firewall; the cluster's own ports are many.
+if [ "$kind" = machine ] && systemctl is-active -q firewalld; then systemctl disable -q --now firewalld; fi
+
+if [ "$kind" = container ]; then
+  id vagrant >/dev/null 2>&1 || useradd --create-home --user-group --shell /bin/bash vagrant
+  # Not locked, and without a password: sshd of some distributions lets locked accounts not in even with a key.
+  usermod -p '*' vagrant
+  printf 'vagrant ALL=(ALL:ALL) NOPASSWD: ALL\n' >/etc/sudoers.d/vagrant
+  chmod 0440 /etc/sudoers.d/vagrant
+  # Every machine makes host keys and an identity of its own.
+  rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
+  : >/etc/machine-id
+  # Terminals that nobody sits at, a manager per login, and what would set up the hardware and the kernel: those are the host's.
+  for unit in getty.target console-getty.service user@.service systemd-networkd.service systemd-firstboot.service tmp.mount \
+    systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket systemd-udevd-control.socket \
+    systemd-modules-load.service systemd-sysctl.service systemd-remount-fs.service dev-hugepages.mount sys-kernel-debug.mount \
+    sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount; do
+    ln -sf /dev/null "/etc/systemd/system/$unit"
+  done
+  # Images have it so that nothing starts while they are built.
+  rm -f /usr/sbin/policy-rc.d
+  for unit in mariadb apt-daily.timer apt-daily-upgrade.timer; do systemctl disable "$unit" >/dev/null 2>&1 || true; done
+  systemctl enable ssh >/dev/null 2>&1 || systemctl enable sshd
+  systemctl set-default multi-user.target >/dev/null 2>&1
+fi

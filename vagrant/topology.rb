@@ -1,66 +1,170 @@
 # frozen_string_literal: true
 
-# Reads the hosts of an inventory file, as far as virtual machines need them: name, address, groups, and the variables that begin with
-# `vagrant_`. Everything else in the file is apim-deploy's business; secrets (`!vault`, `!env`, `!file`) stay unread.
+# Reads the hosts of an inventory file, as far as test machines need them: name, address, roles, the product's version, and the variables
+# `vagrant_memory` (MiB) and `vagrant_cpus`. Everything else in the file is apim-deploy's business; secrets (`!vault`, `!env`, `!file`) stay
+# unread, and mistakes of the inventory are told by `apim-deploy validate`.
 
+require 'date'
+require 'ipaddr'
 require 'yaml'
 
 # One machine to make.
-Machine = Struct.new(:name, :address, :groups, :memory, :cpus, keyword_init: true)
+Machine = Struct.new(:name, :address, :groups, :memory, :cpus, :version, keyword_init: true)
+
+# What is wrong with an inventory, for a person to read.
+class TopologyError < StandardError; end
 
 # The machines of one inventory file.
 class Topology
-  DEFAULT_MEMORY_MIB = 3072
+  DEFAULT_MEMORY_MIB = 2560
   DEFAULT_CPUS = 2
+  RANGE = /\A(?<before>.*?)\[(?<first>\d+|[a-zA-Z]):(?<last>\d+|[a-zA-Z])(?::(?<step>\d+))?\](?<after>.*)\z/
 
   attr_reader :machines
 
   def initialize(path)
-    abort "#{path}: no such inventory" unless File.file?(path)
-    document = YAML.safe_load(File.read(path), permitted_classes: [Symbol], aliases: true)
-    abort "#{path}: not an inventory: no `all`" unless document.is_a?(Hash) && document['all'].is_a?(Hash)
     @path = path
-    @found = {}
-    walk('all', document['all'], {}, [])
-    @machines = @found.map { |name, host| machine(name, host) }
-    abort "#{path}: no hosts" if @machines.empty?
+    @groups = Hash.new { |all, name| all[name] = { vars: {}, hosts: {}, children: [] } }
+    document.each { |name, body| collect(name.to_s, body) }
+    @groups['all'][:children] |= @groups.keys - ['all'] - @groups.values.flat_map { |group| group[:children] }
+    @machines = hosts.filter_map { |name| machine(name) }
+    raise TopologyError, "#{@path}: no hosts" if @machines.empty?
+
+    refuse_shared_addresses
+  end
+
+  # The network that the machines are on, such as `192.168.56.0/24`.
+  def subnet
+    networks = machines.map { |machine| "#{IPAddr.new("#{machine.address}/24")}/24" }.uniq
+    return networks.first if networks.one?
+
+    raise TopologyError, "#{@path}: the machines must share one /24 network, and are on #{networks.join(', ')}"
   end
 
   private
 
-  def walk(name, group, vars, groups)
-    return unless group.is_a?(Hash)
+  def document
+    raise TopologyError, "#{@path}: no such inventory" unless File.file?(@path)
 
-    vars = vars.merge(group['vars'] || {})
-    groups += [name]
-    (group['hosts'] || {}).each do |pattern, own|
-      expand(pattern.to_s).each do |host|
-        entry = (@found[host] ||= { vars: {}, groups: [], own: {} })
-        entry[:vars] = entry[:vars].merge(vars)
-        entry[:groups] |= groups
-        entry[:own].merge!(own || {})
-      end
-    end
-    (group['children'] || {}).each { |child, body| walk(child, body || {}, vars, groups) }
+    read = YAML.safe_load(File.read(@path), permitted_classes: [Symbol, Date, Time], aliases: true)
+    return read if read.is_a?(Hash) && read.values.all? { |body| body.nil? || body.is_a?(Hash) }
+
+    raise TopologyError, "#{@path}: not an inventory: a map of groups is wanted, such as `all: {children: {…}}`"
+  rescue Psych::Exception => e
+    raise TopologyError, "#{@path}: #{e.message}"
   end
 
-  # `gw[01:03].example` is three names.
+  def collect(name, body)
+    group = @groups[name]
+    body ||= {}
+    group[:vars] = deep(group[:vars], body['vars'])
+    map(body['hosts'], name).each do |pattern, vars|
+      expand(pattern.to_s).each { |host| group[:hosts][host] = deep(group[:hosts][host] || {}, vars) }
+    end
+    map(body['children'], name).each do |child, inner|
+      group[:children] |= [child.to_s]
+      collect(child.to_s, inner)
+    end
+  end
+
+  # The hosts of a group may stand as a list of names, too.
+  def map(value, group)
+    case value
+    when nil then {}
+    when Hash then value
+    when Array then value.to_h { |name| [name, nil] }
+    when String then { value => nil }
+    else raise TopologyError, "#{@path}: hosts and children of `#{group}` must be a map"
+    end
+  end
+
+  # `gw[01:03].example` is three names; `[a:c]` and a step work, too.
   def expand(pattern)
-    match = pattern.match(/\A(.*?)\[(\d+):(\d+)\](.*)\z/)
+    match = pattern.match(RANGE)
     return [pattern] unless match
 
-    before, first, last, after = match.captures
-    (first.to_i..last.to_i).flat_map { |n| expand("#{before}#{n.to_s.rjust(first.length, '0')}#{after}") }
+    range = (match[:first]..match[:last])
+    width = match[:first].length
+    range = (match[:first].to_i..match[:last].to_i) if match[:first].match?(/\d/)
+    names = range.step((match[:step] || 1).to_i).to_a
+    raise TopologyError, "#{@path}: the range in `#{pattern}` is empty" if names.empty?
+
+    names.flat_map { |part| expand("#{match[:before]}#{part.to_s.rjust(width, '0')}#{match[:after]}") }
   end
 
-  def machine(name, host)
-    vars = host[:vars].merge(host[:own])
-    address = vars['ansible_host'].to_s
-    unless address.match?(/\A\d+\.\d+\.\d+\.\d+\z/)
-      abort "#{@path}: host #{name} needs `ansible_host: <IPv4 address>` for Vagrant (VirtualBox allows 192.168.56.0/21)"
+  def hosts
+    order = []
+    walk = lambda do |name, seen|
+      raise TopologyError, "#{@path}: the group `#{name}` is below itself" if seen.include?(name)
+
+      order.concat(@groups[name][:hosts].keys)
+      @groups[name][:children].each { |child| walk.call(child, seen + [name]) }
     end
-    Machine.new(name: name, address: address, groups: host[:groups],
-                memory: Integer(vars.fetch('vagrant_memory', DEFAULT_MEMORY_MIB)),
-                cpus: Integer(vars.fetch('vagrant_cpus', DEFAULT_CPUS)))
+    walk.call('all', [])
+    order.uniq
+  end
+
+  # Each group that holds the host with its depth, outermost first: the nearer one's variables win.
+  def groups_of(host)
+    depths = {}
+    walk = lambda do |name, depth|
+      group = @groups[name]
+      holds = group[:children].map { |child| walk.call(child, depth + 1) }.any? || group[:hosts].key?(host)
+      depths[name] = [depths[name] || 0, depth].max if holds
+      holds
+    end
+    walk.call('all', 0)
+    depths.sort_by { |name, depth| [depth, name] }.map(&:first)
+  end
+
+  def machine(name)
+    groups = groups_of(name)
+    layers = groups.map { |group| @groups[group][:vars] } + groups.map { |group| @groups[group][:hosts][name] }
+    vars = layers.reduce({}) { |under, over| deep(under, over) }
+    return if vars['ansible_connection'].to_s == 'local'
+
+    Machine.new(name: name, address: address(name, vars['ansible_host'].to_s), groups: groups,
+                memory: number(name, vars, 'vagrant_memory', DEFAULT_MEMORY_MIB),
+                cpus: number(name, vars, 'vagrant_cpus', DEFAULT_CPUS),
+                version: vars['apim'].is_a?(Hash) ? vars['apim']['version']&.to_s : nil)
+  end
+
+  def address(name, text)
+    return text if text.match?(/\A\d+(\.\d+){3}\z/) && IPAddr.new(text)
+
+    raise TopologyError, "#{@path}: the host `#{name}` needs an address of its own, such as `#{name}: {ansible_host: #{free}}`"
+  rescue IPAddr::Error
+    raise TopologyError, "#{@path}: `#{text}` of the host `#{name}` is no IPv4 address"
+  end
+
+  # An address that no host of the file has, in the network that the others are on.
+  def free
+    taken = @groups.values.flat_map { |group| group[:hosts].values }.filter_map { |vars| vars && vars['ansible_host'] }
+    around = taken.first || '192.168.56.1'
+    (11..250).map { |last| around.sub(/\d+\z/, last.to_s) }.find { |candidate| !taken.include?(candidate) }
+  end
+
+  def number(name, vars, key, default)
+    value = Integer(vars.fetch(key, default).to_s)
+    return value if value.positive?
+
+    raise ArgumentError
+  rescue ArgumentError
+    raise TopologyError, "#{@path}: `#{key}` of the host `#{name}` must be a whole number above 0, not `#{vars[key]}`"
+  end
+
+  def refuse_shared_addresses
+    shared = machines.group_by(&:address).values.find { |group| group.length > 1 }
+    return unless shared
+
+    raise TopologyError, "#{@path}: #{shared.map(&:name).join(' and ')} have the same address #{shared.first.address}; " \
+                         "write hosts of a range one by one, such as `#{shared.last.name}: {ansible_host: #{free}}`"
+  end
+
+  # As apim-deploy merges `apim`; for other variables the depth makes no difference here.
+  def deep(under, over)
+    (under || {}).merge(over || {}) do |_, old, new|
+      old.is_a?(Hash) && new.is_a?(Hash) ? deep(old, new) : new
+    end
   end
 end

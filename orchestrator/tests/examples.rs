@@ -25,23 +25,32 @@ fn succeeds(arguments: &[&str]) -> String {
     format!("{}{errors}", String::from_utf8_lossy(&output.stdout))
 }
 
-/// Returns the inventory to test for an example: itself, or for the demo a copy beside the digests that `make demo` would write.
+/// Returns the inventory to test for an example: itself, or for those that lack their digests a copy beside what `make demo` or
+/// `vagrant up` would write.
 fn readied(example: &Path, folder: &Path) -> PathBuf {
-    if example.file_stem().is_none_or(|stem| stem != "demo") {
-        return example.to_owned();
-    }
+    let stem = example.file_stem().and_then(|stem| stem.to_str()).expect("a name");
     let [digest, one, two, three] = ["ab", "1a", "2b", "3c"].map(|byte| byte.repeat(32));
-    let copy = folder.join("demo.yaml");
-    let digests = format!(
-        "apim:
-  distributions: {{sha256: {{control_plane: {one}, gateway: {two}, traffic_manager: {three}}}}}
-  java: {{archive: {{sha256: {digest}}}}}
-  databases: {{driver: {{sha256: {digest}}}}}
-"
-    );
-    std::fs::copy(example, &copy).expect("a copy of the demo's inventory");
+    let zips = format!("sha256: {{control_plane: {one}, gateway: {two}, traffic_manager: {three}}}");
+    let (group, settings) = match stem {
+        "demo" => (
+            "demo",
+            format!(
+                "{{distributions: {{{zips}}}, java: {{archive: {{sha256: {digest}}}}}, databases: {{driver: {{sha256: {digest}}}}}}}"
+            ),
+        ),
+        stem if stem.starts_with("vagrant") => (
+            "vagrant",
+            format!(
+                "{{distributions: {{source: /zips, {zips}}}, databases: {{driver: {{source: /zips/driver.jar, sha256: {digest}}}}}}}"
+            ),
+        ),
+        _ => return example.to_owned(),
+    };
+    let copy = folder.join(example.file_name().expect("a name"));
+    std::fs::copy(example, &copy).expect("a copy of the inventory");
     std::fs::create_dir_all(folder.join("group_vars")).expect("a folder");
-    std::fs::write(folder.join("group_vars/demo.yaml"), digests).expect("the digests");
+    let file = folder.join("group_vars").join(group).with_extension("yaml");
+    std::fs::write(file, format!("apim: {settings}\n")).expect("the digests");
     copy
 }
 

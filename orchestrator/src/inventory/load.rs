@@ -61,7 +61,8 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         }
     }
     let beside = Beside::read(&folder, &draft, &options.vault, &mut mistakes);
-    let (hosts, scopes) = variables_of_hosts(&draft, &beside, &extra, options);
+    let place = Place::of(path, &folder);
+    let (hosts, scopes) = variables_of_hosts(&draft, &beside, &extra, &place, options);
     let known_groups = options.known_groups;
     let given: HashMap<String, Node> =
         extra.iter().map(|(key, value)| (key.text.clone(), value.clone())).collect();
@@ -127,6 +128,23 @@ impl Beside {
     }
 }
 
+/// Where the inventory lies, absolute: what it names beside itself is found from any working folder.
+struct Place {
+    folder: String,
+    file: String,
+}
+
+impl Place {
+    fn of(file: &Path, folder: &Path) -> Self {
+        // Without a working folder the path stays as it was given.
+        let absolute = |path: &Path| match std::path::absolute(path) {
+            Ok(path) => path.display().to_string(),
+            Err(_) => path.display().to_string(),
+        };
+        Self { folder: absolute(folder), file: absolute(file) }
+    }
+}
+
 struct Raw {
     span: Span,
     groups: Vec<String>,
@@ -139,6 +157,7 @@ fn variables_of_hosts(
     draft: &Draft,
     beside: &Beside,
     extra: &[(Key, Node)],
+    place: &Place,
     options: &Options,
 ) -> (Vec<Raw>, Vec<(String, Scope)>) {
     let nothing = Vec::new();
@@ -174,7 +193,7 @@ fn variables_of_hosts(
         layers.put(beside.hosts.get(name).unwrap_or(&nothing));
         layers.put(extra);
         let entries = layers.into_entries();
-        let mut visible: HashMap<String, Node> = magic(name, groups);
+        let mut visible: HashMap<String, Node> = magic(name, groups, place);
         visible.extend(entries.iter().map(|(key, value)| (key.text.clone(), value.clone())));
         scopes.push((name.to_owned(), shared.with(visible)));
         let all = std::iter::once("all".to_owned());
@@ -192,7 +211,7 @@ fn text(text: &str) -> Node {
 }
 
 /// Variables that every host has without anybody setting them.
-fn magic(name: &str, groups: &[&Group]) -> HashMap<String, Node> {
+fn magic(name: &str, groups: &[&Group], place: &Place) -> HashMap<String, Node> {
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
     let short = if is_address { name } else { name.split('.').next().unwrap_or(name) };
     let mut names: Vec<&str> = groups.iter().map(|group| group.name.as_str()).collect();
@@ -202,6 +221,8 @@ fn magic(name: &str, groups: &[&Group]) -> HashMap<String, Node> {
         ("inventory_hostname".to_owned(), text(name)),
         ("inventory_hostname_short".to_owned(), text(short)),
         ("group_names".to_owned(), Node { kind: names, span: Span::nowhere() }),
+        ("inventory_dir".to_owned(), text(&place.folder)),
+        ("inventory_file".to_owned(), text(&place.file)),
     ])
 }
 

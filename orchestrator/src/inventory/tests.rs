@@ -150,6 +150,16 @@ fn templates_see_the_inventory_and_nothing_else() {
 }
 
 #[test]
+fn templates_see_where_the_inventory_lies() {
+    let text = "all: {vars: {key: '{{ inventory_dir }}/key', me: '{{ inventory_file }}'}, hosts: {h: }}\n";
+    let folder = Folder::new(&[("hosts.yaml", text)]);
+    let file = folder.path("hosts.yaml");
+    let inventory = load(&file, &Options::default()).expect("reads");
+    assert_eq!(text_of(&inventory, "h", "me"), file.display().to_string());
+    assert_eq!(text_of(&inventory, "h", "key"), folder.path("key").display().to_string());
+}
+
+#[test]
 fn secrets_of_another_host_stay_secrets() {
     let folder = Folder::new(&[
         ("pw", "hunter2\n"),

@@ -1,0 +1,108 @@
+#!/usr/bin/env bash
+# What `make vagrant-test` runs, after `make` has built the programs: the highly available test cluster on Vagrant's docker provider, from
+# nothing to nothing, with the stand-in distributions. Everything lies below target/vagrant-test: a cluster of your own is left alone.
+#
+# As root on Debian or Ubuntu it installs what is missing, starts a docker daemon if none runs, and makes the base image with debootstrap;
+# elsewhere vagrant and a running docker are needed. What it started and made is gone at the end, but for the base image's file.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PROJECT=$PWD
+WORK=$PROJECT/target/vagrant-test
+SUBNET=192.168.56.0/24
+# shellcheck source=tests/vagrant/surroundings.sh
+. tests/vagrant/surroundings.sh
+
+say() { printf '\n\033[1m== %s (%d s)\033[0m\n' "$*" "$SECONDS"; }
+show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
+fail() { printf 'vagrant-test: %s\n' "$*" >&2; exit 1; }
+
+mkdir -p "$WORK"
+exec 9>"$WORK/lock"
+flock -n 9 || fail "another run is under way here"
+trap 'leave $?' EXIT
+trap 'exit 130' INT TERM
+
+say "what is needed"
+need_packages
+need_docker
+need_base
+
+# Its own Vagrant: machines, boxes and plugins of yours are not looked at.
+export VAGRANT_CWD=$PROJECT/vagrant VAGRANT_DOTFILE_PATH=$WORK/machines VAGRANT_HOME=$WORK/home VAGRANT_CHECKPOINT_DISABLE=1
+export VAGRANT_DEFAULT_PROVIDER=docker VAGRANT_NO_COLOR=1
+export APIM_DIST=stand-in APIM_INVENTORY=$WORK/inventory/cluster.yaml
+export PATH=$PROJECT/target/debug:$PATH
+ACCESS=$WORK/vagrant/.ssh/config
+rm -rf "$WORK/inventory" "$WORK/vagrant" "$WORK/machines"
+mkdir -p "$WORK/inventory"
+cp inventory/vagrant-ha.yaml "$APIM_INVENTORY"
+
+on() { ssh -F "$ACCESS" "$1" "${@:2}" </dev/null; }
+apply() { show apim-deploy apply "$APIM_INVENTORY" "$@"; }
+unchanged() {
+    apply --output json >"$WORK/apply.out"
+    grep -q '"nothing_to_do":true' "$WORK/apply.out" || fail "an apply changed what was as it should be: $WORK/apply.out"
+    show apim-deploy plan "$APIM_INVENTORY" --exit-code || fail "the plan is not empty"
+}
+healthy_within() {
+    local deadline=$((SECONDS + $1))
+    until apim-deploy status "$APIM_INVENTORY" >"$WORK/status.out" 2>&1; do
+        ((SECONDS < deadline)) || fail "not healthy after $1 s: $(cat "$WORK/status.out")"
+        sleep 1
+    done
+    cat "$WORK/status.out"
+}
+started() { on "$1" systemctl show -P ExecMainStartTimestampMonotonic "wso2-$2"; }
+
+say "the files for every provider and cluster size"
+validate_providers
+
+say "vagrant up: nine machines"
+show vagrant up
+show vagrant ssh gw1 -c 'hostname; cat /etc/hosts; systemctl is-system-running --wait' || true
+[ "$(vagrant ssh gw1 -c 'hostname' | tr -d '\r')" = gw1 ] || fail "vagrant ssh gw1 does not reach gw1"
+
+say "apply: from bare machines to a healthy cluster"
+apply
+healthy_within 5
+
+say "apply again: nothing to change"
+unchanged
+
+say "rolling restart"
+before=$(started gw1 gateway)$(started cp2 control-plane)
+apply --playbook rolling-restart.yaml
+after=$(started gw1 gateway)$(started cp2 control-plane)
+[ "$before" != "$after" ] || fail "nothing was restarted"
+healthy_within 5
+
+say "halt and up: the cluster comes back without apply"
+show vagrant halt
+[ -z "$(docker ps -q --filter name=apim-deploy-)" ] || fail "machines still run after vagrant halt"
+show vagrant up
+healthy_within 180
+unchanged
+
+say "a third gateway: one more line in the inventory"
+sed -i 's/^\( *\)gw2: {ansible_host: .*/&\n\1gw3: {ansible_host: 192.168.56.23}/' "$APIM_INVENTORY"
+show vagrant up gw3
+apply
+healthy_within 5
+grep -q gw3 "$WORK/status.out" || fail "gw3 is not in the cluster"
+unchanged
+
+say "upgrade: another version in the inventory"
+sed -i 's/^\( *\)version: 4.6.0/\1version: 4.7.0/' "$APIM_INVENTORY"
+show vagrant up
+apply
+healthy_within 5
+grep -q 4.7.0 "$WORK/status.out" || fail "4.7.0 is not in use"
+unchanged
+
+say "destroy: nothing is left"
+show vagrant destroy --force --parallel
+[ -z "$(docker ps -aq --filter name=apim-deploy-)" ] || fail "containers are left"
+[ -z "$(docker network ls -q --filter name=vagrant_network)" ] || fail "networks are left"
+! grep -q '^Host [^*]' "$ACCESS" || fail "$ACCESS still names machines that are gone"
+
+say "it all holds"

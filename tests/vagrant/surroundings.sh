@@ -1,0 +1,171 @@
+# Sourced by tests/vagrant.sh: the packages, the docker daemon and the base image that it needs, and taking them away again.
+# What it sets: DOCKER_HOST APIM_BOX and, of what was begun here, DAEMON (a process id), STATE (its folder), ROUTE, BRIDGE, KEY, IMAGES, ROOT.
+# shellcheck shell=bash
+
+DAEMON='' STATE='' ROUTE='' BRIDGE='' KEY='' IMAGES='' ROOT=''
+
+have() { command -v "$1" >/dev/null 2>&1; }
+is_root_on_debian() { [ "$(id -u)" = 0 ] && have apt-get; }
+
+# A daemon that a person runs is used; a docker program without one is no daemon.
+daemon_answers() { have docker && timeout 20 docker info >/dev/null 2>&1; }
+
+need_packages() {
+    local missing=()
+    have vagrant || missing+=(vagrant)
+    have ssh || missing+=(openssh-client)
+    if ! daemon_answers; then
+        have dockerd || missing+=(docker.io)
+        [ -e /usr/sbin/ip ] || [ -e /sbin/ip ] || [ -e /usr/bin/ip ] || missing+=(iproute2)
+        have debootstrap || missing+=(debootstrap)
+        have docker || ! apt-cache show docker-cli >/dev/null 2>&1 || missing+=(docker-cli)
+    fi
+    ((${#missing[@]})) || return 0
+    is_root_on_debian || fail "these are missing: ${missing[*]} (as root on Debian or Ubuntu they are installed)"
+    echo "installing ${missing[*]}"
+    # What the packages would start stays off: this machine is not theirs.
+    local policy=/usr/sbin/policy-rc.d ours=''
+    if [ ! -e $policy ]; then
+        ours=yes
+        printf '#!/bin/sh\nexit 101\n' >$policy
+        chmod 0755 $policy
+    fi
+    local done=0
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -qy --no-install-recommends "${missing[@]}" >"$WORK/apt.log" 2>&1 ||
+        { apt-get update -q >>"$WORK/apt.log" 2>&1 && apt-get install -qy --no-install-recommends "${missing[@]}" >>"$WORK/apt.log" 2>&1; } || done=1
+    [ -z "$ours" ] || rm -f $policy
+    [ $done = 0 ] || fail "apt-get could not install ${missing[*]}: $(tail -n 5 "$WORK/apt.log")"
+}
+
+need_docker() {
+    if daemon_answers; then
+        echo "the docker daemon that runs is used: $(docker info --format '{{.ServerVersion}}')"
+        [ -z "$(docker ps -aq --filter name=apim-deploy-)" ] ||
+            fail "a test cluster is on this docker already: cd vagrant && vagrant destroy"
+        return
+    fi
+    is_root_on_debian || fail "no docker daemon answers (\`docker info\`); as root on Debian or Ubuntu one is started"
+    # Before anything has an address on it, no packet for the subnet can leave this machine; nor can the containers reach beyond it.
+    ip route replace blackhole $SUBNET metric 4000000
+    ROUTE=$SUBNET
+    [ -e /sys/class/net/docker0 ] || BRIDGE=docker0
+    [ -e /etc/docker/key.json ] || KEY=/etc/docker/key.json
+    local state
+    state=$(mktemp -d /tmp/apim-vagrant-test.XXXXXX)
+    export DOCKER_HOST=unix://$state/docker.sock
+    STATE=$state
+    dockerd --host "$DOCKER_HOST" --data-root "$state/data" --exec-root "$state/exec" --pidfile "$state/pid" \
+        --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --bip 192.168.57.1/24 \
+        >"$WORK/dockerd.log" 2>&1 </dev/null 9>&- &
+    DAEMON=$!
+    local deadline=$((SECONDS + 60))
+    until daemon_answers; do
+        kill -0 "$DAEMON" 2>/dev/null || fail "dockerd ended: $(tail -n 5 "$WORK/dockerd.log")"
+        ((SECONDS < deadline)) || fail "dockerd does not answer: $(tail -n 5 "$WORK/dockerd.log")"
+        sleep 0.2
+    done
+    echo "a docker daemon was started: $(docker info --format '{{.ServerVersion}}, storage {{.Driver}}, cgroups v{{.CgroupVersion}}')"
+}
+
+# Which base the machines are made from, as APIM_BOX says it to Vagrant. Without a way out, and without a registry, it is made here.
+need_base() {
+    if [ -z "$DAEMON" ] && timeout 120 docker pull -q debian:bookworm >/dev/null 2>&1; then
+        export APIM_BOX=debian:bookworm
+        echo "the base image is $APIM_BOX"
+        return
+    fi
+    is_root_on_debian || fail "no registry has debian:bookworm for this docker, and only as root on Debian or Ubuntu a base is made here"
+    local codename components=main java file
+    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    if [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; then components=main,universe; fi
+    export APIM_BOX=apim-deploy-base:$codename
+    file=$WORK/base-$codename.tar
+    if [ ! -e "$file" ]; then
+        java=openjdk-17-jre-headless
+        if apt-cache show openjdk-21-jre-headless >/dev/null 2>&1; then java=openjdk-21-jre-headless; fi
+        bootstrap "$codename" "$components" "$java" "$file"
+    fi
+    echo "the base image is $file, made with debootstrap"
+    IMAGES=$APIM_BOX
+    docker import "$file" "$APIM_BOX" >/dev/null
+}
+
+# Everything that node.sh and database.sh would install is in it: the machines of the test have no way out.
+bootstrap() {
+    local codename=$1 components=$2 java=$3 file=$4 mirror packages root=$WORK/root
+    have debootstrap || fail "debootstrap is missing"
+    mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 'Component: main' |
+        awk -v wanted="$codename" '$2 == wanted {print $1; exit}')
+    [ -n "$mirror" ] || fail "apt knows no source for $codename"
+    packages=systemd,systemd-sysv,dbus,openssh-server,sudo,procps,iproute2,curl,ca-certificates,mariadb-server,$java
+    echo "making a base with debootstrap, once (some minutes): $packages"
+    mkdir -p "$root"
+    # In memory where there is enough of it: package tools wait for the disk after every file.
+    if awk '/^MemAvailable/ {exit $2 < 6000000}' /proc/meminfo && mount -t tmpfs -o size=4g tmpfs "$root" 2>/dev/null; then ROOT=$root; fi
+    debootstrap --variant=minbase --components="$components" --include="$packages" "$codename" "$root" "$mirror" >"$WORK/debootstrap.log" 2>&1 ||
+        fail "debootstrap: $(tail -n 5 "$WORK/debootstrap.log")"
+    rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/doc/* "$root"/usr/share/man/* "$root"/usr/share/locale/*
+    tar -C "$root" --numeric-owner -cf "$file.new" .
+    mv "$file.new" "$file"
+    drop_root
+}
+
+drop_root() {
+    [ -z "${ROOT:-}" ] || umount "$ROOT" || true
+    ROOT=''
+    rm -rf "$WORK/root"
+}
+
+# The other providers cannot run here; their parts of the Vagrantfile are at least read and checked by Vagrant.
+validate_providers() {
+    local cluster provider
+    mkdir -p "$WORK/stub"
+    printf '#!/bin/sh\necho 7.0.20r163906\n' >"$WORK/stub/VBoxManage"
+    chmod 0755 "$WORK/stub/VBoxManage"
+    local providers=(virtualbox docker)
+    if vagrant plugin list 2>/dev/null | grep -q vagrant-libvirt || gem list -i vagrant-libvirt >/dev/null 2>&1; then
+        providers+=(libvirt)
+    else
+        echo "libvirt is not checked: there is no vagrant-libvirt here (Debian's package of that name)"
+    fi
+    for provider in "${providers[@]}"; do
+        for cluster in single ha prod-sandbox; do
+            [ "$provider$cluster" != dockersingle ] || continue
+            printf '%s, %s: ' "$provider" "$cluster"
+            APIM_INVENTORY='' APIM_CLUSTER=$cluster APIM_BOX='' VAGRANT_DEFAULT_PROVIDER=$provider PATH=$WORK/stub:$PATH \
+                vagrant validate || fail "vagrant validate"
+        done
+    done
+    ! APIM_INVENTORY='' APIM_CLUSTER=huge vagrant validate >"$WORK/huge.out" 2>&1 || fail "APIM_CLUSTER=huge is taken"
+    grep -q 'known are single, ha, prod-sandbox' "$WORK/huge.out" || fail "APIM_CLUSTER=huge: $(cat "$WORK/huge.out")"
+}
+
+# Takes away what is left of the machines, and everything that was begun here.
+leave() {
+    local code=$1
+    trap - EXIT
+    set +e
+    if [ "$code" != 0 ]; then printf '\nvagrant-test failed; what was seen last lies in %s\n' "$WORK" >&2; fi
+    if daemon_answers; then
+        docker ps -aq --filter name=apim-deploy- | xargs -r docker rm -fv >/dev/null
+        docker network ls -q --filter name=vagrant_network_$SUBNET | xargs -r docker network rm >/dev/null
+        docker image ls -q --filter 'reference=apim-deploy-box' | sort -u | xargs -r docker image rm -f >/dev/null
+        [ -z "$IMAGES" ] || docker image rm -f "$IMAGES" >/dev/null
+    fi
+    if [ -n "$DAEMON" ]; then
+        kill "$DAEMON" 2>/dev/null
+        wait "$DAEMON" 2>/dev/null
+        awk -v below="$STATE/" 'index($2, below) == 1 {print $2}' /proc/self/mounts | sort -r | xargs -r -n 1 umount
+        rm -rf "$STATE"
+        # An empty group of docker's own is all that is left of the containers' control groups.
+        for group in /sys/fs/cgroup/docker /sys/fs/cgroup/*/docker; do
+            if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} +; fi
+        done
+    fi
+    [ -z "$BRIDGE" ] || [ ! -e "/sys/class/net/$BRIDGE" ] || ip link delete "$BRIDGE"
+    [ -z "$ROUTE" ] || ip route delete blackhole "$ROUTE" metric 4000000
+    [ -z "$KEY" ] || rm -f "$KEY"
+    drop_root
+    exit "$code"
+}
