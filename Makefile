@@ -5,7 +5,7 @@ DEPLOY := target/debug/apim-deploy
 DISTRIBUTIONS := target/distributions
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build agent distributions lab lab-down fmt lint compiler tools
+.PHONY: help demo test vagrant-test build agent distributions lab lab-down fmt lint compiler tools
 
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -27,6 +27,9 @@ agent: compiler ## Build the static agent that is uploaded to hosts
 
 distributions: build ## Build the stand-in distributions
 	target/debug/standin build --out $(DISTRIBUTIONS)
+
+vagrant-test: build distributions ## Bring a cluster up with Vagrant on docker, try everything, and destroy it
+	tests/vagrant.sh
 
 lab: build ## Bring up the machine lab alone, as root: 9 hosts
 	$(LAB) up --topology ha

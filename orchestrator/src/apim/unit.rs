@@ -9,7 +9,13 @@ use super::cluster::Cluster;
 use super::config;
 use super::topology::Node;
 
+/// How long a node that starts with its machine waits for its database server, in seconds. It is tried then, come what may.
+const DATABASE_SECS: u32 = 180;
+
 /// Returns the text of the unit file.
+///
+/// After a power cut all machines boot at once, and a server that finds no database hangs half-started for ever (carbon-kernel
+/// opens its data sources once: no retry, no exit). So the unit waits for the database server's port first; apply made sure of it before.
 ///
 /// The start script runs in the foreground, so its output reaches the journal; `start` would throw it away and prove nothing.
 /// Its exit status is 0 whatever became of the JVM, so `Restart=` seldom fires. TERM must reach the JVM itself
@@ -40,7 +46,7 @@ Group={group}
 UMask=0077
 WorkingDirectory={home}
 {environment}UnsetEnvironment=CARBON_HOME
-ExecStart=/bin/sh {home}/bin/{script}
+{wait}ExecStart=/bin/sh {home}/bin/{script}
 KillMode=control-group
 SuccessExitStatus=143
 TimeoutStopSec={stop}
@@ -54,10 +60,23 @@ WantedBy=multi-user.target
 ",
         version = node.version,
         words = node.words(),
+        wait = wait_for_database(node),
         user = settings.user,
         group = settings.group,
         script = node.role.script(),
         stop = node.role.stop_timeout_secs(),
+    )
+}
+
+/// Lines that hold the start back until somebody listens at the database server's port; failing at that is no reason not to start.
+fn wait_for_database(node: &Node) -> String {
+    let Some(databases) = &node.settings.databases else { return String::new() };
+    format!(
+        "TimeoutStartSec={}\nExecStartPre=-/usr/bin/timeout {DATABASE_SECS} /bin/bash -c \
+         'until (: </dev/tcp/{}/{}) 2>/dev/null; do sleep 1; done'\n",
+        DATABASE_SECS + 30,
+        databases.host,
+        databases.port,
     )
 }
 

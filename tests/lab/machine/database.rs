@@ -7,15 +7,8 @@ use super::command::run_in;
 use super::topology::Host;
 use super::{LabError, boot, root};
 
-/// Databases, accounts and passwords as in the sample configurations of the distributed deployment page.
-const SETUP: &str = "\
-CREATE DATABASE IF NOT EXISTS apim_db CHARACTER SET latin1;
-CREATE DATABASE IF NOT EXISTS shared_db CHARACTER SET latin1;
-CREATE USER IF NOT EXISTS 'apimadmin'@'%' IDENTIFIED BY 'apimadmin';
-CREATE USER IF NOT EXISTS 'sharedadmin'@'%' IDENTIFIED BY 'sharedadmin';
-GRANT ALL PRIVILEGES ON apim_db.* TO 'apimadmin'@'%';
-GRANT ALL PRIVILEGES ON shared_db.* TO 'sharedadmin'@'%';
-";
+/// The same databases and accounts as on the machines that Vagrant makes.
+const SETUP: &str = include_str!("../../../vagrant/database.sql");
 
 /// Small buffers: the lab's machines share one memory.
 const SETTINGS: &str = "\
