@@ -17,6 +17,7 @@ pub struct Operator {
     binary: PathBuf,
     folder: tempfile::TempDir,
     runs: std::cell::Cell<u32>,
+    variables: Vec<(String, String)>,
 }
 
 /// What a run of `apim-deploy` left.
@@ -77,7 +78,12 @@ impl Operator {
         let folder =
             tempfile::Builder::new().prefix("apim-operator-").tempdir().expect("a folder for the operator");
         std::fs::create_dir(folder.path().join("home")).expect("a home for the operator");
-        Self { binary: program("apim-deploy"), folder, runs: std::cell::Cell::new(0) }
+        Self { binary: program("apim-deploy"), folder, runs: std::cell::Cell::new(0), variables: Vec::new() }
+    }
+
+    /// Gives later runs a variable in their environment.
+    pub fn set_variable(&mut self, name: &str, value: &str) {
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// Returns the operator's folder, for inventories and other files.
@@ -125,6 +131,7 @@ impl Operator {
             .env("HOME", self.folder.path().join("home"))
             .env("USER", "operator")
             .env("NO_COLOR", "1")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).expect("a file for its output"))

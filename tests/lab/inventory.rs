@@ -17,6 +17,8 @@ pub struct Inventory {
     pub settings: Value,
     hosts: Vec<(String, String, Value)>,
     distributions: Distributions,
+    /// Values that JSON has no words for: what stands in the text, and what is to stand there.
+    tagged: Vec<(String, String)>,
 }
 
 /// The version that tests deploy where nothing else matters.
@@ -45,6 +47,7 @@ impl Inventory {
             })),
             settings: settings(distributions, VERSION),
             distributions: distributions.clone(),
+            tagged: Vec::new(),
             hosts: hosts
                 .map(|host| (host.group.clone(), host.name.clone(), json!({"ansible_host": host.address})))
                 .collect(),
@@ -65,6 +68,7 @@ impl Inventory {
             })),
             settings: settings(distributions, VERSION),
             distributions: distributions.clone(),
+            tagged: Vec::new(),
             hosts: hosts
                 .map(|(at, (host, group))| {
                     let variables = json!({
@@ -93,6 +97,13 @@ impl Inventory {
         }
         *place = value;
         self
+    }
+
+    /// Sets one key of the settings to a value with a tag, such as `!env NAME` or `!vault |` with lines behind it.
+    pub fn set_tagged(&mut self, path: &str, value: &str) -> &mut Self {
+        let mark = format!("tagged-{}-", self.tagged.len());
+        self.tagged.push((mark.clone(), value.to_owned()));
+        self.set(path, json!(mark))
     }
 
     /// Sets another version of the product, from the same distributions.
@@ -131,7 +142,21 @@ impl Inventory {
         }
         let mut variables = self.variables.clone();
         variables.insert("apim".to_owned(), self.settings.clone());
-        serde_yaml::to_string(&json!({"all": {"vars": variables, "children": groups}})).expect("YAML")
+        let text =
+            serde_yaml::to_string(&json!({"all": {"vars": variables, "children": groups}})).expect("YAML");
+        text.lines().map(|line| self.with_tags(line)).collect()
+    }
+
+    /// Returns the line with the tagged value that belongs there; further lines of the value are indented more than the key.
+    fn with_tags(&self, line: &str) -> String {
+        let Some((mark, value)) = self.tagged.iter().find(|(mark, _)| line.ends_with(mark)) else {
+            return format!("{line}\n");
+        };
+        let indent = line.len() - line.trim_start().len() + 2;
+        let mut lines = value.lines();
+        let first = lines.next().unwrap_or_default();
+        let rest: String = lines.map(|more| format!("{:indent$}{more}\n", "")).collect();
+        format!("{}\n{rest}", line.replace(mark.as_str(), first))
     }
 
     /// Writes the file.

@@ -14,7 +14,7 @@ use super::error::SshError;
 use super::host_key::{Trust, Verdict};
 
 /// A connection is probed when the host was silent for so long.
-const KEEPALIVE: Duration = Duration::from_secs(15);
+const KEEPALIVE: Duration = Duration::from_secs(5);
 /// It is given up after so many probes without an answer.
 const KEEPALIVES: usize = 3;
 

@@ -2,7 +2,11 @@
 
 mod cluster;
 mod faults;
+mod interrupted;
 mod lab;
+mod order;
+mod poisoned;
+mod refused;
 
 use std::time::{Duration, Instant};
 

@@ -226,6 +226,12 @@ impl Machines {
         root::layer(name)
     }
 
+    /// Returns the numbers of the namespaces that the hosts' networks are in: by them a process of this machine is known to be one of theirs.
+    #[must_use]
+    pub fn networks(&self) -> Vec<u64> {
+        self.state.hosts.iter().filter_map(|host| network::inode(&host.name)).collect()
+    }
+
     /// Returns the ssh client configuration that knows every host.
     #[must_use]
     pub fn ssh_config(&self) -> PathBuf {

@@ -27,6 +27,11 @@ pub(super) fn namespace_path(host: &str) -> String {
     format!("/run/netns/{NAMESPACE}{host}")
 }
 
+/// Returns the number of the namespace that a host's network is in, where there is one.
+pub(super) fn inode(host: &str) -> Option<u64> {
+    std::fs::metadata(namespace_path(host)).ok().map(|about| std::os::unix::fs::MetadataExt::ino(&about))
+}
+
 fn link(host: &str) -> String {
     format!("lab-{host}")
 }
