@@ -8,6 +8,7 @@ use apim_agent::value::{AbsPath, FileMode, Owner};
 use super::cluster::Cluster;
 use super::config;
 use super::hosts_file;
+use super::sealing;
 use super::topology::Node;
 use super::unit;
 
@@ -32,6 +33,7 @@ pub struct PlacedFile {
 #[must_use]
 pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
     let mut files = vec![configuration(cluster, node)];
+    files.extend(sealing::files(cluster, node));
     files.extend(keystores(node));
     files.extend(unit_file(node));
     if node.settings.hosts_file.enabled

@@ -66,7 +66,7 @@ pub fn inspect(cluster: &Cluster, node: &Node) -> Inspect {
 /// Returns what must hold of a node at a gate.
 #[must_use]
 pub fn conditions(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Condition> {
-    let mut all = started(node);
+    let mut all = started(cluster, node);
     match gate {
         // A gateway that is restarted beside a running control plane must serve its APIs again before the next one is
         // taken down; one that is started before its control plane, as documented, cannot yet.
@@ -82,7 +82,7 @@ pub fn conditions(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Condition> 
     all
 }
 
-fn started(node: &Node) -> Vec<Condition> {
+fn started(cluster: &Cluster, node: &Node) -> Vec<Condition> {
     let process = unit::process(node);
     let mut all = vec![
         Condition::Process(process.clone()),
@@ -104,6 +104,10 @@ fn started(node: &Node) -> Vec<Condition> {
             .filter(|port| port.awaited)
             .map(|port| Condition::Listens { port: port.number, process: process.clone() }),
     );
+    let broker = cluster.broker();
+    if broker == port::BROKER_TLS && cluster.serves_broker(node) {
+        all.push(Condition::Listens { port: node.port(broker), process });
+    }
     all
 }
 
@@ -125,7 +129,7 @@ fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
     let process = unit::process(node);
     let subscribed = |to: &Node| Condition::Connected {
         host: to.reach(),
-        port: to.port(port::BROKER),
+        port: to.port(cluster.broker()),
         process: process.clone(),
     };
     let reachable = |to: &Node, base: u16| Condition::Tcp { host: to.reach(), port: to.port(base) };
@@ -144,7 +148,7 @@ fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
         Role::KeyManager => all.extend(cluster.hubs().map(subscribed)),
         Role::TrafficManager => {
             all.extend(cluster.hubs().map(subscribed));
-            all.extend(cluster.peers(node).map(|peer| reachable(peer, port::BROKER)));
+            all.extend(cluster.peers(node).map(|peer| reachable(peer, cluster.broker())));
         }
         Role::ControlPlane | Role::AllInOne => {
             if node.role == Role::AllInOne {
@@ -152,7 +156,7 @@ fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
             }
             for peer in cluster.peers(node) {
                 all.extend(
-                    [port::BROKER, port::RECEIVER, port::RECEIVER_AUTH].map(|base| reachable(peer, base)),
+                    [cluster.broker(), port::RECEIVER, port::RECEIVER_AUTH].map(|base| reachable(peer, base)),
                 );
             }
         }

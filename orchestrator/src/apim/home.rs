@@ -17,6 +17,12 @@ pub struct Home {
     pub current: AbsPath,
     /// `deployment.toml`, the one input of the configuration.
     pub deployment_toml: AbsPath,
+    /// Variables of the service that are secrets, where it has any.
+    pub variables: AbsPath,
+    /// Encrypts the secrets of the configuration, where that is wished.
+    pub seal: AbsPath,
+    /// The password of the keystore that decrypts them.
+    pub password: AbsPath,
     /// Where keystores lie.
     pub security: AbsPath,
     /// Where JDBC drivers are put.
@@ -41,6 +47,9 @@ impl Home {
         let current = folder.join("current")?;
         Ok(Self {
             deployment_toml: home.join("repository/conf/deployment.toml")?,
+            variables: folder.join("secrets.env")?,
+            seal: folder.join("seal-secrets.sh")?,
+            password: home.join("password-persist")?,
             security: home.join("repository/resources/security")?,
             drivers: home.join("repository/components/lib")?,
             log: home.join("repository/logs/wso2carbon.log")?,

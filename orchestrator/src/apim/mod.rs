@@ -4,6 +4,7 @@
 //! `deployment.toml`, `steps` says what a task means in operations.
 
 pub mod artifact;
+pub(crate) mod catalogue;
 pub mod causes;
 pub mod cluster;
 pub mod config;
@@ -15,6 +16,7 @@ pub mod hosts_file;
 pub mod port;
 pub mod release;
 pub mod role;
+pub mod sealing;
 pub mod settings;
 pub mod steps;
 pub mod task;

@@ -7,6 +7,8 @@ use apim_agent::value::Sha256;
 
 use super::cluster::Cluster;
 use super::config;
+use super::sealing;
+use super::settings::secrets::SecretsMode;
 use super::topology::Node;
 
 /// How long a node that starts with its machine waits for its database server, in seconds. It is tried then, come what may.
@@ -29,6 +31,10 @@ pub fn text(node: &Node) -> String {
         .iter()
         .map(|(key, value)| format!("Environment=\"{key}={}\"\n", value.replace('%', "%%")))
         .collect();
+    let variables = match settings.secrets {
+        SecretsMode::Environment => format!("EnvironmentFile={}\n", node.home.variables),
+        SecretsMode::Plain | SecretsMode::Cipher => String::new(),
+    };
     format!(
         "# Written by apim-deploy; the next apply puts edits right.
 [Unit]
@@ -45,7 +51,7 @@ User={user}
 Group={group}
 UMask=0077
 WorkingDirectory={home}
-{environment}UnsetEnvironment=CARBON_HOME
+{environment}{variables}UnsetEnvironment=CARBON_HOME
 {wait}ExecStart=/bin/sh {home}/bin/{script}
 KillMode=control-group
 SuccessExitStatus=143
@@ -96,8 +102,12 @@ pub fn environment(node: &Node) -> BTreeMap<String, String> {
 /// Returns the same service for a host without systemd.
 #[must_use]
 pub fn script(node: &Node) -> Script {
+    let start = format!("{}/bin/{}", node.home.release, node.role.script());
     Script {
-        argv: vec!["/bin/sh".to_owned(), format!("{}/bin/{}", node.home.release, node.role.script())],
+        argv: match node.settings.secrets {
+            SecretsMode::Environment => sealing::with_variables(node, &start),
+            SecretsMode::Plain | SecretsMode::Cipher => vec!["/bin/sh".to_owned(), start],
+        },
         directory: Some(node.home.release.clone()),
         environment: environment(node),
         run_as: Some(node.settings.user.clone()),
@@ -114,6 +124,9 @@ pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
         ("JDK".to_owned(), node.java_home.to_string()),
         ("heap".to_owned(), node.own.heap.options()),
     ]);
+    if node.settings.secrets != SecretsMode::Plain {
+        inputs.insert("secrets".to_owned(), node.settings.secrets.word().to_owned());
+    }
     if let Some(options) = &node.own.java_opts {
         inputs.insert("JVM options".to_owned(), options.clone());
     }

@@ -114,7 +114,7 @@ pub(super) fn code(ended: Result<Kind, Exit>, json: bool) -> ExitCode {
         Err(exit) => {
             match &exit.mistakes {
                 // That the output cannot be written changes nothing about how it ended.
-                Some(mistakes) if json => drop(say(&objects(mistakes))),
+                Some(mistakes) if json => drop(say(&objects("mistake", mistakes))),
                 _ => remark(&exit.words(style())),
             }
             exit.kind
@@ -138,13 +138,13 @@ impl Exit {
 }
 
 /// One object a line, in the order of files and places.
-fn objects(mistakes: &Mistakes) -> String {
+pub(super) fn objects(event: &str, mistakes: &Mistakes) -> String {
     let object = |mistake: &Mistake| {
         let span = &mistake.span;
         let file = span.file.as_ref().map(|file| file.name.as_str());
         let at = |number: usize| (number > 0).then_some(number);
         json!({
-            "event": "mistake", "file": file, "line": at(span.line), "column": at(span.column),
+            "event": event, "file": file, "line": at(span.line), "column": at(span.column),
             "what": mistake.what, "hint": mistake.hint,
         })
         .to_string()
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn for_programs_each_mistake_is_one_object() {
-        let text = objects(&mistakes());
+        let text = objects("mistake", &mistakes());
         let read = |line| serde_json::from_str::<serde_json::Value>(line).expect("an object");
         let lines: Vec<serde_json::Value> = text.lines().map(read).collect();
         assert_eq!(lines.len(), 2);

@@ -1,10 +1,10 @@
 //! `inventory`: hosts, groups and variables, as `ansible-inventory` shows them.
 
 use super::exit::{Exit, Kind};
-use super::options::Files;
+use super::options::{Files, Output};
 use super::read;
 use crate::inventory::{Host, pattern, show};
-use crate::report::say;
+use crate::report::{Look, say};
 use crate::yaml::Span;
 
 /// Options of `inventory`.
@@ -25,10 +25,17 @@ pub(super) struct Args {
     /// YAML in place of JSON
     #[arg(short, long)]
     yaml: bool,
+    /// How warnings and mistakes are told: in words for people, or as one JSON object per line
+    #[arg(short, long, value_enum, default_value_t = Output::Human)]
+    pub(super) output: Output,
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let inventory = read::inventory(&args.files)?;
+    // What is said on standard output is for `ansible-inventory`'s readers alone.
+    if args.output == Output::Human {
+        read::tell_warnings(&inventory, &Look::detect(false, 0, false))?;
+    }
     let hosts: Vec<&Host> = match &args.files.limit {
         Some(limit) => pattern::select(&inventory, limit, &Span::flag("--limit"))?,
         None => inventory.hosts.iter().collect(),

@@ -10,6 +10,7 @@ mod exit;
 mod inventory;
 mod options;
 mod pipeline;
+mod placed;
 mod plan;
 mod read;
 mod render;
@@ -45,14 +46,15 @@ enum Verb {
 impl Verb {
     /// Says whether programs read what is said.
     fn is_json(&self) -> bool {
-        let shown = match self {
-            Self::Apply(args) => args.shown,
-            Self::Plan(args) => args.shown,
-            Self::Validate(args) => args.shown,
-            Self::Status(args) => args.shown,
-            Self::Render(_) | Self::Inventory(_) => return false,
+        let output = match self {
+            Self::Apply(args) => args.shown.output,
+            Self::Plan(args) => args.shown.output,
+            Self::Validate(args) => args.shown.output,
+            Self::Status(args) => args.shown.output,
+            Self::Render(args) => args.output,
+            Self::Inventory(args) => args.output,
         };
-        shown.output == options::Output::Json
+        output == options::Output::Json
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let Wanted { verb, mode, files, plays, reach, shown, diff, inspects } = wanted;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let (read, playbook, mut drafted) = read::all(files, plays)?;
-    read::tell_notes(&read.cluster, &look)?;
+    read::tell(&read, &look)?;
     if *inspects {
         let limited = read::limited(&read.inventory, files)?;
         drafted.add_inspection(&read.cluster, &|host| limited.contains(host));

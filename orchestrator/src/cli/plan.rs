@@ -9,7 +9,7 @@ use super::options::{Files, Output, Plays, Reach, Shown};
 use super::pipeline::{self, Wanted};
 use super::read;
 use crate::plan::show;
-use crate::report::{self, changes};
+use crate::report::{self, Look, changes};
 
 /// Options of `plan`.
 #[derive(Debug, clap::Args)]
@@ -39,7 +39,9 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, plays, reach, shown, exit_code, offline, no_diff, diff } = args;
     if offline {
-        let (_, _, drafted) = read::all(&files, &plays)?;
+        let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
+        let (read, _, drafted) = read::all(&files, &plays)?;
+        read::tell(&read, &look)?;
         let plan = drafted.finish(&BTreeMap::new());
         report::say(&if shown.output == Output::Json { show::json(&plan) } else { show::text(&plan) })?;
         return Ok(Kind::Converged);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::exit::{Exit, Kind};
+use super::exit::{self, Exit, Kind};
 use super::options::{Files, Plays};
 use crate::apim::{Cluster, HostInput, StartOrder};
 use crate::inventory::{self, Inventory, pattern};
@@ -15,7 +15,7 @@ use crate::playbook::tags::Wanted;
 use crate::playbook::{self, Playbook, built_in};
 use crate::report::{Look, remark, say};
 use crate::vault::{PasswordSources, Vault, gather};
-use crate::yaml::{Mistakes, Span};
+use crate::yaml::{Colours, Mistakes, Span};
 
 /// Groups that mean something to the product, though an inventory may lack them.
 const ROLE_GROUPS: &[&str] = &[
@@ -32,6 +32,13 @@ const ROLE_GROUPS: &[&str] = &[
 pub(super) struct Read {
     pub(super) inventory: Inventory,
     pub(super) cluster: Cluster,
+}
+
+impl Read {
+    /// Returns the number of warnings.
+    pub(super) fn warnings(&self) -> usize {
+        self.inventory.warnings.in_order().len() + self.cluster.warnings().in_order().len()
+    }
 }
 
 /// Reads the inventory and makes the cluster.
@@ -84,15 +91,35 @@ pub(super) fn all(files: &Files, plays: &Plays) -> Result<(Read, Playbook, Draft
     Ok((read, playbook, drafted))
 }
 
-/// Says what the operator should know, though it is no mistake.
-pub(super) fn tell_notes(cluster: &Cluster, look: &Look) -> std::io::Result<()> {
-    for note in cluster.notes() {
+/// Says what is very likely not meant, and what the operator should know, though neither is a mistake.
+pub(super) fn tell(read: &Read, look: &Look) -> std::io::Result<()> {
+    tell_warnings(&read.inventory, look)?;
+    let warnings = read.cluster.warnings();
+    say_warnings(warnings, look)?;
+    for note in read.cluster.notes() {
         if look.json {
             say(&json!({"event": "note", "level": "info", "text": note}).to_string())?;
         } else {
             remark(&format!("{} {note}\n", look.err.change("note:")));
         }
     }
+    Ok(())
+}
+
+/// Says what is very likely not meant in an inventory.
+pub(super) fn tell_warnings(inventory: &Inventory, look: &Look) -> std::io::Result<()> {
+    say_warnings(&inventory.warnings, look)
+}
+
+fn say_warnings(warnings: &Mistakes, look: &Look) -> std::io::Result<()> {
+    if warnings.0.is_empty() {
+        return Ok(());
+    }
+    if look.json {
+        return say(&exit::objects("warning", warnings));
+    }
+    let colours = if look.err.is_coloured() { Colours::On } else { Colours::Off };
+    remark(&format!("{}\n", warnings.render_as_warnings(colours)));
     Ok(())
 }
 

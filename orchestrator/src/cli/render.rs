@@ -1,17 +1,20 @@
 //! `render`: every file that apply would place, written below a folder of this machine as `DIR/<host>/<path on the host>`.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use apim_agent::operation::file::Show;
+use serde_json::json;
 
 use super::exit::{Exit, Kind};
-use super::options::Files;
+use super::options::{Files, Output};
+use super::placed::Placed;
 use super::read;
 use crate::apim::files::{PlacedFile, files};
 use crate::report::style::count;
-use crate::report::{Look, remark};
+use crate::report::{Look, remark, say};
 
 /// Options of `render`.
 #[derive(Debug, clap::Args)]
@@ -21,32 +24,57 @@ pub(super) struct Args {
     /// The folder to write to; it holds secrets afterwards
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Words for people, or one JSON object per line
+    #[arg(short, long, value_enum, default_value_t = Output::Human)]
+    pub(super) output: Output,
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
-    let look = Look::detect(false, 0, false);
-    if args.out.exists() && !args.out.is_dir() {
-        let text = format!("`{}` is a file; `--out` needs a folder", args.out.display());
-        return Err(Exit::new(Kind::Usage, text));
-    }
+    let look = Look::detect(args.output == Output::Json, 0, false);
+    let out = args.out.as_path();
+    let before = Placed::read(out).map_err(|why| {
+        Exit::new(Kind::Usage, why).hint("choose a new or empty folder, or one that `render` wrote before")
+    })?;
     let read = read::cluster(&args.files)?;
-    read::tell_notes(&read.cluster, &look)?;
+    read::tell(&read, &look)?;
     let limited = read::limited(&read.inventory, &args.files)?;
-    let mut written = 0;
-    for node in read.cluster.nodes().iter().filter(|node| limited.contains(node.host.as_str())) {
+    let nodes = read.cluster.nodes().iter().filter(|node| limited.contains(node.host.as_str()));
+    let mut all: BTreeMap<PathBuf, PlacedFile> = BTreeMap::new();
+    for node in nodes {
         for file in files(&read.cluster, node) {
-            let path = args.out.join(&node.host).join(file.path.as_str().trim_start_matches('/'));
-            write(&args.out, &path, &file).map_err(|error| {
-                Exit::new(Kind::Failed, format!("cannot write `{}`: {error}", path.display()))
-            })?;
-            written += 1;
+            let below = Path::new(&node.host).join(file.path.as_str().trim_start_matches('/'));
+            all.insert(below, file);
         }
     }
-    if written == 0 {
-        remark(&format!("{} no node is on these hosts; nothing was written", look.err.change("note:")));
+    if all.is_empty() {
+        if look.json {
+            say(&json!({"event": "rendered", "files": 0, "folder": out}).to_string())?;
+        } else {
+            remark(&format!("{} no node is on these hosts; nothing was written", look.err.change("note:")));
+        }
         return Ok(Kind::Converged);
     }
-    remark(&look.err.good(format!("{} written below {}", count(written, "file"), args.out.display())));
+    let failed = |path: &Path, error: io::Error| {
+        Exit::new(Kind::Failed, format!("cannot write `{}`: {error}", path.display()))
+    };
+    let now = Placed::of(all.keys());
+    // Named before they are there: whatever ends this in between, the next render knows what is ours.
+    now.and(&before).write(out).map_err(|error| failed(out, error))?;
+    for (below, file) in &all {
+        let path = out.join(below);
+        write(out, &path, file).map_err(|error| failed(&path, error))?;
+    }
+    let cleared = before.clear_but(&now, out);
+    now.write(out).map_err(|error| failed(out, error))?;
+    if look.json {
+        say(&json!({"event": "rendered", "files": all.len(), "cleared": cleared, "folder": out}).to_string())?;
+        return Ok(Kind::Converged);
+    }
+    let mut text = format!("{} written below {}", count(all.len(), "file"), out.display());
+    if cleared > 0 {
+        text.push_str(&format!("; {} of an earlier render removed", count(cleared, "file")));
+    }
+    remark(&look.err.good(text));
     Ok(Kind::Converged)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let look = Look::detect(args.shown.output == Output::Json, args.shown.verbose, false);
     let (read, playbook, drafted) = read::all(&args.files, &args.plays)?;
     let missing = missing(&read.cluster);
-    read::tell_notes(&read.cluster, &look)?;
+    read::tell(&read, &look)?;
     if !look.json {
         for note in &missing {
             remark(&format!("{} {note}\n", look.err.change("note:")));
@@ -39,6 +39,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         let value = serde_json::json!({
             "event": "valid", "hosts": hosts, "nodes": nodes, "playbook": playbook.name,
             "stages": plan.stages.len(), "steps": steps, "notes": read.cluster.notes(), "missing": missing,
+            "warnings": read.warnings(),
         });
         report::say(&value.to_string())?;
         return Ok(Kind::Converged);

@@ -71,6 +71,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         hosts: Vec::new(),
         groups: draft.groups,
         known_groups,
+        warnings: Mistakes::default(),
         extra: Scope::new(given.clone(), Arc::clone(&options.vault) as Arc<_>),
     };
     // `apim` was merged in depth already.
@@ -87,6 +88,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
                 Node { kind: Kind::Map(Vec::new()), span: raw.span.clone() }
             }
         };
+        super::spelling::warn(&raw.variables, &mut inventory.warnings);
         let connection = connection::read(name, &raw.variables, &scope, &mut mistakes);
         inventory.hosts.push(Host {
             name: super::host::HostName(name.clone()),

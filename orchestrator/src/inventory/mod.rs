@@ -16,6 +16,7 @@ pub mod pattern;
 mod range;
 pub mod show;
 mod sources;
+mod spelling;
 mod variables;
 
 pub use extra::parse_extra;

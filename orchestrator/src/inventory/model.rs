@@ -17,6 +17,8 @@ pub struct Inventory {
     pub groups: Vec<Group>,
     /// Group names that mean something although this inventory may lack them (roles).
     pub known_groups: &'static [&'static str],
+    /// What is very likely not meant, though it is no mistake.
+    pub warnings: Mistakes,
     /// The variables given with `-e` alone: what a play's `hosts` may use.
     pub extra: Scope,
 }

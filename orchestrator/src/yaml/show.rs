@@ -25,6 +25,13 @@ impl Colours {
     }
 }
 
+/// How bad it is.
+#[derive(Debug, Clone, Copy)]
+enum Severity {
+    Error,
+    Warning,
+}
+
 /// Longer source lines are cut around the place.
 const SHOWN_CHARACTERS: usize = 120;
 
@@ -33,6 +40,14 @@ impl Mistakes {
     #[must_use]
     pub fn render(&self, colours: Colours) -> String {
         let shown: Vec<String> = self.in_order().into_iter().map(|mistake| mistake.render(colours)).collect();
+        shown.join("\n")
+    }
+
+    /// Returns all of them as warnings, in the order of files and lines, none twice.
+    #[must_use]
+    pub fn render_as_warnings(&self, colours: Colours) -> String {
+        let shown: Vec<String> =
+            self.in_order().into_iter().map(|mistake| mistake.as_said(Severity::Warning, colours)).collect();
         shown.join("\n")
     }
 
@@ -82,8 +97,16 @@ impl Mistake {
     /// Returns the mistake for a terminal; every line ends in a newline.
     #[must_use]
     pub fn render(&self, colours: Colours) -> String {
+        self.as_said(Severity::Error, colours)
+    }
+
+    fn as_said(&self, severity: Severity, colours: Colours) -> String {
+        let (colour, word) = match severity {
+            Severity::Error => ("1;31", "error"),
+            Severity::Warning => ("1;33", "warning"),
+        };
         let mut text =
-            format!("{}: {}\n", colours.paint("1;31", "error"), colours.paint("1", &printable(&self.what)));
+            format!("{}: {}\n", colours.paint(colour, word), colours.paint("1", &printable(&self.what)));
         if self.span.file.is_some() {
             text.push_str(&format!(" {} {}\n", colours.paint("34", "-->"), self.span));
             text.push_str(&self.source(colours));

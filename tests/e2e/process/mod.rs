@@ -3,6 +3,7 @@
 mod converge;
 mod interrupted;
 mod refused;
+mod secrets;
 
 use std::path::PathBuf;
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use crate::log::console;
+
 /// What was asked for on the command line.
 #[derive(Debug, Default)]
 pub(crate) struct Launch {
@@ -53,6 +55,30 @@ impl Launch {
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.properties.get("carbon.home").map(PathBuf::from)
     }
+}
+
+/// The options that the launcher of JDK 9 and later takes from `JDK_JAVA_OPTIONS`, before those of the command line: split at blanks, quotes of both kinds
+/// keep a blank in. It says so.
+pub(crate) fn options_of_environment() -> Vec<String> {
+    let Ok(text) = std::env::var("JDK_JAVA_OPTIONS") else { return Vec::new() };
+    console(&format!("NOTE: Picked up JDK_JAVA_OPTIONS: {text}"));
+    let mut options = Vec::new();
+    let mut option = String::new();
+    let mut quote = None;
+    for sign in text.chars() {
+        match (quote, sign) {
+            (Some(open), sign) if sign == open => quote = None,
+            (None, '"' | '\'') => quote = Some(sign),
+            (None, sign) if sign.is_whitespace() => {
+                if !option.is_empty() {
+                    options.push(std::mem::take(&mut option));
+                }
+            }
+            (_, sign) => option.push(sign),
+        }
+    }
+    options.extend(Some(option).filter(|option| !option.is_empty()));
+    options
 }
 
 fn refused(text: &str) -> String {

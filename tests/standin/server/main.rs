@@ -48,13 +48,14 @@ use crate::switches::Switches;
 const PID_FILE: usize = 100;
 
 fn main() -> ExitCode {
-    let launch = match Launch::parse(std::env::args().skip(1)) {
-        Ok(launch) => launch,
-        Err(text) => {
-            console(&text);
-            return ExitCode::FAILURE;
-        }
-    };
+    let launch =
+        match Launch::parse(launch::options_of_environment().into_iter().chain(std::env::args().skip(1))) {
+            Ok(launch) => launch,
+            Err(text) => {
+                console(&text);
+                return ExitCode::FAILURE;
+            }
+        };
     match launch.main_class.as_str() {
         "org.wso2.diagnostics.DiagnosticsApp" => match diagnostics::run(&launch) {
             Ok(()) => ExitCode::SUCCESS,

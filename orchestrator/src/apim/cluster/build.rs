@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use apim_agent::value::AbsPath;
 
-use super::{Cluster, FileReader, Host, HostInput, check, endpoints, names};
-use crate::apim::config;
+use super::{Cluster, FileReader, Host, HostInput, check, endpoints, names, own_keys};
 use crate::apim::home::{self, Home};
 use crate::apim::host_name;
 use crate::apim::role::Role;
@@ -77,12 +76,14 @@ impl Builder<'_> {
             environments,
             endpoints: BTreeMap::new(),
             environment_endpoints: BTreeMap::new(),
+            virtual_hosts: BTreeMap::new(),
             notes: self.notes,
+            warnings: Mistakes::default(),
         };
         endpoints::resolve(&mut cluster, self.mistakes);
         names::one_address_each(&cluster, self.mistakes);
-        let overridden = overridden(&cluster, self.mistakes);
-        cluster.notes.extend(overridden);
+        own_keys::look(&mut cluster, self.mistakes);
+        own_keys::fit_secrets(&cluster, self.mistakes);
         Some(cluster)
     }
 
@@ -291,6 +292,7 @@ impl Builder<'_> {
                     one_of(&name.value, &known),
                 );
             }
+            self.labels(node, &names);
             if node.environments.is_empty() {
                 match (names.as_slice(), node.role) {
                     ([only], _) => node.environments.push(only.clone()),
@@ -308,32 +310,51 @@ impl Builder<'_> {
     }
 }
 
+impl Builder<'_> {
+    /// Environments and labels of one gateway: none twice, and each in its place.
+    fn labels(&mut self, node: &Node, environments: &[String]) {
+        let mut seen: Vec<&str> = Vec::new();
+        for name in &node.own.environments {
+            if seen.contains(&name.value.as_str()) {
+                let what = format!("gateway `{}` is in environment `{}` twice", node.host, name.value);
+                self.mistakes.add(&name.span, what);
+            }
+            seen.push(&name.value);
+        }
+        for label in &node.own.labels {
+            let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            if label.value.is_empty() || !label.value.chars().all(fits) {
+                let what = format!("the label `{}` may hold letters, digits, `-` and `_` only", label.value);
+                self.mistakes.add_hint(
+                    &label.span,
+                    what,
+                    "it is the name of an environment, not its display name",
+                );
+            } else if seen.contains(&label.value.as_str()) {
+                let what = format!("gateway `{}` has the label `{}` twice", node.host, label.value);
+                self.mistakes.add_hint(&label.span, what, "the name of its environment is its label anyway");
+            } else if environments.contains(&label.value) {
+                let what = format!(
+                    "the label `{}` of gateway `{}` is an environment of this inventory",
+                    label.value, node.host
+                );
+                self.mistakes.add_hint(
+                    &label.span,
+                    what,
+                    "name it in `environment`; `labels` are for environments made in the admin portal",
+                );
+            }
+            seen.push(&label.value);
+        }
+    }
+}
+
 /// A JKS file begins with its magic number, a PKCS12 file with a sequence of DER or BER that is longer than 127 bytes.
 fn is_keystore(kind: &str, bytes: &[u8]) -> bool {
     match kind {
         "JKS" => bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]),
         _ => [0x80, 0x81, 0x82, 0x83].iter().any(|length| bytes.starts_with(&[0x30, *length])),
     }
-}
-
-/// Says which derived keys got another value from `config:`, and on which nodes.
-fn overridden(cluster: &Cluster, mistakes: &mut Mistakes) -> Vec<String> {
-    let mut keys: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    let configured = |node: &&Node| node.settings.config.is_some() || node.own.config.is_some();
-    for node in cluster.nodes().iter().filter(configured) {
-        let rendered = config::render(cluster, node);
-        mistakes.0.extend(rendered.clashes.0);
-        for key in rendered.overridden {
-            let nodes = keys.entry(key).or_default();
-            if nodes.last() != Some(&node.name.0) {
-                nodes.push(node.name.0.clone());
-            }
-        }
-    }
-    let said = |(key, nodes): (String, Vec<String>)| {
-        format!("`config` overrides the derived key `{key}` on {}", nodes.join(", "))
-    };
-    keys.into_iter().map(said).collect()
 }
 
 fn is_ipv6(text: &str) -> bool {

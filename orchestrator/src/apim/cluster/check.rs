@@ -36,6 +36,14 @@ pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
     differ("encryption_key", "what one node encrypts another decrypts", &|a, b| {
         a.encryption_key == b.encryption_key
     });
+    differ("broker_tls", "brokers and those who listen must agree", &|a, b| {
+        a.messaging.broker_tls == b.messaging.broker_tls
+    });
+    differ("oauth", "all nodes read the same tokens", &|a, b| a.features.oauth == b.features.oauth);
+    differ("user_store", "all nodes ask the same users", &|a, b| {
+        let store = |s: &Settings| (s.features.user_store.kind, s.features.user_store.url.clone());
+        store(a) == store(b)
+    });
     differ("start_order", "there is one order for the cluster", &|a, b| a.start_order == b.start_order);
     shared_keystores(nodes, mistakes);
 }

@@ -6,6 +6,7 @@ use super::Cluster;
 use crate::apim::port;
 use crate::apim::role::Role;
 use crate::apim::settings::endpoint::EndpointSetting;
+use crate::apim::settings::environments::Environment;
 use crate::apim::topology::{Calls, Endpoint, Node};
 use crate::yaml::{Mistakes, Span};
 
@@ -87,6 +88,48 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     }
     cluster.environment_endpoints.extend(found);
     cluster.notes.extend(notes);
+    for environment in &cluster.environments {
+        let name = &environment.name.value;
+        let Some(main) = cluster.environment_endpoints.get(name) else { continue };
+        let hosts = environment.virtual_hosts.iter().map(|setting| Endpoint {
+            name: setting.name.clone(),
+            address: setting.address.or_else(|| setting.name.parse().ok()).or(main.address),
+            calls: written_calls(setting, main.calls),
+            ..main.clone()
+        });
+        cluster.virtual_hosts.insert(name.clone(), hosts.collect());
+    }
+    told_apart(cluster);
+}
+
+/// Warns of two environments whose APIs are called under one name and port, though other gateways serve them: nobody could tell which is meant.
+fn told_apart(cluster: &mut Cluster) {
+    let gateways = |name: &str| cluster.gateways_of(name).map(|node| node.name.0.clone()).collect::<Vec<_>>();
+    let names = |environment: &Environment| {
+        let name = &environment.name.value;
+        let main = cluster.environment_endpoints.get(name).into_iter();
+        let all = main.chain(cluster.virtual_hosts(name));
+        all.map(|endpoint| (endpoint.name.to_ascii_lowercase(), endpoint.calls.https)).collect::<Vec<_>>()
+    };
+    let mut warnings = Mistakes::default();
+    for (at, environment) in cluster.environments.iter().enumerate() {
+        let (mine, own) = (names(environment), &environment.name);
+        for other in cluster.environments.iter().take(at) {
+            let shared = names(other).into_iter().find(|name| mine.contains(name));
+            let Some((host, port)) = shared else { continue };
+            if gateways(&own.value) != gateways(&other.name.value) {
+                warnings.add_hint(
+                    &own.span,
+                    format!(
+                        "the environments `{}` and `{}` are both called at `{host}:{port}`, and have different gateways",
+                        other.name.value, own.value
+                    ),
+                    "give one of them another `endpoint`: a request's host name decides which environment is meant",
+                );
+            }
+        }
+    }
+    cluster.warnings.0.extend(warnings.0);
 }
 
 /// Where a missing endpoint would stand: in the block, else its second node (which made it necessary) is to blame.
@@ -172,7 +215,8 @@ fn written_calls(setting: &EndpointSetting, default: Calls) -> Calls {
         https: written.https.unwrap_or(default.https),
         ws: written.ws.unwrap_or(default.ws),
         wss: written.wss.unwrap_or(default.wss),
-        ..default
+        websub_http: written.websub_http.unwrap_or(default.websub_http),
+        websub_https: written.websub_https.unwrap_or(default.websub_https),
     }
 }
 

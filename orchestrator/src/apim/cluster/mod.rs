@@ -6,16 +6,18 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use super::port;
 use super::role::{Role, StartOrder};
 use super::settings::Settings;
 use super::settings::environments::Environment;
 use super::topology::{Endpoint, Node};
-use crate::yaml;
+use crate::yaml::{self, Mistakes};
 
 pub(super) mod build;
 mod check;
 mod endpoints;
 mod names;
+mod own_keys;
 #[cfg(test)]
 mod tests;
 
@@ -76,7 +78,9 @@ pub struct Cluster {
     environments: Vec<Environment>,
     endpoints: BTreeMap<Role, Endpoint>,
     environment_endpoints: BTreeMap<String, Endpoint>,
+    virtual_hosts: BTreeMap<String, Vec<Endpoint>>,
     notes: Vec<String>,
+    warnings: Mistakes,
 }
 
 impl Cluster {
@@ -108,6 +112,12 @@ impl Cluster {
         &self.notes
     }
 
+    /// Returns what is very likely not meant, though it is no mistake: each with its place.
+    #[must_use]
+    pub const fn warnings(&self) -> &Mistakes {
+        &self.warnings
+    }
+
     /// Returns the order of starting that the inventory asks for.
     #[must_use]
     pub fn start_order(&self) -> StartOrder {
@@ -130,6 +140,19 @@ impl Cluster {
     pub fn throttlers(&self) -> Vec<&Node> {
         let own: Vec<&Node> = self.of(Role::TrafficManager).collect();
         if own.is_empty() { self.hubs().collect() } else { own }
+    }
+
+    /// Returns the port, offset aside, at which nodes subscribe to brokers.
+    #[must_use]
+    pub fn broker(&self) -> u16 {
+        let over_tls = self.nodes.first().is_some_and(|node| node.settings.messaging.broker_tls);
+        if over_tls { port::BROKER_TLS } else { port::BROKER }
+    }
+
+    /// Says whether anybody subscribes to this node's broker.
+    #[must_use]
+    pub fn serves_broker(&self, node: &Node) -> bool {
+        node.role.is_hub() || node.role == Role::TrafficManager
     }
 
     /// Returns the gateways of an environment.
@@ -156,9 +179,16 @@ impl Cluster {
         self.environment_endpoints.get(environment)
     }
 
+    /// Returns the further names under which the APIs of an environment are called.
+    #[must_use]
+    pub fn virtual_hosts(&self, environment: &str) -> &[Endpoint] {
+        self.virtual_hosts.get(environment).map_or(&[], Vec::as_slice)
+    }
+
     /// Returns every endpoint, those of environments last.
     pub fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
-        self.endpoints.values().chain(self.environment_endpoints.values())
+        let more = self.virtual_hosts.values().flatten();
+        self.endpoints.values().chain(self.environment_endpoints.values()).chain(more)
     }
 
     /// Returns the endpoint under whose name `node` is known to the world: its `server.hostname`.

@@ -64,7 +64,7 @@ fn local(scene: &Scene<'_>, root: &mut Table) {
 }
 
 /// Returns a password as the product can paste it into an XML element without escaping.
-fn in_xml(password: &Secret) -> Secret {
+pub(super) fn in_xml(password: &Secret) -> Secret {
     if password.expose().contains(['&', '<', '>']) {
         Secret::new(format!("<![CDATA[{}]]>", password.expose()))
     } else {

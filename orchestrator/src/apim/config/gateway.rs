@@ -1,8 +1,7 @@
 //! `[[apim.gateway.environment]]` on the control plane, and what a gateway does with its label.
 
-use super::Scene;
 use super::tree::Table;
-use crate::apim::release::Series;
+use super::{Scene, features};
 use crate::apim::role::Role;
 use crate::apim::settings::environments::Environment;
 use crate::apim::topology::{Endpoint, url};
@@ -12,18 +11,26 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     if node.role.is_hub() {
         for (at, environment) in scene.cluster.environments().iter().enumerate() {
             if let Some(endpoint) = scene.cluster.environment_endpoint(&environment.name.value) {
-                root.push("apim.gateway.environment", block(environment, endpoint, at == 0));
+                let hosts = scene.cluster.virtual_hosts(&environment.name.value);
+                root.push("apim.gateway.environment", block(environment, endpoint, hosts, at == 0));
             }
         }
     }
     if !node.role.is_gateway() {
         return;
     }
+    let labels = node.environments.iter().chain(node.own.labels.iter().map(|label| &label.value));
+    let retrieval = node.own.retrieval;
     root.put(
         "apim.sync_runtime_artifacts.gateway",
         Table::about("the environments whose APIs this gateway serves")
-            .set("gateway_labels", node.environments.clone()),
+            .set("gateway_labels", labels.cloned().collect::<Vec<_>>())
+            .set_some("data_retrieval_mode", retrieval.mode)
+            .set_some("deployment_retry_duration", retrieval.retry_ms)
+            .set_some("event_waiting_time", retrieval.event_waiting_ms)
+            .set_some("enable_on_demand_loading", retrieval.on_demand),
     );
+    features::of_gateway(scene, root);
     if let Some(list) = &node.own.skip_list {
         let mut table =
             Table::about("from the inventory: skip_list; what is deployed here by hand and stays");
@@ -42,9 +49,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     shipped(scene, root);
 }
 
-fn block(environment: &Environment, endpoint: &Endpoint, is_first: bool) -> Table {
-    let name = &endpoint.name;
-    let calls = endpoint.calls;
+fn block(environment: &Environment, endpoint: &Endpoint, hosts: &[Endpoint], is_first: bool) -> Table {
     let mut table = Table::about(format!(
         "gateways of environment {}, under the name by which clients call them",
         environment.name.value
@@ -59,35 +64,39 @@ fn block(environment: &Environment, endpoint: &Endpoint, is_first: bool) -> Tabl
     .set("show_as_token_endpoint_url", environment.show_as_token_endpoint_url.unwrap_or(is_first))
     .set("service_url", endpoint.https("/services/"))
     .set("username", "${admin.username}")
-    .set("password", "${admin.password}")
-    .set("ws_endpoint", format!("ws://{name}:{}", calls.ws))
-    .set("wss_endpoint", format!("wss://{name}:{}", calls.wss))
-    .set("http_endpoint", url("http", name, calls.http, ""))
-    .set("https_endpoint", url("https", name, calls.https, ""));
-    if environment.websub {
-        table = table
-            .set("websub_event_receiver_http_endpoint", format!("http://{name}:{}", calls.websub_http))
-            .set("websub_event_receiver_https_endpoint", format!("https://{name}:{}", calls.websub_https));
-    }
+    .set("password", "${admin.password}");
+    table = addresses(table, endpoint, environment.websub);
     if !environment.visibility.is_empty() {
         table = table.set("visibility", environment.visibility.clone());
     }
+    for host in hosts {
+        let more = Table::about(format!("{}: another name for them", environment.name.value));
+        table.push("virtual_host", addresses(more, host, environment.websub));
+    }
     table
+}
+
+/// The URLs of an endpoint's calls.
+fn addresses(table: Table, endpoint: &Endpoint, websub: bool) -> Table {
+    let (name, calls) = (&endpoint.name, endpoint.calls);
+    let table = table
+        .set("ws_endpoint", format!("ws://{name}:{}", calls.ws))
+        .set("wss_endpoint", format!("wss://{name}:{}", calls.wss))
+        .set("http_endpoint", url("http", name, calls.http, ""))
+        .set("https_endpoint", url("https", name, calls.https, ""));
+    if !websub {
+        return table;
+    }
+    table
+        .set("websub_event_receiver_http_endpoint", format!("http://{name}:{}", calls.websub_http))
+        .set("websub_event_receiver_https_endpoint", format!("https://{name}:{}", calls.websub_https))
 }
 
 /// What the gateway's own `deployment.toml` ships switched on, and ours must therefore say too (wso2/product-apim, tags v4.5.0 to
 /// v4.7.0), except one key that nothing reads.
 fn shipped(scene: &Scene<'_>, root: &mut Table) {
     let node = scene.node;
-    let mut analytics = Table::about("as shipped: off").set("enable", false);
-    analytics = match (node.version.series(), node.role) {
-        (Series::V4_5, Role::Gateway) => {
-            analytics.set("config_endpoint", "https://localhost:8080/auth/v1").set("auth_token", "")
-        }
-        (Series::V4_5, _) => analytics.set("auth_token", ""),
-        (Series::V4_6 | Series::V4_7, _) => analytics.set("type", "moesif"),
-    };
-    root.put("apim.analytics", analytics);
+    root.put("apim.analytics", features::analytics(node));
     if node.role == Role::Gateway {
         root.put(
             "apim.cache.gateway_token",
@@ -96,6 +105,6 @@ fn shipped(scene: &Scene<'_>, root: &mut Table) {
         root.put("apim.cache.resource", Table::default().set("enable", true));
         root.put("apim.cache.jwt_claim", Table::default().set("enable", true).set("expiry_time", 900_u16));
         root.put("apim.oauth_config", Table::about("as shipped").set("auth_header", "Authorization"));
-        root.put("apim.cors", super::portal::cors());
+        root.put("apim.cors", features::cors(node));
     }
 }

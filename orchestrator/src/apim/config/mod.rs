@@ -6,14 +6,16 @@ use apim_agent::value::{Secret, Sha256};
 
 use super::cluster::Cluster;
 use super::topology::Node;
-use crate::yaml::Mistakes;
+use crate::yaml::{Mistakes, Span};
 
 mod databases;
 mod event_hub;
+mod features;
 mod gateway;
 mod keystores;
 mod portal;
 mod raw;
+mod secrets;
 mod server;
 mod throttling;
 mod toml;
@@ -23,6 +25,7 @@ mod users;
 #[cfg(test)]
 mod tests;
 
+pub use secrets::Extracted;
 use tree::Table;
 
 /// A rendered `deployment.toml`.
@@ -32,12 +35,27 @@ pub struct Rendered {
     pub text: String,
     /// Every secret in it, in the form in which it is written and in its own.
     pub secrets: Vec<Secret>,
+    /// What stands in `text` by reference only.
+    pub extracted: Extracted,
     /// A digest of what it says; comments, order and form do not matter.
     pub digest: Sha256,
     /// Derived keys that the user's `config:` gave another value.
-    pub overridden: Vec<String>,
+    pub overridden: Vec<Override>,
     /// Keys of `config:` that are no table where the product has one, or the other way round; they are left out.
     pub clashes: Mistakes,
+}
+
+/// A derived key that `config:` gives another value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// The key.
+    pub key: String,
+    /// Our value, as people may see it.
+    pub ours: String,
+    /// The value it gets.
+    pub theirs: String,
+    /// Where `config:` says so.
+    pub span: Span,
 }
 
 /// Where a section looks things up.
@@ -59,6 +77,7 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
         keystores::section,
         users::events,
         portal::section,
+        features::section,
         gateway::section,
         event_hub::section,
         event_hub::key_manager,
@@ -67,8 +86,9 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
         section(&scene, &mut root);
     }
     let mut merged = raw::Merged::default();
+    let derived = root.clone();
     for config in [&node.settings.config, &node.own.config].into_iter().flatten() {
-        raw::merge(&mut root, config, "", &mut merged);
+        raw::merge(&mut root, Some(&derived), config, "", &mut merged);
     }
     let mut secrets: Vec<Secret> = Vec::new();
     let mut note = |secret: &Secret| {
@@ -80,10 +100,13 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
     for database in node.settings.databases.iter().flat_map(|d| [&d.apim_db, &d.shared_db]) {
         note(&database.password);
     }
+    let digest = toml::digest(&root);
+    let extracted = secrets::take_out(&mut root, node.settings.secrets, node.version.series());
     Rendered {
         text: toml::write(&root),
         secrets,
-        digest: toml::digest(&root),
+        extracted,
+        digest,
         overridden: merged.overridden,
         clashes: merged.clashes,
     }

@@ -1,7 +1,7 @@
 //! What portals need: the developer portal's URL, cross-origin rules, and what control planes ship switched on.
 
-use super::Scene;
 use super::tree::Table;
+use super::{Scene, features};
 use crate::apim::release::Series;
 use crate::apim::role::Role;
 
@@ -17,13 +17,14 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     };
     root.put("apim", Table::about("as shipped").set("gateway_type", kinds));
     if let Some(endpoint) = scene.cluster.endpoint(Role::ControlPlane) {
+        let own = node.settings.features.devportal_url.clone();
         root.put(
             "apim.devportal",
             Table::about("goes into the databases at the first start, as the address that logins return to")
-                .set("url", endpoint.https("/devportal")),
+                .set("url", own.unwrap_or_else(|| endpoint.https("/devportal"))),
         );
     }
-    root.put("apim.cors", cors());
+    root.put("apim.cors", features::cors(node));
     if node.role == Role::AllInOne {
         root.put("apim.ai", Table::about("as shipped").set("enable", true).set("key", ""));
         root.put(
@@ -42,23 +43,4 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
                 .set("issuer", "org.wso2.is.key.manager.tokenpersistence.issuer.ExtendedJWTTokenIssuer"),
         );
     }
-}
-
-/// The rules that control planes and gateways ship with (wso2/product-apim, deployment.toml).
-pub(super) fn cors() -> Table {
-    Table::about("as shipped")
-        .set("allow_origins", "*")
-        .set("allow_methods", ["GET", "PUT", "POST", "DELETE", "PATCH", "OPTIONS"])
-        .set(
-            "allow_headers",
-            [
-                "authorization",
-                "Access-Control-Allow-Origin",
-                "Content-Type",
-                "SOAPAction",
-                "apikey",
-                "Internal-Key",
-            ],
-        )
-        .set("allow_credentials", false)
 }

@@ -17,7 +17,9 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let mut server = Table::about(from).set("hostname", name);
     if node.role != Role::KeyManager {
         // Read only as the default of a clustering that 4.5 and later do not need (wso2/product-apim, default.json).
-        server = server.set("node_ip", "127.0.0.1");
+        let address =
+            node.settings.node_ip.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_string());
+        server = server.set("node_ip", address);
     }
     // "default" itself switches on what belongs to each component (wso2/product-apim, infer.json): it is never left out.
     server = server.set("server_role", "default");
@@ -28,14 +30,17 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
 
     let Some(endpoint) = endpoint else { return };
     // The server adds its offset to these ports itself.
-    let proxy = endpoint.proxy_port(node.port(port::HTTPS));
+    let (own_https, own_http) = node.own.proxy_ports;
+    let proxy = own_https.or_else(|| endpoint.proxy_port(node.port(port::HTTPS)));
     match node.role {
         Role::Gateway => {
             if let Some(https) = proxy {
                 let about = "ports of this node, and those of the load balancer before it";
                 root.put(
                     "transport.http.properties",
-                    Table::about(about).set("port", port::HTTP).set("proxyPort", endpoint.calls.http),
+                    Table::about(about)
+                        .set("port", port::HTTP)
+                        .set("proxyPort", own_http.unwrap_or(endpoint.calls.http)),
                 );
                 root.put(
                     "transport.https.properties",

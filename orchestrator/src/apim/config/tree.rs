@@ -111,6 +111,11 @@ impl Table {
     }
 
     /// Returns what stands under `key`.
+    pub(super) fn get(&self, key: &str) -> Option<&Item> {
+        self.entries.iter().find(|(known, _)| known == key).map(|(_, item)| item)
+    }
+
+    /// Returns what stands under `key`.
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Item> {
         self.entries.iter_mut().find(|(known, _)| known == key).map(|(_, item)| item)
     }
@@ -169,6 +174,11 @@ impl From<&Secret> for Value {
 impl From<u16> for Value {
     fn from(number: u16) -> Self {
         Self::Int(i64::from(number))
+    }
+}
+impl From<i64> for Value {
+    fn from(number: i64) -> Self {
+        Self::Int(number)
     }
 }
 impl From<bool> for Value {

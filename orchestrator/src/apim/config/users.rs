@@ -1,12 +1,18 @@
 //! `[user_store]`, `[super_admin]`, and what happens when a user registers or a token is revoked.
 
 use super::Scene;
+use super::databases::in_xml;
 use super::tree::Table;
 use crate::apim::role::Role;
 
 pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     // The default type would switch on nothing of what a user store needs (carbon-kernel, infer.json).
-    root.put("user_store", Table::default().set("type", "database_unique_id"));
+    let store = &scene.node.settings.features.user_store;
+    let mut table = Table::default().set("type", store.kind).set_some("connection_url", store.url.as_ref());
+    if let Some((user, password)) = &store.account {
+        table = table.set("connection_name", user).set("connection_password", &in_xml(password));
+    }
+    root.put("user_store", table);
     if let Some(admin) = &scene.node.settings.admin {
         root.put(
             "super_admin",

@@ -33,6 +33,10 @@ pub struct CallPorts {
     pub ws: Option<u16>,
     /// `wss_port`
     pub wss: Option<u16>,
+    /// `websub_http_port`
+    pub websub_http: Option<u16>,
+    /// `websub_https_port`
+    pub websub_https: Option<u16>,
 }
 
 impl EndpointSetting {
@@ -53,6 +57,8 @@ impl EndpointSetting {
                 https: section.port("https_port"),
                 ws: section.port("ws_port"),
                 wss: section.port("wss_port"),
+                websub_http: section.port("websub_http_port"),
+                websub_https: section.port("websub_https_port"),
             };
             section.finish();
             return Some(Self { name: name?.value, port, address, calls, span: node.span.clone() });

@@ -61,6 +61,8 @@ pub struct Environment {
     pub visibility: Vec<String>,
     /// Whether its `WebSub` endpoints are given too.
     pub websub: bool,
+    /// More names under which its APIs are called.
+    pub virtual_hosts: Vec<EndpointSetting>,
 }
 
 impl Environment {
@@ -78,6 +80,7 @@ impl Environment {
             show_as_token_endpoint_url: None,
             visibility: Vec::new(),
             websub: false,
+            virtual_hosts: Vec::new(),
         }
     }
 
@@ -114,6 +117,7 @@ impl Environment {
         });
         let visibility = section.texts("visibility").unwrap_or_default();
         let websub = section.flag("websub", false);
+        let virtual_hosts = virtual_hosts(&mut section);
         section.finish();
         Some(Self {
             name: name?,
@@ -125,8 +129,20 @@ impl Environment {
             show_as_token_endpoint_url: token_endpoint,
             visibility,
             websub,
+            virtual_hosts,
         })
     }
+}
+
+fn virtual_hosts(section: &mut Section<'_, '_>) -> Vec<EndpointSetting> {
+    let Some(node) = section.take("virtual_hosts") else { return Vec::new() };
+    let what = section.path("virtual_hosts");
+    let items = match &node.kind {
+        Kind::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    let read = items.iter().filter_map(|item| EndpointSetting::read(item, &what, section.mistakes));
+    read.collect()
 }
 
 /// Reads `apim.environments`.
@@ -139,9 +155,18 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> Vec<Environment> {
     for (at, item) in items.iter().enumerate() {
         let section = Section::new(item, format!("apim.environments[{at}]"), mistakes);
         let Some(environment) = Environment::read(section) else { continue };
-        if environments.iter().any(|e| e.name.value == environment.name.value) {
-            let what = format!("the environment `{}` is there twice", environment.name.value);
-            mistakes.add(&environment.name.span, what);
+        let twin = environments.iter().find(|e| e.name.value.eq_ignore_ascii_case(&environment.name.value));
+        if let Some(twin) = twin {
+            let (name, other) = (&environment.name.value, &twin.name.value);
+            if name == other {
+                mistakes.add(&environment.name.span, format!("the environment `{name}` is there twice"));
+            } else {
+                mistakes.add_hint(
+                    &environment.name.span,
+                    format!("the environments `{other}` and `{name}` differ by the case of letters only"),
+                    "most databases take them for one name: call one of them differently",
+                );
+            }
             continue;
         }
         environments.push(environment);

@@ -12,10 +12,13 @@ use crate::yaml::{Key, Kind, Mistakes, Node, Span};
 pub mod databases;
 pub mod endpoint;
 pub mod environments;
+pub mod features;
 pub mod keystores;
+pub mod messaging;
 pub mod node;
 mod raw;
 mod read;
+pub mod secrets;
 pub mod source;
 
 pub use read::At;
@@ -91,6 +94,16 @@ pub struct Settings {
     pub roles: BTreeMap<Role, node::RoleSettings>,
     /// Raw keys of every node's `deployment.toml`.
     pub config: Option<Node>,
+    /// In which form passwords stand in `deployment.toml`.
+    pub secrets: secrets::SecretsMode,
+    /// How events travel between nodes.
+    pub messaging: messaging::Messaging,
+    /// Portals, analytics, mail and the like.
+    pub features: features::Features,
+    /// `server.node_ip`, where it is not the documentation's.
+    pub node_ip: Option<Ipv4Addr>,
+    /// Whether keys of `config` that the product does not read are mistakes.
+    pub strict_config: bool,
     /// The order of starting.
     pub start_order: StartOrder,
     /// `/etc/hosts`.
@@ -171,6 +184,12 @@ impl Settings {
         if let Some(config) = &config {
             raw::check(config, "apim.config", section.mistakes);
         }
+        let secrets = section.word("secrets", &secrets::SecretsMode::WORDS).unwrap_or_default();
+        let messaging = messaging::Messaging::read(&mut section);
+        let features = features::Features::read(&mut section);
+        let node_ip =
+            section.text("node_ip").and_then(|text| endpoint::ipv4(&text, "apim.node_ip", section.mistakes));
+        let strict_config = section.flag("strict_config", false);
         let orders = StartOrder::ALL.map(|order| (order.word(), order));
         let start_order = section.word("start_order", &orders).unwrap_or_default();
         let hosts_file = HostsFile::read(&mut section);
@@ -195,6 +214,11 @@ impl Settings {
             environments,
             roles,
             config,
+            secrets,
+            messaging,
+            features,
+            node_ip,
+            strict_config,
             start_order,
             hosts_file,
             health,

@@ -35,11 +35,44 @@ pub struct SkipList {
     pub local_entries: Vec<String>,
 }
 
+/// How a gateway gets its APIs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retrieval {
+    /// `sync`: the start waits for them; `async`: they are deployed after it.
+    pub mode: Option<&'static str>,
+    /// Milliseconds before the second try; each further one waits twice as long.
+    pub retry_ms: Option<i64>,
+    /// Milliseconds between an event and the pull that follows it.
+    pub event_waiting_ms: Option<i64>,
+    /// Whether an API is deployed when it is first called.
+    pub on_demand: Option<bool>,
+}
+
+impl Retrieval {
+    fn read(section: &mut Section<'_, '_>) -> Self {
+        let Some(mut part) = section.section("artifacts") else { return Self::default() };
+        let read = Self {
+            mode: part.word("retrieval", &[("sync", "sync"), ("async", "async")]),
+            retry_ms: part.number("retry_ms", 1..=3_600_000),
+            event_waiting_ms: part.number("event_waiting_ms", 0..=3_600_000),
+            on_demand: part.choice("on_demand"),
+        };
+        part.finish();
+        read
+    }
+}
+
 /// Settings of one role on one host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleSettings {
     /// Environments of a gateway.
     pub environments: Vec<At<String>>,
+    /// Labels of a gateway beside its environments: those of environments that were made in the admin portal.
+    pub labels: Vec<At<String>>,
+    /// How a gateway gets its APIs when it starts.
+    pub retrieval: Retrieval,
+    /// `proxyPort` of HTTPS and of HTTP, where they are not the endpoint's.
+    pub proxy_ports: (Option<u16>, Option<u16>),
     /// What is added to every port.
     pub port_offset: u16,
     /// Where the offset stands, if it was written.
@@ -62,6 +95,9 @@ impl RoleSettings {
     pub(super) fn absent() -> Self {
         Self {
             environments: Vec::new(),
+            labels: Vec::new(),
+            retrieval: Retrieval::default(),
+            proxy_ports: (None, None),
             port_offset: 0,
             offset_span: None,
             heap: Heap { initial: "256m".to_owned(), maximum: "1024m".to_owned() },
@@ -112,6 +148,7 @@ impl RoleSettings {
         if let Some(config) = &read.config {
             super::raw::check(config, &section.path("config"), section.mistakes);
         }
+        read.proxy_ports = (section.port("proxy_port"), section.port("http_proxy_port"));
         if role.is_gateway() {
             if let Some(node) = section.take("environment") {
                 let what = section.path("environment");
@@ -122,6 +159,16 @@ impl RoleSettings {
                 let names = items.into_iter().filter_map(|item| text_of(item, &what, section.mistakes));
                 read.environments = names.collect();
             }
+            if let Some(node) = section.take("labels") {
+                let what = section.path("labels");
+                let items = match &node.kind {
+                    Kind::List(items) => items.as_slice(),
+                    _ => std::slice::from_ref(node),
+                };
+                let labels = items.iter().filter_map(|item| text_of(item, &what, section.mistakes));
+                read.labels = labels.collect();
+            }
+            read.retrieval = Retrieval::read(&mut section);
             if let Some(mut list) = section.section("skip_list") {
                 read.skip_list = Some(SkipList {
                     apis: list.texts("apis").unwrap_or_default(),

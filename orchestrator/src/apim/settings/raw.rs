@@ -27,8 +27,8 @@ pub(super) fn check(node: &Node, what: &str, mistakes: &mut Mistakes) {
         if key.text == "secrets" {
             mistakes.add_hint(
                 &key.span,
-                format!("`{path}`: the product's cipher tool is not used"),
-                "give the secret itself, as `!vault`, `!env` or `!file`",
+                format!("`{path}`: aliases of the product's cipher tool are not written by hand"),
+                "give the secret itself at its key, as `!vault`, `!env` or `!file`; `apim: {secrets: cipher}` has the tool encrypt it",
             );
         }
         nested(value, &path, mistakes);

@@ -78,6 +78,23 @@ impl<'a, 'm> Section<'a, 'm> {
         self.map.bool(key, self.mistakes).unwrap_or(default)
     }
 
+    /// A boolean that need not be there.
+    pub(super) fn choice(&mut self, key: &'static str) -> Option<bool> {
+        self.map.bool(key, self.mistakes)
+    }
+
+    /// An `http` or `https` URL without an account.
+    pub(super) fn web_address(&mut self, key: &'static str) -> Option<At<String>> {
+        let text = self.text(key)?;
+        if super::features::is_web_address(&text) {
+            return Some(text);
+        }
+        // Not shown: it may hold an account.
+        let what = format!("`{}` is no web address", self.path(key));
+        self.mistakes.add_hint(&text.span, what, "`https://NAME[:PORT]/PATH`, without an account");
+        None
+    }
+
     pub(super) fn number(&mut self, key: &'static str, range: std::ops::RangeInclusive<i64>) -> Option<i64> {
         self.map.int(key, range, self.mistakes)
     }

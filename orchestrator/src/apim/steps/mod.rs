@@ -9,6 +9,8 @@ use super::cluster::Cluster;
 use super::files::{self, PlacedFile};
 use super::health;
 use super::hosts_file;
+use super::sealing;
+use super::settings::secrets::SecretsMode;
 use super::task::{ApimTask, Gate};
 use super::topology::Node;
 
@@ -94,7 +96,20 @@ fn keystores(node: &Node) -> Vec<Draft> {
 }
 
 fn configuration(cluster: &Cluster, node: &Node) -> Vec<Draft> {
-    vec![placed(node, format!("{}: deployment.toml", node.words()), files::configuration(cluster, node))]
+    let words = node.words();
+    let beside = sealing::files(cluster, node);
+    let mut drafts: Vec<Draft> =
+        beside.into_iter().map(|file| placed(node, format!("{words}: {}", file.path.name()), file)).collect();
+    drafts.push(match node.settings.secrets {
+        SecretsMode::Plain | SecretsMode::Environment => {
+            placed(node, format!("{words}: deployment.toml"), files::configuration(cluster, node))
+        }
+        SecretsMode::Cipher => {
+            let title = format!("{words}: deployment.toml, its secrets encrypted");
+            Draft::new(title, Operation::Command(sealing::seal(cluster, node))).of(node)
+        }
+    });
+    drafts
 }
 
 fn placed(node: &Node, title: String, file: PlacedFile) -> Draft {

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use apim_agent::operation::Operation;
 use apim_agent::operation::link::Link;
 use apim_agent::operation::unit::{State, Unit};
-use apim_agent::value::Content;
+use apim_agent::value::{AbsPath, Content};
 
 use super::Draft;
 use crate::apim::cluster::Cluster;
+use crate::apim::settings::secrets::SecretsMode;
 use crate::apim::task::ServiceState;
 use crate::apim::topology::Node;
 use crate::apim::unit;
@@ -42,7 +43,7 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
         enabled: (!is_stop).then_some(true),
         state,
         inputs: if is_stop { std::collections::BTreeMap::new() } else { unit::inputs(cluster, node) },
-        watch: vec![node.home.deployment_toml.clone()],
+        watch: watched(node),
         log: Some(node.home.log.clone()),
         process: unit::process(node),
         stop_timeout_secs: node.role.stop_timeout_secs(),
@@ -55,6 +56,14 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
         draft.contents.push(text);
     }
     draft
+}
+
+/// What the service reads when it starts.
+fn watched(node: &Node) -> Vec<AbsPath> {
+    match node.settings.secrets {
+        SecretsMode::Environment => vec![node.home.deployment_toml.clone(), node.home.variables.clone()],
+        SecretsMode::Plain | SecretsMode::Cipher => vec![node.home.deployment_toml.clone()],
+    }
 }
 
 /// The unit runs from the release itself, so that a running server never finds another release below its feet; the link tells people (and

@@ -1,0 +1,196 @@
+//! Which keys of `deployment.toml` the product reads, by component and series; `keys.tsv` is the list, `check` holds `config:` against it.
+//!
+//! The product ignores what it does not know without a word, so a slip of the pen changes nothing and nobody is told: we tell.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use super::release::Series;
+use super::role::Role;
+
+mod check;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use check::Findings;
+
+/// What stands under a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// A table.
+    Table,
+    /// An array of tables.
+    Tables,
+    /// A value that is no table.
+    Value,
+    /// Nobody knows.
+    Any,
+}
+
+/// Who reads a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Readers {
+    /// One bit for each of [`Role::ALL`].
+    roles: u8,
+    /// One bit for each of [`Series::ALL`].
+    series: u8,
+}
+
+impl Readers {
+    const NOBODY: Self = Self { roles: 0, series: 0 };
+
+    const fn holds(self, role: Role, series: Series) -> bool {
+        self.roles & role_bit(role) != 0 && self.series & series_bit(series) != 0
+    }
+
+    /// A table is read by everybody who reads a key in it; each row is a rectangle of roles and series, so the hull may be too large by little.
+    const fn joined(self, other: Self) -> Self {
+        Self { roles: self.roles | other.roles, series: self.series | other.series }
+    }
+}
+
+const fn role_bit(role: Role) -> u8 {
+    match role {
+        Role::ControlPlane => 1,
+        Role::KeyManager => 2,
+        Role::Gateway => 4,
+        Role::TrafficManager => 8,
+        Role::AllInOne => 16,
+    }
+}
+
+const fn series_bit(series: Series) -> u8 {
+    match series {
+        Series::V4_5 => 1,
+        Series::V4_6 => 2,
+        Series::V4_7 => 4,
+    }
+}
+
+/// A key and what is below it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    form: Form,
+    readers: Readers,
+    below: BTreeMap<&'static str, Entry>,
+}
+
+impl Default for Entry {
+    fn default() -> Self {
+        Self { form: Form::Table, readers: Readers::NOBODY, below: BTreeMap::new() }
+    }
+}
+
+impl Entry {
+    /// Returns the entry of `key` right below this one: of that name, else that of any name.
+    fn get(&self, key: &str) -> Option<&Self> {
+        self.below.get(key).or_else(|| self.below.get("*"))
+    }
+
+    /// Returns the entry of `key` that `role` reads in `series`.
+    fn read_by<'a>(&'a self, key: &str, role: Role, series: Series) -> Option<&'a Self> {
+        let named = [self.below.get(key), self.below.get("*")];
+        named.into_iter().flatten().find(|entry| entry.readers.holds(role, series))
+    }
+
+    /// Returns the names right below that `role` reads in `series`.
+    fn names(&self, role: Role, series: Series) -> impl Iterator<Item = &'static str> {
+        let read = move |(_, entry): &(&&'static str, &Self)| entry.readers.holds(role, series);
+        self.below.iter().filter(read).map(|(name, _)| *name).filter(|name| *name != "*")
+    }
+}
+
+static KEYS: LazyLock<Entry> = LazyLock::new(|| parse(include_str!("keys.tsv")));
+static NEVER_READ: LazyLock<Vec<(Vec<&'static str>, &'static str)>> = LazyLock::new(|| {
+    let rows = include_str!("never_read.tsv").lines().filter(|line| !line.starts_with('#'));
+    rows.filter_map(|line| line.split_once('\t')).map(|(key, advice)| (segments(key), advice)).collect()
+});
+
+/// Returns the catalogue.
+pub(crate) fn keys() -> &'static Entry {
+    &KEYS
+}
+
+/// Says whether `role` reads the key at `path` in `series`.
+#[cfg(test)]
+pub(crate) fn is_read(path: &[&str], role: Role, series: Series) -> bool {
+    let step = |entry: &'static Entry, key: &&str| entry.read_by(key, role, series);
+    path.iter().try_fold(keys(), step).is_some()
+}
+
+/// Returns what to do instead of a key that somebody documents and nobody reads.
+fn advice(path: &[&str]) -> Option<&'static str> {
+    let fits = |known: &[&str]| {
+        known.len() <= path.len()
+            && known.iter().zip(path).all(|(known, key)| *known == "*" || known == key)
+            && (known.len() == path.len() || known.last() == Some(&"*"))
+    };
+    // A table none of whose keys is read is told at the table.
+    let whole = |known: &[&str]| known.len() == path.len() + 1 && known.last() == Some(&"*");
+    let rows = NEVER_READ.iter();
+    rows.filter(|(known, _)| fits(known) || whole(known) && known.iter().zip(path).all(|(k, p)| k == p))
+        .map(|(_, advice)| *advice)
+        .next()
+}
+
+/// Splits `a.'b.c'[].d` into `a`, `b.c`, `d`.
+fn segments(path: &'static str) -> Vec<&'static str> {
+    let mut rest = path;
+    let mut all = Vec::new();
+    while !rest.is_empty() {
+        let (segment, after) = match rest.strip_prefix('\'').and_then(|quoted| quoted.split_once('\'')) {
+            Some((segment, after)) => (segment, after.strip_prefix("[]").unwrap_or(after)),
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                let (segment, after) = rest.split_at(end);
+                (segment.strip_suffix("[]").unwrap_or(segment), after)
+            }
+        };
+        all.push(segment);
+        rest = after.strip_prefix('.').unwrap_or(after);
+    }
+    all
+}
+
+fn parse(text: &'static str) -> Entry {
+    let mut root = Entry::default();
+    for line in text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+        let mut fields = line.split('\t');
+        let (Some(path), Some(kind)) = (fields.next(), fields.next()) else { continue };
+        let form = match kind {
+            "table" => Form::Table,
+            "tables" => Form::Tables,
+            "any" => Form::Any,
+            _ => Form::Value,
+        };
+        let readers = Readers {
+            roles: roles(fields.next().unwrap_or("*")),
+            series: series(fields.next().unwrap_or_default()),
+        };
+        let mut entry = &mut root;
+        for segment in segments(path) {
+            entry = entry.below.entry(segment).or_default();
+            entry.readers = entry.readers.joined(readers);
+        }
+        entry.form = form;
+    }
+    root
+}
+
+fn roles(letters: &str) -> u8 {
+    letters.chars().fold(0, |bits, letter| {
+        bits | match letter {
+            'A' => role_bit(Role::ControlPlane),
+            'K' => role_bit(Role::KeyManager),
+            'G' => role_bit(Role::Gateway),
+            'T' => role_bit(Role::TrafficManager),
+            'O' => role_bit(Role::AllInOne),
+            _ => u8::MAX,
+        }
+    })
+}
+
+fn series(words: &str) -> u8 {
+    let of = |word: &str| Series::ALL.into_iter().find(|series| series.text() == word).map_or(0, series_bit);
+    if words.is_empty() { u8::MAX } else { words.split(' ').map(of).fold(0, |bits, bit| bits | bit) }
+}

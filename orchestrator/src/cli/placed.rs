@@ -1,0 +1,144 @@
+//! What `render` placed in its output folder: a list kept there, so that the next one removes what is no longer rendered, and nothing else.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+
+/// The list's name in the output folder.
+const LIST: &str = ".apim-deploy-render";
+const HEAD: &str = "# Written by `apim-deploy render`: the files that it placed here. The next one removes those that it no longer renders.";
+/// A longer list is none of ours.
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// Paths below the output folder.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Placed(BTreeSet<PathBuf>);
+
+impl Placed {
+    pub(super) fn of<'a>(paths: impl IntoIterator<Item = &'a PathBuf>) -> Self {
+        Self(paths.into_iter().cloned().collect())
+    }
+
+    /// Reads the list of `out`. A folder that holds anything without a list is somebody else's.
+    pub(super) fn read(out: &Path) -> Result<Self, String> {
+        let shown = out.display();
+        if !out.exists() {
+            return Ok(Self::default());
+        }
+        if !out.is_dir() {
+            return Err(format!("`{shown}` is a file; `--out` needs a folder"));
+        }
+        let list = out.join(LIST);
+        let is_ours =
+            std::fs::symlink_metadata(&list).is_ok_and(|meta| meta.is_file() && meta.len() <= LARGEST);
+        if is_ours {
+            let text = std::fs::read_to_string(&list)
+                .map_err(|error| format!("cannot read `{}`: {error}", list.display()))?;
+            let lines = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+            return Ok(Self(lines.map(PathBuf::from).filter(|path| is_below(path)).collect()));
+        }
+        let mut entries =
+            std::fs::read_dir(out).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
+        if entries.next().is_some() {
+            return Err(format!("`{shown}` is not empty, and `render` did not make it"));
+        }
+        Ok(Self::default())
+    }
+
+    pub(super) fn and(&self, other: &Self) -> Self {
+        Self(self.0.union(&other.0).cloned().collect())
+    }
+
+    /// Writes the list, whole or not at all.
+    pub(super) fn write(&self, out: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(out)?;
+        let mut text = format!("{HEAD}\n");
+        for path in &self.0 {
+            text.push_str(&format!("{}\n", path.display()));
+        }
+        let file = tempfile::NamedTempFile::new_in(out)?;
+        std::fs::write(file.path(), text)?;
+        file.persist(out.join(LIST))?;
+        Ok(())
+    }
+
+    /// Removes the files that `now` does not hold, and the folders that this leaves empty; returns how many files that were.
+    pub(super) fn clear_but(&self, now: &Self, out: &Path) -> usize {
+        let mut removed = 0;
+        for below in self.0.difference(&now.0).filter(|below| leads_below(out, below)) {
+            let path = out.join(below);
+            if std::fs::remove_file(&path).is_ok() {
+                removed += 1;
+            }
+            for folder in below.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
+                // Ends at the first one that still holds something.
+                if std::fs::remove_dir(out.join(folder)).is_err() {
+                    break;
+                }
+            }
+        }
+        removed
+    }
+}
+
+fn is_below(path: &Path) -> bool {
+    !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
+}
+
+/// Whether no link stands on the way from `out` to `below`.
+fn leads_below(out: &Path, below: &Path) -> bool {
+    let mut folders = below.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
+    folders.all(|folder| std::fs::symlink_metadata(out.join(folder)).is_ok_and(|meta| meta.is_dir()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(out: &Path, paths: &[&str]) -> Placed {
+        for path in paths {
+            let path = out.join(path);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::write(path, "x").expect("written");
+        }
+        Placed(paths.iter().map(PathBuf::from).collect())
+    }
+
+    #[test]
+    fn what_is_no_longer_rendered_goes_and_what_others_put_there_stays() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let out = folder.path();
+        let before = place(out, &["gw1/etc/a", "gw1/opt/b", "gw2/etc/a"]);
+        before.write(out).expect("the list");
+        std::fs::write(out.join("gw1/etc/mine"), "x").expect("written");
+        let before = Placed::read(out).expect("it is ours");
+        let now = place(out, &["gw2/etc/a"]);
+        assert_eq!(before.clear_but(&now, out), 2);
+        now.write(out).expect("the list");
+        assert!(out.join("gw1/etc/mine").exists() && out.join("gw2/etc/a").exists());
+        assert!(!out.join("gw1/opt").exists() && !out.join("gw1/etc/a").exists());
+        assert_eq!(Placed::read(out), Ok(now));
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert_eq!(Placed::read(folder.path()), Ok(Placed::default()));
+        std::fs::write(folder.path().join("thesis.txt"), "x").expect("written");
+        assert!(Placed::read(folder.path()).expect_err("not ours").contains("is not empty"));
+    }
+
+    #[test]
+    fn a_list_that_was_tampered_with_leads_nowhere_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (out, victim) = (folder.path().join("out"), folder.path().join("victim"));
+        std::fs::create_dir_all(&victim).expect("made");
+        std::fs::write(victim.join("a"), "x").expect("written");
+        std::fs::create_dir_all(&out).expect("made");
+        std::os::unix::fs::symlink(&victim, out.join("link")).expect("linked");
+        std::fs::write(out.join(LIST), "../victim/a\n/etc/passwd\nlink/a\n").expect("written");
+        let before = Placed::read(&out).expect("a list");
+        assert_eq!(before.clear_but(&Placed::default(), &out), 0);
+        assert!(victim.join("a").exists());
+    }
+}
