@@ -5,10 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use crate::broker;
-use crate::network::Endpoint;
+use crate::network::{Endpoint, Line};
 use crate::node::Node;
 use crate::product::Kind;
 
@@ -34,21 +32,32 @@ pub(crate) fn start(node: &Arc<Node>) {
         Kind::TrafficManager => &["notification", "keyManager"],
     };
     if enabled {
-        spawn_listeners(node, hub, hub_topics);
+        spawn_listeners(node, hub, is_over_tls(node, &["apim.event_hub.jms.ssl"]), hub_topics);
     }
     if node.product.kind.is_gateway() || node.product.kind == Kind::TrafficManager {
-        spawn_listeners(node, decisions, &["throttleData"]);
+        let tls = ["apim.throttling.jms.ssl", "apim.throttling.jms.topic_connection_factory"];
+        spawn_listeners(node, decisions, is_over_tls(node, &tls), &["throttleData"]);
     }
-    for key in ["apim.event_hub.event_duplicate_url", "apim.throttling.event_duplicate_url"] {
+    for (key, tls) in [
+        ("apim.event_hub.event_duplicate_url", "apim.event_hub.ssl"),
+        ("apim.throttling.event_duplicate_url", "apim.throttling.jms.ssl"),
+    ] {
+        let is_tls = is_over_tls(node, &[tls]);
         for to in endpoints(node.urls(key)) {
             let node = node.clone();
-            tokio::spawn(async move { send(node, to).await });
+            tokio::spawn(async move { send(node, to, is_tls).await });
         }
     }
     for (to, is_tls) in receivers(node) {
         let node = node.clone();
         tokio::spawn(async move { publish(node, to, is_tls).await });
     }
+}
+
+/// Whether one of these keys switches TLS on: alone, or inside the URL of the brokers.
+fn is_over_tls(node: &Node, keys: &[&str]) -> bool {
+    let says = |text: &String| text == "true" || text.starts_with("true'") || text.contains("ssl='true'");
+    keys.iter().filter_map(|key| node.config.text(key)).any(|text| says(&text))
 }
 
 fn endpoints(urls: Vec<String>) -> Vec<Endpoint> {
@@ -86,14 +95,14 @@ fn receivers(node: &Node) -> Vec<(Endpoint, bool)> {
     found
 }
 
-fn spawn_listeners(node: &Arc<Node>, brokers: Vec<Endpoint>, topics: &'static [&'static str]) {
+fn spawn_listeners(node: &Arc<Node>, brokers: Vec<Endpoint>, is_tls: bool, topics: &'static [&'static str]) {
     let node = node.clone();
     tokio::spawn(async move {
         let mut tries = Vec::new();
         for to in brokers {
             let node = node.clone();
             tries.push(tokio::spawn(async move {
-                let stream = node.network.connect(&to).await.ok();
+                let stream = node.network.connect_broker(&to, is_tls).await.ok();
                 (to, stream)
             }));
         }
@@ -106,7 +115,7 @@ fn spawn_listeners(node: &Arc<Node>, brokers: Vec<Endpoint>, topics: &'static [&
         }
         for (to, stream) in first {
             let node = node.clone();
-            tokio::spawn(async move { listen(node, to, stream, topics).await });
+            tokio::spawn(async move { listen(node, to, is_tls, stream, topics).await });
         }
     });
 }
@@ -127,14 +136,14 @@ fn lose(node: &Node, topics: &[&str]) {
     }
 }
 
-async fn listen(node: Arc<Node>, to: Endpoint, mut stream: Option<TcpStream>, topics: &[&str]) {
+async fn listen(node: Arc<Node>, to: Endpoint, is_tls: bool, mut stream: Option<Line>, topics: &[&str]) {
     loop {
         let mut attempt = 1;
         let mut pause = node.switches.jms_retry;
         let mut open = loop {
             let connected = match stream.take() {
                 Some(stream) => Some(stream),
-                None => node.network.connect(&to).await.ok(),
+                None => node.network.connect_broker(&to, is_tls).await.ok(),
             };
             if let Some(open) = connected {
                 break open;
@@ -187,9 +196,9 @@ fn connected(node: &Node, to: &Endpoint, topic: &str, attempt: u32) {
 }
 
 /// Events for the peer's broker; what is sent while it is away is lost, without a word.
-async fn send(node: Arc<Node>, to: Endpoint) {
+async fn send(node: Arc<Node>, to: Endpoint, is_tls: bool) {
     loop {
-        if let Ok(mut stream) = node.network.connect(&to).await
+        if let Ok(mut stream) = node.network.connect_broker(&to, is_tls).await
             && broker::greet(&mut stream).await.is_ok()
         {
             node.log

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -55,6 +56,14 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
+/// A connection, plain or not.
+pub(crate) type Line = Box<dyn Stream>;
+
+/// What both are.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
 impl Network {
     /// Listens on a port of this node.
     pub(crate) async fn listen(&self, port: u16) -> io::Result<TcpListener> {
@@ -81,6 +90,11 @@ impl Network {
         timeout(CONNECT, TlsConnector::from(self.tls.clone()).connect(name, stream))
             .await
             .map_err(|_| io::ErrorKind::TimedOut)?
+    }
+
+    /// Connects to a broker, over TLS where that is configured.
+    pub(crate) async fn connect_broker(&self, to: &Endpoint, is_tls: bool) -> io::Result<Line> {
+        Ok(if is_tls { Box::new(self.connect_tls(to).await?) } else { Box::new(self.connect(to).await?) })
     }
 
     async fn resolve(&self, to: &Endpoint) -> io::Result<IpAddr> {

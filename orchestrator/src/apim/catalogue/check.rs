@@ -129,7 +129,10 @@ impl<'a> Look<'a, '_> {
         let (role, series) = (self.node.role, self.node.version.series());
         let (key, tables) = self.path.split_last()?;
         if let Some(advice) = advice(&self.path) {
-            return Some(format!("no component of any version reads it: {advice}"));
+            return Some(match advice.is_fatal {
+                true => advice.text.to_owned(),
+                false => format!("no component of any version reads it: {}", advice.text),
+            });
         }
         if let Some(entry) = above.get(key) {
             let (role_reads, series_reads) = (
@@ -153,13 +156,15 @@ impl<'a> Look<'a, '_> {
         let file = span.file.as_ref().map(|file| file.name.clone()).unwrap_or_default();
         let place = (file, span.line, span.column, path.clone());
         let who = format!("{} {}", self.node.role, self.node.version);
-        let strict = self.node.settings.strict_config;
+        let is_fatal = advice(&self.path).is_some_and(|advice| advice.is_fatal);
+        let strict = self.node.settings.strict_config || is_fatal;
         match (self.findings.keys.get_mut(&place), wrong) {
             (_, None) => {
                 self.findings.keys.insert(place, None);
             }
             (Some(None), Some(_)) => {}
             (Some(Some(found)), Some(_)) => {
+                found.strict |= strict;
                 if !found.readers.contains(&who) {
                     found.readers.push(who);
                 }

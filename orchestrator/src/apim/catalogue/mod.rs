@@ -101,10 +101,24 @@ impl Entry {
 }
 
 static KEYS: LazyLock<Entry> = LazyLock::new(|| parse(include_str!("keys.tsv")));
-static NEVER_READ: LazyLock<Vec<(Vec<&'static str>, &'static str)>> = LazyLock::new(|| {
+static NEVER_READ: LazyLock<Vec<Advice>> = LazyLock::new(|| {
     let rows = include_str!("never_read.tsv").lines().filter(|line| !line.starts_with('#'));
-    rows.filter_map(|line| line.split_once('\t')).map(|(key, advice)| (segments(key), advice)).collect()
+    let advice = |line: &'static str| {
+        let mut fields = line.split('\t');
+        let (key, text) = (fields.next()?, fields.next()?);
+        Some(Advice { key: segments(key), text, is_fatal: fields.next().is_some() })
+    };
+    rows.filter_map(advice).collect()
 });
+
+/// What to do instead of a key that somebody documents and nobody reads.
+#[derive(Debug)]
+struct Advice {
+    key: Vec<&'static str>,
+    text: &'static str,
+    /// Whether the key is worse than useless.
+    is_fatal: bool,
+}
 
 /// Returns the catalogue.
 pub(crate) fn keys() -> &'static Entry {
@@ -119,18 +133,17 @@ pub(crate) fn is_read(path: &[&str], role: Role, series: Series) -> bool {
 }
 
 /// Returns what to do instead of a key that somebody documents and nobody reads.
-fn advice(path: &[&str]) -> Option<&'static str> {
+fn advice(path: &[&str]) -> Option<&'static Advice> {
     let fits = |known: &[&str]| {
-        known.len() <= path.len()
+        let is_table = known.last() == Some(&"*");
+        // A table none of whose keys is read is told at the table.
+        let is_long_enough = known.len() <= path.len() + usize::from(is_table);
+        let is_short_enough = known.len() >= path.len() || is_table;
+        is_long_enough
+            && is_short_enough
             && known.iter().zip(path).all(|(known, key)| *known == "*" || known == key)
-            && (known.len() == path.len() || known.last() == Some(&"*"))
     };
-    // A table none of whose keys is read is told at the table.
-    let whole = |known: &[&str]| known.len() == path.len() + 1 && known.last() == Some(&"*");
-    let rows = NEVER_READ.iter();
-    rows.filter(|(known, _)| fits(known) || whole(known) && known.iter().zip(path).all(|(k, p)| k == p))
-        .map(|(_, advice)| *advice)
-        .next()
+    NEVER_READ.iter().find(|advice| fits(&advice.key))
 }
 
 /// Splits `a.'b.c'[].d` into `a`, `b.c`, `d`.

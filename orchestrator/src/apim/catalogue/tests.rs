@@ -22,10 +22,10 @@ fn the_lists_are_sorted_and_whole() {
             assert!(!table.is_empty() && !last.is_empty(), "{line}");
         }
     }
-    for (path, advice) in NEVER_READ.iter() {
-        assert!(!advice.is_empty());
-        let read = Role::ALL.into_iter().any(|role| is_read(path, role, Series::V4_6));
-        assert!(!read || path.last() == Some(&"*"), "{path:?} is read, and said not to be");
+    for Advice { key, text, .. } in NEVER_READ.iter() {
+        assert!(!text.is_empty());
+        let read = Role::ALL.into_iter().any(|role| is_read(key, role, Series::V4_6));
+        assert!(!read || key.last() == Some(&"*"), "{key:?} is read, and said not to be");
     }
 }
 
@@ -107,4 +107,12 @@ fn strict_config_makes_it_a_mistake() {
     assert!(what.contains("`config.srever`") && what.contains("did you mean `server`?"), "{what}");
     let known = text.replace("srever", "server");
     assert!(build(&known).is_ok());
+}
+
+#[test]
+fn a_key_that_ends_the_start_is_a_mistake() {
+    let text = basics("  config: {transport: {http: {max_message_size_bytes: 5}}}\n")
+        + &hosts(&["gw1 gateway", "cp1 control_plane"]);
+    let what = told(&build(&text).expect_err("a mistake")).concat();
+    assert!(what.contains("ends the start") && what.contains("valid.max.message.size.in.bytes"), "{what}");
 }

@@ -9,9 +9,9 @@ use crate::apim::role::Role;
 use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts};
 use crate::apim::topology::Node;
 
-const VERSIONS: [&str; 3] = ["4.5.0", "4.6.0", "4.7.0"];
+pub(super) const VERSIONS: [&str; 3] = ["4.5.0", "4.6.0", "4.7.0"];
 
-fn of_version(inventory: &str, version: &str) -> String {
+pub(super) fn of_version(inventory: &str, version: &str) -> String {
     let key = format!("apim:\n  encryption_key: {}\n", "ab".repeat(32));
     let inventory = inventory.replace("4.6.0", version);
     if version == "4.7.0" { inventory.replacen("apim:\n", &key, 1) } else { inventory }

@@ -65,9 +65,9 @@ fn text(inventory: &str, host: &str, path: &str) -> String {
 fn every_key_and_value_of_the_documentations_samples_is_rendered() {
     let samples = include_str!("seed.tsv");
     let mut seen = 0;
-    for version in ["4.5.0", "4.6.0"] {
+    for version in every_role::VERSIONS {
         for (tab, inventory) in [("ha", HA), ("single", SINGLE)] {
-            let cluster = cluster(&inventory.replace("4.6.0", version));
+            let cluster = cluster(&every_role::of_version(inventory, version));
             for role in [Role::KeyManager, Role::Gateway, Role::ControlPlane, Role::TrafficManager] {
                 let first = cluster.of(role).next().expect("a node of each role");
                 let document: DocumentMut = render(&cluster, first).text.parse().expect("TOML");
@@ -86,7 +86,7 @@ fn every_key_and_value_of_the_documentations_samples_is_rendered() {
     }
     assert_eq!(
         seen,
-        2 * (samples.lines().count() - 2),
+        3 * (samples.lines().count() - 2),
         "lines of the samples that no cluster was held against"
     );
 }
