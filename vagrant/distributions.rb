@@ -29,14 +29,18 @@ class Distributions
     @file = File.join(File.dirname(inventory), 'group_vars', 'vagrant.yaml')
     @machines = machines
     @lock = Mutex.new
-    @is_ready = false
+    @is_ready = @is_refused = false
   end
 
   # Sees to it that the file is there and names everything: `ask` asks for the place where nobody has said one, `build` makes the stand-ins.
   def ready(given, build:, ask: nil)
     # Machines come up side by side; the first one sees to it for all.
     @lock.synchronize do
-      see_to(given.to_s.strip, build, ask) unless @is_ready
+      next if @is_ready
+      raise DistributionsError, 'the same holds for this machine' if @is_refused
+
+      @is_refused = true
+      see_to(given.to_s.strip, build, ask)
       @is_ready = true
     end
   end

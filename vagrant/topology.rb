@@ -20,6 +20,9 @@ class Topology
   DEFAULT_CPUS = 2
   RANGE = /\A(?<before>.*?)\[(?<first>\d+|[a-zA-Z]):(?<last>\d+|[a-zA-Z])(?::(?<step>\d+))?\](?<after>.*)\z/
 
+  # Machines are made and started in this order, where that is one by one: who is needed comes first.
+  ORDER = %w[database control_plane all_in_one traffic_manager key_manager gateway].freeze
+
   attr_reader :machines
 
   def initialize(path)
@@ -27,7 +30,9 @@ class Topology
     @groups = Hash.new { |all, name| all[name] = { vars: {}, hosts: {}, children: [] } }
     document.each { |name, body| collect(name.to_s, body) }
     @groups['all'][:children] |= @groups.keys - ['all'] - @groups.values.flat_map { |group| group[:children] }
-    @machines = hosts.filter_map { |name| machine(name) }
+    @machines = hosts.filter_map { |name| machine(name) }.sort_by.with_index do |machine, at|
+      [ORDER.index { |group| machine.groups.include?(group) } || ORDER.length, at]
+    end
     raise TopologyError, "#{@path}: no hosts" if @machines.empty?
 
     refuse_shared_addresses

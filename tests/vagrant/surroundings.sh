@@ -1,8 +1,8 @@
 # Sourced by tests/vagrant.sh: the packages, the docker daemon and the base image that it needs, and taking them away again.
-# What it sets: DOCKER_HOST APIM_BOX and, of what was begun here, DAEMON (a process id), STATE (its folder), ROUTE, BRIDGE, KEY, IMAGES, ROOT.
+# What it sets: DOCKER_HOST APIM_BOX and, of what was begun here, DAEMON (a process id), STATE (its folder), ROUTE, BRIDGE, IMAGES, ROOT and NEW.
 # shellcheck shell=bash
 
-DAEMON='' STATE='' ROUTE='' BRIDGE='' KEY='' IMAGES='' ROOT=''
+DAEMON='' STATE='' ROUTE='' BRIDGE='' IMAGES='' ROOT='' NEW=()
 
 have() { command -v "$1" >/dev/null 2>&1; }
 is_root_on_debian() { [ "$(id -u)" = 0 ] && have apt-get; }
@@ -19,6 +19,10 @@ need_packages() {
         [ -e /usr/sbin/ip ] || [ -e /sbin/ip ] || [ -e /usr/bin/ip ] || missing+=(iproute2)
         have debootstrap || missing+=(debootstrap)
         have docker || ! apt-cache show docker-cli >/dev/null 2>&1 || missing+=(docker-cli)
+    fi
+    # For `vagrant validate` alone.
+    if is_root_on_debian && ! dpkg -s vagrant-libvirt >/dev/null 2>&1 && apt-cache show vagrant-libvirt >/dev/null 2>&1; then
+        missing+=(vagrant-libvirt)
     fi
     ((${#missing[@]})) || return 0
     is_root_on_debian || fail "these are missing: ${missing[*]} (as root on Debian or Ubuntu they are installed)"
@@ -46,17 +50,19 @@ need_docker() {
         return
     fi
     is_root_on_debian || fail "no docker daemon answers (\`docker info\`); as root on Debian or Ubuntu one is started"
+    local place state
     # Before anything has an address on it, no packet for the subnet can leave this machine; nor can the containers reach beyond it.
-    ip route replace blackhole $SUBNET metric 4000000
-    ROUTE=$SUBNET
+    ROUTE="$SUBNET $OWN_SUBNET"
+    for place in $ROUTE; do ip route replace blackhole "$place" metric 4000000; done
     [ -e /sys/class/net/docker0 ] || BRIDGE=docker0
-    [ -e /etc/docker/key.json ] || KEY=/etc/docker/key.json
-    local state
+    for place in /etc/docker /etc/docker/key.json /opt/containerd /run/containerd /run/docker; do
+        [ -e $place ] || NEW+=("$place")
+    done
     state=$(mktemp -d /tmp/apim-vagrant-test.XXXXXX)
     export DOCKER_HOST=unix://$state/docker.sock
     STATE=$state
     dockerd --host "$DOCKER_HOST" --data-root "$state/data" --exec-root "$state/exec" --pidfile "$state/pid" \
-        --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --bip 192.168.57.1/24 \
+        --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false --bip "${OWN_SUBNET%.0/24}.1/24" \
         >"$WORK/dockerd.log" 2>&1 </dev/null 9>&- &
     DAEMON=$!
     local deadline=$((SECONDS + 60))
@@ -124,14 +130,15 @@ validate_providers() {
     printf '#!/bin/sh\necho 7.0.20r163906\n' >"$WORK/stub/VBoxManage"
     chmod 0755 "$WORK/stub/VBoxManage"
     local providers=(virtualbox docker)
-    if vagrant plugin list 2>/dev/null | grep -q vagrant-libvirt || gem list -i vagrant-libvirt >/dev/null 2>&1; then
+    if vagrant plugin list 2>/dev/null | grep -q vagrant-libvirt; then
         providers+=(libvirt)
     else
         echo "libvirt is not checked: there is no vagrant-libvirt here (Debian's package of that name)"
     fi
     for provider in "${providers[@]}"; do
         for cluster in single ha prod-sandbox; do
-            [ "$provider$cluster" != dockersingle ] || continue
+            # Docker and ha are run, anyway.
+            [ "$provider$cluster" != dockerha ] || continue
             printf '%s, %s: ' "$provider" "$cluster"
             APIM_INVENTORY='' APIM_CLUSTER=$cluster APIM_BOX='' VAGRANT_DEFAULT_PROVIDER=$provider PATH=$WORK/stub:$PATH \
                 vagrant validate || fail "vagrant validate"
@@ -143,7 +150,7 @@ validate_providers() {
 
 # Takes away what is left of the machines, and everything that was begun here.
 leave() {
-    local code=$1
+    local code=$1 place group
     trap - EXIT
     set +e
     if [ "$code" != 0 ]; then printf '\nvagrant-test failed; what was seen last lies in %s\n' "$WORK" >&2; fi
@@ -157,15 +164,14 @@ leave() {
         kill "$DAEMON" 2>/dev/null
         wait "$DAEMON" 2>/dev/null
         awk -v below="$STATE/" 'index($2, below) == 1 {print $2}' /proc/self/mounts | sort -r | xargs -r -n 1 umount
-        rm -rf "$STATE"
+        rm -rf "$STATE" "${NEW[@]}"
         # An empty group of docker's own is all that is left of the containers' control groups.
         for group in /sys/fs/cgroup/docker /sys/fs/cgroup/*/docker; do
             if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} +; fi
         done
     fi
     [ -z "$BRIDGE" ] || [ ! -e "/sys/class/net/$BRIDGE" ] || ip link delete "$BRIDGE"
-    [ -z "$ROUTE" ] || ip route delete blackhole "$ROUTE" metric 4000000
-    [ -z "$KEY" ] || rm -f "$KEY"
+    for place in $ROUTE; do ip route delete blackhole "$place" metric 4000000; done
     drop_root
     exit "$code"
 }
