@@ -31,7 +31,7 @@ fn open(agent: &mut Child) {
     agent.stdout.as_mut().unwrap().read_exact(&mut magic).unwrap();
     assert_eq!(magic, MAGIC);
     let (run, operator, purpose) = ("r".to_owned(), "ann@desk".to_owned(), "apply".to_owned());
-    say(agent, &Request::Open(Open { run, operator, purpose, lock: true }));
+    say(agent, &Request::Open(Open { run, operator, purpose, lock: true, again: false }));
     assert!(matches!(hear(agent), Some(Reply::Hello(hello)) if hello.build.len() == 64));
 }
 
@@ -83,7 +83,11 @@ fn converse(agent: &mut Child) -> Option<Vec<Outcome>> {
     let mut magic = [0; 8];
     agent.stdout.as_mut()?.read_exact(&mut magic).ok()?;
     let (run, operator, purpose) = ("r".to_owned(), "ann@desk".to_owned(), "apply".to_owned());
-    write_message(agent.stdin.as_mut()?, &Request::Open(Open { run, operator, purpose, lock: true })).ok()?;
+    write_message(
+        agent.stdin.as_mut()?,
+        &Request::Open(Open { run, operator, purpose, lock: true, again: false }),
+    )
+    .ok()?;
     hear(agent)?;
     for n in 1..=8 {
         write_message(agent.stdin.as_mut()?, &file(n)).ok()?;

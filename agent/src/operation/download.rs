@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::archive::Pull;
+use super::arrival::Arrival;
 use super::{Converge, Dialogue, attributes, pull};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::{Bytes, Kind, System};
@@ -58,7 +59,7 @@ impl Converge for Download {
         if self.is_there(system)? {
             system.set_attributes(&self.path, wish)?;
         } else {
-            let file = pull::fetch(system, &self.pull, dialogue)?;
+            let file = pull::fetch(system, &self.pull, dialogue, &Arrival::default())?;
             system.state().note_writing(&self.path, self.pull.sha256)?;
             system.write(&self.path, &Bytes::File(&file), wish)?;
             // It has served; a leftover is swept later.

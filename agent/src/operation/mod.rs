@@ -9,10 +9,12 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::System;
 use crate::value::{Content, UnitName};
+use arrival::Arrival;
 
 pub mod absent;
 pub mod account;
 pub mod archive;
+pub mod arrival;
 mod attributes;
 pub mod block;
 pub mod command;
@@ -81,7 +83,15 @@ pub trait Dialogue {
     ///
     /// # Errors
     /// When the content cannot be had or its digest is wrong.
-    fn content(&mut self, content: &Content) -> Result<PathBuf, Failure>;
+    fn content(&mut self, content: &Content) -> Result<PathBuf, Failure> {
+        self.content_arriving(content, &Arrival::default())
+    }
+
+    /// The same, and tells `arrival` how far it is while it comes; that all of it is there is for the caller to tell.
+    ///
+    /// # Errors
+    /// When the content cannot be had or its digest is wrong.
+    fn content_arriving(&mut self, content: &Content, arrival: &Arrival) -> Result<PathBuf, Failure>;
 
     /// Waits for leave to take down the healthy `unit`, because of `reason`.
     ///

@@ -4,9 +4,11 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use crate::operation::arrival::Arrival;
 use crate::operation::{Dialogue, Mode, Operation, converge};
 use crate::outcome::{Failure, Outcome};
 use crate::system::System;
@@ -18,6 +20,12 @@ pub(crate) struct Bench {
     contents: RefCell<BTreeMap<Sha256, PathBuf>>,
     /// How often content was asked for.
     pub(crate) asked: Cell<u32>,
+    /// Into how many pieces content is cut that is read while it arrives; 0 when it is always there at once.
+    pub(crate) pieces: Cell<usize>,
+    /// What happens instead of the end of such content.
+    pub(crate) breaks: Cell<bool>,
+    /// What is seen after each piece.
+    pub(crate) seen: RefCell<Vec<BTreeMap<PathBuf, String>>>,
     dir: tempfile::TempDir,
 }
 
@@ -27,7 +35,38 @@ impl Bench {
         let root = dir.path().join("root");
         fs::create_dir(&root).unwrap();
         let system = System::new(Some(root), Some(dir.path().join("state"))).unwrap();
-        Self { system, contents: RefCell::default(), asked: Cell::new(0), dir }
+        Self {
+            system,
+            contents: RefCell::default(),
+            asked: Cell::new(0),
+            pieces: Cell::new(0),
+            breaks: Cell::new(false),
+            seen: RefCell::default(),
+            dir,
+        }
+    }
+
+    /// A bench where content is there at once, and one where it is read while it arrives.
+    pub(crate) fn both() -> [Self; 2] {
+        let [at_once, piecemeal] = [Self::new(), Self::new()];
+        piecemeal.pieces.set(7);
+        [at_once, piecemeal]
+    }
+
+    /// Gives `path` piece by piece, each when the one before it was read.
+    fn give(&self, path: &Path, arrival: &Arrival) {
+        let bytes = fs::read(path).unwrap();
+        let mut file = tempfile::tempfile_in(self.dir.path()).unwrap();
+        arrival.begin(file.try_clone().unwrap(), 0);
+        arrival.await_reader();
+        let mut here = 0;
+        for piece in bytes.chunks(bytes.len().div_ceil(self.pieces.get())) {
+            file.write_all(piece).unwrap();
+            here += piece.len() as u64;
+            arrival.grown(here);
+            arrival.await_reader();
+            self.seen.borrow_mut().push(self.snapshot());
+        }
     }
 
     /// Keeps `bytes` ready for an operation that asks for them.
@@ -116,6 +155,14 @@ impl Dialogue for Answers<'_> {
         self.0.asked.set(self.0.asked.get() + 1);
         let known = self.0.contents.borrow().get(&content.sha256).cloned();
         known.ok_or_else(|| Failure::new("no such content on the bench"))
+    }
+
+    fn content_arriving(&mut self, content: &Content, arrival: &Arrival) -> Result<PathBuf, Failure> {
+        let path = self.content(content)?;
+        if self.0.pieces.get() > 0 {
+            self.0.give(&path, arrival);
+        }
+        if self.0.breaks.get() { Err(Failure::new("the link is gone")) } else { Ok(path) }
     }
 
     fn permit(&mut self, _: &UnitName, _: &str) -> Result<(), Failure> {

@@ -59,6 +59,8 @@ pub struct Open {
     pub purpose: String,
     /// Whether the host's lock is taken (not needed to look only).
     pub lock: bool,
+    /// Whether the run goes on after a lost link: Hello then says which of its steps have ended on the host.
+    pub again: bool,
 }
 
 /// One step of a lane.
@@ -140,6 +142,19 @@ pub struct Hello {
     pub build: String,
     /// What it sees of its host.
     pub facts: Facts,
+    /// Where the run goes on after a lost link: which of its steps ended, changed or failed, as the journal tells.
+    pub done: Vec<Done>,
+}
+
+/// A step that ended in an earlier session of the same run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Done {
+    /// Which.
+    pub step: StepId,
+    /// How; without what the journal does not keep, such as diffs.
+    pub outcome: Outcome,
+    /// How long it took, in milliseconds.
+    pub millis: u64,
 }
 
 /// Who is in the way.

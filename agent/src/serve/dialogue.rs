@@ -7,6 +7,7 @@ use super::inbox::{Answer, Awaited, Inbox};
 use super::outbox::Outbox;
 use super::spool::Spool;
 use crate::operation::Dialogue;
+use crate::operation::arrival::Arrival;
 use crate::outcome::Failure;
 use crate::protocol::message::{Reply, StepId};
 use crate::value::{Content, UnitName};
@@ -34,7 +35,7 @@ impl<'a> StepDialogue<'a> {
 }
 
 impl Dialogue for StepDialogue<'_> {
-    fn content(&mut self, content: &Content) -> Result<PathBuf, Failure> {
+    fn content_arriving(&mut self, content: &Content, arrival: &Arrival) -> Result<PathBuf, Failure> {
         if let Some(path) = self.spool.find(content) {
             return Ok(path);
         }
@@ -42,13 +43,17 @@ impl Dialogue for StepDialogue<'_> {
         let what = || format!("content {} ({size} bytes) did not arrive", sha256.short());
         let failed = |error: std::io::Error| Failure::from_error(what(), &error);
         let mut incoming = self.spool.receive(content).map_err(failed)?;
+        arrival.begin(incoming.reader().map_err(failed)?, incoming.offset());
         let waiting = self.inbox.await_answer(Awaited::Content(sha256));
         if incoming.offset() < size {
             self.outbox.send(&Reply::Need { step: self.step, sha256, size, offset: incoming.offset() });
         }
         while incoming.offset() < size {
             match waiting.next() {
-                Some(Answer::Chunk(chunk)) => incoming.append(chunk.offset, &chunk.bytes).map_err(failed)?,
+                Some(Answer::Chunk(chunk)) => {
+                    incoming.append(chunk.offset, &chunk.bytes).map_err(failed)?;
+                    arrival.grown(incoming.offset());
+                }
                 Some(Answer::NoContent(why)) => {
                     return Err(Failure { causes: vec![why], ..Failure::new(what()) });
                 }

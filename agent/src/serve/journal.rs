@@ -1,16 +1,22 @@
 //! The host's own record of what was done: one JSON line a finished step, bounded, readable by its owner only, free of secrets.
+//!
+//! A run whose link was lost reads back from it what became of the step that was in hand.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::outcome::Outcome;
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::protocol::message::{Done, StepId};
 
 /// At this length the journal is set aside (one old one is kept).
 const LIMIT: u64 = 4 * 1024 * 1024;
+/// So much of its end is read back.
+const TAIL: u64 = 512 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -23,12 +29,41 @@ pub(super) struct Line<'a> {
     /// Seconds since 1970.
     pub(super) time: u64,
     pub(super) run: &'a str,
+    pub(super) step: StepId,
     pub(super) operator: &'a str,
     pub(super) title: &'a str,
     pub(super) outcome: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) detail: Vec<String>,
     pub(super) millis: u64,
+}
+
+/// What is read back of a line.
+#[derive(Debug, Deserialize)]
+struct Past {
+    run: String,
+    step: StepId,
+    outcome: String,
+    #[serde(default)]
+    detail: Vec<String>,
+    millis: u64,
+}
+
+impl Past {
+    /// Returns the step, if its outcome says that something was done.
+    fn done(self) -> Option<Done> {
+        let Self { step, outcome, detail, millis, .. } = self;
+        let outcome = match outcome.as_str() {
+            "changed" => Outcome::Changed(Difference { items: detail, diff: None }),
+            "failed" => {
+                let mut detail = detail.into_iter();
+                let what = detail.next().unwrap_or_default();
+                Outcome::Failed(Failure { what, causes: detail.collect(), ..Failure::default() })
+            }
+            _ => return None,
+        };
+        Some(Done { step, outcome, millis })
+    }
 }
 
 /// Returns an outcome's word, and the short statements that go with it.
@@ -55,6 +90,24 @@ impl Journal {
         Self { path: folder.join("journal.jsonl") }
     }
 
+    /// Returns the steps of `run` that did something, each with its last outcome. A line that cannot be read is none.
+    pub(super) fn done(&self, run: &str) -> Vec<Done> {
+        let mut done = BTreeMap::new();
+        for path in [self.path.with_extension("jsonl.old"), self.path.clone()] {
+            let text = tail(&path).unwrap_or_default();
+            let lines = text.split(|byte| *byte == b'\n');
+            let past = lines.filter_map(|line| serde_json::from_slice::<Past>(line).ok());
+            for past in past.filter(|past| past.run == run) {
+                let step = past.step;
+                match past.done() {
+                    Some(one) => done.insert(step, one),
+                    None => done.remove(&step),
+                };
+            }
+        }
+        done.into_values().collect()
+    }
+
     pub(super) fn append(&self, line: &Line<'_>) -> io::Result<()> {
         if fs::metadata(&self.path).is_ok_and(|data| data.len() > LIMIT) {
             fs::rename(&self.path, self.path.with_extension("jsonl.old"))?;
@@ -63,4 +116,13 @@ impl Journal {
         text.push(b'\n');
         OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?.write_all(&text)
     }
+}
+
+fn tail(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = fs::File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))?;
+    let mut text = Vec::new();
+    file.take(TAIL).read_to_end(&mut text)?;
+    Ok(text)
 }

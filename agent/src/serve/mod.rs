@@ -120,8 +120,11 @@ fn converse(
     };
     let spool = Spool::open(system, lock.is_some())
         .map_err(|source| ServeError::Io { attempt: "use the spool folder", source })?;
-    outbox.send(&Reply::Hello(Box::new(Hello { build: identity.build.clone(), facts: system.facts() })));
     let journal = Journal::new(system.state().folder());
+    // Only who holds the lock knows that no other agent of the run still works on a step.
+    let done = if open.again && lock.is_some() { journal.done(&open.run) } else { Vec::new() };
+    let hello = Hello { build: identity.build.clone(), facts: system.facts(), done };
+    outbox.send(&Reply::Hello(Box::new(hello)));
     let mut worker =
         Worker { inbox, outbox, system, open, locked: lock.is_some(), spool, journal, failed: false };
     let result = worker.work();
@@ -206,6 +209,7 @@ impl Worker<'_> {
         let line = Line {
             time,
             run: &self.open.run,
+            step: run.step,
             operator: &self.open.operator,
             title: &run.title,
             outcome: word,

@@ -99,6 +99,11 @@ impl Incoming {
         self.offset
     }
 
+    /// Returns the file, for who reads it while it grows.
+    pub(super) fn reader(&self) -> io::Result<File> {
+        self.file.try_clone()
+    }
+
     pub(super) fn append(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = self.offset.saturating_add(bytes.len() as u64);
         if offset != self.offset || end > self.content.size || bytes.is_empty() {

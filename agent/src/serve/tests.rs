@@ -13,6 +13,8 @@ use crate::protocol::frame::{Frame, MAGIC, read_frame, write_chunk, write_messag
 use crate::protocol::message::StepId;
 use crate::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
+mod archives;
+
 /// An agent on a host below a temporary root, and our end of the conversation.
 struct Talk {
     to: Option<PipeWriter>,
@@ -90,7 +92,7 @@ impl Talk {
 
 fn open(run: &str, lock: bool) -> Request {
     let (operator, purpose) = ("ann@desk".to_owned(), "apply site.yaml".to_owned());
-    Request::Open(Open { run: run.into(), operator, purpose, lock })
+    Request::Open(Open { run: run.into(), operator, purpose, lock, again: false })
 }
 
 fn run(id: u32, mode: Mode, operation: Operation) -> Request {

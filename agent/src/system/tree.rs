@@ -245,6 +245,35 @@ impl Tree {
         Self::failed(shown, apply_attributes(&file, Attributes { mode, ids: self.ids }))
     }
 
+    /// Gives the file `path`, which was written with the mode `had`, the mode `mode`.
+    ///
+    /// # Errors
+    /// When it is no file made before.
+    pub fn give_mode(&self, path: &Inside, mode: u32, had: u32) -> Result<(), TreeError> {
+        let wished = |mode: u32| (mode & 0o777) | 0o600;
+        if wished(mode) == wished(had) {
+            return Ok(());
+        }
+        let shown = path.as_path();
+        let folder = self.folder(shown.parent().unwrap_or(Path::new("")))?;
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let name = shown.file_name().unwrap_or_default();
+        let file = Self::failed(shown, fs::openat(&folder, name, flags, Mode::empty()))?;
+        let mode = Some(FileMode::new(wished(mode)));
+        Self::failed(shown, apply_attributes(file, Attributes { mode, ..Attributes::default() }))
+    }
+
+    /// Removes the file `path`.
+    ///
+    /// # Errors
+    /// When it is no file made before.
+    pub fn remove_file(&self, path: &Inside) -> Result<(), TreeError> {
+        let shown = path.as_path();
+        let folder = self.folder(shown.parent().unwrap_or(Path::new("")))?;
+        let name = shown.file_name().unwrap_or_default();
+        Self::failed(shown, fs::unlinkat(folder, name, AtFlags::empty()))
+    }
+
     /// Gives the file `old` the second name `path`.
     ///
     /// # Errors

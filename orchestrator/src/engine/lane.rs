@@ -7,7 +7,7 @@ use std::time::Duration;
 use apim_agent::operation::command::Invocation;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Reply, Request, Run, StepId};
+use apim_agent::protocol::message::{Done, Reply, Request, Run, StepId};
 use apim_agent::value::{Content, UnitName};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -99,7 +99,14 @@ impl<'a> Lane<'a> {
     async fn converse(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         let mut interrupt = self.shared.interrupt.clone();
         self.again_at = None;
-        self.send_steps(wire);
+        self.unanswered = 0;
+        self.catch_up(wire, worker)?;
+        if self.failed.is_some() {
+            return Ok(());
+        }
+        if self.again_at.is_none() {
+            self.send_steps(wire);
+        }
         let mut heard_at = Instant::now();
         let mut noticed = false;
         while !self.left.is_empty() {
@@ -138,6 +145,25 @@ impl<'a> Lane<'a> {
                     let seconds = heard_at.elapsed().as_secs();
                     return Err(format!("no sign of life for {seconds} s, {}", self.in_hand()));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes over what ended on the host while there was no link. What failed there is tried anew, commands apart: what they
+    /// would do a second time is not known.
+    fn catch_up(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
+        for Done { step, outcome, millis } in std::mem::take(&mut wire.done) {
+            let Ok(known) = self.find(step) else { continue };
+            let counts = match &outcome {
+                Outcome::Changed(_) => true,
+                Outcome::Failed(_) => {
+                    matches!(known.operation, Operation::Command(_)) && !self.failures.contains_key(&step)
+                }
+                _ => false,
+            };
+            if counts && self.pass == Pass::Stage {
+                self.finish(worker, step, outcome, Duration::from_millis(millis))?;
             }
         }
         Ok(())

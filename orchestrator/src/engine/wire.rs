@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apim_agent::facts::Facts;
-use apim_agent::protocol::message::{Open, Reply, Request, StepId};
+use apim_agent::protocol::message::{Done, Hello, Open, Reply, Request, StepId};
 use apim_agent::value::Content;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -17,6 +17,8 @@ use crate::session::{Link, Receiver, Sender, Session, SessionError, Source};
 /// A link in use.
 pub(super) struct Wire {
     pub(super) facts: Facts,
+    /// What ended on the host while there was no link.
+    pub(super) done: Vec<Done>,
     receiver: Receiver,
     sender: Sender,
     requests: mpsc::UnboundedSender<Request>,
@@ -48,11 +50,11 @@ impl Wire {
         open: Open,
         surroundings: Surroundings,
     ) -> Result<Self, SessionError> {
-        let (session, hello) = Session::open(link, open).await?;
+        let (session, Hello { facts, done, build: _ }) = Session::open(link, open).await?;
         let (sender, receiver) = session.split();
         let (requests, queued) = mpsc::unbounded_channel();
         let pump = tokio::spawn(send_requests(sender.clone(), queued));
-        Ok(Self { facts: hello.facts, receiver, sender, requests, pump, upload: None, surroundings })
+        Ok(Self { facts, done, receiver, sender, requests, pump, upload: None, surroundings })
     }
 
     /// Queues a request; that a link is gone is noticed when listening.

@@ -81,7 +81,7 @@ impl Worker {
     /// Connects for the first time.
     pub(super) async fn connect(&mut self, shared: &Shared) {
         shared.tell(Event::Connecting(self.host.clone()));
-        match open(shared, &self.host, Duration::ZERO).await {
+        match open(shared, &self.host, None).await {
             Ok(wire) => {
                 self.result.facts = Some(wire.facts.clone());
                 shared.tell(Event::Connected(self.host.clone(), Box::new(wire.facts.clone())));
@@ -99,7 +99,7 @@ impl Worker {
             return false;
         }
         shared.tell(Event::Reconnecting(self.host.clone(), lost.to_owned()));
-        match open(shared, &self.host, shared.settings.patience.reconnect).await {
+        match open(shared, &self.host, Some(shared.settings.patience.reconnect)).await {
             Ok(wire) => {
                 shared.tell(Event::Connected(self.host.clone(), Box::new(wire.facts.clone())));
                 self.wire = Some(wire);
@@ -156,8 +156,10 @@ impl Worker {
     }
 }
 
-/// Opens a link, tries again for `retry_for` when the host does not answer, and waits for another run to let go of it.
-async fn open(shared: &Shared, host: &HostName, retry_for: Duration) -> Result<Wire, Unreached> {
+/// Opens a link and waits for another run to let go of the host. One that is made `again` is tried for so long when the host does
+/// not answer.
+async fn open(shared: &Shared, host: &HostName, again: Option<Duration>) -> Result<Wire, Unreached> {
+    let retry_for = again.unwrap_or_default();
     let mut interrupt = shared.interrupt.clone();
     let patience = &shared.settings.patience;
     let begun = Instant::now();
@@ -165,7 +167,7 @@ async fn open(shared: &Shared, host: &HostName, retry_for: Duration) -> Result<W
     let mut told = false;
     loop {
         let attempt = tokio::select! {
-            attempt = open_once(shared, host) => attempt,
+            attempt = open_once(shared, host, again.is_some()) => attempt,
             _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish) => return Err(Unreached::Interrupted),
         };
         let (why, until) = match attempt {
@@ -189,7 +191,7 @@ async fn open(shared: &Shared, host: &HostName, retry_for: Duration) -> Result<W
     }
 }
 
-async fn open_once(shared: &Shared, host: &HostName) -> Result<Wire, Unreached> {
+async fn open_once(shared: &Shared, host: &HostName, again: bool) -> Result<Wire, Unreached> {
     let Settings { patience, run, operator, purpose, mode, .. } = &shared.settings;
     let link = match timeout(patience.connect, shared.connect.connect(host)).await {
         Ok(Ok(link)) => link,
@@ -204,6 +206,7 @@ async fn open_once(shared: &Shared, host: &HostName) -> Result<Wire, Unreached> 
         operator: operator.clone(),
         purpose: purpose.clone(),
         lock: *mode == Mode::Apply,
+        again,
     };
     let surroundings = Surroundings {
         host: host.clone(),

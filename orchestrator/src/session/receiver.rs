@@ -109,20 +109,26 @@ fn bounded(mut reply: Reply) -> Reply {
         Reply::Hello(hello) => {
             text(&mut hello.build);
             facts(&mut hello.facts);
+            hello.done.truncate(ENTRIES);
+            hello.done.iter_mut().for_each(|done| self::outcome(&mut done.outcome));
         }
         Reply::Refused(refused) => text(&mut refused.why),
         Reply::Progress { what, .. } => text(what),
         Reply::Ask { reason, .. } => text(reason),
-        Reply::Finished { outcome, .. } => match outcome {
-            Outcome::Ok => {}
-            Outcome::Observed(seen) => observation(seen),
-            Outcome::WouldChange(difference) | Outcome::Changed(difference) => self::difference(difference),
-            Outcome::Skipped(why) => text(why),
-            Outcome::Failed(failure) => self::failure(failure),
-        },
+        Reply::Finished { outcome, .. } => self::outcome(outcome),
         Reply::Started { .. } | Reply::Need { .. } | Reply::Bye => {}
     }
     reply
+}
+
+fn outcome(outcome: &mut Outcome) {
+    match outcome {
+        Outcome::Ok => {}
+        Outcome::Observed(seen) => observation(seen),
+        Outcome::WouldChange(difference) | Outcome::Changed(difference) => self::difference(difference),
+        Outcome::Skipped(why) => text(why),
+        Outcome::Failed(failure) => self::failure(failure),
+    }
 }
 
 fn text(text: &mut String) {

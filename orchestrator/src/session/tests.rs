@@ -17,7 +17,7 @@ use super::*;
 mod real_agent;
 
 fn open() -> Open {
-    Open { run: "r1".into(), operator: "me@here".into(), purpose: "test".into(), lock: true }
+    Open { run: "r1".into(), operator: "me@here".into(), purpose: "test".into(), lock: true, again: false }
 }
 
 fn pair() -> (Link, DuplexStream) {
@@ -51,7 +51,7 @@ async fn hear_request(peer: &mut DuplexStream) -> Request {
 }
 
 fn hello(build: &str) -> Reply {
-    Reply::Hello(Box::new(Hello { build: build.into(), facts: Facts::default() }))
+    Reply::Hello(Box::new(Hello { build: build.into(), facts: Facts::default(), done: Vec::new() }))
 }
 
 async fn opened() -> (Session, DuplexStream) {

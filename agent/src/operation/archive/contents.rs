@@ -119,8 +119,8 @@ impl Names {
         Ok(Some(path))
     }
 
-    /// Takes a symbolic link in.
-    pub(super) fn add_link(&mut self, name: &[u8], target: &[u8]) -> Result<(), UnpackError> {
+    /// Takes a symbolic link in; returns where it goes.
+    pub(super) fn add_link(&mut self, name: &[u8], target: &[u8]) -> Result<Inside, UnpackError> {
         let path = self.place(name, false)?;
         let text = std::str::from_utf8(target).unwrap_or_default();
         let Some(path) = path.filter(|path| path.holds_link(text)) else {
@@ -128,8 +128,8 @@ impl Names {
         };
         self.claim(&path)?;
         self.add_parents(&path);
-        self.links.insert(path, text.to_owned());
-        Ok(())
+        self.links.insert(path.clone(), text.to_owned());
+        Ok(path)
     }
 
     /// Returns where a name that was taken in before went to.

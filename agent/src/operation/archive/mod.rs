@@ -1,24 +1,28 @@
 //! An archive (zip or tar.gz) unpacked at a folder, all or nothing.
 //!
-//! It is unpacked beside the destination, its `prepare` commands are run there, a stamp that names the archive's digest is
+//! It is unpacked beside the destination while it arrives, its `prepare` commands are run there, a stamp that names the archive's digest is
 //! written into it, and then it is renamed into place: a folder with our stamp is whole, and its commands ran exactly once.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use super::command::Invocation;
-use super::{Converge, Dialogue, pull};
+use super::{Converge, Dialogue};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::{Attributes, Bytes, Kind, System};
 use crate::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
+mod arriving;
 mod contents;
 #[cfg(test)]
 mod tests;
+mod unpack;
 mod untar;
 mod unzip;
+
+use unpack::Unpacked;
 
 /// The longest target of a link in an archive.
 const MAX_LINK: u64 = 4096;
@@ -145,13 +149,6 @@ impl Archive {
         Err(Failure::new(what).hint(hint))
     }
 
-    fn file(&self, system: &System, dialogue: &mut dyn Dialogue) -> Result<PathBuf, Failure> {
-        match &self.source {
-            Source::Pushed(content) => dialogue.content(content),
-            Source::Pulled(pull) => pull::fetch(system, pull, dialogue),
-        }
-    }
-
     /// Removes what a killed agent left beside the destination.
     fn sweep(&self, system: &System, prefix: &str) -> Result<(), Failure> {
         let parent = self.destination.parent();
@@ -161,26 +158,15 @@ impl Archive {
         Ok(())
     }
 
+    /// Fills the new folder `beside`; returns the archive's local file, whose digest held.
     fn fill(
         &self,
         system: &System,
         dialogue: &mut dyn Dialogue,
-        file: &Path,
         beside: &AbsPath,
-    ) -> Result<(), Failure> {
-        let what = || {
-            format!(
-                "the archive {}… could not be unpacked at `{}`",
-                self.source.sha256().short(),
-                self.destination
-            )
-        };
-        let tree = system.new_tree(beside, system.ids(&self.owner)?, self.max_bytes)?;
-        let names = match self.format {
-            Format::Zip => unzip::unpack(self, file, &tree, dialogue),
-            Format::TarGz => untar::unpack(self, file, &tree, dialogue),
-        }
-        .map_err(|error| error.failure(what()))?;
+    ) -> Result<PathBuf, Failure> {
+        let what = || self.what();
+        let Unpacked { tree, names, file } = self.unpack(system, dialogue, beside)?;
         dialogue.progress("making it durable", tree.written(), tree.written());
         tree.finish(&names.links, &names.folders, names.top_mode)
             .map_err(|error| contents::UnpackError::from(error).failure(what()))?;
@@ -190,7 +176,14 @@ impl Archive {
             .map_err(|error| Failure::from_error(what(), &error))?;
         let mode = Some(FileMode::new(0o644));
         let path = beside.join(STAMP).map_err(|e| bad_path(&e))?;
-        Ok(system.write(&path, &Bytes::Memory(&stamp), Attributes { mode, ..Attributes::default() })?)
+        system.write(&path, &Bytes::Memory(&stamp), Attributes { mode, ..Attributes::default() })?;
+        Ok(file)
+    }
+
+    /// Returns what did not work, for people.
+    fn what(&self) -> String {
+        let (archive, at) = (self.source.sha256().short(), &self.destination);
+        format!("the archive {archive}… could not be unpacked at `{at}`")
     }
 
     fn prepare(
@@ -258,19 +251,22 @@ impl Converge for Archive {
         self.sweep(system, &prefix)?;
         let beside = self.destination.parent().join(&format!("{prefix}{:016x}", random()));
         let beside = beside.map_err(|e| bad_path(&e))?;
-        let file = self.file(system, dialogue)?;
-        let filled = self.fill(system, dialogue, &file, &beside).and_then(|()| {
+        let filled = self.fill(system, dialogue, &beside).and_then(|file| {
             if system.stat(&self.destination)?.is_some() {
                 // Empty, as the check has seen; a folder that was filled since then stays, and this fails.
                 system.remove(&self.destination, false)?;
             }
-            Ok(system.rename_new(&beside, &self.destination)?)
+            system.rename_new(&beside, &self.destination)?;
+            Ok(file)
         });
-        if let Err(failure) = filled {
-            // Swept by the next run if it cannot be removed now.
-            system.remove(&beside, true).ok();
-            return Err(failure);
-        }
+        let file = match filled {
+            Ok(file) => file,
+            Err(failure) => {
+                // Swept by the next run if it cannot be removed now.
+                system.remove(&beside, true).ok();
+                return Err(failure);
+            }
+        };
         if matches!(self.source, Source::Pulled(_)) {
             // It has served; a leftover is swept later.
             std::fs::remove_file(&file).ok();

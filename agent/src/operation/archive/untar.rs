@@ -1,9 +1,7 @@
 //! Gzipped tar archives, unpacked in one pass; an archive that breaks a rule leaves nothing, as the whole folder is thrown away.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::path::Path;
 use std::rc::Rc;
 
 use ::tar::EntryType;
@@ -11,7 +9,6 @@ use flate2::bufread::MultiGzDecoder;
 
 use super::contents::{Entry, Names, UnpackError, shown};
 use super::{Archive, MAX_LINK};
-use crate::operation::Dialogue;
 use crate::system::{Cursor, Tree};
 
 /// What may stand between the contents of two entries: headers, long names, attributes.
@@ -36,17 +33,16 @@ impl<R: Read> Read for Budget<R> {
     }
 }
 
-/// Unpacks the gzipped tar `file` into `tree`.
+/// Unpacks the gzipped tar that `from` holds into `tree`; `told` hears of each file.
 pub(super) fn unpack(
     archive: &Archive,
-    file: &Path,
+    from: impl Read,
     tree: &Tree,
-    dialogue: &mut dyn Dialogue,
+    told: &mut dyn FnMut(),
 ) -> Result<Names, UnpackError> {
-    let file = File::open(file).map_err(UnpackError::read)?;
     let left = Rc::new(Cell::new(HEADER_BYTES));
     let from = Budget {
-        from: MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, file)),
+        from: MultiGzDecoder::new(BufReader::with_capacity(256 * 1024, from)),
         left: Rc::clone(&left),
     };
     let mut tar = ::tar::Archive::new(from);
@@ -70,7 +66,7 @@ pub(super) fn unpack(
                 if let Some(path) = names.add(&name, Entry::File)? {
                     tree.write_file(&mut cursor, &path, mode, &mut entry)?;
                 }
-                dialogue.progress("unpacking", tree.written(), 0);
+                told();
             }
             EntryType::Directory => {
                 if let Some(path) = names.add(&name, Entry::Folder(mode))? {

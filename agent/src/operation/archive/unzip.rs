@@ -1,5 +1,7 @@
-//! Zip archives: all names are judged first, then the files are inflated by a few threads.
+//! Zip archives that are whole: all names are judged first, then the files that were not written on the way are inflated by a few
+//! threads.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
@@ -8,8 +10,9 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use ::zip::ZipArchive;
+use ::zip::{CompressionMethod, ZipArchive};
 
+use super::arriving::{Early, FIRST_MODE};
 use super::contents::{Entry, Names, UnpackError, shown};
 use super::{Archive, MAX_LINK};
 use crate::operation::Dialogue;
@@ -21,11 +24,20 @@ const MAX_THREADS: usize = 4;
 /// Read ahead so much: heads of entries are small, and what is inflated is read in larger pieces anyway.
 const READ_AHEAD: usize = 8 * 1024;
 
+/// A zip whose names were all judged.
+pub(super) struct Judged {
+    pub(super) names: Names,
+    jobs: Vec<Job>,
+    /// Where the heads of its links stand.
+    links: HashMap<Inside, u64>,
+    total: u64,
+}
+
 /// One file to be written.
 struct Job {
     index: usize,
-    path: Inside,
     mode: u32,
+    told: Early,
 }
 
 fn open(file: &Path) -> Result<ZipArchive<BufReader<File>>, UnpackError> {
@@ -33,13 +45,8 @@ fn open(file: &Path) -> Result<ZipArchive<BufReader<File>>, UnpackError> {
     ZipArchive::new(BufReader::with_capacity(READ_AHEAD, file)).map_err(UnpackError::read)
 }
 
-/// Unpacks the zip `file` into `tree`.
-pub(super) fn unpack(
-    archive: &Archive,
-    file: &Path,
-    tree: &Tree,
-    dialogue: &mut dyn Dialogue,
-) -> Result<Names, UnpackError> {
+/// Looks at everything that the zip `file` says it holds.
+pub(super) fn judge(archive: &Archive, file: &Path) -> Result<Judged, UnpackError> {
     let mut zip = open(file)?;
     if zip.has_duplicate_names() {
         return Err(UnpackError::read("two of its entries have the same name"));
@@ -47,21 +54,8 @@ pub(super) fn unpack(
     if zip.has_overlapping_files().map_err(UnpackError::read)? {
         return Err(UnpackError::Overlap);
     }
-    let (names, jobs, total) = judge(archive, &mut zip)?;
-    drop(zip);
-    for folder in names.folders.keys() {
-        tree.make_folder(folder)?;
-    }
-    inflate(file, tree, &jobs, total, dialogue)?;
-    Ok(names)
-}
-
-fn judge(
-    archive: &Archive,
-    zip: &mut ZipArchive<BufReader<File>>,
-) -> Result<(Names, Vec<Job>, u64), UnpackError> {
     let mut names = Names::new(archive.strip_top, archive.max_entries);
-    let (mut jobs, mut total) = (Vec::new(), 0_u64);
+    let (mut jobs, mut links, mut total) = (Vec::new(), HashMap::new(), 0_u64);
     for index in 0..zip.len() {
         let entry = zip.by_index_data(index).map_err(UnpackError::read)?;
         // Names that are not UTF-8 are in the code page that such zips have always used.
@@ -71,8 +65,10 @@ fn judge(
             return Err(UnpackError::Entry { name: shown(name.as_bytes()), kind: "encrypted" });
         }
         if entry.is_symlink() {
-            let target = link_target(zip, index)?;
-            names.add_link(name.as_bytes(), &target)?;
+            let offset = entry.header_start();
+            let target = link_target(&mut zip, index)?;
+            let path = names.add_link(name.as_bytes(), &target)?;
+            links.insert(path, offset);
             continue;
         }
         if entry.is_dir() {
@@ -90,10 +86,57 @@ fn judge(
             return Err(UnpackError::TooMuch { declared: total, max: archive.max_bytes });
         }
         if let Some(path) = names.add(name.as_bytes(), Entry::File)? {
-            jobs.push(Job { index, path, mode: mode.unwrap_or(0o644) });
+            let told = Early {
+                path,
+                offset: entry.header_start(),
+                deflated: entry.compression() == CompressionMethod::Deflated,
+                crc: entry.crc32(),
+                packed: entry.compressed_size(),
+                size: entry.size(),
+            };
+            jobs.push(Job { index, mode: mode.unwrap_or(0o644), told });
         }
     }
-    Ok((names, jobs, total))
+    Ok(Judged { names, jobs, links, total })
+}
+
+impl Judged {
+    /// Takes over what was written on the way; `false` when one of these files is not what the zip tells of.
+    pub(super) fn take_over(&mut self, early: Vec<Early>, tree: &Tree) -> Result<bool, UnpackError> {
+        let mut early: HashMap<Inside, Early> =
+            early.into_iter().map(|file| (file.path.clone(), file)).collect();
+        let mut rest = Vec::new();
+        for job in self.jobs.drain(..) {
+            match early.remove(&job.told.path) {
+                Some(file) if file == job.told => tree.give_mode(&file.path, job.mode, FIRST_MODE)?,
+                Some(_) => return Ok(false),
+                None => rest.push(job),
+            }
+        }
+        self.jobs = rest;
+        for file in early.into_values() {
+            if self.links.get(&file.path) != Some(&file.offset) {
+                return Ok(false);
+            }
+            // The text of a link, which is made at the end.
+            tree.remove_file(&file.path)?;
+        }
+        Ok(true)
+    }
+
+    /// Writes what is not there yet into `tree`.
+    pub(super) fn unpack(
+        self,
+        file: &Path,
+        tree: &Tree,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Names, UnpackError> {
+        for folder in self.names.folders.keys() {
+            tree.make_folder(folder)?;
+        }
+        inflate(file, tree, &self.jobs, self.total, dialogue)?;
+        Ok(self.names)
+    }
 }
 
 fn link_target(zip: &mut ZipArchive<BufReader<File>>, index: usize) -> Result<Vec<u8>, UnpackError> {
@@ -149,7 +192,7 @@ fn work(
     while !stopped.load(Ordering::Relaxed) {
         let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
         let mut entry = zip.by_index(job.index).map_err(UnpackError::read)?;
-        tree.write_file(&mut cursor, &job.path, job.mode, &mut entry)?;
+        tree.write_file(&mut cursor, &job.told.path, job.mode, &mut entry)?;
     }
     Ok(())
 }

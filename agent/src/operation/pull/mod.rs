@@ -12,6 +12,7 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use super::Dialogue;
 use super::archive::Pull;
+use super::arrival::Arrival;
 use crate::outcome::Failure;
 use crate::system::{System, digest};
 use crate::value::Sha256;
@@ -58,8 +59,13 @@ enum PullError {
     Cancelled,
 }
 
-/// Returns a local file that holds what `pull` names, verified.
-pub(super) fn fetch(system: &System, pull: &Pull, dialogue: &mut dyn Dialogue) -> Result<PathBuf, Failure> {
+/// Returns a local file that holds what `pull` names, verified; tells `arrival` how far it is meanwhile.
+pub(super) fn fetch(
+    system: &System,
+    pull: &Pull,
+    dialogue: &mut dyn Dialogue,
+    arrival: &Arrival,
+) -> Result<PathBuf, Failure> {
     let what = || format!("cannot download `{}`", shown(&pull.url));
     let failed = |error: PullError| {
         let hint = match &error {
@@ -74,10 +80,15 @@ pub(super) fn fetch(system: &System, pull: &Pull, dialogue: &mut dyn Dialogue) -
         };
         Failure::from_error(what(), &error).hint(hint)
     };
-    download(system, pull, dialogue).map_err(failed)
+    download(system, pull, dialogue, arrival).map_err(failed)
 }
 
-fn download(system: &System, pull: &Pull, dialogue: &mut dyn Dialogue) -> Result<PathBuf, PullError> {
+fn download(
+    system: &System,
+    pull: &Pull,
+    dialogue: &mut dyn Dialogue,
+    arrival: &Arrival,
+) -> Result<PathBuf, PullError> {
     let folder = system.state().folder().join("spool");
     fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
     let path = folder.join(pull.sha256.to_string());
@@ -90,7 +101,7 @@ fn download(system: &System, pull: &Pull, dialogue: &mut dyn Dialogue) -> Result
     let mut resumed = partial.length() > 0;
     loop {
         let before = partial.length();
-        let received = receive(&agent, pull, &partial, dialogue);
+        let received = receive(&agent, pull, &partial, dialogue, arrival);
         match received {
             Ok(()) => {
                 let found = digest(&mut File::open(&partial.path)?)?;
@@ -151,7 +162,7 @@ impl Partial {
     }
 
     fn open(&self, from_start: bool) -> io::Result<File> {
-        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?;
+        let file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&self.path)?;
         if from_start {
             file.set_len(0)?;
         }
@@ -197,6 +208,7 @@ fn receive(
     pull: &Pull,
     partial: &Partial,
     dialogue: &mut dyn Dialogue,
+    arrival: &Arrival,
 ) -> Result<(), PullError> {
     let offset = partial.length();
     let response = ask(agent, pull, offset, partial.tag())?;
@@ -217,7 +229,7 @@ fn receive(
                 Ok(())
             } else {
                 partial.remove()?;
-                receive(agent, pull, partial, dialogue)
+                receive(agent, pull, partial, dialogue, arrival)
             };
         }
         status => return Err(PullError::Status { url: url(), status }),
@@ -233,6 +245,7 @@ fn receive(
         return Err(PullError::TooLarge { url: url(), max: pull.max_bytes });
     }
     let mut file = partial.open(from == 0)?;
+    arrival.begin(file.try_clone()?, from);
     let limit = pull.max_bytes.saturating_sub(from);
     let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
     let mut buffer = vec![0; 256 * 1024];
@@ -255,6 +268,7 @@ fn receive(
             return Err(PullError::TooLarge { url: url(), max: pull.max_bytes });
         }
         file.write_all(buffer.get(..n).unwrap_or_default())?;
+        arrival.grown(from + got);
         dialogue.progress("downloading", from + got, total);
     }
     match length {

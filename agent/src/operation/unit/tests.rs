@@ -7,6 +7,7 @@ use std::process::Command;
 use super::record::Record;
 use super::supervisor::Supervisor;
 use super::*;
+use crate::operation::arrival::Arrival;
 use crate::operation::{Mode, Operation, converge};
 use crate::probe::process::Process;
 
@@ -20,7 +21,7 @@ pub(crate) struct Orchestrator {
 }
 
 impl Dialogue for Orchestrator {
-    fn content(&mut self, _: &Content) -> Result<PathBuf, Failure> {
+    fn content_arriving(&mut self, _: &Content, _: &Arrival) -> Result<PathBuf, Failure> {
         Err(Failure::new("no content in this test"))
     }
     fn permit(&mut self, unit: &UnitName, reason: &str) -> Result<(), Failure> {

@@ -169,7 +169,12 @@ impl Agent {
         if held {
             return self.say(Reply::Refused(Refused { why: "held by ops@elsewhere".into() })).await;
         }
-        self.say(Reply::Hello(Box::new(Hello { build: "b".into(), facts: Facts::default() }))).await?;
+        self.say(Reply::Hello(Box::new(Hello {
+            build: "b".into(),
+            facts: Facts::default(),
+            done: Vec::new(),
+        })))
+        .await?;
         loop {
             if let Some(run) = self.queue.pop_front() {
                 self.step(run).await?;

@@ -20,6 +20,7 @@ mod availability;
 mod behaviour;
 mod fake;
 mod real;
+mod resumed;
 mod schedules;
 
 /// A plan in the making, with the hosts that it is for.

@@ -101,7 +101,7 @@ fn path(text: &str) -> AbsPath {
     AbsPath::parse(text).unwrap()
 }
 
-fn step(id: u32, title: &str, operation: Operation) -> Step {
+pub(super) fn step(id: u32, title: &str, operation: Operation) -> Step {
     Step {
         id: StepId(id),
         title: title.into(),

@@ -19,7 +19,7 @@ fn known() -> Option<Sshd> {
 }
 
 fn open() -> Open {
-    Open { run: "r".into(), operator: "o".into(), purpose: "p".into(), lock: false }
+    Open { run: "r".into(), operator: "o".into(), purpose: "p".into(), lock: false, again: false }
 }
 
 fn installed(sshd: &Sshd) -> PathBuf {

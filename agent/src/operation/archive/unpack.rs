@@ -1,0 +1,130 @@
+//! Getting an archive and unpacking it into a new folder: begun while it arrives, and ended once its digest held.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::thread;
+use std::time::Duration;
+
+use super::arriving::{self, Early};
+use super::contents::{Names, UnpackError};
+use super::{Archive, Format, Source, untar, unzip};
+use crate::operation::arrival::Arrival;
+use crate::operation::{Dialogue, pull};
+use crate::outcome::Failure;
+use crate::system::{System, Tree};
+use crate::value::AbsPath;
+
+/// An archive that is unpacked, but for links and the modes of folders.
+pub(super) struct Unpacked {
+    pub(super) tree: Tree,
+    pub(super) names: Names,
+    /// The archive itself.
+    pub(super) file: PathBuf,
+}
+
+/// What was done on the way.
+enum Start {
+    /// Nothing: it was here already.
+    None,
+    /// All of it.
+    All(Names),
+    /// These files.
+    Some(Vec<Early>),
+    /// Something that must be thrown away.
+    Void,
+}
+
+impl Archive {
+    /// Gets the archive and unpacks it into the new folder `beside`.
+    pub(super) fn unpack(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        beside: &AbsPath,
+    ) -> Result<Unpacked, Failure> {
+        let ids = system.ids(&self.owner)?;
+        let tree = system.new_tree(beside, ids, self.max_bytes)?;
+        let (file, start) = self.receive(system, dialogue, &tree)?;
+        let failed = |error: UnpackError| error.failure(self.what());
+        match self.complete(dialogue, &tree, &file, start).map_err(failed)? {
+            Some(names) => Ok(Unpacked { tree, names, file }),
+            None => {
+                drop(tree);
+                system.remove(beside, true)?;
+                let tree = system.new_tree(beside, ids, self.max_bytes)?;
+                match self.complete(dialogue, &tree, &file, Start::None).map_err(failed)? {
+                    Some(names) => Ok(Unpacked { tree, names, file }),
+                    None => Err(Failure::new(self.what())),
+                }
+            }
+        }
+    }
+
+    /// Gets the archive while another thread unpacks what has come of it.
+    fn receive(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        tree: &Tree,
+    ) -> Result<(PathBuf, Start), Failure> {
+        let arrival = Arrival::default();
+        thread::scope(|scope| {
+            let (done, is_done) = channel::<()>();
+            let arriving = &arrival;
+            let early = scope.spawn(move || {
+                let _until_the_end = done;
+                self.begin(arriving, tree)
+            });
+            let file = match &self.source {
+                Source::Pushed(content) => dialogue.content_arriving(content, &arrival),
+                Source::Pulled(pull) => pull::fetch(system, pull, dialogue, &arrival),
+            };
+            arrival.end(file.is_ok());
+            while let Err(RecvTimeoutError::Timeout) = is_done.recv_timeout(Duration::from_millis(200)) {
+                dialogue.progress("unpacking", tree.written(), 0);
+            }
+            let start = early.join().unwrap_or(Start::Void);
+            file.map(|file| (file, start))
+        })
+    }
+
+    fn begin(&self, arrival: &Arrival, tree: &Tree) -> Start {
+        let Some(from) = arrival.follow() else { return Start::None };
+        match self.format {
+            Format::Zip => arriving::unzip(self, from, tree).map_or(Start::Void, Start::Some),
+            // What is wrong with it is told once its digest held.
+            Format::TarGz => untar::unpack(self, from, tree, &mut || {}).map_or(Start::Void, Start::All),
+        }
+    }
+
+    /// Unpacks from the whole file what is not there yet; `None` when what is there must be thrown away first.
+    fn complete(
+        &self,
+        dialogue: &mut dyn Dialogue,
+        tree: &Tree,
+        file: &PathBuf,
+        start: Start,
+    ) -> Result<Option<Names>, UnpackError> {
+        let early = match start {
+            Start::All(names) => return Ok(Some(names)),
+            Start::Void => return Ok(None),
+            Start::Some(early) => early,
+            Start::None => Vec::new(),
+        };
+        match self.format {
+            Format::Zip => {
+                let mut judged = unzip::judge(self, file)?;
+                if !judged.take_over(early, tree)? {
+                    return Ok(None);
+                }
+                judged.unpack(file, tree, dialogue).map(Some)
+            }
+            Format::TarGz => {
+                let file = File::open(file).map_err(UnpackError::read)?;
+                let mut told = || dialogue.progress("unpacking", tree.written(), 0);
+                untar::unpack(self, file, tree, &mut told).map(Some)
+            }
+        }
+    }
+}
