@@ -21,8 +21,10 @@ struct State {
     file: Option<File>,
     begun: bool,
     here: u64,
-    /// Whether who reads it has read all that is here, or reads no more.
+    /// Whether who reads it has read all that is here.
     idle: bool,
+    /// Whether who read it reads no more.
+    gone: bool,
     /// Whether all of it is here and is what it should be; `None` while it is on its way.
     over: Option<bool>,
 }
@@ -76,14 +78,9 @@ impl Arrival {
     #[cfg(test)]
     pub(crate) fn await_reader(&self) {
         let mut state = self.lock();
-        while !state.idle {
+        while !state.idle && !state.gone {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-    }
-
-    fn idle(&self, state: &mut State) {
-        state.idle = true;
-        self.changed.notify_all();
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -98,7 +95,8 @@ impl Arrival {
                 (Some(false), _) => return Err(io::Error::other("the file did not arrive whole")),
                 (Some(true), left) => return Ok(left),
                 (None, 0) => {
-                    self.idle(&mut state);
+                    state.idle = true;
+                    self.changed.notify_all();
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
                 (None, left) => return Ok(left),
@@ -134,7 +132,8 @@ impl Read for Arriving<'_> {
 
 impl Drop for Arriving<'_> {
     fn drop(&mut self) {
-        self.arrival.idle(&mut self.arrival.lock());
+        self.arrival.lock().gone = true;
+        self.arrival.changed.notify_all();
     }
 }
 

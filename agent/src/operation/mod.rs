@@ -26,6 +26,7 @@ pub mod group;
 pub mod inspect;
 pub mod line;
 pub mod link;
+pub mod prune;
 mod pull;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -47,6 +48,8 @@ pub enum Operation {
     Absent(absent::Absent),
     /// An archive is unpacked at this folder.
     Archive(archive::Archive),
+    /// Of the archives unpacked in a folder, only the newest stay.
+    Prune(prune::Prune),
     /// A file was fetched from a URL.
     Download(download::Download),
     /// A file holds our lines between our markers.
@@ -141,6 +144,7 @@ impl Operation {
             Self::Link(op) => op,
             Self::Absent(op) => op,
             Self::Archive(op) => op,
+            Self::Prune(op) => op,
             Self::Download(op) => op,
             Self::Block(op) => op,
             Self::Line(op) => op,

@@ -60,7 +60,7 @@ impl Bench {
         arrival.begin(file.try_clone().unwrap(), 0);
         arrival.await_reader();
         let mut here = 0;
-        for piece in bytes.chunks(bytes.len().div_ceil(self.pieces.get())) {
+        for piece in bytes.chunks(bytes.len().div_ceil(self.pieces.get()).max(1)) {
             file.write_all(piece).unwrap();
             here += piece.len() as u64;
             arrival.grown(here);

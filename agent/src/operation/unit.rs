@@ -37,6 +37,9 @@ pub struct Unit {
     pub watch: Vec<AbsPath>,
     /// Its log file; the length at each start is kept, for what asks "since this start".
     pub log: Option<AbsPath>,
+    /// The line by which it says that it is up; one that is up for long and has not said so is stuck, and is restarted.
+    #[serde(default)]
+    pub ready: Option<Ready>,
     /// How its process is told from others.
     pub process: ProcessMatch,
     /// Seconds from TERM until KILL.
@@ -45,6 +48,15 @@ pub struct Unit {
     pub ask: bool,
     /// How to start and stop it where systemd is not to be had; `None` makes that a failure.
     pub script: Option<Script>,
+}
+
+/// How a service says that it is up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ready {
+    /// A regular expression for the line of its log.
+    pub pattern: String,
+    /// A start that has not come to it within so many seconds has failed.
+    pub within_secs: u64,
 }
 
 /// What a service should be doing.

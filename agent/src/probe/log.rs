@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -180,6 +181,15 @@ impl Reader {
             }
         }
     }
+}
+
+/// Returns how long ago the file that is the log at `path` was made.
+///
+/// # Errors
+/// When there is none, or its file system does not know.
+pub fn age(path: &Path) -> io::Result<Duration> {
+    let made = std::fs::symlink_metadata(path)?.created()?;
+    Ok(SystemTime::now().duration_since(made).unwrap_or_default())
 }
 
 /// Opens a log: a regular file, never a link, so that who may write the folder cannot have another file shown.

@@ -60,6 +60,7 @@ pub struct Open {
     /// Whether the host's lock is taken (not needed to look only).
     pub lock: bool,
     /// Whether the run goes on after a lost link: Hello then says which of its steps have ended on the host.
+    #[serde(default)]
     pub again: bool,
 }
 
@@ -143,6 +144,7 @@ pub struct Hello {
     /// What it sees of its host.
     pub facts: Facts,
     /// Where the run goes on after a lost link: which of its steps ended, changed or failed, as the journal tells.
+    #[serde(default)]
     pub done: Vec<Done>,
 }
 

@@ -23,6 +23,8 @@ pub enum ApimTask {
     Health(Gate),
     /// `apim_database`: the database server answers on its port.
     Database,
+    /// `apim_prune`: of the releases side by side only so many stay as the inventory says.
+    Prune,
 }
 
 /// What the service of a node should be doing.
@@ -64,7 +66,7 @@ impl Gate {
 
 impl ApimTask {
     /// The names of all tasks in a playbook.
-    pub const NAMES: [&'static str; 10] = [
+    pub const NAMES: [&'static str; 11] = [
         "apim_account",
         "apim_java",
         "apim_hosts_file",
@@ -75,6 +77,7 @@ impl ApimTask {
         "apim_service",
         "apim_health",
         "apim_database",
+        "apim_prune",
     ];
 
     /// Returns the name of the task in a playbook.
@@ -91,6 +94,7 @@ impl ApimTask {
             Self::Service(_) => "apim_service",
             Self::Health(_) => "apim_health",
             Self::Database => "apim_database",
+            Self::Prune => "apim_prune",
         }
     }
 
@@ -106,6 +110,7 @@ impl ApimTask {
             Self::Driver,
             Self::Configuration,
             Self::Database,
+            Self::Prune,
         ]
         .into_iter()
         .find(|task| task.name() == name)

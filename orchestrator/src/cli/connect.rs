@@ -30,7 +30,9 @@ pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach)
     }
     for (name, connection) in &mut hosts {
         if drafted.escalates.contains(name) && connection.escalate.is_none() {
-            connection.escalate = Some(Become { user: "root".to_owned(), ..Become::default() });
+            let Become { user, password } = connection.become_with.clone();
+            let user = if user.is_empty() { "root".to_owned() } else { user };
+            connection.escalate = Some(Become { user, password });
         }
         if let Some(file) = &reach.known_hosts {
             connection.options.known_hosts_file = Some(file.clone());

@@ -432,6 +432,7 @@ fn own_deadline(operation: &Operation) -> Duration {
         | Operation::File(_)
         | Operation::Link(_)
         | Operation::Absent(_)
+        | Operation::Prune(_)
         | Operation::Download(_)
         | Operation::Block(_)
         | Operation::Line(_)

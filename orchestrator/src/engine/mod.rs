@@ -17,6 +17,7 @@ mod leave;
 mod result;
 mod run;
 mod settings;
+mod settled;
 mod stage;
 mod wire;
 mod worker;

@@ -16,10 +16,12 @@ use super::lane::{self, Pass};
 use super::leave::Budget;
 use super::result::{HostEnd, RunResult, Stopped};
 use super::settings::{Interrupt, Settings};
+use super::settled::is_of_its_host;
 use super::stage;
 use super::worker::{Shared, Worker};
 use crate::inventory::host::HostName;
-use crate::plan::model::{NodeName, Plan, Step};
+use crate::plan::build::LOCALHOST;
+use crate::plan::model::{Lane, NodeName, Plan, Step};
 use crate::session::Connect;
 
 /// Why a run ends that the user stopped.
@@ -166,20 +168,36 @@ impl Run {
         })
     }
 
+    /// Says whether a lane, found to be met by the survey, is still so although other hosts were worked on since: nothing was
+    /// done on its own host, nor on this machine in place of a host, and none of its steps looks further than that.
+    pub(super) fn is_settled(&self, lane: &Lane) -> bool {
+        let is_untouched = |host: &HostName| self.workers.get(host).is_none_or(|worker| !worker.is_touched);
+        self.is_lane_met(&lane.host, &lane.steps)
+            && is_untouched(&lane.host)
+            && is_untouched(&HostName(LOCALHOST.to_owned()))
+            && lane.steps.iter().all(is_of_its_host)
+    }
+
     /// A stage that the survey found to be met, with nothing applied since, needs no second look.
     fn take_from_survey(&mut self, index: usize) {
-        let shared = Arc::clone(&self.shared);
-        let Some(stage) = shared.plan.stages.get(index) else { return };
+        let plan = Arc::clone(&self.shared.plan);
+        let Some(stage) = plan.stages.get(index) else { return };
         for lane in &stage.lanes {
-            let Some(worker) = self.workers.get_mut(&lane.host) else { continue };
-            for step in &lane.steps {
-                let outcome = worker.outcomes.get(&step.id).cloned().unwrap_or(Outcome::Ok);
-                worker.record(step.id, outcome.clone(), step.ignore_failure);
-                let (host, title) = (lane.host.clone(), step.title.clone());
-                shared.tell(Event::StepFinished(host, step.id, title, outcome, Duration::ZERO));
-            }
+            self.take_lane_from_survey(lane);
         }
         self.result.stages.push((index, Duration::ZERO));
+    }
+
+    /// What the survey found of a lane is its result.
+    pub(super) fn take_lane_from_survey(&mut self, lane: &Lane) {
+        let shared = Arc::clone(&self.shared);
+        let Some(worker) = self.workers.get_mut(&lane.host) else { return };
+        for step in &lane.steps {
+            let outcome = worker.outcomes.get(&step.id).cloned().unwrap_or(Outcome::Ok);
+            worker.record(step.id, outcome.clone(), step.ignore_failure);
+            let (host, title) = (lane.host.clone(), step.title.clone());
+            shared.tell(Event::StepFinished(host, step.id, title, outcome, Duration::ZERO));
+        }
     }
 
     /// Nodes that are down, and those on hosts that were not reached, count against their pools.

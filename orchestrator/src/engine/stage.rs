@@ -1,6 +1,6 @@
 //! One stage: its lanes in parallel, and the judgement at the barrier.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -20,17 +20,18 @@ pub(super) async fn run(run: &mut Run, index: usize) -> Result<(), String> {
     let Some(stage) = plan.stages.get(index) else { return Ok(()) };
     let begun = Instant::now();
     run.shared.tell(Event::StageStarted(index, stage.title.clone()));
-    run_lanes(run, stage, index).await;
+    let settled = take_settled(run, stage);
+    run_lanes(run, stage, index, &settled).await;
     run.shared.tell(Event::StageFinished(index, begun.elapsed()));
     run.result.stages.push((index, begun.elapsed()));
     judge(run, stage)
 }
 
 /// Runs the lanes, as many at once as the stage and the settings say. A lane that waits for leave makes room for another one.
-async fn run_lanes(run: &mut Run, stage: &Stage, index: usize) {
+async fn run_lanes(run: &mut Run, stage: &Stage, index: usize, settled: &BTreeSet<HostName>) {
     let shared = Arc::clone(&run.shared);
     let at_once = stage.width.unwrap_or(usize::MAX).min(shared.settings.forks).max(1);
-    let mut queue = queue(run, stage);
+    let mut queue = queue(run, stage, settled);
     let mut blocked = shared.budget.blocked();
     let mut tasks = JoinSet::new();
     loop {
@@ -61,10 +62,23 @@ async fn run_lanes(run: &mut Run, stage: &Stage, index: usize) {
     }
 }
 
+/// Takes from the survey what nothing since can have changed; returns the hosts that need no second look.
+fn take_settled(run: &mut Run, stage: &Stage) -> BTreeSet<HostName> {
+    let open: BTreeSet<&HostName> =
+        stage.lanes.iter().filter(|lane| !run.is_settled(lane)).map(|lane| &lane.host).collect();
+    let settled: Vec<&Lane> = stage.lanes.iter().filter(|lane| !open.contains(&lane.host)).collect();
+    for lane in &settled {
+        run.take_lane_from_survey(lane);
+    }
+    settled.into_iter().map(|lane| lane.host.clone()).collect()
+}
+
 /// Returns the hosts with a lane to run: those first that have a node which is down, because others may wait for it.
-fn queue(run: &Run, stage: &Stage) -> VecDeque<HostName> {
+fn queue(run: &Run, stage: &Stage, settled: &BTreeSet<HostName>) -> VecDeque<HostName> {
     let shared = &run.shared;
-    let is_up = |host: &HostName| run.workers.get(host).is_some_and(|w| w.result.end == HostEnd::Done);
+    let is_up = |host: &HostName| {
+        !settled.contains(host) && run.workers.get(host).is_some_and(|w| w.result.end == HostEnd::Done)
+    };
     let mut hosts: Vec<&Lane> = Vec::new();
     for lane in stage.lanes.iter().filter(|lane| is_up(&lane.host)) {
         let proofs = lane.steps.iter().filter(|step| step.proves_health).filter_map(|step| step.node.clone());

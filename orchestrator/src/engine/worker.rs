@@ -49,6 +49,8 @@ pub(super) struct Worker {
     pub(super) outcomes: BTreeMap<StepId, Outcome>,
     /// Whether a barrier has counted it as lost for the rest of the run.
     pub(super) is_dropped: bool,
+    /// Whether something was done on the host in this run, or may have been.
+    pub(super) is_touched: bool,
     /// Steps whose outcome was counted.
     counted: BTreeSet<StepId>,
     /// A lost link is made again once in a run.
@@ -73,6 +75,7 @@ impl Worker {
             result: HostResult::default(),
             outcomes: BTreeMap::new(),
             is_dropped: false,
+            is_touched: false,
             counted: BTreeSet::new(),
             may_reconnect: true,
         }
@@ -94,6 +97,7 @@ impl Worker {
     /// Makes a lost link anew, once in a run; says whether there is one again.
     pub(super) async fn reconnect(&mut self, shared: &Shared, lost: &str) -> bool {
         self.wire = None;
+        self.is_touched = true;
         if !std::mem::replace(&mut self.may_reconnect, false) || shared.is_interrupted() {
             self.unreachable(shared, Unreached::Gone(lost.to_owned(), None));
             return false;
@@ -146,6 +150,7 @@ impl Worker {
     /// Counts an outcome and keeps it.
     pub(super) fn record(&mut self, step: StepId, outcome: Outcome, ignored: bool) {
         Tally::count(&mut self.result.tally, &outcome, ignored);
+        self.is_touched |= matches!(outcome, Outcome::Changed(_) | Outcome::Failed(_));
         self.counted.insert(step);
         self.outcomes.insert(step, outcome);
     }

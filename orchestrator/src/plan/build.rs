@@ -70,11 +70,17 @@ struct DraftedStep {
 /// # Errors
 /// Everything that is wrong with the playbook on these hosts.
 pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
-    let mut drafting =
-        Drafting { wish, drafted: Drafted::default(), mistakes: Mistakes::default(), has_hosts: false };
+    let mut drafting = Drafting {
+        wish,
+        drafted: Drafted::default(),
+        mistakes: Mistakes::default(),
+        has_hosts: false,
+        without: Vec::new(),
+    };
     for play in &wish.playbook.plays {
         drafting.play(play);
     }
+    drafting.check_accounts();
     let Drafting { drafted, mut mistakes, has_hosts, .. } = drafting;
     wish.tags.check(wish.playbook, &mut mistakes);
     if let (false, true, Some(limit)) = (has_hosts, mistakes.0.is_empty(), wish.limit) {
@@ -94,6 +100,8 @@ struct Drafting<'a> {
     mistakes: Mistakes,
     /// Whether a play has a host.
     has_hosts: bool,
+    /// Tasks that say that they are done without privilege, and where.
+    without: Vec<(HostName, Span)>,
 }
 
 impl Drafting<'_> {
@@ -156,11 +164,48 @@ impl Drafting<'_> {
                 }
             };
             let lane = if bound.on_localhost { HostName(LOCALHOST.to_owned()) } else { host.clone() };
-            if bound.escalate == Some(true) && !drafts.is_empty() {
-                self.drafted.escalates.insert(lane.clone());
+            if drafts.is_empty() {
+                continue;
             }
+            self.note_account(&bound, &lane);
             for draft in drafts {
                 stage.add(&lane, DraftedStep::new(draft, &bound));
+            }
+        }
+    }
+}
+
+impl Drafting<'_> {
+    /// What the inventory says of `become` on a host; as in Ansible it weighs more than what a task says.
+    fn inventory_says(&self, lane: &HostName) -> Option<bool> {
+        self.wish.inventory.host(&lane.0).and_then(|host| host.connection.become_wish)
+    }
+
+    fn note_account(&mut self, bound: &BoundTask, lane: &HostName) {
+        let says = self.inventory_says(lane);
+        let escalates = says.or(bound.escalate) == Some(true);
+        if escalates {
+            self.drafted.escalates.insert(lane.clone());
+        } else if let (None, Some(false), Some(at)) = (says, bound.escalate, &bound.escalate_at) {
+            self.without.push((lane.clone(), at.clone()));
+        }
+        // Ansible passes over a `become_user` where nobody says `become`.
+        if let (Some(user), Some(at), false) = (&bound.become_user, &bound.become_user_at, escalates) {
+            let what = format!("`become_user: {user}` means nothing without `become: true`");
+            self.mistakes.add_hint(at, what, "say `become: true` beside it, or leave it out");
+        }
+    }
+
+    /// One agent does all of a host's tasks: with privilege as soon as one of them asks for it.
+    fn check_accounts(&mut self) {
+        for (lane, at) in std::mem::take(&mut self.without) {
+            if self.drafted.escalates.contains(&lane) {
+                let what = format!(
+                    "`become: false` cannot be honoured: other tasks on {} say `become: true`",
+                    lane.0
+                );
+                let hint = "all tasks of a host are done by one agent; run a command as another account with `become_user`";
+                self.mistakes.add_hint(&at, what, hint);
             }
         }
     }

@@ -98,6 +98,7 @@ impl Step {
             Operation::Directory(_)
             | Operation::Link(_)
             | Operation::Absent(_)
+            | Operation::Prune(_)
             | Operation::Download(_)
             | Operation::Block(_)
             | Operation::Line(_)

@@ -241,3 +241,85 @@ fn steps_of_neighbours_on_one_host_are_done_node_by_node() {
     assert_eq!(nodes.len(), 2, "one node is done before the next is begun");
     assert!(steps >= 4);
 }
+
+/// Returns the one mistake of a playbook whose tasks are for gw1: its line, and what it says.
+fn mistake_of(inventory: &str, play: &str) -> Vec<(usize, String)> {
+    let (inventory, cluster) = world(inventory);
+    let playbook = parsed(&format!("- hosts: gw1\n{play}"));
+    let tags = Wanted::default();
+    let wish =
+        Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit: None, tags: &tags };
+    let mistakes = draft(&wish).err().unwrap_or_default();
+    mistakes.0.into_iter().map(|mistake| (mistake.span.line, mistake.what)).collect()
+}
+
+#[test]
+fn what_a_task_says_of_accounts_is_honoured_or_a_mistake_at_its_line() {
+    for (play, expected) in [
+        ("  tasks:\n    - command: a\n      become: false\n", None),
+        ("  become: true\n  tasks:\n    - command: a\n      become_user: app\n", None),
+        (
+            "  become: true\n  tasks:\n    - command: a\n    - command: b\n      become: false\n",
+            Some((6, "`become: false` cannot be honoured: other tasks on gw1 say `become: true`")),
+        ),
+        (
+            "  tasks:\n    - command: a\n      become_user: app\n",
+            Some((4, "`become_user: app` means nothing without `become: true`")),
+        ),
+        (
+            "  become: true\n  tasks:\n    - copy: {content: a, dest: /a}\n      become_user: app\n",
+            Some((5, "`become_user: app` cannot be honoured by `copy`")),
+        ),
+        (
+            "  become: true\n  tasks:\n    - apim_configuration:\n      become_user: app\n",
+            Some((5, "`become_user: app` cannot be honoured by `apim_configuration`")),
+        ),
+        (
+            "  tasks:\n    - apim_configuration:\n      delegate_to: localhost\n",
+            Some((3, "`apim_configuration` is done on the hosts of its nodes, not here")),
+        ),
+    ] {
+        let found = mistake_of(INVENTORY, play);
+        match expected {
+            None => assert_eq!(found, [], "{play}"),
+            Some((line, what)) => assert_eq!(found, [(line, what.to_owned())], "{play}"),
+        }
+    }
+    // The inventory weighs more, as in Ansible.
+    let play = "  tasks:\n    - command: a\n      become_user: app\n    - command: b\n      become: false\n";
+    let says = INVENTORY.replace("ansible_host: 10.0.0.3", "ansible_host: 10.0.0.3, ansible_become: true");
+    assert_eq!(mistake_of(&says, play), []);
+}
+
+#[test]
+fn what_a_task_says_of_tries_checks_and_places_is_in_its_steps() {
+    let plan = plan_of(
+        &parsed(
+            "- name: a\n  hosts: gateway\n  tasks:\n\
+             \x20   - {name: one, command: /bin/one, retries: 3, delay: 7, ignore_errors: true}\n\
+             \x20   - {name: two, command: /bin/two, run_once: true, delegate_to: localhost}\n\
+             \x20   - {name: three, command: /bin/three, delegate_to: localhost, check_mode: true}\n",
+        ),
+        None,
+        &Wanted::default(),
+    );
+    let steps: Vec<_> = plan
+        .stages
+        .iter()
+        .flat_map(|stage| &stage.lanes)
+        .flat_map(|lane| lane.steps.iter().map(|step| (lane.host.0.as_str(), step)))
+        .map(|(host, step)| {
+            (host, step.title.as_str(), step.retries, step.delay_secs, step.ignore_failure, step.check_only)
+        })
+        .collect();
+    assert_eq!(
+        steps,
+        [
+            ("gw1", "one", 3, 7, true, false),
+            ("gw2", "one", 3, 7, true, false),
+            ("localhost", "two", 0, 5, false, false),
+            ("localhost", "three", 0, 5, false, true),
+            ("localhost", "three", 0, 5, false, true),
+        ]
+    );
+}

@@ -20,8 +20,12 @@ pub struct BoundTask {
     pub tags: Vec<String>,
     /// Whether the task runs with privilege; `None` leaves it to the connection. The host's own wish weighs more.
     pub escalate: Option<bool>,
+    /// Where the task says `become` itself.
+    pub escalate_at: Option<Span>,
     /// As whom commands run, where the author says so.
     pub become_user: Option<String>,
+    /// Where that stands.
+    pub become_user_at: Option<Span>,
     /// Whether nothing of it may be shown.
     pub no_log: bool,
     /// How often it is tried again after a failure, and seconds between tries.
@@ -88,7 +92,9 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
         work: Bound::Skipped(String::new()),
         tags: task.tags.clone(),
         escalate: task.escalate.or(play.escalate),
+        escalate_at: task.escalate_at.clone(),
         become_user: None,
+        become_user_at: None,
         no_log: task.no_log,
         retries: task.retries,
         delay_secs: task.delay_secs,
@@ -130,6 +136,8 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
             Err(found) => mistakes.0.extend(found.0),
         }
     }
+    refuse_what_cannot_be_honoured(task, play, &bound, &mut mistakes);
+    bound.become_user_at = bound.become_user.as_ref().and_then(|_| become_user_of(task, play)).cloned();
     bound.work = match &task.module {
         Module::Apim(apim) => Bound::Apim(*apim),
         Module::Generic(module) => {
@@ -143,6 +151,34 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
         }
     };
     if mistakes.0.is_empty() { Ok(bound) } else { Err(mistakes) }
+}
+
+fn become_user_of<'a>(task: &'a Task, play: &'a Play) -> Option<&'a Span> {
+    task.become_user.as_ref().or(play.become_user.as_ref()).map(|user| &user.span)
+}
+
+/// One agent with one account does all of a host's tasks: commands can be run as somebody else, and nothing else can.
+fn refuse_what_cannot_be_honoured(task: &Task, play: &Play, bound: &BoundTask, mistakes: &mut Mistakes) {
+    let name = match &task.module {
+        Module::Apim(apim) => apim.name(),
+        Module::Generic(generic) => generic.name.word(),
+    };
+    let runs_as = matches!(&task.module, Module::Generic(generic) if generic.name.runs_as());
+    let user = bound.become_user.as_deref().filter(|user| *user != "root" && !runs_as);
+    if let (Some(user), Some(at)) = (user, become_user_of(task, play)) {
+        let what = format!("`become_user: {user}` cannot be honoured by `{name}`");
+        let hint = match &task.module {
+            Module::Apim(_) => {
+                "it knows its account from `apim.user`; leave `become_user` to `command` and `shell`"
+            }
+            Module::Generic(_) => "say `owner` and `group`, and leave `become_user` to `command` and `shell`",
+        };
+        mistakes.add_hint(at, what, hint);
+    }
+    if let (Module::Apim(_), true) = (&task.module, task.on_localhost) {
+        let hint = "leave `delegate_to` out";
+        mistakes.add_hint(&task.span, format!("`{name}` is done on the hosts of its nodes, not here"), hint);
+    }
 }
 
 /// The name as the author wrote it: templates in it are not rendered, so no secret is in it.

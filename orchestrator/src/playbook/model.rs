@@ -78,6 +78,8 @@ pub struct Task {
     pub tags: Vec<String>,
     /// `become`; `None` when the task does not say.
     pub escalate: Option<bool>,
+    /// Where the task says `become`.
+    pub escalate_at: Option<Span>,
     /// `become_user`.
     pub become_user: Option<Node>,
     /// Whether nothing of it may be shown.

@@ -157,6 +157,7 @@ fn keywords(node: &Node, module: &Key, mistakes: &mut Mistakes) -> Task {
         variables: take.variables(),
         tags: take.tags(),
         escalate: take.flag("become"),
+        escalate_at: node.get("become").map(|value| value.span.clone()),
         become_user: node.get("become_user").cloned(),
         no_log: take.flag("no_log").unwrap_or(false),
         retries: take.number("retries", 100).unwrap_or(0),
@@ -231,7 +232,10 @@ fn imported(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Task> {
         let own = std::mem::replace(&mut task.variables, variables.clone());
         task.variables.retain(|(key, _)| !own.iter().any(|(other, _)| other.text == key.text));
         task.variables.extend(own);
-        task.escalate = task.escalate.or(escalate);
+        if task.escalate.is_none() && escalate.is_some() {
+            task.escalate = escalate;
+            task.escalate_at = node.get("become").map(|value| value.span.clone());
+        }
         task.become_user = task.become_user.take().or_else(|| node.get("become_user").cloned());
         task.no_log |= no_log;
         task.ignore_errors |= ignore_errors;

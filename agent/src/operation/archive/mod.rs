@@ -227,6 +227,12 @@ impl Archive {
     }
 }
 
+/// Returns when the archive that is unpacked at the folder `at` was whole, in seconds since 1970; `None` when none of ours is.
+pub(super) fn finished(system: &System, at: &AbsPath) -> Result<Option<u64>, Failure> {
+    let stamp = system.read(&at.join(STAMP).map_err(|e| bad_path(&e))?, 64 * 1024)?;
+    Ok(stamp.and_then(|text| serde_json::from_slice::<Stamp>(&text).ok()).map(|stamp| stamp.finished))
+}
+
 fn bad_path(error: &crate::value::ValueError) -> Failure {
     Failure::from_error("a path inside the archive's folder cannot be used", error)
 }

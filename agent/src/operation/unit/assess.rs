@@ -1,7 +1,11 @@
 //! How a unit differs from the wish, and bringing it about.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
+use std::ops::ControlFlow;
 use std::time::Duration;
+
+use regex::Regex;
 
 use super::record::{Record, Start};
 use super::supervisor::{self, Status, Stopped, Supervisor};
@@ -9,6 +13,7 @@ use super::{State, Unit, systemd};
 use crate::operation::Dialogue;
 use crate::outcome::Failure;
 use crate::probe::clock::{Moment, since_boot};
+use crate::probe::log::{self, Reader};
 use crate::probe::process::Process;
 use crate::system::{Attributes, Bytes, Ids, Kind, System};
 use crate::value::{AbsPath, Content, FileMode, Sha256};
@@ -132,7 +137,39 @@ impl Unit {
         if reasons.is_empty() && !has_process && up_for(&status.family) > LOST_AFTER {
             reasons.push("its own process is gone, only its helpers live".to_owned());
         }
+        if reasons.is_empty() && has_process {
+            reasons.extend(effective.map(|start| self.stuck(system, status, start)).transpose()?.flatten());
+        }
         Ok(if reasons.is_empty() { Action::Nothing } else { Action::Restart(reasons) })
+    }
+
+    /// Says how a start is stuck that should have come to its end long ago. Where the log does not hold all that was written
+    /// since, nothing is said.
+    fn stuck(&self, system: &System, status: &Status, start: &Start) -> Result<Option<String>, Failure> {
+        let (Some(ready), Some(log)) = (&self.ready, &self.log) else { return Ok(None) };
+        let up = up_for(&status.own);
+        if up <= Duration::from_secs(ready.within_secs) || start.passed.contains(&ready.pattern) {
+            return Ok(None);
+        }
+        let line = Regex::new(&ready.pattern).map_err(|error| {
+            Failure::from_error(format!("the line by which {} says that it is up", self.name), &error)
+        })?;
+        let log = system.resolve(log);
+        let mut reader = Reader::since(&log, &start.mark);
+        let mut is_said = false;
+        let read = reader.poll(&mut |text| {
+            is_said = line.is_match(text);
+            if is_said { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        // A log that was taken away, or another one than that of the start, proves nothing.
+        let holds_all = match (start.mark.inode, log::age(&log)) {
+            (Some(_), age) => age.is_ok() && reader.is_complete(),
+            (None, Ok(age)) => up.saturating_sub(age) <= Duration::from_secs(ready.within_secs),
+            (None, Err(error)) => error.kind() == ErrorKind::NotFound,
+        };
+        let is_stuck = read.is_ok() && !is_said && holds_all;
+        let since = up.as_secs();
+        Ok(is_stuck.then(|| format!("its last start is stuck: up for {since} s, and it has not said so")))
     }
 
     /// Returns the watched files that somebody edited and that were put right, or are about to be, since the start in effect.

@@ -73,6 +73,7 @@ impl Site {
             inputs: BTreeMap::from([("configuration".to_owned(), "1".to_owned())]),
             watch: vec![AbsPath::parse("/srv/app/app.conf").unwrap()],
             log: Some(AbsPath::parse("/srv/app/server.log").unwrap()),
+            ready: None,
             process: process(),
             stop_timeout_secs: 10,
             ask: true,
@@ -250,6 +251,34 @@ fn a_file_edited_by_hand_makes_a_restart_due_until_it_was_restarted() {
     site.system.state().mark_foreign_edit(&path).unwrap();
     assert_eq!(unit.check(&site.system).unwrap().map(|d| d.items), edited);
     assert!(matches!(site.converge(&unit, &mut orchestrator), Outcome::Changed(_)));
+    assert_eq!(unit.check(&site.system).unwrap(), None);
+}
+
+#[test]
+fn a_start_that_never_came_to_its_end_is_made_anew_and_one_that_did_is_left_alone() {
+    let site =
+        Site::new("[ -e stuck ] && echo up >> server.log; touch stuck; while :; do sleep 0.05; done\n");
+    let mut orchestrator = Orchestrator::default();
+    let ready = |within_secs| Some(Ready { pattern: "^up$".to_owned(), within_secs });
+    let unit = Unit { ready: ready(0), ..site.unit(State::Started) };
+    site.converge(&unit, &mut orchestrator);
+    while !site.real("srv/app/stuck").exists() {
+        std::thread::yield_now();
+    }
+    let patient = Unit { ready: ready(3600), ..unit.clone() };
+    assert_eq!(patient.check(&site.system).unwrap(), None, "it may yet come to it");
+    let Outcome::Changed(difference) = site.converge(&unit, &mut orchestrator) else { panic!() };
+    let [item] = difference.items.as_slice() else { panic!("{difference:?}") };
+    assert!(item.starts_with("restart: its last start is stuck: "), "{item}");
+    assert_eq!(orchestrator.asked.len(), 1);
+    let log = site.real("srv/app/server.log");
+    while fs::read_to_string(&log).unwrap_or_default().is_empty() {
+        std::thread::yield_now();
+    }
+    assert_eq!(unit.check(&site.system).unwrap(), None);
+    // A log that was cut says nothing about how the start went.
+    fs::remove_file(&log).unwrap();
+    fs::write(&log, "").unwrap();
     assert_eq!(unit.check(&site.system).unwrap(), None);
 }
 

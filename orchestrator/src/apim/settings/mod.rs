@@ -66,6 +66,8 @@ pub struct Settings {
     pub java: Option<source::Java>,
     /// The folder of everything.
     pub install_dir: String,
+    /// How many releases of a component stay on a host; `None`: all of them.
+    pub keep_releases: Option<u32>,
     /// The service account.
     pub user: String,
     /// Its group.
@@ -137,6 +139,8 @@ impl Settings {
         };
         let java = section.section("java").and_then(source::Java::read);
         let install_dir = section.folder("install_dir").map_or_else(|| "/opt/wso2".to_owned(), String::from);
+        // Less than two would leave nothing to go back to.
+        let keep_releases = section.number("keep_releases", 2..=100).and_then(|n| u32::try_from(n).ok());
         let account = Account::read(&mut section);
         let address = section.text("address").and_then(|text| {
             let address = endpoint::ipv4(&text, "apim.address", section.mistakes)?;
@@ -200,6 +204,7 @@ impl Settings {
             distributions,
             java,
             install_dir,
+            keep_releases,
             user: account.user,
             group: account.group,
             uid: account.uid,

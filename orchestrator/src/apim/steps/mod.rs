@@ -19,6 +19,7 @@ mod distribution;
 mod draft;
 mod driver;
 mod java;
+mod prune;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Keystores => each(&keystores),
         ApimTask::Driver => each(&driver::lower),
         ApimTask::Configuration => each(&|node| configuration(cluster, node)),
+        ApimTask::Prune => each(&prune::lower),
         ApimTask::Service(state) => each(&|node| service::lower(cluster, node, *state)),
         ApimTask::Health(gate) => each(&|node| vec![gate_of(cluster, node, *gate)]),
     }

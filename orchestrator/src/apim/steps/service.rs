@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::link::Link;
-use apim_agent::operation::unit::{State, Unit};
+use apim_agent::operation::unit::{Ready, State, Unit};
 use apim_agent::value::{AbsPath, Content};
 
 use super::Draft;
 use crate::apim::cluster::Cluster;
+use crate::apim::health;
 use crate::apim::settings::secrets::SecretsMode;
 use crate::apim::task::ServiceState;
 use crate::apim::topology::Node;
@@ -45,6 +46,10 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
         inputs: if is_stop { std::collections::BTreeMap::new() } else { unit::inputs(cluster, node) },
         watch: watched(node),
         log: Some(node.home.log.clone()),
+        ready: (state == State::Started).then(|| Ready {
+            pattern: health::STARTED.to_owned(),
+            within_secs: node.settings.health.started_secs,
+        }),
         process: unit::process(node),
         stop_timeout_secs: node.role.stop_timeout_secs(),
         ask: true,

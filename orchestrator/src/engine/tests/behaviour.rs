@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use apim_agent::operation::Mode;
+use apim_agent::operation::wait::{Condition, Wait};
 use apim_agent::outcome::Outcome;
 use tokio::sync::watch;
 
@@ -290,4 +291,58 @@ async fn five_hundred_hosts_with_nothing_to_do_take_little_time() {
     assert!(result.nothing_to_do);
     // A debug build on a busy machine; the release build is measured elsewhere.
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_survey_settled_is_not_looked_at_again_where_nothing_was_done() {
+    let mut scene = Scene::new();
+    scene.stage(OnFailure::StopAtBarrier);
+    scene.step("a", Act::Change);
+    scene.stage(OnFailure::StopAtBarrier);
+    scene.step("a", Act::Nothing);
+    scene.step("b", Act::Nothing);
+    // What looks at peers is looked at again: they may have been worked on.
+    scene.stage(OnFailure::StopAtBarrier);
+    let step = scene.step("c", Act::Nothing);
+    step.operation = peer("10.0.0.1");
+    let step = scene.step("d", Act::Nothing);
+    step.operation = Operation::Wait(Box::new(Wait {
+        conditions: vec![Condition::Exists(AbsPath::parse("/ready").unwrap())],
+        ..wait()
+    }));
+    let (result, events) = scene.run().await;
+    assert!(result.is_success(), "{result:?}");
+    assert_eq!(scene.log(), ["a: step 1", "a: step 2", "c: step 4"]);
+    let ended = events.iter().filter(|event| matches!(event, Event::StepFinished(..))).count();
+    assert_eq!(ended, 5, "what was not looked at again has its result all the same");
+    let counted: usize = result.hosts.values().map(|host| host.tally.ok + host.tally.changed).sum();
+    assert_eq!(counted, 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_something_was_done_on_this_machine_everything_is_looked_at_again() {
+    let mut scene = Scene::new();
+    scene.stage(OnFailure::StopAtBarrier);
+    scene.step("localhost", Act::Change);
+    scene.stage(OnFailure::StopAtBarrier);
+    scene.step("b", Act::Nothing);
+    let (result, _) = scene.run().await;
+    assert!(result.is_success());
+    assert_eq!(scene.log(), ["localhost: step 1", "b: step 2"]);
+}
+
+fn wait() -> Wait {
+    Wait {
+        awaited: "it".into(),
+        conditions: Vec::new(),
+        deadline_secs: 1,
+        service: None,
+        settle_secs: 0,
+        remedy: None,
+    }
+}
+
+fn peer(host: &str) -> Operation {
+    let conditions = vec![Condition::Tcp { host: host.into(), port: 1 }];
+    Operation::Wait(Box::new(Wait { conditions, ..wait() }))
 }

@@ -83,6 +83,18 @@ impl GenericName {
         Self::TABLE.iter().flat_map(|(_, words, _)| words.iter().copied())
     }
 
+    /// Returns its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Says whether it can be done as another account than the agent's (or touches no host at all).
+    #[must_use]
+    pub const fn runs_as(self) -> bool {
+        matches!(self, Self::Command | Self::Shell | Self::Assert)
+    }
+
     fn row(self) -> (&'static str, &'static [&'static str]) {
         let row = Self::TABLE.iter().find(|(name, _, _)| *name == self);
         row.map_or(("", &[]), |(_, words, options)| (words.first().copied().unwrap_or(""), options))

@@ -47,6 +47,7 @@ pub(super) fn service(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
         watch: Vec::new(),
         log: None,
         process: ProcessMatch::default(),
+        ready: None,
         stop_timeout_secs: STOP_SECS,
         ask: false,
         script: None,

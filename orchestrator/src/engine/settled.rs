@@ -1,0 +1,40 @@
+//! Which steps the survey has settled for good: those that look at nothing but their own host, as long as nothing was done there.
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::wait::Condition;
+
+use crate::plan::model::Step;
+
+/// Says whether what a look at `step` finds depends on its own host alone. What looks at peers, or may (a command), does not: that
+/// nothing was done on this host says nothing about them.
+pub(super) fn is_of_its_host(step: &Step) -> bool {
+    match &step.operation {
+        Operation::Directory(_)
+        | Operation::File(_)
+        | Operation::Link(_)
+        | Operation::Absent(_)
+        | Operation::Prune(_)
+        | Operation::Archive(_)
+        | Operation::Download(_)
+        | Operation::Block(_)
+        | Operation::Line(_)
+        | Operation::Group(_)
+        | Operation::Account(_)
+        | Operation::Unit(_) => true,
+        Operation::Wait(wait) => wait.conditions.iter().all(is_local),
+        Operation::Command(_) | Operation::Inspect(_) => false,
+    }
+}
+
+fn is_local(condition: &Condition) -> bool {
+    match condition {
+        Condition::Process(_)
+        | Condition::Listens { .. }
+        | Condition::Logged { .. }
+        | Condition::Exists(_) => true,
+        Condition::Http { url, .. } => {
+            ["http://127.0.0.1:", "https://127.0.0.1:"].iter().any(|own| url.starts_with(own))
+        }
+        Condition::Tcp { .. } | Condition::Connected { .. } | Condition::Where { .. } => false,
+    }
+}
