@@ -19,7 +19,8 @@ fail() { printf 'vagrant-test: %s\n' "$*" >&2; exit 1; }
 
 mkdir -p "$WORK"
 exec 9>"$WORK/lock"
-flock -n 9 || fail "another run is under way here"
+# macOS has no flock.
+! have flock || flock -n 9 || fail "another run is under way here"
 trap 'leave $?' EXIT
 trap 'exit 130' INT TERM
 
@@ -36,8 +37,13 @@ export PATH=$PROJECT/target/debug:$PATH
 ACCESS=$WORK/vagrant/.ssh/config
 rm -rf "$WORK/inventory" "$WORK/vagrant" "$WORK/machines"
 mkdir -p "$WORK/inventory"
+cp inventory/vagrant-ha.yaml "$APIM_INVENTORY"
+
+# Changes the inventory, with a program for awk.
+edit() { awk "$1" "$APIM_INVENTORY" >"$APIM_INVENTORY.new" && mv "$APIM_INVENTORY.new" "$APIM_INVENTORY"; }
 # It begins with the release before, so that there is something to upgrade to. Gateways of 4.5.0 want their control planes first.
-sed 's/^\( *\)version: 4.6.0/\1version: 4.5.0\n\1start_order: dependencies_first/' inventory/vagrant-ha.yaml >"$APIM_INVENTORY"
+edit '{print} sub(/version: 4.6.0/, "start_order: dependencies_first") {print}'
+edit '{sub(/version: 4.6.0/, "version: 4.5.0"); print}'
 
 on() { ssh -F "$ACCESS" "$1" "${@:2}" </dev/null; }
 apply() { show apim-deploy apply "$APIM_INVENTORY" "$@"; }
@@ -80,7 +86,7 @@ after=$(started gw1 gateway)$(started cp2 control-plane)
 healthy_within 5
 
 say "upgrade: another version in the inventory"
-sed -i 's/version: 4.5.0/version: 4.6.0/' "$APIM_INVENTORY"
+edit '{sub(/version: 4.5.0/, "version: 4.6.0"); print}'
 apply
 healthy_within 5
 grep -q 4.6.0 "$WORK/status.out" || fail "4.6.0 is not in use"
@@ -95,7 +101,7 @@ healthy_within 180
 unchanged
 
 say "a third gateway: one more line in the inventory"
-sed -i 's/^\( *\)gw2: {ansible_host: .*/&\n\1gw3: {ansible_host: 192.168.56.23}/' "$APIM_INVENTORY"
+edit '{print} sub(/gw2: .*/, "gw3: {ansible_host: 192.168.56.23}") {print}'
 show vagrant up gw3
 apply
 healthy_within 5

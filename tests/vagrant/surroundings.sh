@@ -8,7 +8,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_root_on_debian() { [ "$(id -u)" = 0 ] && have apt-get; }
 
 # A daemon that a person runs is used; a docker program without one is no daemon.
-daemon_answers() { have docker && timeout 20 docker info >/dev/null 2>&1; }
+daemon_answers() { have docker && docker info >/dev/null 2>&1; }
 
 need_packages() {
     local missing=()
@@ -76,7 +76,7 @@ need_docker() {
 
 # Which base the machines are made from, as APIM_BOX says it to Vagrant. Without a way out, and without a registry, it is made here.
 need_base() {
-    if [ -z "$DAEMON" ] && timeout 120 docker pull -q debian:bookworm >/dev/null 2>&1; then
+    if [ -z "$DAEMON" ] && docker pull -q debian:bookworm >/dev/null 2>&1; then
         export APIM_BOX=debian:bookworm
         echo "the base image is $APIM_BOX"
         return
