@@ -91,7 +91,7 @@ class Distributions
      '  mysql-connector-j-VERSION.jar (the JDBC driver; "Connector/J", platform independent, from dev.mysql.com)',
      'The zips hang on', *releases,
      "Put them into one folder, and beside them their checksums: sha256sum *.zip *.jar > #{SUMS}",
-     "Without them, `#{STAND_IN}` takes test zips of this project that have the product's layout and behaviour, and no API in them."].join("\n")
+     "Without them, `#{STAND_IN}` takes this project's test zips: the product's layout and behaviour, and none of its code."].join("\n")
   end
 
   def question
@@ -115,7 +115,7 @@ class Distributions
     text = url ? fetch("#{place.chomp('/')}/#{SUMS}") : File.read(File.join(place, SUMS))
     text.lines.filter_map { |line| line.match(%r{\A(\h{64}) [ *](?:\./)?([^/\s]+)\s*\z}) }.to_h { |match| [match[2], match[1].downcase] }
   rescue SystemCallError, SocketError, OpenURI::HTTPError, OpenSSL::SSL::SSLError, Timeout::Error => e
-    raise DistributionsError, "#{File.join(place, SUMS)}: #{e.message}\n\n#{wanted}"
+    raise DistributionsError, "#{File.join(place, SUMS)}: #{e.message.sub(/ @ rb_.*/, '')}\n\n#{wanted}"
   end
 
   def fetch(url)
