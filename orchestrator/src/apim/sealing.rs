@@ -162,3 +162,6 @@ pub fn with_variables(node: &Node, script: &str) -> Vec<String> {
     let read = "set -a; . \"$0\"; set +a; exec /bin/sh \"$1\"";
     ["/bin/sh", "-c", read, node.home.variables.as_str(), script].map(str::to_owned).to_vec()
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,10 @@ pub(super) fn poison(site: &mut Site) -> Poison {
     site.inventory.set_tagged("keystores.tls.password", "!file secrets/keystore");
     site.inventory.set("keystores.truststore", json!({"file": "truststore.jks", "password": of_truststore}));
 
+    // On two hosts in other forms: as variables of the service, and encrypted by the cipher tool.
+    site.inventory.host("gw2", "apim", json!({"secrets": "environment"}));
+    site.inventory.host("km2", "apim", json!({"secrets": "cipher"}));
+
     poison.add("the sudo password", SUDO_PASSWORD);
     site.inventory.host("tm1", "ansible_user", json!(DEPLOY_WITH_PASSWORD));
     site.inventory.host("tm1", "ansible_become_password", json!(SUDO_PASSWORD));
@@ -100,7 +104,12 @@ pub(super) fn nothing_leaked(site: &Site, poison: &Poison, outputs: &str) {
         let logs = disk.join("opt/wso2");
         let found = poison.in_files(&logs, Which::Everyone);
         assert!(!found.iter().any(|path| path.contains("/logs/")), "secrets in logs: {found:?}");
-        deployed += found.iter().filter(|path| path.contains("deployment.toml")).count();
+        let holds = |path: &&String| path.contains("deployment.toml") || path.contains("secrets.env");
+        deployed += found.iter().filter(holds).count();
+        for (only, names) in [("gw2", "deployment.toml"), ("km2", "administrator")] {
+            let leaked = found.iter().any(|path| path.contains(names));
+            assert!(host.name != only || !leaked, "{only}: secrets in a form that was not wished: {found:?}");
+        }
     }
     assert!(
         deployed >= 8,

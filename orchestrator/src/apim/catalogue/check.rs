@@ -43,6 +43,8 @@ enum Wrong {
     Form { is: &'static str, not: String },
     /// `$ref{…}` where the product leaves it as it is.
     Reference,
+    /// A placeholder that nothing resolves, so that the start ends.
+    Unresolved { placeholder: String, hint: &'static str },
 }
 
 impl Findings {
@@ -95,6 +97,7 @@ impl<'a> Look<'a, '_> {
             _ => None,
         };
         self.note(&key.span, wrong.map(|is| Wrong::Form { is, not: value.describe().to_owned() }));
+        self.placeholders(value);
         match &value.kind {
             Kind::Map(_) if !entry.below.is_empty() => self.table(value, entry),
             Kind::List(items) => {
@@ -106,6 +109,30 @@ impl<'a> Look<'a, '_> {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A placeholder that cannot be resolved ends the start (wso2/config-mapper).
+    fn placeholders(&mut self, value: &'a Yaml) {
+        let Kind::Text { text, .. } = &value.kind else { return };
+        for (open, hint) in [
+            (
+                "$secret{",
+                "give the secret itself, as `!vault`, `!env` or `!file`; `apim: {secrets: cipher}` has it encrypted",
+            ),
+            ("$env{", "the service has this variable only if you give it one, in a drop-in of its unit"),
+            ("$ref{", "it must be the name of another key"),
+        ] {
+            for inner in text.split(open).skip(1) {
+                let name = inner.split('}').next().unwrap_or_default();
+                let path: Vec<&str> = name.split('.').collect();
+                let (role, series) = (self.node.role, self.node.version.series());
+                let step = |entry: &'static Entry, key: &&str| entry.read_by(key, role, series);
+                if open != "$ref{" || path.iter().try_fold(keys(), step).is_none() {
+                    let placeholder = format!("{open}{name}}}");
+                    self.note(&value.span, Some(Wrong::Unresolved { placeholder, hint }));
+                }
+            }
         }
     }
 
@@ -188,6 +215,12 @@ impl Found {
             Wrong::Form { is, not } => {
                 (format!("`config.{path}` is {is} in deployment.toml ({readers}), not {not}"), None)
             }
+            Wrong::Unresolved { placeholder, hint } => (
+                format!(
+                    "`config.{path}`: nothing resolves `{placeholder}`, and the start would end there ({readers})"
+                ),
+                Some(hint.to_owned()),
+            ),
             Wrong::Reference => (
                 format!("`config.{path}`: `$ref{{…}}` is not resolved inside an array of tables"),
                 Some("write the value itself; `${admin.username}` and its like work there".to_owned()),

@@ -95,6 +95,10 @@ fn versions_documented_slips_and_forms_are_told() {
     assert!(
         of("event_recorder: [{name: '$ref{super_admin.username}'}]").contains("`$ref{…}` is not resolved")
     );
+    assert!(of("server: {hostname: '$ref{srever.x}'}").contains("nothing resolves `$ref{srever.x}`"));
+    assert!(of("server: {hostname: '$env{X}'}").contains("nothing resolves `$env{X}`"));
+    assert!(of("server: {hostname: '$secret{x}'}").contains("has it encrypted"));
+    assert_eq!(of("server: {mode: '$ref{server.server_role}'}"), "");
     assert_eq!(of("synapse_properties: {'my.own': 1}"), "");
 }
 
