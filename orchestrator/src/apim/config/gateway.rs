@@ -12,7 +12,13 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         for (at, environment) in scene.cluster.environments().iter().enumerate() {
             if let Some(endpoint) = scene.cluster.environment_endpoint(&environment.name.value) {
                 let hosts = scene.cluster.virtual_hosts(&environment.name.value);
-                root.push("apim.gateway.environment", block(environment, endpoint, hosts, at == 0));
+                let websub = environment.websub.unwrap_or(node.role == Role::AllInOne);
+                let mut table = block(environment, endpoint, websub, at == 0);
+                for host in hosts {
+                    let more = Table::about(format!("{}: another name for them", environment.name.value));
+                    table.push("virtual_host", addresses(more, host, websub));
+                }
+                root.push("apim.gateway.environment", table);
             }
         }
     }
@@ -49,7 +55,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     shipped(scene, root);
 }
 
-fn block(environment: &Environment, endpoint: &Endpoint, hosts: &[Endpoint], is_first: bool) -> Table {
+fn block(environment: &Environment, endpoint: &Endpoint, websub: bool, is_first: bool) -> Table {
     let mut table = Table::about(format!(
         "gateways of environment {}, under the name by which clients call them",
         environment.name.value
@@ -65,13 +71,9 @@ fn block(environment: &Environment, endpoint: &Endpoint, hosts: &[Endpoint], is_
     .set("service_url", endpoint.https("/services/"))
     .set("username", "${admin.username}")
     .set("password", "${admin.password}");
-    table = addresses(table, endpoint, environment.websub);
+    table = addresses(table, endpoint, websub);
     if !environment.visibility.is_empty() {
         table = table.set("visibility", environment.visibility.clone());
-    }
-    for host in hosts {
-        let more = Table::about(format!("{}: another name for them", environment.name.value));
-        table.push("virtual_host", addresses(more, host, environment.websub));
     }
     table
 }

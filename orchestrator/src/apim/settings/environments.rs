@@ -59,8 +59,8 @@ pub struct Environment {
     pub show_as_token_endpoint_url: Option<bool>,
     /// Roles that see it in the publisher.
     pub visibility: Vec<String>,
-    /// Whether its `WebSub` endpoints are given too.
-    pub websub: bool,
+    /// Whether its `WebSub` endpoints are given too; `None`: as shipped, which is so for an all-in-one.
+    pub websub: Option<bool>,
     /// More names under which its APIs are called.
     pub virtual_hosts: Vec<EndpointSetting>,
 }
@@ -79,7 +79,7 @@ impl Environment {
             display_in_api_console: true,
             show_as_token_endpoint_url: None,
             visibility: Vec::new(),
-            websub: false,
+            websub: None,
             virtual_hosts: Vec::new(),
         }
     }
@@ -116,7 +116,7 @@ impl Environment {
             }
         });
         let visibility = section.texts("visibility").unwrap_or_default();
-        let websub = section.flag("websub", false);
+        let websub = section.choice("websub");
         let virtual_hosts = virtual_hosts(&mut section);
         section.finish();
         Some(Self {
