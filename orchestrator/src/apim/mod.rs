@@ -9,6 +9,7 @@ pub mod causes;
 pub mod cluster;
 pub mod config;
 pub mod files;
+pub mod graph;
 pub mod health;
 pub mod home;
 pub mod host_name;
@@ -18,6 +19,7 @@ pub mod release;
 pub mod role;
 pub mod sealing;
 pub mod settings;
+pub mod sketch;
 pub mod steps;
 pub mod task;
 #[cfg(test)]

@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 mod apply;
 mod connect;
 mod exit;
+mod graph;
+mod init;
 mod inventory;
 mod options;
 mod pipeline;
@@ -41,6 +43,10 @@ enum Verb {
     Inventory(inventory::Args),
     /// Show how every node is: release, unit, health, drift
     Status(status::Args),
+    /// Draw the topology: hosts, nodes, ports, who connects to whom
+    Graph(graph::Args),
+    /// Write a first inventory, from a few answers or flags
+    Init(init::Args),
 }
 
 impl Verb {
@@ -53,6 +59,7 @@ impl Verb {
             Self::Status(args) => args.shown.output,
             Self::Render(args) => args.output,
             Self::Inventory(args) => args.output,
+            Self::Graph(_) | Self::Init(_) => return false,
         };
         output == options::Output::Json
     }
@@ -74,6 +81,8 @@ pub fn main() -> ExitCode {
         Verb::Render(args) => render::run(&args),
         Verb::Inventory(args) => inventory::run(&args),
         Verb::Status(args) => status::run(args),
+        Verb::Graph(args) => graph::run(&args),
+        Verb::Init(args) => init::run(&args),
     };
     exit::code(ended, json)
 }

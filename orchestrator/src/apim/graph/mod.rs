@@ -1,0 +1,350 @@
+//! The topology as a picture: hosts, nodes with their ports, load balancer, database, and who connects to whom.
+//!
+//! `Graph` is the plain data; `text` writes DOT and Mermaid, `svg` draws. Connections are those that the configuration makes and `health` asks
+//! for (documentation, "distributed deployment", the tables of ports and of traffic between components).
+
+use std::fmt;
+
+use super::cluster::{Cluster, Host};
+use super::port;
+use super::role::Role;
+use super::topology::{Endpoint, Node};
+
+mod svg;
+#[cfg(test)]
+mod tests;
+mod text;
+
+/// A column of the picture, in the direction of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Layer {
+    /// Whoever calls.
+    Clients,
+    /// What stands in front.
+    Balancer,
+    /// Gateways.
+    Edge,
+    /// Control planes, key managers, all-in-one nodes.
+    Core,
+    /// Traffic managers.
+    Traffic,
+    /// Databases.
+    Data,
+}
+
+/// What a connection carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// API calls, portals, services: HTTP.
+    Http,
+    /// Events through a broker.
+    Events,
+    /// Data for decisions on throttling.
+    Throttling,
+    /// SQL.
+    Sql,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 4] = [Self::Http, Self::Events, Self::Throttling, Self::Sql];
+
+    const fn words(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP(S)",
+            Self::Events => "events (broker)",
+            Self::Throttling => "throttling data",
+            Self::Sql => "SQL",
+        }
+    }
+}
+
+/// A thing that is connected: a node, a load balancer, a database server, the clients.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vertex {
+    /// Unique, of letters, digits and `_`.
+    pub id: String,
+    /// Where it is drawn.
+    pub layer: Layer,
+    /// The host that it is on, where it is on one of the inventory.
+    pub host: Option<String>,
+    /// What it is, for people.
+    pub title: String,
+    /// More lines: its address, its release, its ports.
+    pub lines: Vec<String>,
+}
+
+/// A connection, drawn from who opens it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Arrow {
+    /// Who opens it.
+    pub from: String,
+    /// Who is called.
+    pub to: String,
+    /// What it carries.
+    pub kind: Kind,
+    /// The ports that are called.
+    pub ports: Vec<u16>,
+}
+
+/// The picture as data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Graph {
+    /// What is connected, layer by layer.
+    pub vertices: Vec<Vertex>,
+    /// What connects it.
+    pub arrows: Vec<Arrow>,
+}
+
+/// A way to write it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// A picture that browsers show.
+    Svg,
+    /// For Graphviz.
+    Dot,
+    /// For Markdown.
+    Mermaid,
+}
+
+impl Graph {
+    /// Returns the picture of a cluster.
+    #[must_use]
+    pub fn of(cluster: &Cluster) -> Self {
+        let mut drawing =
+            Drawing { cluster, graph: Self { vertices: Vec::new(), arrows: Vec::new() }, front: None };
+        drawing.vertices();
+        drawing.requests();
+        for node in cluster.nodes() {
+            drawing.connections(node);
+        }
+        let mut graph = drawing.graph;
+        graph.vertices.sort_by_key(|vertex| vertex.layer);
+        graph.arrows.sort();
+        graph
+    }
+
+    /// Writes it.
+    #[must_use]
+    pub fn written(&self, format: Format) -> String {
+        match format {
+            Format::Svg => svg::written(self),
+            Format::Dot => text::dot(self),
+            Format::Mermaid => text::mermaid(self),
+        }
+    }
+
+    fn arrow(&mut self, from: &str, to: &str, kind: Kind, ports: &[u16]) {
+        if from == to {
+            return;
+        }
+        match self.arrows.iter_mut().find(|arrow| arrow.from == from && arrow.to == to && arrow.kind == kind)
+        {
+            Some(arrow) => {
+                arrow.ports.extend(ports);
+                arrow.ports.sort_unstable();
+                arrow.ports.dedup();
+            }
+            None => self.arrows.push(Arrow {
+                from: from.to_owned(),
+                to: to.to_owned(),
+                kind,
+                ports: ports.to_vec(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Arrow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ports: Vec<String> = self.ports.iter().map(u16::to_string).collect();
+        f.write_str(&ports.join(", "))
+    }
+}
+
+const CLIENTS: &str = "clients";
+const DATABASE: &str = "database";
+
+struct Drawing<'a> {
+    cluster: &'a Cluster,
+    graph: Graph,
+    /// The load balancer, where something stands in front of nodes.
+    front: Option<String>,
+}
+
+impl Drawing<'_> {
+    fn vertices(&mut self) {
+        let cluster = self.cluster;
+        self.add(CLIENTS.to_owned(), Layer::Clients, None, "clients".to_owned(), Vec::new());
+        let names = names(cluster);
+        let balancers: Vec<&Host> = cluster.hosts().iter().filter(|host| host.is_load_balancer).collect();
+        if let Some(first) = balancers.first() {
+            let all: Vec<&str> = balancers.iter().map(|host| host.name.as_str()).collect();
+            let mut lines: Vec<String> = balancers.iter().filter_map(|host| address(host)).collect();
+            lines.extend(names);
+            let id = id("balancer", &first.name);
+            self.add(
+                id.clone(),
+                Layer::Balancer,
+                Some(first.name.clone()),
+                format!("load balancer {}", all.join(", ")),
+                lines,
+            );
+            self.front = Some(id);
+        } else if cluster.all_endpoints().any(|endpoint| endpoint.fronted) {
+            let id = "balancer".to_owned();
+            self.add(
+                id.clone(),
+                Layer::Balancer,
+                None,
+                "load balancer (not in the inventory)".to_owned(),
+                names,
+            );
+            self.front = Some(id);
+        }
+        for node in cluster.nodes() {
+            let mut lines: Vec<String> =
+                node.address.map(|address| address.to_string()).into_iter().collect();
+            lines.push(format!("{} {}", node.role.product(), node.version));
+            if node.role == Role::Gateway {
+                lines.push(format!("environment {}", node.environments.join(", ")));
+            }
+            let ports = port::ports(node.role, node.offset);
+            let ports: Vec<String> =
+                ports.iter().filter(|port| port.awaited).map(|port| port.number.to_string()).collect();
+            lines.push(format!("ports {}", ports.join(" ")));
+            self.add(name_of(node), layer(node.role), Some(node.host.clone()), node.words(), lines);
+        }
+        if let Some(databases) = cluster.nodes().iter().find_map(|node| node.settings.databases.as_ref()) {
+            let known = cluster.hosts().iter().find(|host| host.is_database && host.name == databases.host);
+            let mut lines: Vec<String> = known.and_then(address).into_iter().collect();
+            lines.push(format!("{} on port {}", databases.kind.word(), databases.port));
+            lines.push(format!("{}, {}", databases.apim_db.name, databases.shared_db.name));
+            let host = known.map(|host| host.name.clone());
+            let title = format!("database {}", databases.host);
+            self.add(DATABASE.to_owned(), Layer::Data, host, title, lines);
+        }
+    }
+
+    fn add(&mut self, id: String, layer: Layer, host: Option<String>, title: String, lines: Vec<String>) {
+        self.graph.vertices.push(Vertex { id, layer, host, title, lines });
+    }
+
+    /// From the clients, through what stands in front, to the nodes.
+    fn requests(&mut self) {
+        let cluster = self.cluster;
+        for role in [Role::ControlPlane, Role::KeyManager] {
+            let nodes: Vec<&Node> = if role == Role::ControlPlane {
+                cluster.hubs().collect()
+            } else {
+                cluster.of(role).collect()
+            };
+            if let (Some(endpoint), false) = (cluster.endpoint(role), nodes.is_empty()) {
+                self.reach(CLIENTS, endpoint, &nodes, &[endpoint.port], &[port::HTTPS]);
+            }
+        }
+        for environment in cluster.environments() {
+            let nodes: Vec<&Node> = cluster.gateways_of(&environment.name.value).collect();
+            let Some(endpoint) = cluster.environment_endpoint(&environment.name.value) else { continue };
+            let calls = [endpoint.calls.https, endpoint.calls.http];
+            self.reach(CLIENTS, endpoint, &nodes, &calls, &[port::GATEWAY_HTTPS, port::GATEWAY_HTTP]);
+        }
+    }
+
+    /// Draws the way to an endpoint: to the front and on to every node, or straight to the only node.
+    fn reach(&mut self, from: &str, endpoint: &Endpoint, nodes: &[&Node], ports: &[u16], own: &[u16]) {
+        let front = self.front.clone().filter(|_| endpoint.fronted);
+        if let Some(front) = &front {
+            self.graph.arrow(from, front, Kind::Http, ports);
+        }
+        for node in nodes {
+            let shifted: Vec<u16> = own.iter().map(|base| node.port(*base)).collect();
+            self.graph.arrow(front.as_deref().unwrap_or(from), &name_of(node), Kind::Http, &shifted);
+        }
+    }
+
+    fn connections(&mut self, node: &Node) {
+        let cluster = self.cluster;
+        let from = name_of(node);
+        let hubs: Vec<&Node> = cluster.hubs().collect();
+        let throttlers = cluster.throttlers();
+        if node.settings.databases.is_some()
+            && let Some(databases) = &node.settings.databases
+        {
+            self.graph.arrow(&from, DATABASE, Kind::Sql, &[databases.port]);
+        }
+        if !node.role.is_hub() {
+            for hub in &hubs {
+                self.graph.arrow(&from, &name_of(hub), Kind::Events, &[hub.port(port::BROKER)]);
+            }
+            if let Some(endpoint) = cluster.endpoint(Role::ControlPlane) {
+                self.reach(&from, endpoint, &hubs, &[endpoint.port], &[port::HTTPS]);
+            }
+        }
+        let key_managers: Vec<&Node> = cluster.of(Role::KeyManager).collect();
+        let asks_keys = node.role.is_gateway() || node.role.is_hub();
+        if let (Some(endpoint), true, false) =
+            (cluster.endpoint(Role::KeyManager), asks_keys, key_managers.is_empty())
+        {
+            self.reach(&from, endpoint, &key_managers, &[endpoint.port], &[port::HTTPS]);
+        }
+        if node.role.is_gateway() {
+            for other in &throttlers {
+                let to = name_of(other);
+                self.graph.arrow(&from, &to, Kind::Events, &[other.port(port::BROKER)]);
+                let data = [other.port(port::RECEIVER), other.port(port::RECEIVER_AUTH)];
+                self.graph.arrow(&from, &to, Kind::Throttling, &data);
+            }
+        }
+        if node.role.is_hub() {
+            for environment in cluster.environments() {
+                let name = &environment.name.value;
+                let gateways: Vec<&Node> = cluster.gateways_of(name).collect();
+                if let Some(endpoint) = cluster.environment_endpoint(name) {
+                    self.reach(&from, endpoint, &gateways, &[endpoint.port], &[port::HTTPS]);
+                }
+            }
+            for peer in cluster.peers(node) {
+                let ports = [port::RECEIVER, port::RECEIVER_AUTH].map(|base| peer.port(base));
+                self.graph.arrow(&from, &name_of(peer), Kind::Events, &ports);
+            }
+        }
+    }
+}
+
+const fn layer(role: Role) -> Layer {
+    match role {
+        Role::Gateway => Layer::Edge,
+        Role::ControlPlane | Role::KeyManager | Role::AllInOne => Layer::Core,
+        Role::TrafficManager => Layer::Traffic,
+    }
+}
+
+/// The names under which the front is known, each with its port, once.
+fn names(cluster: &Cluster) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for endpoint in cluster.all_endpoints().filter(|endpoint| endpoint.fronted) {
+        let name = format!("{}:{}", endpoint.name, endpoint.port);
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+fn address(host: &Host) -> Option<String> {
+    host.address.map(|address| address.to_string())
+}
+
+fn name_of(node: &Node) -> String {
+    id("node", &node.name.0)
+}
+
+/// Returns an identifier that every format takes; whatever is no letter or digit is written as its number, so no two names become one.
+fn id(kind: &str, name: &str) -> String {
+    let mut id = format!("{kind}_");
+    for c in name.chars() {
+        if c.is_ascii_alphanumeric() { id.push(c) } else { id.push_str(&format!("_{:x}_", u32::from(c))) }
+    }
+    id
+}

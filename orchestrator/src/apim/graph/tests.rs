@@ -1,0 +1,83 @@
+//! The picture holds every node and every connection, in every format, whatever hosts are called.
+
+use std::collections::BTreeSet;
+
+use super::{Format, Graph, Kind, id};
+use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts};
+
+fn to<'a>(graph: &'a Graph, from: &str, kind: Kind) -> BTreeSet<&'a str> {
+    let arrows = graph.arrows.iter().filter(|arrow| arrow.from == from && arrow.kind == kind);
+    arrows.map(|arrow| arrow.to.as_str()).collect()
+}
+
+#[test]
+fn every_node_is_in_it_and_every_arrow_has_two_ends() {
+    for text in [HA, SINGLE] {
+        let cluster = cluster(text);
+        let graph = Graph::of(&cluster);
+        let ids: BTreeSet<&str> = graph.vertices.iter().map(|vertex| vertex.id.as_str()).collect();
+        assert_eq!(ids.len(), graph.vertices.len(), "an identifier twice");
+        for node in cluster.nodes() {
+            assert!(ids.contains(id("node", &node.name.0).as_str()), "{}", node.name);
+        }
+        for arrow in &graph.arrows {
+            assert!(ids.contains(arrow.from.as_str()) && ids.contains(arrow.to.as_str()), "{arrow:?}");
+            assert!(!arrow.ports.is_empty(), "{arrow:?}");
+        }
+        let called: BTreeSet<&str> = graph.arrows.iter().map(|arrow| arrow.to.as_str()).collect();
+        for vertex in &graph.vertices {
+            assert!(
+                vertex.id == "clients" || called.contains(vertex.id.as_str()),
+                "nobody calls {}",
+                vertex.title
+            );
+        }
+    }
+}
+
+#[test]
+fn a_gateway_hears_every_hub_and_asks_every_traffic_manager() {
+    let text =
+        basics("  endpoints: {control_plane: cp, gateway: gw, key_manager: km, traffic_manager: tm}\n")
+            + &hosts(&[
+                "c1 control_plane",
+                "c2 control_plane",
+                "g1 gateway | {gateway: {port_offset: 3}}",
+                "g2 gateway",
+                "t1 traffic_manager",
+                "t2 traffic_manager",
+                "k1 key_manager",
+                "k2 key_manager",
+            ]);
+    let graph = Graph::of(&cluster(&text));
+    assert_eq!(
+        to(&graph, "node_g1", Kind::Events),
+        BTreeSet::from(["node_c1", "node_c2", "node_t1", "node_t2"])
+    );
+    assert_eq!(to(&graph, "node_g1", Kind::Throttling), BTreeSet::from(["node_t1", "node_t2"]));
+    assert_eq!(to(&graph, "node_c1", Kind::Events), BTreeSet::from(["node_c2"]));
+    assert_eq!(to(&graph, "node_k1", Kind::Sql), BTreeSet::from(["database"]));
+    let calls = graph
+        .arrows
+        .iter()
+        .find(|arrow| arrow.to == "node_g1" && arrow.from == "balancer" && arrow.kind == Kind::Http);
+    assert_eq!(calls.expect("the balancer calls g1").ports, [8246, 8283, 9446], "the offset is in it");
+}
+
+#[test]
+fn every_format_is_well_formed_whatever_hosts_are_called() {
+    let text = basics("") + &hosts(&["\"a<b>&c\" all_in_one"]);
+    let Ok(cluster) = crate::apim::testing::build(&text) else { return };
+    let graph = Graph::of(&cluster);
+    let svg = graph.written(Format::Svg);
+    assert!(!svg.contains("a<b>") && svg.contains("a&lt;b&gt;&amp;c"), "{svg}");
+    assert!(!graph.written(Format::Mermaid).contains("a<b>"));
+}
+
+#[test]
+fn the_documented_cluster() {
+    let graph = Graph::of(&cluster(SINGLE));
+    insta::assert_snapshot!("single-mermaid", graph.written(Format::Mermaid));
+    insta::assert_snapshot!("single-dot", graph.written(Format::Dot));
+    insta::assert_snapshot!("single-svg", graph.written(Format::Svg));
+}
