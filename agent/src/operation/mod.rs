@@ -21,6 +21,7 @@ pub mod command;
 mod diff;
 pub mod directory;
 pub mod download;
+pub mod examine;
 pub mod file;
 pub mod group;
 pub mod inspect;
@@ -28,10 +29,12 @@ pub mod line;
 pub mod link;
 pub mod prune;
 mod pull;
+pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
 mod text;
 pub mod unit;
+pub mod version;
 pub mod wait;
 
 /// One typed, idempotent wish about a host.
@@ -68,6 +71,10 @@ pub enum Operation {
     Wait(Box<wait::Wait>),
     /// Look, and report; changes nothing.
     Inspect(Box<inspect::Inspect>),
+    /// The kernel has these values.
+    Sysctl(sysctl::Sysctl),
+    /// Answer questions; changes nothing.
+    Examine(examine::Examine),
 }
 
 /// Whether changes may be made.
@@ -154,6 +161,8 @@ impl Operation {
             Self::Unit(op) => op.as_ref(),
             Self::Wait(op) => op.as_ref(),
             Self::Inspect(op) => op.as_ref(),
+            Self::Sysctl(op) => op,
+            Self::Examine(op) => op,
         }
     }
 }
@@ -162,6 +171,12 @@ impl Operation {
 pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &mut dyn Dialogue) -> Outcome {
     if let Operation::Inspect(op) = operation {
         return Outcome::Observed(Box::new(op.observe(system)));
+    }
+    if let Operation::Examine(op) = operation {
+        return Outcome::Observed(Box::new(op.observe(system)));
+    }
+    if let Operation::Sysctl(op) = operation {
+        return op.settle(mode, system);
     }
     let work = operation.converge();
     match (work.check(system), mode) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::operation::unit::ProcessMatch;
+use crate::operation::version::VersionOf;
 use crate::operation::{Converge, Dialogue};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::System;
@@ -114,6 +115,15 @@ pub enum Condition {
     },
     /// A path exists.
     Exists(AbsPath),
+    /// The main number of a version lies between these two, or is one of them.
+    Version {
+        /// Who tells it.
+        of: VersionOf,
+        /// The lowest that is accepted.
+        lowest: u32,
+        /// The highest that is accepted.
+        highest: u32,
+    },
     /// `then` holds, wherever `when` does: as long as `when` does not hold, this does. Both are looked at anew each time.
     Where {
         /// What makes `then` matter, such as a peer that answers.

@@ -14,6 +14,7 @@ mod account;
 mod error;
 mod facts;
 mod file;
+mod kernel;
 mod process;
 mod state;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod walk;
 pub use account::{Entry, GroupEntry, Ids};
 pub use error::SystemError;
 pub use file::{Attributes, Bytes, Kind, Stat, digest};
+pub use kernel::{Setting, neat};
 pub use process::{Ended, Output, Program};
 pub use state::State;
 pub use tree::{Cursor, Inside, Tree, TreeError};

@@ -7,6 +7,7 @@ use apim_agent::value::{AbsPath, FileMode, Owner};
 
 use super::cluster::Cluster;
 use super::config;
+use super::hardening;
 use super::hosts_file;
 use super::sealing;
 use super::topology::Node;
@@ -36,6 +37,8 @@ pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
     files.extend(sealing::files(cluster, node));
     files.extend(keystores(node));
     files.extend(unit_file(node));
+    files.extend(hardening::sysctl_file(cluster, &node.host));
+    files.extend(hardening::limits_file(node));
     if node.settings.hosts_file.enabled
         && let Ok(path) = AbsPath::parse("/etc/hosts")
     {

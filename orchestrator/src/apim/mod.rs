@@ -4,17 +4,21 @@
 //! `deployment.toml`, `steps` says what a task means in operations.
 
 pub mod artifact;
+pub mod audit;
 pub(crate) mod catalogue;
 pub mod causes;
 pub mod cluster;
 pub mod config;
 pub mod files;
 pub mod graph;
+pub mod hardening;
 pub mod health;
 pub mod home;
 pub mod host_name;
 pub mod hosts_file;
+pub mod jdk;
 pub mod port;
+pub mod preflight;
 pub mod release;
 pub mod role;
 pub mod sealing;

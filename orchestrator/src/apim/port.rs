@@ -89,9 +89,40 @@ pub fn ports(role: Role, offset: u16) -> Vec<Port> {
         .collect()
 }
 
+/// Returns ports as the kernel writes lists of them: sorted, neighbours joined, such as `5672,9610-9612`.
+#[must_use]
+pub fn ranges(ports: &[u16]) -> String {
+    let mut ports = ports.to_vec();
+    ports.sort_unstable();
+    ports.dedup();
+    let runs = ports.chunk_by(|one, next| one.checked_add(1) == Some(*next));
+    let texts = runs.filter_map(|run| match (run.first()?, run.last()?) {
+        (first, last) if first == last => Some(first.to_string()),
+        (first, last) => Some(format!("{first}-{last}")),
+    });
+    texts.collect::<Vec<_>>().join(",")
+}
+
+/// Returns the ranges that a list of the kernel names; what is no port is left out.
+#[must_use]
+pub fn in_ranges(list: &str) -> Vec<std::ops::RangeInclusive<u16>> {
+    let range = |part: &str| {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        Some(first.trim().parse().ok()?..=last.trim().parse().ok()?)
+    };
+    list.split(',').filter_map(range).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lists_of_ports_are_written_as_the_kernel_does() {
+        assert_eq!(ranges(&[9612, 5672, 9611, 9610, 5672, 65535]), "5672,9610-9612,65535");
+        assert_eq!(ranges(&[]), "");
+        assert_eq!(in_ranges("5672,9610-9612, x,"), [5672..=5672, 9610..=9612]);
+    }
 
     #[test]
     fn the_largest_offset_keeps_every_port_valid() {

@@ -159,7 +159,7 @@ pub fn seal(cluster: &Cluster, node: &Node) -> Command {
 /// Returns the command line of a service that takes its variables from their file, where no systemd reads it for us.
 #[must_use]
 pub fn with_variables(node: &Node, script: &str) -> Vec<String> {
-    let read = "set -a; . \"$0\"; set +a; exec /bin/sh \"$1\"";
+    let read = "set -a; . \"$0\"; set +a; exec /bin/sh \"$@\"";
     ["/bin/sh", "-c", read, node.home.variables.as_str(), script].map(str::to_owned).to_vec()
 }
 

@@ -25,6 +25,12 @@ pub enum ApimTask {
     Database,
     /// `apim_prune`: of the releases side by side only so many stay as the inventory says.
     Prune,
+    /// `apim_hardening`: kernel settings and limits of the account.
+    Hardening,
+    /// `apim_audit`: the host is asked for the evidence of an audit.
+    Audit,
+    /// `apim_preflight`: the host is looked at before anything is changed.
+    Preflight,
 }
 
 /// What the service of a node should be doing.
@@ -66,7 +72,7 @@ impl Gate {
 
 impl ApimTask {
     /// The names of all tasks in a playbook.
-    pub const NAMES: [&'static str; 11] = [
+    pub const NAMES: [&'static str; 14] = [
         "apim_account",
         "apim_java",
         "apim_hosts_file",
@@ -78,6 +84,9 @@ impl ApimTask {
         "apim_health",
         "apim_database",
         "apim_prune",
+        "apim_preflight",
+        "apim_hardening",
+        "apim_audit",
     ];
 
     /// Returns the name of the task in a playbook.
@@ -95,6 +104,9 @@ impl ApimTask {
             Self::Health(_) => "apim_health",
             Self::Database => "apim_database",
             Self::Prune => "apim_prune",
+            Self::Preflight => "apim_preflight",
+            Self::Hardening => "apim_hardening",
+            Self::Audit => "apim_audit",
         }
     }
 
@@ -111,6 +123,9 @@ impl ApimTask {
             Self::Configuration,
             Self::Database,
             Self::Prune,
+            Self::Preflight,
+            Self::Hardening,
+            Self::Audit,
         ]
         .into_iter()
         .find(|task| task.name() == name)

@@ -7,6 +7,7 @@ use apim_agent::value::Sha256;
 
 use super::cluster::Cluster;
 use super::config;
+use super::hardening;
 use super::sealing;
 use super::settings::secrets::SecretsMode;
 use super::topology::Node;
@@ -52,7 +53,7 @@ Group={group}
 UMask=0077
 WorkingDirectory={home}
 {environment}{variables}UnsetEnvironment=CARBON_HOME
-{wait}ExecStart=/bin/sh {home}/bin/{script}
+{wait}ExecStart=/bin/sh {home}/bin/{script}{arguments}
 KillMode=control-group
 SuccessExitStatus=143
 TimeoutStopSec={stop}
@@ -60,7 +61,7 @@ Restart=on-failure
 RestartSec=10
 LimitNOFILE=65535
 LimitNPROC=20000
-
+{sandbox}
 [Install]
 WantedBy=multi-user.target
 ",
@@ -70,7 +71,9 @@ WantedBy=multi-user.target
         user = settings.user,
         group = settings.group,
         script = node.role.script(),
+        arguments = hardening::arguments(node).iter().map(|one| format!(" {one}")).collect::<String>(),
         stop = node.role.stop_timeout_secs(),
+        sandbox = hardening::sandbox(node),
     )
 }
 
@@ -93,8 +96,8 @@ pub fn environment(node: &Node) -> BTreeMap<String, String> {
         ("JAVA_HOME".to_owned(), node.java_home.to_string()),
         ("JVM_MEM_OPTS".to_owned(), node.own.heap.options()),
     ]);
-    if let Some(options) = &node.own.java_opts {
-        environment.insert("JAVA_OPTS".to_owned(), options.clone());
+    if let Some(options) = hardening::java_opts(node) {
+        environment.insert("JAVA_OPTS".to_owned(), options);
     }
     environment
 }
@@ -107,7 +110,10 @@ pub fn script(node: &Node) -> Script {
         argv: match node.settings.secrets {
             SecretsMode::Environment => sealing::with_variables(node, &start),
             SecretsMode::Plain | SecretsMode::Cipher => vec!["/bin/sh".to_owned(), start],
-        },
+        }
+        .into_iter()
+        .chain(hardening::arguments(node))
+        .collect(),
         directory: Some(node.home.release.clone()),
         environment: environment(node),
         run_as: Some(node.settings.user.clone()),
@@ -127,9 +133,10 @@ pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
     if node.settings.secrets != SecretsMode::Plain {
         inputs.insert("secrets".to_owned(), node.settings.secrets.word().to_owned());
     }
-    if let Some(options) = &node.own.java_opts {
-        inputs.insert("JVM options".to_owned(), options.clone());
+    if let Some(options) = hardening::java_opts(node) {
+        inputs.insert("JVM options".to_owned(), options);
     }
+    inputs.extend(hardening::inputs(node));
     if !node.keystores.is_empty() {
         let mut text = String::new();
         for store in &node.keystores {

@@ -29,7 +29,8 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, plays, reach, shown, check, diff } = args;
     let mode = if check { Mode::Check } else { Mode::Apply };
-    let wanted = Wanted { verb: "apply", mode, files, plays, reach, shown, diff, inspects: false };
+    let wanted =
+        Wanted { verb: "apply", mode, files, plays, reach, shown, diff, inspects: false, judges: true };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if (check || (diff && ended.result.changes() > 0)) && !look.json {

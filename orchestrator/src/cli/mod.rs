@@ -5,15 +5,18 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod apply;
+mod audit;
 mod connect;
 mod exit;
 mod graph;
+mod guard;
 mod init;
 mod inventory;
 mod options;
 mod pipeline;
 mod placed;
 mod plan;
+mod preflight;
 mod read;
 mod render;
 mod status;
@@ -37,6 +40,10 @@ enum Verb {
     Plan(plan::Args),
     /// Check inventory and playbook without contacting any host
     Validate(validate::Args),
+    /// Look whether the hosts can take what apply would bring, and say what to do where they cannot
+    Preflight(preflight::Args),
+    /// Go through the checklist for production: what holds, with the evidence
+    Audit(audit::Args),
     /// Write every file that apply would place, into a folder of this machine
     Render(render::Args),
     /// Show hosts, groups and variables as ansible-inventory does
@@ -57,6 +64,8 @@ impl Verb {
             Self::Plan(args) => args.shown.output,
             Self::Validate(args) => args.shown.output,
             Self::Status(args) => args.shown.output,
+            Self::Preflight(args) => args.shown.output,
+            Self::Audit(args) => args.shown.output,
             Self::Render(args) => args.output,
             Self::Inventory(args) => args.output,
             Self::Graph(_) | Self::Init(_) => return false,
@@ -83,6 +92,8 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(args),
         Verb::Graph(args) => graph::run(&args),
         Verb::Init(args) => init::run(&args),
+        Verb::Preflight(args) => preflight::run(args),
+        Verb::Audit(args) => audit::run(args),
     };
     exit::code(ended, json)
 }

@@ -11,7 +11,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::connect;
 use super::exit::{Exit, Kind};
+use super::guard;
 use super::options::{Files, Output, Plays, Reach, Shown};
+use super::preflight;
 use super::read;
 use crate::apim::{Artifact, Cluster};
 use crate::artifact::Cache;
@@ -36,6 +38,8 @@ pub(super) struct Wanted {
     pub(super) diff: bool,
     /// Whether every node is looked at in the end.
     pub(super) inspects: bool,
+    /// Whether what hosts answer to a preflight is judged before anything is changed.
+    pub(super) judges: bool,
 }
 
 /// A run that is over.
@@ -44,11 +48,16 @@ pub(super) struct Ended {
     pub(super) cluster: Cluster,
     pub(super) result: RunResult,
     pub(super) look: Look,
+    /// How long the big files are that were at hand.
+    pub(super) sizes: BTreeMap<Sha256, u64>,
+    /// Files of this machine that hold secrets and that others may read.
+    pub(super) open: Vec<guard::Open>,
 }
 
 /// Runs what is wanted.
 pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
-    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects } = wanted;
+    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges } = wanted;
+    let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let (read, playbook, mut drafted) = read::all(files, plays)?;
     read::tell(&read, &look)?;
@@ -75,18 +84,24 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let interrupt = interrupt();
         let prepare = async {
             let ready = fetch(&cache, &artifacts, &look).await?;
+            let sizes = ready.iter().map(|(sha256, (_, size))| (*sha256, *size)).collect();
             let plan = Arc::new(drafted.finish(&ready));
             connect::know_hosts(&connector, &hosts_of(&plan), look.json).await?;
-            Ok(plan)
+            Ok((plan, sizes))
         };
-        let plan = unless_interrupted(prepare, interrupt.clone()).await?;
+        let (plan, sizes): (_, BTreeMap<Sha256, u64>) =
+            unless_interrupted(prepare, interrupt.clone()).await?;
+        let settings = match judges {
+            true => Settings { judge: Some(preflight::judge(&read.cluster, &sizes)), ..settings },
+            false => settings,
+        };
 
         let (events, happened) = mpsc::unbounded_channel();
         let shown = report::show(Arc::clone(&plan), look, happened);
         let result = engine::run(Arc::clone(&plan), Arc::new(connector), settings, events, interrupt).await;
         // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
         drop(tokio::time::timeout(LAST_LINES, shown).await);
-        Ok(Ended { plan, cluster: read.cluster, result, look })
+        Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open })
     });
     // Whoever left at once does not wait for files that are being read.
     runtime.shutdown_background();

@@ -55,6 +55,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         shown,
         diff: diff || !no_diff,
         inspects: false,
+        judges: true,
     };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::exit::{self, Exit, Kind};
+use super::guard;
 use super::options::{Files, Plays};
 use crate::apim::{Cluster, HostInput, StartOrder};
 use crate::inventory::{self, Inventory, pattern};
@@ -32,6 +33,8 @@ const ROLE_GROUPS: &[&str] = &[
 pub(super) struct Read {
     pub(super) inventory: Inventory,
     pub(super) cluster: Cluster,
+    /// Files of this machine that hold secrets and that others may read.
+    pub(super) open: Vec<guard::Open>,
 }
 
 impl Read {
@@ -158,7 +161,11 @@ fn cluster_of(inventory: Inventory) -> Result<Read, Mistakes> {
         .collect();
     let mut mistakes = Mistakes::default();
     match Cluster::build(&hosts, &read_file, &mut mistakes) {
-        Some(cluster) if mistakes.0.is_empty() => Ok(Read { inventory, cluster }),
+        Some(cluster) if mistakes.0.is_empty() => {
+            let open = guard::open(&inventory);
+            guard::refuse(&open, &cluster, &mut mistakes);
+            if mistakes.0.is_empty() { Ok(Read { inventory, cluster, open }) } else { Err(mistakes) }
+        }
         _ => Err(mistakes),
     }
 }

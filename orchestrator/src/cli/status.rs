@@ -38,8 +38,17 @@ struct Row<'a> {
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, reach, shown } = args;
     let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: Vec::new() };
-    let wanted =
-        Wanted { verb: "status", mode: Mode::Check, files, plays, reach, shown, diff: false, inspects: true };
+    let wanted = Wanted {
+        verb: "status",
+        mode: Mode::Check,
+        files,
+        plays,
+        reach,
+        shown,
+        diff: false,
+        inspects: true,
+        judges: false,
+    };
     let mut ended = pipeline::run(&wanted)?;
     if ended.result.interrupted {
         return Ok(Kind::Interrupted);
@@ -80,7 +89,7 @@ fn rows(ended: &Ended) -> Vec<Row<'_>> {
             _ => Err("not looked at".to_owned()),
         };
         let is_wish = |step: &&crate::plan::model::Step| {
-            !matches!(step.operation, Operation::Wait(_) | Operation::Inspect(_))
+            !matches!(step.operation, Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
         };
         let differs = |step: &&crate::plan::model::Step| {
             matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_) | Outcome::Failed(_)))

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::pending;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use apim_agent::operation::command::Invocation;
 use apim_agent::operation::{Mode, Operation};
@@ -348,6 +348,9 @@ impl<'a> Lane<'a> {
 
     /// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged.
     fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
+        if matches!(step.operation, Operation::Examine(_)) {
+            worker.heard.insert(step.id, SystemTime::now());
+        }
         if self.shared.settings.mode == Mode::Apply {
             worker.outcomes.insert(step.id, outcome);
             return;
@@ -438,7 +441,9 @@ fn own_deadline(operation: &Operation) -> Duration {
         | Operation::Line(_)
         | Operation::Group(_)
         | Operation::Account(_)
-        | Operation::Inspect(_) => 0,
+        | Operation::Inspect(_)
+        | Operation::Sysctl(_)
+        | Operation::Examine(_) => 0,
     };
     Duration::from_secs(seconds.min(24 * 3600))
 }

@@ -6,12 +6,14 @@
 //! stage    its lanes in parallel, and the judgement at the barrier
 //! lane     one conversation: steps sent ahead, replies, content, leave
 //! wire     a link in use: what is sent, what is heard
+//! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
 //! budget   who may take a node down (a pure ledger); leave: waiting for it
 //! ```
 
 mod budget;
 pub mod event;
 mod hidden;
+mod judgement;
 mod lane;
 mod leave;
 mod result;
@@ -28,4 +30,4 @@ mod tests;
 pub use budget::Limits;
 pub use result::{HostEnd, HostResult, RunResult, Stopped, Tally};
 pub use run::run;
-pub use settings::{Interrupt, Patience, Settings};
+pub use settings::{Interrupt, Judge, Judging, Patience, Settings, Testimony, Verdict};

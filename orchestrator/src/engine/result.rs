@@ -1,7 +1,7 @@
 //! What a run came to.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use apim_agent::facts::Facts;
 use apim_agent::outcome::Outcome;
@@ -16,6 +16,8 @@ pub struct RunResult {
     pub hosts: BTreeMap<HostName, HostResult>,
     /// The outcome of each step that was looked at or run (the survey's, where the step was not run after it).
     pub outcomes: BTreeMap<StepId, Outcome>,
+    /// When the answers to questions were heard.
+    pub heard: BTreeMap<StepId, SystemTime>,
     /// How long each stage took that was begun, in order: index in the plan, time.
     pub stages: Vec<(usize, Duration)>,
     /// Whether a survey found nothing to do, so that no stage was run.

@@ -12,6 +12,7 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::event::Event;
+use super::judgement;
 use super::lane::{self, Pass};
 use super::leave::Budget;
 use super::result::{HostEnd, RunResult, Stopped};
@@ -111,7 +112,9 @@ impl Run {
         })
         .await;
         self.survey().await;
+        let may_go_on = judgement::pass(self);
         match (self.shared.settings.mode, self.shared.is_interrupted()) {
+            (Mode::Apply, false) if !may_go_on => {}
             (Mode::Apply, false) => self.stages().await,
             (Mode::Apply, true) => self.stop(0, CALLED_OFF),
             (Mode::Check, _) => {}
@@ -271,7 +274,7 @@ impl Run {
     }
 
     /// The run ends in or behind stage `index`: hosts with steps left are stopped before what comes next for them.
-    fn stop(&mut self, index: usize, why: &str) {
+    pub(super) fn stop(&mut self, index: usize, why: &str) {
         let plan = Arc::clone(&self.shared.plan);
         for stage in plan.stages.get(index..).unwrap_or_default() {
             for lane in &stage.lanes {
@@ -293,6 +296,7 @@ impl Run {
         }
         for (host, worker) in self.workers {
             result.outcomes.extend(worker.outcomes);
+            result.heard.extend(worker.heard);
             result.hosts.insert(host, worker.result);
         }
         result

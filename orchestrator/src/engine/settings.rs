@@ -1,10 +1,16 @@
 //! How a run is to be done: look or change, how much at once, how long to wait, who does it.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
+use apim_agent::facts::Facts;
+use apim_agent::observation::Answer;
 use apim_agent::operation::Mode;
+use apim_agent::outcome::Failure;
+use apim_agent::protocol::message::StepId;
 
 use super::budget::Limits;
+use crate::inventory::host::HostName;
 
 /// How a run is to be done.
 #[derive(Debug, Clone)]
@@ -27,6 +33,45 @@ pub struct Settings {
     pub purpose: String,
     /// How long to wait for what.
     pub patience: Patience,
+    /// Who judges what was seen, before anything is changed.
+    pub judge: Option<Judge>,
+}
+
+/// What a host answered to one step's questions.
+#[derive(Debug, Clone)]
+pub struct Testimony {
+    /// The step.
+    pub step: StepId,
+    /// Whose.
+    pub host: HostName,
+    /// What the host says of itself.
+    pub facts: Option<Facts>,
+    /// The answers, or why there are none.
+    pub answers: Result<Vec<Answer>, String>,
+    /// When they were heard.
+    pub heard: Option<SystemTime>,
+}
+
+/// What somebody makes of the answers of all hosts together.
+#[derive(Debug, Clone, Default)]
+pub struct Verdict {
+    /// The steps that fail for it, and why; when there is one nothing is changed anywhere.
+    pub failures: Vec<(StepId, Failure)>,
+    /// What is worth knowing all the same.
+    pub warnings: Vec<String>,
+}
+
+/// What a judge does.
+pub type Judging = dyn Fn(&[Testimony]) -> Verdict + Send + Sync;
+
+/// Judges the answers of all hosts together.
+#[derive(Clone)]
+pub struct Judge(pub Arc<Judging>);
+
+impl std::fmt::Debug for Judge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Judge")
+    }
 }
 
 /// How long the engine waits, and for what. Steps bring deadlines of their own; these come on top.
@@ -79,6 +124,7 @@ impl Settings {
             operator: String::new(),
             purpose: String::new(),
             patience: Patience::default(),
+            judge: None,
         }
     }
 }

@@ -20,7 +20,10 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         | Operation::Line(_)
         | Operation::Group(_)
         | Operation::Account(_)
+        | Operation::Sysctl(_)
         | Operation::Unit(_) => true,
+        // What was answered before the first change is what was judged.
+        Operation::Examine(_) => true,
         Operation::Wait(wait) => wait.conditions.iter().all(is_local),
         Operation::Command(_) | Operation::Inspect(_) => false,
     }
@@ -31,7 +34,8 @@ fn is_local(condition: &Condition) -> bool {
         Condition::Process(_)
         | Condition::Listens { .. }
         | Condition::Logged { .. }
-        | Condition::Exists(_) => true,
+        | Condition::Exists(_)
+        | Condition::Version { .. } => true,
         Condition::Http { url, .. } => {
             ["http://127.0.0.1:", "https://127.0.0.1:"].iter().any(|own| url.starts_with(own))
         }

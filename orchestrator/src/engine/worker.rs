@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use apim_agent::operation::Mode;
 use apim_agent::outcome::Outcome;
@@ -47,6 +47,8 @@ pub(super) struct Worker {
     pub(super) wire: Option<Wire>,
     pub(super) result: HostResult,
     pub(super) outcomes: BTreeMap<StepId, Outcome>,
+    /// When answers were heard.
+    pub(super) heard: BTreeMap<StepId, SystemTime>,
     /// Whether a barrier has counted it as lost for the rest of the run.
     pub(super) is_dropped: bool,
     /// Whether something was done on the host in this run, or may have been.
@@ -74,6 +76,7 @@ impl Worker {
             wire: None,
             result: HostResult::default(),
             outcomes: BTreeMap::new(),
+            heard: BTreeMap::new(),
             is_dropped: false,
             is_touched: false,
             counted: BTreeSet::new(),

@@ -106,7 +106,9 @@ impl Step {
             | Operation::Account(_)
             | Operation::Command(_)
             | Operation::Wait(_)
-            | Operation::Inspect(_) => None,
+            | Operation::Inspect(_)
+            | Operation::Sysctl(_)
+            | Operation::Examine(_) => None,
         }
         .into_iter()
     }

@@ -1,9 +1,11 @@
 //! The playbooks that come with the program.
 
 /// Name and text of each built-in playbook.
-pub const BUILT_IN: [(&str, &str); 8] = [
+pub const BUILT_IN: [(&str, &str); 10] = [
     ("site.yaml", include_str!("../../../playbooks/site.yaml")),
     ("site-dependencies-first.yaml", include_str!("../../../playbooks/site-dependencies-first.yaml")),
+    ("audit.yaml", include_str!("../../../playbooks/audit.yaml")),
+    ("preflight.yaml", include_str!("../../../playbooks/preflight.yaml")),
     ("prepare.yaml", include_str!("../../../playbooks/prepare.yaml")),
     ("configure.yaml", include_str!("../../../playbooks/configure.yaml")),
     ("start.yaml", include_str!("../../../playbooks/start.yaml")),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::facts::Facts;
-use apim_agent::operation::inspect::Observation;
+use apim_agent::observation::{Account, Answer, Entry, Listener, Observation, Reached, Resolved};
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use apim_agent::protocol::message::Reply;
 
@@ -175,9 +175,59 @@ fn observation(seen: &mut Observation) {
         .take(ENTRIES)
         .map(|(label, digest)| (neutral(&label, TEXT), neutral(&digest, TEXT)))
         .collect::<BTreeMap<_, _>>();
+    seen.answers.truncate(ENTRIES);
+    seen.answers.iter_mut().for_each(answer);
     seen.gates.truncate(ENTRIES);
     for gate in &mut seen.gates {
         text(&mut gate.what);
         text(&mut gate.answer);
+    }
+}
+
+fn answer(answer: &mut Answer) {
+    match answer {
+        Answer::Clock { keeper, .. } => keeper.iter_mut().for_each(text),
+        Answer::Space { folder, .. } => text(folder),
+        Answer::Listeners(found) => {
+            found.truncate(ENTRIES);
+            for Listener { address, name, account, .. } in found {
+                [address, name, account].into_iter().for_each(text);
+            }
+        }
+        Answer::Names(found) => {
+            found.truncate(ENTRIES);
+            for Resolved { name, addresses, problem, line } in found {
+                text(name);
+                texts(addresses);
+                problem.iter_mut().for_each(text);
+                line.iter_mut().for_each(|(_, address)| text(address));
+            }
+        }
+        Answer::Reach(found) => {
+            found.truncate(ENTRIES);
+            for Reached { host, problem, .. } in found {
+                text(host);
+                problem.iter_mut().for_each(text);
+            }
+        }
+        Answer::Text(held) => held.iter_mut().for_each(text),
+        Answer::Version { found, whence } => {
+            found.iter_mut().for_each(text);
+            text(whence);
+        }
+        Answer::Entry(Some(Entry { kind, owner, group, sha256, .. })) => {
+            [kind, owner, group].into_iter().chain(sha256).for_each(text);
+        }
+        Answer::Account(Some(Account { shell, .. })) => text(shell),
+        Answer::Unit(properties) => {
+            *properties = std::mem::take(properties)
+                .into_iter()
+                .take(ENTRIES)
+                .map(|(key, value)| (neutral(&key, TEXT), neutral(&value, TEXT)))
+                .collect();
+        }
+        Answer::Holds(found) => found.truncate(ENTRIES),
+        Answer::Unknown(why) => text(why),
+        Answer::Entry(None) | Answer::Account(None) | Answer::Agent { .. } => {}
     }
 }

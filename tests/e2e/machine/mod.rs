@@ -6,6 +6,7 @@ mod interrupted;
 mod lab;
 mod order;
 mod poisoned;
+mod readiness;
 mod refused;
 
 use std::time::{Duration, Instant};

@@ -8,6 +8,7 @@ use regex::Regex;
 
 use super::{Condition, log_watch::LogWatch};
 use crate::operation::unit::{ProcessMatch, supervisor};
+use crate::operation::version::{VersionOf, main_number};
 use crate::probe::http::{Client, io_words};
 use crate::probe::name::Names;
 use crate::probe::process::Process;
@@ -103,6 +104,7 @@ impl<'a> Examiner<'a> {
                 Ok(None) => Answer::no("it does not exist"),
                 Err(error) => Answer::no(error.to_string()),
             },
+            Condition::Version { of, lowest, highest } => version(self.system, of, *lowest, *highest),
             Condition::Where { when, then } => {
                 let matters = self.look(when);
                 if matters.holds {
@@ -236,6 +238,17 @@ impl<'a> Examiner<'a> {
         match self.logs.get_mut(at) {
             Some(watch) => watch.look(),
             None => Answer::no("it was not looked for"),
+        }
+    }
+}
+
+fn version(system: &System, of: &VersionOf, lowest: u32, highest: u32) -> Answer {
+    match of.find(system) {
+        Err(why) => Answer::no(why),
+        Ok(found) => {
+            let text = format!("found {}, told by {}", found.version, found.whence);
+            let fits = main_number(&found.version).is_some_and(|number| (lowest..=highest).contains(&number));
+            Answer { holds: fits, text }
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Wait;
 use super::service_watch::ServiceWatch;
+use super::{Condition, Wait};
 use crate::mask;
 use crate::outcome::Failure;
 use crate::probe::text::shortened;
@@ -73,6 +73,10 @@ fn what(wait: &Wait, end: &End, unmet: &[(String, String)], cause: Option<&str>)
     let missing = missing.unwrap_or_else(|| "all conditions held one by one, but never together".to_owned());
     let because = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     match end {
+        // Time makes no other version.
+        End::Deadline(_) if wait.conditions.iter().all(|one| matches!(one, Condition::Version { .. })) => {
+            format!("{awaited}{because}; {missing}")
+        }
         End::Deadline(elapsed) => {
             format!("{awaited}: not within {} s{because}; {missing}", elapsed.as_secs())
         }

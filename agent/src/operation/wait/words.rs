@@ -20,6 +20,9 @@ impl Condition {
                 format!("`{pattern}` in {log} since its start")
             }
             Self::Exists(path) => format!("{path}"),
+            Self::Version { of, lowest, highest } => {
+                format!("a version from {lowest} to {highest} of {}", of.program)
+            }
             Self::Where { when, then } => format!("{} (where there is {})", then.words(), when.words()),
         }
     }
@@ -27,7 +30,11 @@ impl Condition {
     /// Says whether looking at it costs next to nothing, and never waits for somebody's answer.
     pub(super) const fn is_cheap(&self) -> bool {
         match self {
-            Self::Process(_) | Self::Listens { .. } | Self::Logged { .. } | Self::Exists(_) => true,
+            Self::Process(_)
+            | Self::Listens { .. }
+            | Self::Logged { .. }
+            | Self::Exists(_)
+            | Self::Version { .. } => true,
             Self::Tcp { .. } | Self::Connected { .. } | Self::Http { .. } | Self::Where { .. } => false,
         }
     }

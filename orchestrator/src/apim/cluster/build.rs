@@ -7,6 +7,7 @@ use std::sync::Arc;
 use apim_agent::value::AbsPath;
 
 use super::{Cluster, FileReader, Host, HostInput, check, endpoints, names, own_keys};
+use crate::apim::hardening;
 use crate::apim::home::{self, Home};
 use crate::apim::host_name;
 use crate::apim::role::Role;
@@ -68,6 +69,7 @@ impl Builder<'_> {
         check::roles(inputs, self.mistakes);
         check::ports(&nodes, self.mistakes);
         check::digests(&nodes, self.mistakes);
+        hardening::check::nodes(&nodes, self.mistakes);
         check::releases(&nodes, self.mistakes, &mut self.notes);
         let environments = self.environments(&mut nodes);
         let mut cluster = Cluster {

@@ -12,6 +12,7 @@ mod databases;
 mod event_hub;
 mod features;
 mod gateway;
+mod hardening;
 mod keystores;
 mod portal;
 mod raw;
@@ -82,6 +83,7 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
         event_hub::section,
         event_hub::key_manager,
         throttling::section,
+        hardening::section,
     ] {
         section(&scene, &mut root);
     }

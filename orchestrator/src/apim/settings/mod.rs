@@ -13,9 +13,11 @@ pub mod databases;
 pub mod endpoint;
 pub mod environments;
 pub mod features;
+pub mod hardening;
 pub mod keystores;
 pub mod messaging;
 pub mod node;
+pub mod preflight;
 mod raw;
 mod read;
 pub mod secrets;
@@ -112,6 +114,10 @@ pub struct Settings {
     pub hosts_file: HostsFile,
     /// Deadlines.
     pub health: Health,
+    /// How much each check of a host matters.
+    pub preflight: preflight::Preflight,
+    /// What is closed beyond the usual.
+    pub hardening: hardening::Hardening,
     /// Whether every endpoint that was written, here or in an environment, could be read.
     pub endpoints_fit: bool,
     /// Keys that were written, whether they could be read or not, and where.
@@ -198,6 +204,8 @@ impl Settings {
         let start_order = section.word("start_order", &orders).unwrap_or_default();
         let hosts_file = HostsFile::read(&mut section);
         let health = Health::read(&mut section);
+        let preflight = section.section("preflight").map(preflight::Preflight::read).unwrap_or_default();
+        let hardening = hardening::Hardening::read(&mut section);
         section.finish();
         Self {
             version,
@@ -227,6 +235,8 @@ impl Settings {
             start_order,
             hosts_file,
             health,
+            preflight,
+            hardening,
             endpoints_fit,
             given: node.entries().unwrap_or_default().iter().map(|(key, _)| key.clone()).collect(),
             span,

@@ -20,6 +20,12 @@ impl Heap {
     pub fn options(&self) -> String {
         format!("-Xms{} -Xmx{}", self.initial, self.maximum)
     }
+
+    /// Returns the initial and the largest size in MiB.
+    #[must_use]
+    pub fn mebibytes(&self) -> (u64, u64) {
+        (megabytes(&self.initial), megabytes(&self.maximum))
+    }
 }
 
 /// Artifacts that a gateway keeps although the control plane does not know them.

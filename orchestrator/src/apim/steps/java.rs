@@ -1,4 +1,4 @@
-//! `apim_java`: the JDK is where the unit will look for it.
+//! `apim_java`: the JDK is where the unit will look for it, and of a version that the start script accepts.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::archive::{Archive, Format};
@@ -7,25 +7,15 @@ use apim_agent::value::Owner;
 
 use super::{Draft, distribution};
 use crate::apim::artifact::ArtifactName;
+use crate::apim::jdk;
 use crate::apim::settings::source::{Fetch, Java};
 use crate::apim::topology::Node;
 
-pub(super) fn lower(node: &Node) -> Vec<Draft> {
-    match &node.settings.java {
-        None => Vec::new(),
-        Some(Java::Home(home)) => {
-            // The start script checks only that this file can be run, and only tells the console.
-            let Ok(program) = home.join("bin/java") else { return Vec::new() };
-            let wait = Wait {
-                awaited: format!("a JDK at {home} (apim.java.home)"),
-                conditions: vec![Condition::Exists(program)],
-                deadline_secs: 1,
-                service: None,
-                settle_secs: 0,
-                remedy: None,
-            };
-            vec![Draft::new(format!("JDK at {home}"), Operation::Wait(Box::new(wait)))]
-        }
+/// Lowers the task for the nodes of one host, which share their settings.
+pub(super) fn lower(nodes: &[&Node]) -> Vec<Draft> {
+    let Some(node) = nodes.first() else { return Vec::new() };
+    let mut drafts = match &node.settings.java {
+        None | Some(Java::Home(_)) => Vec::new(),
         Some(Java::Archive(file)) => {
             let name = file.file_name();
             let archive = Archive {
@@ -50,5 +40,26 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
             let parent = node.java_home.parent();
             vec![Draft::folder(format!("folder {parent}"), &parent, 0o755, Owner::default()), draft]
         }
-    }
+    };
+    drafts.extend(version(node));
+    drafts
+}
+
+/// The start script only tells the console that a JDK is not supported, goes on, and the server fails later in ways that do not name it.
+fn version(node: &Node) -> Option<Draft> {
+    let (lowest, highest) = node.version.series().java();
+    let home = &node.java_home;
+    let wait = Wait {
+        awaited: format!(
+            "a JDK {lowest} to {highest} for API Manager {} at {home} ({})",
+            node.version,
+            jdk::setting(node)
+        ),
+        conditions: vec![Condition::Version { of: jdk::version_of(home)?, lowest, highest }],
+        deadline_secs: 0,
+        service: None,
+        settle_secs: 0,
+        remedy: None,
+    };
+    Some(Draft::new(format!("JDK at {home} is {lowest} to {highest}"), Operation::Wait(Box::new(wait))))
 }

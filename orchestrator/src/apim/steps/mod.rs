@@ -2,13 +2,16 @@
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::block::Block;
+use apim_agent::operation::examine::Examine;
 use apim_agent::operation::wait::{Condition, Wait};
 use apim_agent::value::AbsPath;
 
+use super::audit;
 use super::cluster::Cluster;
 use super::files::{self, PlacedFile};
 use super::health;
 use super::hosts_file;
+use super::preflight;
 use super::sealing;
 use super::settings::secrets::SecretsMode;
 use super::task::{ApimTask, Gate};
@@ -18,6 +21,7 @@ mod account;
 mod distribution;
 mod draft;
 mod driver;
+mod hardening;
 mod java;
 mod prune;
 mod service;
@@ -33,9 +37,12 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
     let each = |of: &dyn Fn(&Node) -> Vec<Draft>| nodes.iter().flat_map(|node| of(node)).collect();
     match task {
         ApimTask::Account => nodes.first().map(|node| account::lower(node)).unwrap_or_default(),
-        ApimTask::Java => nodes.first().map(|node| java::lower(node)).unwrap_or_default(),
+        ApimTask::Java => java::lower(&nodes),
         ApimTask::HostsFile => nodes.first().map(|node| hosts(cluster, node)).unwrap_or_default(),
         ApimTask::Database => database(cluster, host),
+        ApimTask::Hardening => nodes.first().map(|node| hardening::lower(cluster, node)).unwrap_or_default(),
+        ApimTask::Preflight => asked(cluster, host, "preflight", preflight::examine),
+        ApimTask::Audit => asked(cluster, host, "audit", audit::examine),
         ApimTask::Distribution => each(&distribution::lower),
         ApimTask::Keystores => each(&keystores),
         ApimTask::Driver => each(&driver::lower),
@@ -44,6 +51,14 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Service(state) => each(&|node| service::lower(cluster, node, *state)),
         ApimTask::Health(gate) => each(&|node| vec![gate_of(cluster, node, *gate)]),
     }
+}
+
+/// Questions only; what the answers mean is judged when every host has answered.
+fn asked(cluster: &Cluster, host: &str, title: &str, examine: fn(&Cluster, &str) -> Examine) -> Vec<Draft> {
+    if cluster.nodes_on(host).next().is_none() {
+        return Vec::new();
+    }
+    vec![Draft::new(title, Operation::Examine(examine(cluster, host)))]
 }
 
 fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {

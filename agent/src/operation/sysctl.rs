@@ -1,0 +1,150 @@
+//! Settings of the running kernel. A file of `/etc/sysctl.d` brings them back at boot; placing that is `file`'s work.
+//!
+//! In a container some settings are its machine's: they are told, and count as no change.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Converge, Dialogue, Mode};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::{Setting, System, neat};
+
+/// The kernel has these values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sysctl {
+    /// By key, such as `net.core.rmem_max`.
+    pub values: BTreeMap<String, String>,
+}
+
+/// What a look found.
+struct Found<'a> {
+    /// Key, present and wished value of what can be set.
+    differ: Vec<(&'a str, String, &'a str)>,
+    /// What is not as wished and cannot be set from here.
+    stuck: Vec<String>,
+}
+
+impl Sysctl {
+    fn look(&self, system: &System) -> Result<Found<'_>, Failure> {
+        let mut found = Found { differ: Vec::new(), stuck: Vec::new() };
+        for (key, wish) in &self.values {
+            match system.kernel_setting(key)? {
+                Setting::Absent => found.stuck.push(format!("{key} is not there")),
+                Setting::Free(is) | Setting::Fixed(is) if is == neat(wish) => {}
+                Setting::Free(is) => found.differ.push((key, is, wish)),
+                Setting::Fixed(is) => found.stuck.push(format!("{key} is {is} and read-only")),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks, and in [`Mode::Apply`] sets what differs.
+    pub(crate) fn settle(&self, mode: Mode, system: &System) -> Outcome {
+        match self.try_to(mode, system) {
+            Ok(outcome) => outcome,
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    fn try_to(&self, mode: Mode, system: &System) -> Result<Outcome, Failure> {
+        let found = self.look(system)?;
+        let stuck = (!found.stuck.is_empty()).then(|| {
+            format!(
+                "not in effect here, the kernel is another's (a container's machine): {}",
+                found.stuck.join(", ")
+            )
+        });
+        if found.differ.is_empty() {
+            return Ok(stuck.map_or(Outcome::Ok, Outcome::Skipped));
+        }
+        let items = found.differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {}", neat(wish)));
+        let difference = Difference { items: items.chain(stuck).collect(), diff: None };
+        if mode == Mode::Check {
+            return Ok(Outcome::WouldChange(difference));
+        }
+        for (key, _, wish) in &found.differ {
+            system.set_kernel_setting(key, wish)?;
+        }
+        // The kernel takes some values only in part, without a word.
+        if let Some((key, is, wish)) = self.look(system)?.differ.first() {
+            let what = format!("{key} was set to {}, and the kernel has {is}", neat(wish));
+            return Err(Failure::new(what).hint("give another value, or leave the key out"));
+        }
+        Ok(Outcome::Changed(difference))
+    }
+}
+
+/// `converge` settles it itself, because what cannot be set here is neither a difference nor a failure.
+impl Converge for Sysctl {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        let differ = self.look(system)?.differ;
+        let items: Vec<String> =
+            differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {wish}")).collect();
+        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+    }
+
+    fn apply(&self, system: &System, _: &mut dyn Dialogue, _: &Difference) -> Result<Outcome, Failure> {
+        self.try_to(Mode::Apply, system)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::operation::Operation;
+    use crate::operation::testing::Bench;
+
+    fn wish(pairs: &[(&str, &str)]) -> Operation {
+        let values = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Operation::Sysctl(Sysctl { values })
+    }
+
+    #[test]
+    fn values_that_differ_are_set_and_blanks_do_not_matter() {
+        let bench = Bench::new();
+        bench.write("/proc/sys/net/core/rmem_max", "212992\n");
+        bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
+        let wish = wish(&[("net.core.rmem_max", "67108864"), ("net.ipv4.tcp_rmem", "4096 87380 16777216")]);
+        let Outcome::Changed(done) = bench.assert_converges(&wish) else { panic!() };
+        assert_eq!(done.items.first().map(String::as_str), Some("net.core.rmem_max 212992 -> 67108864"));
+        bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t87380\t16777216\n");
+        assert_eq!(bench.run(&wish, Mode::Check), Outcome::Ok);
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_and_no_failure() {
+        let bench = Bench::new();
+        bench.write("/proc/sys/net/core/wmem_max", "5\n");
+        let wish = wish(&[("net.core.rmem_max", "1"), ("net.core.wmem_max", "5")]);
+        for mode in [Mode::Check, Mode::Apply] {
+            let Outcome::Skipped(why) = bench.run(&wish, mode) else { panic!() };
+            assert!(why.contains("net.core.rmem_max is not there") && !why.contains("wmem_max"), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_read_only_is_told_where_the_agent_is_not_all_powerful() {
+        let bench = Bench::new();
+        bench.write("/proc/sys/net/core/rmem_max", "1\n");
+        fs::set_permissions(bench.real("/proc/sys/net/core/rmem_max"), fs::Permissions::from_mode(0o444))
+            .unwrap();
+        let outcome = bench.run(&wish(&[("net.core.rmem_max", "2")]), Mode::Check);
+        if bench.system.is_privileged() {
+            assert!(matches!(outcome, Outcome::WouldChange(_)), "{outcome:?}");
+        } else {
+            assert!(matches!(outcome, Outcome::Skipped(_)), "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_leads_elsewhere_is_refused() {
+        let bench = Bench::new();
+        for key in ["net/core", "plain", "net..core", "../../etc/passwd"] {
+            assert!(bench.run(&wish(&[(key, "1")]), Mode::Apply).is_failure(), "{key}");
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! `apim.preflight`: how much each check of a host matters.
+
+use std::collections::BTreeMap;
+
+use super::read::{Section, one_of, text_of};
+use crate::yaml::Kind;
+
+/// One thing that is looked at before anything is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// The operating system and its version.
+    Os,
+    /// The number of processors.
+    Cpu,
+    /// Memory against the heaps of the host's nodes.
+    Memory,
+    /// Room for the releases that are yet to be unpacked.
+    Disk,
+    /// The nodes' ports, and who holds them.
+    Ports,
+    /// The clock against those of the other hosts.
+    Clock,
+    /// The JDK's version.
+    Jdk,
+    /// Every name of the cluster, as this host resolves it.
+    Names,
+    /// Every connection that can be tried already.
+    Reach,
+    /// Whether the agent runs as root.
+    Privilege,
+    /// systemd and its version.
+    Systemd,
+    /// `SELinux` and `AppArmor`.
+    SecurityModule,
+    /// How many files and processes are allowed.
+    Limits,
+    /// Settings of the kernel that the product stumbles over.
+    Kernel,
+}
+
+impl Check {
+    /// Every check, in the order of the table.
+    pub const ALL: [Self; 14] = [
+        Self::Os,
+        Self::Cpu,
+        Self::Memory,
+        Self::Disk,
+        Self::Ports,
+        Self::Clock,
+        Self::Jdk,
+        Self::Names,
+        Self::Reach,
+        Self::Privilege,
+        Self::Systemd,
+        Self::SecurityModule,
+        Self::Limits,
+        Self::Kernel,
+    ];
+
+    /// Returns the word for it in an inventory and in tables.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Os => "os",
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Disk => "disk",
+            Self::Ports => "ports",
+            Self::Clock => "clock",
+            Self::Jdk => "jdk",
+            Self::Names => "names",
+            Self::Reach => "reach",
+            Self::Privilege => "privilege",
+            Self::Systemd => "systemd",
+            Self::SecurityModule => "security_module",
+            Self::Limits => "limits",
+            Self::Kernel => "kernel",
+        }
+    }
+}
+
+/// What a check that finds something amiss means, whatever it would mean by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// Nothing is changed anywhere.
+    Fail,
+    /// It is told.
+    Warn,
+    /// It is not looked at.
+    Off,
+}
+
+const LEVELS: [(&str, Level); 3] = [("fail", Level::Fail), ("warn", Level::Warn), ("off", Level::Off)];
+
+/// `apim.preflight`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preflight {
+    levels: BTreeMap<Check, Level>,
+}
+
+impl Preflight {
+    pub(super) fn read(mut section: Section<'_, '_>) -> Self {
+        let mut levels = BTreeMap::new();
+        for check in Check::ALL {
+            let Some(node) = section.take(check.word()) else { continue };
+            // YAML 1.1 reads a bare `off` as a boolean.
+            if node.kind == Kind::Bool(false) {
+                levels.insert(check, Level::Off);
+                continue;
+            }
+            let what = section.path(check.word());
+            let Some(text) = text_of(node, &what, section.mistakes) else { continue };
+            match LEVELS.iter().find(|(word, _)| *word == text.value) {
+                Some((_, level)) => drop(levels.insert(check, *level)),
+                None => {
+                    let words = LEVELS.map(|(word, _)| word);
+                    let hint = one_of(&text.value, &words);
+                    section.mistakes.add_hint(
+                        &text.span,
+                        format!("`{what}` cannot be `{}`", text.value),
+                        hint,
+                    );
+                }
+            }
+        }
+        section.finish();
+        Self { levels }
+    }
+
+    /// Returns the level that the inventory gives to `check`, if it does.
+    #[must_use]
+    pub fn level(&self, check: Check) -> Option<Level> {
+        self.levels.get(&check).copied()
+    }
+}

@@ -1,0 +1,197 @@
+//! `audit`: the checklist for production, with what holds and the evidence.
+
+use apim_agent::observation::Answer;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use serde_json::json;
+
+use super::exit::{Exit, Kind};
+use super::guard::Open;
+use super::options::{Files, Output, Plays, Reach, Shown};
+use super::pipeline::{self, Ended, Wanted};
+use super::read;
+use crate::apim::audit::{self, Item, State};
+use crate::engine::HostEnd;
+use crate::report::style::{count, harmless};
+use crate::report::table::{Paint, Table};
+use crate::report::{self, Look, Style};
+
+/// Options of `audit`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+    /// Contact no host: what the inventory alone says
+    #[arg(long)]
+    offline: bool,
+}
+
+pub(super) fn run(args: Args) -> Result<Kind, Exit> {
+    let Args { files, reach, shown, offline } = args;
+    if offline {
+        let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
+        let read = read::cluster(&files)?;
+        let items = audit::items(&read.cluster, None, &words(&read.open));
+        return told(&items, &look, false);
+    }
+    let playbook = Some("audit.yaml".to_owned());
+    let wanted = Wanted {
+        verb: "audit",
+        mode: Mode::Check,
+        files,
+        plays: Plays { playbook, tags: Vec::new(), skip_tags: Vec::new() },
+        reach,
+        shown,
+        diff: false,
+        inspects: false,
+        judges: false,
+    };
+    let mut ended = pipeline::run(&wanted)?;
+    if ended.result.interrupted {
+        return Ok(Kind::Interrupted);
+    }
+    let items = audit::items(&ended.cluster, Some(&testimonies(&ended)), &words(&ended.open));
+    let unreached = ended.result.hosts.values().any(|host| host.end != HostEnd::Done);
+    let kind = told(&items, &ended.look, unreached)?;
+    if !ended.look.json {
+        // What was seen is in the table; hosts that cannot be reached are told.
+        ended.result.outcomes.clear();
+        report::say(&report::failure::text(&ended.plan, &ended.result, ended.look.out))?;
+    }
+    Ok(kind)
+}
+
+fn words(open: &[Open]) -> Vec<String> {
+    let place = |one: &Open| one.span.file_name().map(|file| format!(" ({file}:{})", one.span.line));
+    open.iter().map(|one| format!("{}{}", one.what, place(one).unwrap_or_default())).collect()
+}
+
+fn testimonies(ended: &Ended) -> Vec<audit::Testimony<'_>> {
+    let mut found = Vec::new();
+    for lane in ended.plan.stages.iter().flat_map(|stage| &stage.lanes) {
+        for step in lane.steps.iter().filter(|step| matches!(step.operation, Operation::Examine(_))) {
+            let answers: Result<&[Answer], String> = match ended.result.outcomes.get(&step.id) {
+                Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
+                Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
+                _ => Err("it could not be reached".to_owned()),
+            };
+            found.push((lane.host.0.as_str(), answers));
+        }
+    }
+    found
+}
+
+fn told(items: &[Item], look: &Look, unreached: bool) -> Result<Kind, Exit> {
+    let fails = unreached || items.iter().any(Item::fails);
+    if look.json {
+        for item in items {
+            report::say(&object(item))?;
+        }
+        report::say(&json!({"event": "audit", "passed": !fails}).to_string())?;
+    } else {
+        report::say(&text(items, look.verbosity > 0, look.out))?;
+    }
+    Ok(if fails { Kind::Failed } else { Kind::Converged })
+}
+
+fn object(item: &Item) -> String {
+    let word = |state: State| match state {
+        State::NotApplicable => "not_applicable",
+        State::Holds => "holds",
+        State::Unknown => "unknown",
+        State::Broken => "broken",
+    };
+    let evidence: Vec<_> = item
+        .evidence
+        .iter()
+        .map(|one| json!({"host": one.host, "state": word(one.state), "found": one.found}))
+        .collect();
+    json!({
+        "event": "item", "name": item.name, "what": item.what, "required": item.required,
+        "state": word(item.state()), "evidence": evidence, "remedy": item.remedy, "source": item.source,
+    })
+    .to_string()
+}
+
+fn text(items: &[Item], verbose: bool, style: Style) -> String {
+    let mut table = Table::new(style, &["item", "", "evidence"]);
+    for item in items {
+        let state = item.state();
+        let paint = match (state, item.required) {
+            (State::Holds, _) => Paint::Good,
+            (State::Broken, true) => Paint::Bad,
+            (State::Broken, false) => Paint::Change,
+            _ => Paint::Plain,
+        };
+        let words = match (state, item.required) {
+            (State::Broken, false) => "advised",
+            _ => state.words(),
+        };
+        table.row([
+            (item.what.to_owned(), Paint::Plain),
+            (words.to_owned(), paint),
+            (evidence(item, verbose), Paint::Plain),
+        ]);
+    }
+    let mut text = table.text();
+    let broken: Vec<&Item> = items.iter().filter(|item| item.state() == State::Broken).collect();
+    if !broken.is_empty() {
+        text.push('\n');
+    }
+    for item in &broken {
+        let word = if item.required { style.bad(item.name) } else { style.change(item.name) };
+        text.push_str(&format!("{word}: {} ({})\n", harmless(item.remedy), item.source));
+    }
+    let failed = items.iter().filter(|item| item.fails()).count();
+    let open = items.iter().filter(|item| item.state() == State::Unknown).count();
+    let verdict = match (failed, open) {
+        (0, 0) => style.good("everything required holds"),
+        (0, open) => {
+            style.change(format!("nothing required is broken; of {} nothing is known", count(open, "item")))
+        }
+        (failed, _) => style.bad(format!(
+            "{} required {} not hold",
+            failed,
+            if failed == 1 { "item does" } else { "items do" }
+        )),
+    };
+    text.push_str(&format!("\n{verdict}\n"));
+    text
+}
+
+/// The worst of what was found, hosts with the same finding together; all of it when somebody asks.
+fn evidence(item: &Item, verbose: bool) -> String {
+    let state = item.state();
+    let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
+    for one in item.evidence.iter().filter(|one| verbose || one.state == state) {
+        let hosts = match lines.iter_mut().find(|(found, _)| *found == one.found) {
+            Some((_, hosts)) => hosts,
+            None => {
+                lines.push((&one.found, Vec::new()));
+                let Some((_, hosts)) = lines.last_mut() else { continue };
+                hosts
+            }
+        };
+        if let Some(host) = one.host.as_deref().filter(|host| !hosts.contains(host)) {
+            hosts.push(host);
+        }
+    }
+    let shown = if verbose || state == State::Broken { lines.len() } else { 1 };
+    let more = lines.len().saturating_sub(shown);
+    let mut told: Vec<String> =
+        lines
+            .iter()
+            .take(shown)
+            .map(|(found, hosts)| {
+                if hosts.is_empty() { (*found).to_owned() } else { format!("{}: {found}", hosts.join(", ")) }
+            })
+            .collect();
+    if more > 0 {
+        told.push(format!("… and {more} more (-v)"));
+    }
+    told.join("\n")
+}

@@ -1,0 +1,243 @@
+//! `preflight`: whether the hosts can take what apply would bring; and the judge that apply asks between looking and changing.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use apim_agent::observation::Answer;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::{Failure, Outcome};
+use apim_agent::value::Sha256;
+use serde_json::json;
+
+use super::exit::{Exit, Kind};
+use super::options::{Files, Plays, Reach, Shown};
+use super::pipeline::{self, Ended, Wanted};
+use crate::apim::Cluster;
+use crate::apim::preflight::{self, Check, Row, Seen, Status};
+use crate::engine::{HostEnd, Judge, Verdict};
+use crate::report::style::{count, harmless};
+use crate::report::table::{Paint, Table};
+use crate::report::{self, Style};
+
+/// Options of `preflight`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+pub(super) fn run(args: Args) -> Result<Kind, Exit> {
+    let Args { files, reach, shown } = args;
+    let playbook = Some("preflight.yaml".to_owned());
+    let plays = Plays { playbook, tags: Vec::new(), skip_tags: Vec::new() };
+    let wanted = Wanted {
+        verb: "preflight",
+        mode: Mode::Check,
+        files,
+        plays,
+        reach,
+        shown,
+        diff: false,
+        inspects: false,
+        judges: false,
+    };
+    let mut ended = pipeline::run(&wanted)?;
+    if ended.result.interrupted {
+        return Ok(Kind::Interrupted);
+    }
+    let rows = rows(&ended);
+    let look = ended.look;
+    let unreached = ended.result.hosts.values().any(|host| host.end != HostEnd::Done);
+    let fails = rows.iter().any(|row| row.status == Status::Fail) || unreached || rows.is_empty();
+    if look.json {
+        for row in &rows {
+            report::say(&object(row))?;
+        }
+        report::say(&json!({"event": "preflight", "passed": !fails}).to_string())?;
+    } else {
+        report::say(&text(&rows, look.verbosity > 0, look.out))?;
+        // What was seen is in the table; hosts that cannot be reached are told.
+        ended.result.outcomes.clear();
+        report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
+    }
+    Ok(if fails { Kind::Failed } else { Kind::Converged })
+}
+
+/// What one host answered, on its way to be judged.
+struct Heard<'a> {
+    host: &'a str,
+    facts: Option<&'a apim_agent::facts::Facts>,
+    answers: Result<&'a [Answer], String>,
+    heard: Option<SystemTime>,
+}
+
+fn judged(cluster: &Cluster, heard: &[Heard<'_>], sizes: &BTreeMap<Sha256, u64>) -> Vec<Row> {
+    let seen: Vec<Seen<'_>> = heard
+        .iter()
+        .map(|one| Seen {
+            host: one.host,
+            facts: one.facts,
+            answers: one.answers.clone(),
+            heard_millis: one.heard.and_then(millis),
+        })
+        .collect();
+    preflight::judge(cluster, &seen, sizes)
+}
+
+fn millis(at: SystemTime) -> Option<u64> {
+    u64::try_from(at.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
+}
+
+fn rows(ended: &Ended) -> Vec<Row> {
+    let lanes = ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
+    let asked = steps.filter(|(_, step)| matches!(step.operation, Operation::Examine(_)));
+    let heard: Vec<Heard<'_>> = asked
+        .map(|(host, step)| Heard {
+            host: &host.0,
+            facts: ended.result.hosts.get(host).and_then(|host| host.facts.as_ref()),
+            answers: match ended.result.outcomes.get(&step.id) {
+                Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
+                Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
+                _ => Err("it could not be reached".to_owned()),
+            },
+            heard: ended.result.heard.get(&step.id).copied(),
+        })
+        .collect();
+    judged(&ended.cluster, &heard, &ended.sizes)
+}
+
+/// Returns who judges the answers in a run that changes something, or shows what it would.
+pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>) -> Judge {
+    let (cluster, sizes) = (cluster.clone(), sizes.clone());
+    Judge(std::sync::Arc::new(move |testimonies| {
+        let heard: Vec<Heard<'_>> = testimonies
+            .iter()
+            .map(|one| Heard {
+                host: &one.host.0,
+                facts: one.facts.as_ref(),
+                answers: one.answers.as_deref().map_err(Clone::clone),
+                heard: one.heard,
+            })
+            .collect();
+        let rows = judged(&cluster, &heard, &sizes);
+        let mut verdict = Verdict::default();
+        for one in testimonies {
+            let failed: Vec<&Row> =
+                rows.iter().filter(|row| row.host == one.host.0 && row.status == Status::Fail).collect();
+            if !failed.is_empty() {
+                verdict.failures.push((one.step, failure(&failed)));
+            }
+        }
+        let warned: Vec<&Row> = rows.iter().filter(|row| row.status == Status::Warn).collect();
+        if !warned.is_empty() {
+            let mut checks: Vec<&str> = warned.iter().map(|row| row.check.word()).collect();
+            checks.sort_unstable();
+            checks.dedup();
+            verdict.warnings.push(format!(
+                "preflight: {} ({}); `apim-deploy preflight` shows what and why",
+                count(warned.len(), "warning"),
+                checks.join(", ")
+            ));
+        }
+        verdict
+    }))
+}
+
+fn failure(rows: &[&Row]) -> Failure {
+    let mut failure = match rows {
+        [only] => Failure::new(format!("{}: {}", only.check.word(), only.found)),
+        _ => Failure {
+            causes: rows.iter().map(|row| format!("{}: {}", row.check.word(), row.found)).collect(),
+            ..Failure::new(format!("{} of what is looked at beforehand do not hold", rows.len()))
+        },
+    };
+    let remedies: Vec<&str> = rows.iter().filter_map(|row| row.remedy.as_deref()).collect();
+    failure.hint = (!remedies.is_empty()).then(|| remedies.join("\n"));
+    failure
+}
+
+fn object(row: &Row) -> String {
+    json!({
+        "event": "check", "host": row.host, "check": row.check.word(),
+        "status": row.status.word().to_lowercase(), "found": row.found, "remedy": row.remedy,
+    })
+    .to_string()
+}
+
+/// One table: a line for each check, hosts where it came out the same together; below it the remedies.
+fn text(rows: &[Row], verbose: bool, style: Style) -> String {
+    let mut lines: Vec<(&Row, Vec<&str>)> = Vec::new();
+    for check in Check::ALL {
+        for row in rows.iter().filter(|row| row.check == check) {
+            let same = |known: &&mut (&Row, Vec<&str>)| {
+                let (first, _) = known;
+                // What is as it should be is not worth a line for each host, unless somebody asks.
+                let alike = first.found == row.found || (!verbose && row.status == Status::Ok);
+                first.check == row.check && first.status == row.status && alike
+            };
+            match lines.iter_mut().find(same) {
+                Some((_, hosts)) => hosts.push(&row.host),
+                None => lines.push((row, vec![&row.host])),
+            }
+        }
+    }
+    let mut table = Table::new(style, &["check", "status", "hosts", "found"]);
+    let mut remedies: Vec<(&Row, &str)> = Vec::new();
+    for (row, hosts) in &lines {
+        let paint = match row.status {
+            Status::Ok => Paint::Good,
+            Status::Unknown => Paint::Plain,
+            Status::Warn => Paint::Change,
+            Status::Fail => Paint::Bad,
+        };
+        let of_check = rows.iter().filter(|other| other.check == row.check);
+        let differ =
+            hosts.len() > 1 && of_check.filter(|o| o.status == row.status).any(|o| o.found != row.found);
+        let hosts = match (hosts.len(), rows.iter().filter(|other| other.check == row.check).count()) {
+            (one, all) if one == all && all > 1 => format!("all {all}"),
+            _ => hosts.join(", "),
+        };
+        let found = if differ { format!("{}, …", row.found) } else { row.found.clone() };
+        table.row([
+            (row.check.word().to_owned(), Paint::Plain),
+            (row.status.word().to_owned(), paint),
+            (hosts, Paint::Plain),
+            (found, Paint::Plain),
+        ]);
+        if let Some(remedy) = &row.remedy
+            && row.status >= Status::Warn
+            && !remedies.iter().any(|(_, known)| known == remedy)
+        {
+            remedies.push((row, remedy));
+        }
+    }
+    let mut text = table.text();
+    if !remedies.is_empty() {
+        text.push('\n');
+    }
+    for (row, remedy) in remedies {
+        let word = if row.status == Status::Fail {
+            style.bad(row.check.word())
+        } else {
+            style.change(row.check.word())
+        };
+        text.push_str(&format!("{word}: {}\n", harmless(remedy)));
+    }
+    let number = |status| rows.iter().filter(|row| row.status == status).count();
+    let (failed, warned) = (number(Status::Fail), number(Status::Warn));
+    let words = format!("{}, {}", count(failed, "failure"), count(warned, "warning"));
+    text.push_str(&format!(
+        "\n{}\n",
+        match (failed, warned) {
+            (0, 0) => style.good("the hosts are ready"),
+            (0, _) => style.change(words),
+            _ => style.bad(words),
+        }
+    ));
+    text
+}

@@ -1,0 +1,83 @@
+//! The judgement on what all hosts answered, between the survey and the first change. What it means is the caller's to say.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+
+use super::event::{Event, Level};
+use super::result::HostEnd;
+use super::run::Run;
+use super::settings::{Testimony, Verdict};
+
+/// Asks the run's judge; says whether the run may go on. The steps of hosts that are found wanting have failed.
+pub(super) fn pass(run: &mut Run) -> bool {
+    let shared = Arc::clone(&run.shared);
+    let Some(judge) = shared.settings.judge.as_ref().filter(|_| !shared.is_interrupted()) else {
+        return true;
+    };
+    let testimonies = testimonies(run);
+    if testimonies.is_empty() {
+        return true;
+    }
+    let Verdict { failures, warnings } = (judge.0)(&testimonies);
+    for warning in warnings {
+        shared.tell(Event::Note(Level::Warning, warning));
+    }
+    let mut failed = Vec::new();
+    for (step, failure) in failures {
+        let Some(host) = testimonies.iter().find(|one| one.step == step).map(|one| &one.host) else {
+            continue;
+        };
+        let Some(worker) = run.workers.get_mut(host) else { continue };
+        let outcome = Outcome::Failed(failure);
+        let title = title(&shared.plan, step);
+        if shared.settings.mode == Mode::Check {
+            // It was counted as answered.
+            worker.result.tally.ok = worker.result.tally.ok.saturating_sub(1);
+        }
+        shared.tell(Event::StepFinished(host.clone(), step, title.clone(), outcome.clone(), Duration::ZERO));
+        worker.record(step, outcome, false);
+        worker.result.end = HostEnd::Failed(title);
+        failed.push(host.0.clone());
+    }
+    if failed.is_empty() {
+        return true;
+    }
+    if shared.settings.mode == Mode::Apply {
+        run.stop(
+            0,
+            &format!("{} cannot take this as it is; nothing was changed anywhere", failed.join(", ")),
+        );
+    }
+    false
+}
+
+fn testimonies(run: &Run) -> Vec<Testimony> {
+    let lanes = run.shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
+    let asked = steps.filter(|(_, step)| matches!(step.operation, Operation::Examine(_)));
+    asked
+        .map(|(host, step)| {
+            let worker = run.workers.get(host);
+            let answers = match worker.and_then(|worker| worker.outcomes.get(&step.id)) {
+                Some(Outcome::Observed(seen)) => Ok(seen.answers.clone()),
+                Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
+                _ => Err("it could not be reached".to_owned()),
+            };
+            Testimony {
+                step: step.id,
+                host: host.clone(),
+                facts: worker.and_then(|worker| worker.result.facts.clone()),
+                answers,
+                heard: worker.and_then(|worker| worker.heard.get(&step.id).copied()),
+            }
+        })
+        .collect()
+}
+
+fn title(plan: &crate::plan::model::Plan, id: apim_agent::protocol::message::StepId) -> String {
+    let mut steps = plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
+    steps.find(|step| step.id == id).map(|step| step.title.clone()).unwrap_or_default()
+}
