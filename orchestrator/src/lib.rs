@@ -1,7 +1,7 @@
 //! apim-deploy: from an inventory to a healthy cluster. The tower, top to bottom (arrows point down only):
 //!
 //! ```text
-//! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), yaml
+//! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), keystore, yaml
 //!        cli > ssh > inventory::host, session > agent(lib)          engine > session
 //! ```
 
@@ -10,6 +10,7 @@ pub mod artifact;
 pub mod cli;
 pub mod engine;
 pub mod inventory;
+pub mod keystore;
 pub mod plan;
 pub mod playbook;
 pub mod report;

@@ -14,6 +14,8 @@ fn run(arguments: &[&str]) -> Output {
         .env("APIM_ADMIN_PASSWORD", "secret-of-admin")
         .env("APIM_DB_PASSWORD", "secret-of-apim-db")
         .env("SHARED_DB_PASSWORD", "secret-of-shared-db")
+        .env("APIM_PKI_PASSPHRASE", "secret-of-pki")
+        .env("APIM_KEYSTORE_PASSWORD", "secret-of-keystores")
         .output()
         .expect("apim-deploy runs")
 }

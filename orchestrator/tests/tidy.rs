@@ -20,6 +20,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
             "playbook",
             "artifact",
             "apim",
+            "keystore",
             "vault",
             "template",
             "yaml",
@@ -33,7 +34,8 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
     ("playbook", &["inventory", "apim", "template", "yaml"]),
     ("inventory", &["template", "vault", "yaml"]),
     ("artifact", &["apim"]),
-    ("apim", &["yaml"]),
+    ("apim", &["keystore", "yaml"]),
+    ("keystore", &[]),
     ("template", &["yaml"]),
     ("vault", &["yaml"]),
     ("yaml", &[]),
@@ -66,6 +68,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("reqwest", &["artifact"]),
     ("minijinja", &["template"]),
     ("comfy_table", &["report/", "cli/"]),
+    ("jks", &["keystore/"]),
+    ("p12_keystore", &["keystore/"]),
+    ("rcgen", &["keystore/"]),
+    ("x509_parser", &["keystore/"]),
 ];
 
 /// Words of the product that the agent must not know (its own name and folder apart).

@@ -10,7 +10,7 @@ use super::config;
 use super::hardening;
 use super::hosts_file;
 use super::sealing;
-use super::topology::Node;
+use super::topology::{KeystoreFile, Node};
 use super::unit;
 
 /// One file on a host.
@@ -35,7 +35,8 @@ pub struct PlacedFile {
 pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
     let mut files = vec![configuration(cluster, node)];
     files.extend(sealing::files(cluster, node));
-    files.extend(keystores(node));
+    // One that is still to be issued has no bytes yet.
+    files.extend(placed(node.keystores.iter().filter(|file| file.opened.is_some()), node));
     files.extend(unit_file(node));
     files.extend(hardening::sysctl_file(cluster, &node.host));
     files.extend(hardening::limits_file(node));
@@ -68,20 +69,24 @@ pub fn configuration(cluster: &Cluster, node: &Node) -> PlacedFile {
     }
 }
 
-/// Returns the user's keystores.
+/// Returns the keystores that are placed.
 #[must_use]
 pub fn keystores(node: &Node) -> Vec<PlacedFile> {
-    node.keystores
-        .iter()
-        .map(|store| PlacedFile {
-            path: store.path.clone(),
-            bytes: Arc::clone(&store.bytes),
-            mode: FileMode::new(0o600),
-            owner: owner(node),
-            show: Show::Nothing,
-            is_block: false,
-        })
-        .collect()
+    placed(node.keystores.iter(), node).collect()
+}
+
+fn placed<'a>(
+    files: impl Iterator<Item = &'a KeystoreFile>,
+    node: &'a Node,
+) -> impl Iterator<Item = PlacedFile> {
+    files.map(|store| PlacedFile {
+        path: store.path.clone(),
+        bytes: Arc::clone(&store.bytes),
+        mode: FileMode::new(0o600),
+        owner: owner(node),
+        show: Show::Nothing,
+        is_block: false,
+    })
 }
 
 fn unit_file(node: &Node) -> Option<PlacedFile> {

@@ -7,6 +7,7 @@ pub mod artifact;
 pub mod audit;
 pub(crate) mod catalogue;
 pub mod causes;
+pub mod certificates;
 pub mod cluster;
 pub mod config;
 pub mod files;
@@ -16,6 +17,7 @@ pub mod health;
 pub mod home;
 pub mod host_name;
 pub mod hosts_file;
+pub mod issued;
 pub mod jdk;
 pub mod port;
 pub mod preflight;
@@ -29,6 +31,7 @@ pub mod task;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod topology;
+pub mod trust;
 pub mod unit;
 
 pub use artifact::{Artifact, ArtifactName};

@@ -1,9 +1,15 @@
 //! For tests: clusters from a short text, as the inventory would hand them over.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 
-use super::cluster::{Cluster, HostInput};
+use apim_agent::value::Secret;
+
+use super::cluster::{Cluster, FileReader, HostInput};
 use super::topology::Node;
+use crate::keystore::tests::{NOW, quick};
+use crate::keystore::{self, Content, Format};
 use crate::yaml::{self, Kind, Mistakes, Span};
 
 /// The documentation's highly available cluster, under one set of names.
@@ -11,8 +17,35 @@ pub(crate) const HA: &str = include_str!("testing/ha.yaml");
 /// The documentation's single nodes.
 pub(crate) const SINGLE: &str = include_str!("testing/single.yaml");
 
-/// Builds the cluster of a text (`apim:` for all, `hosts:` with `address`, `groups`, `apim`); files hold their own names.
+/// Opens the keystores that `build` finds.
+pub(crate) const KEYSTORE_PASSWORD: &str = "secret-of-keystores";
+
+/// Builds the cluster of a text (`apim:` for all, `hosts:` with `address`, `groups`, `apim`). Keystores are what their file's name says
+/// (`trust….jks` a truststore, any other with the key `a`), each another one, opened by `KEYSTORE_PASSWORD`.
 pub(crate) fn build(text: &str) -> Result<Cluster, Mistakes> {
+    let made = Mutex::new(BTreeMap::new());
+    build_with(text, &|path: &str, _: &Span| match path {
+        "missing.jks" => Err("no such file".to_owned()),
+        _ => {
+            let mut made = made.lock().expect("no panic");
+            Ok(made.entry(path.to_owned()).or_insert_with(|| keystore_of(path)).clone())
+        }
+    })
+}
+
+fn keystore_of(path: &str) -> Vec<u8> {
+    let identity = quick(&["localhost"], NOW, NOW + 1000);
+    let content = if path.starts_with("trust") {
+        Content::default().trusted("ca", identity.chain[0].clone())
+    } else {
+        Content::default().identity("a", identity)
+    };
+    let format = if path.ends_with(".p12") { Format::Pkcs12 } else { Format::Jks };
+    keystore::write(format, None, &content, &Secret::new(KEYSTORE_PASSWORD)).expect("a keystore")
+}
+
+/// Builds the cluster of a text with these files.
+pub(crate) fn build_with(text: &str, files: &dyn FileReader) -> Result<Cluster, Mistakes> {
     let root = yaml::parse("test.yaml", text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     let nothing = yaml::Node { kind: Kind::Map(Vec::new()), span: Span::nowhere() };
     let all = root.get("apim").unwrap_or(&nothing);
@@ -29,15 +62,8 @@ pub(crate) fn build(text: &str) -> Result<Cluster, Mistakes> {
             place: key.span.clone(),
         })
         .collect();
-    let files = |path: &str, _: &Span| match path {
-        "missing.jks" => Err("no such file".to_owned()),
-        _ => {
-            let magic: &[u8] = if path.ends_with(".p12") { &[0x30, 0x82] } else { &[0xfe, 0xed, 0xfe, 0xed] };
-            Ok([magic, path.as_bytes()].concat())
-        }
-    };
     let mut mistakes = Mistakes::default();
-    match Cluster::build(&inputs, &files, &mut mistakes) {
+    match Cluster::build(&inputs, files, &mut mistakes) {
         Some(cluster) => {
             assert!(mistakes.0.is_empty(), "a cluster with mistakes: {mistakes:?}");
             Ok(cluster)

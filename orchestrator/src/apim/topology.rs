@@ -12,6 +12,7 @@ use super::release::Version;
 use super::role::Role;
 use super::settings::Settings;
 use super::settings::node::RoleSettings;
+use crate::keystore::Opened;
 use crate::yaml::Span;
 
 /// A node's name: unique in the cluster, such as `gw1`, or `gw1/gateway` where a host carries several.
@@ -59,19 +60,21 @@ pub struct Node {
     pub settings: Arc<Settings>,
     /// Its role's settings on this host.
     pub own: RoleSettings,
-    /// The user's keystores, with their bytes.
+    /// Keystores that are placed, with their bytes.
     pub keystores: Vec<KeystoreFile>,
     /// Where the inventory names its host.
     pub place: Span,
 }
 
-/// A keystore of the user for one node.
+/// A keystore for one node: the user's, or one that we issued.
 #[derive(Debug, Clone)]
 pub struct KeystoreFile {
     /// Where it lies on the host.
     pub path: AbsPath,
     /// What it holds.
     pub bytes: Arc<[u8]>,
+    /// What is in it; `None` while it is still to be issued.
+    pub opened: Option<Arc<Opened>>,
 }
 
 impl Node {

@@ -70,6 +70,13 @@ impl Cache {
         !is_url(&artifact.source) || self.place_of(artifact).is_file()
     }
 
+    /// Returns where `artifact` is on this machine, verified or not, if it is there.
+    #[must_use]
+    pub fn path_of(&self, artifact: &Artifact) -> Option<PathBuf> {
+        let path = if is_url(&artifact.source) { self.place_of(artifact) } else { local_path(artifact) };
+        path.is_file().then_some(path)
+    }
+
     /// Returns every local file that cannot be read or is not what it should be: which, what is wrong, what to do.
     ///
     /// What is hashed is remembered, so that `provide` need not do it again.

@@ -6,14 +6,17 @@ use clap::{Parser, Subcommand};
 
 mod apply;
 mod audit;
+mod certs;
 mod connect;
 mod exit;
 mod graph;
 mod guard;
 mod init;
 mod inventory;
+mod issuing;
 mod options;
 mod pipeline;
+mod pki;
 mod placed;
 mod plan;
 mod preflight;
@@ -54,6 +57,8 @@ enum Verb {
     Graph(graph::Args),
     /// Write a first inventory, from a few answers or flags
     Init(init::Args),
+    /// List every certificate of the cluster with its end; issue what is missing
+    Certs(certs::Args),
 }
 
 impl Verb {
@@ -66,6 +71,7 @@ impl Verb {
             Self::Status(args) => args.shown.output,
             Self::Preflight(args) => args.shown.output,
             Self::Audit(args) => args.shown.output,
+            Self::Certs(args) => args.shown.output,
             Self::Render(args) => args.output,
             Self::Inventory(args) => args.output,
             Self::Graph(_) | Self::Init(_) => return false,
@@ -94,6 +100,7 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(&args),
         Verb::Preflight(args) => preflight::run(args),
         Verb::Audit(args) => audit::run(args),
+        Verb::Certs(args) => certs::run(&args),
     };
     exit::code(ended, json)
 }

@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::connect;
 use super::exit::{Exit, Kind};
 use super::guard;
+use super::issuing::Issue;
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::preflight;
 use super::read;
@@ -59,14 +60,15 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges } = wanted;
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
-    let (read, playbook, mut drafted) = read::all(files, plays)?;
+    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
+    let issue = if *mode == Mode::Apply { Issue::Now } else { Issue::Tell };
+    let (read, playbook, mut drafted) = read::all_with(files, plays, &cache, issue)?;
     read::tell(&read, &look)?;
     if *inspects {
         let limited = read::limited(&read.inventory, files)?;
         drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
     }
     let runtime = runtime()?;
-    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
     let needed = drafted.needs();
     let mut artifacts = read.cluster.artifacts();
     artifacts.retain(|artifact| needed.contains(&artifact.sha256));

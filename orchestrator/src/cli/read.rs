@@ -8,8 +8,10 @@ use serde_json::json;
 
 use super::exit::{self, Exit, Kind};
 use super::guard;
+use super::issuing::{self, Issue};
 use super::options::{Files, Plays};
-use crate::apim::{Cluster, HostInput, StartOrder};
+use crate::apim::{Cluster, HostInput, StartOrder, trust};
+use crate::artifact::Cache;
 use crate::inventory::{self, Inventory, pattern};
 use crate::plan::{Drafted, Wish, draft};
 use crate::playbook::tags::Wanted;
@@ -46,8 +48,20 @@ impl Read {
 
 /// Reads the inventory and makes the cluster.
 pub(super) fn cluster(files: &Files) -> Result<Read, Exit> {
+    cluster_with(files, &Cache::of_user(), Issue::Tell)
+}
+
+/// Reads the inventory and makes the cluster; certificates that are due are issued where that is wanted.
+pub(super) fn cluster_with(files: &Files, cache: &Cache, issue: Issue) -> Result<Read, Exit> {
     let inventory = inventory(files)?;
-    cluster_of(inventory).map_err(Exit::from)
+    let mut read = cluster_of(inventory)?;
+    issuing::provide(&mut read.cluster, &files.inventory, cache, issue)?;
+    Ok(read)
+}
+
+/// Reads the inventory and makes the cluster, whatever its certificates are like.
+pub(super) fn unchecked(files: &Files) -> Result<Read, Exit> {
+    Ok(unchecked_of(inventory(files)?)?)
 }
 
 /// Reads the inventory.
@@ -66,11 +80,21 @@ pub(super) fn limited<'a>(inventory: &'a Inventory, files: &Files) -> Result<BTr
 
 /// Reads inventory and playbook and drafts the plan.
 pub(super) fn all(files: &Files, plays: &Plays) -> Result<(Read, Playbook, Drafted), Exit> {
+    all_with(files, plays, &Cache::of_user(), Issue::Tell)
+}
+
+/// Reads inventory and playbook and drafts the plan; certificates that are due are issued where that is wanted.
+pub(super) fn all_with(
+    files: &Files,
+    plays: &Plays,
+    cache: &Cache,
+    issue: Issue,
+) -> Result<(Read, Playbook, Drafted), Exit> {
     let vault = vault(files)?;
     // A playbook of the user is read even where the inventory has mistakes, so that all are told at once.
     let chosen = plays.playbook.as_deref().map(playbook::load).transpose();
     let read = inventory_with(files, &vault).and_then(cluster_of);
-    let (read, chosen) = match (read, chosen) {
+    let (mut read, chosen) = match (read, chosen) {
         (Ok(read), Ok(chosen)) => (read, chosen),
         (Err(mut mistakes), Err(more)) => {
             mistakes.0.extend(more.0);
@@ -78,6 +102,7 @@ pub(super) fn all(files: &Files, plays: &Plays) -> Result<(Read, Playbook, Draft
         }
         (Err(mistakes), Ok(_)) | (Ok(_), Err(mistakes)) => return Err(mistakes.into()),
     };
+    issuing::provide(&mut read.cluster, &files.inventory, cache, issue)?;
     let playbook = match chosen {
         Some(playbook) => playbook,
         None => site(read.cluster.start_order())?,
@@ -147,7 +172,15 @@ fn inventory_with(files: &Files, vault: &Arc<Vault>) -> Result<Inventory, Mistak
     inventory::load(&files.inventory, &options)
 }
 
+/// Makes the cluster; that its certificates do not serve is a mistake, too.
 fn cluster_of(inventory: Inventory) -> Result<Read, Mistakes> {
+    let mut read = unchecked_of(inventory)?;
+    let found = trust::check(&read.cluster, issuing::now());
+    read.cluster.tell(found.notes);
+    if found.mistakes.0.is_empty() { Ok(read) } else { Err(found.mistakes) }
+}
+
+fn unchecked_of(inventory: Inventory) -> Result<Read, Mistakes> {
     let hosts: Vec<HostInput> = inventory
         .hosts
         .iter()

@@ -2,6 +2,7 @@
 
 mod converge;
 mod interrupted;
+mod issued;
 mod messaging;
 mod refused;
 mod secrets;

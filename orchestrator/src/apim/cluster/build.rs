@@ -6,27 +6,29 @@ use std::sync::Arc;
 
 use apim_agent::value::AbsPath;
 
-use super::{Cluster, FileReader, Host, HostInput, check, endpoints, names, own_keys};
+use super::{Cluster, FileReader, Host, HostInput, check, endpoints, keystores, names, own_keys};
 use crate::apim::hardening;
 use crate::apim::home::{self, Home};
 use crate::apim::host_name;
 use crate::apim::role::Role;
 use crate::apim::settings::environments::Environment;
-use crate::apim::settings::keystores::KeystoreMode;
 use crate::apim::settings::source::Java;
 use crate::apim::settings::{Settings, one_of};
-use crate::apim::topology::{KeystoreFile, Node, NodeName};
+use crate::apim::topology::{Node, NodeName};
 use crate::yaml::Mistakes;
-
-/// A keystore larger than this is a mix-up of files.
-const LARGEST_KEYSTORE: usize = 8 * 1024 * 1024;
 
 impl Cluster {
     /// Builds the cluster; `None` when there was a mistake. Each mistake is noted once, however many hosts share it.
     pub fn build(hosts: &[HostInput], files: &dyn FileReader, mistakes: &mut Mistakes) -> Option<Self> {
         let mut found = Mistakes::default();
-        let cluster = Builder { files, mistakes: &mut found, notes: Vec::new(), is_lonely: is_lonely(hosts) }
-            .build(hosts);
+        let cluster = Builder {
+            files,
+            mistakes: &mut found,
+            notes: Vec::new(),
+            is_lonely: is_lonely(hosts),
+            opened: keystores::Known::new(),
+        }
+        .build(hosts);
         let is_clean = found.0.is_empty();
         for mistake in found.0 {
             if !mistakes.0.contains(&mistake) {
@@ -42,6 +44,7 @@ struct Builder<'a> {
     mistakes: &'a mut Mistakes,
     notes: Vec<String>,
     is_lonely: bool,
+    opened: keystores::Known,
 }
 
 /// A single all-in-one shares its databases with nobody.
@@ -81,6 +84,7 @@ impl Builder<'_> {
             virtual_hosts: BTreeMap::new(),
             notes: self.notes,
             warnings: Mistakes::default(),
+            balancers: BTreeMap::new(),
         };
         endpoints::resolve(&mut cluster, self.mistakes);
         names::one_address_each(&cluster, self.mistakes);
@@ -183,7 +187,8 @@ impl Builder<'_> {
                 return None;
             }
         };
-        let keystores = self.keystores(&settings, &home);
+        let keystores =
+            keystores::provided(&settings.keystores, &home, self.files, &mut self.opened, self.mistakes);
         Some(Node {
             name: NodeName(host.name.clone()),
             role,
@@ -239,40 +244,6 @@ impl Builder<'_> {
                 None
             }
         }
-    }
-
-    fn keystores(&mut self, settings: &Settings, home: &Home) -> Vec<KeystoreFile> {
-        let mut read: Vec<KeystoreFile> = Vec::new();
-        if settings.keystores.mode == KeystoreMode::Shipped {
-            return read;
-        }
-        for store in &settings.keystores.stores {
-            let Some(file) = &store.file else { continue };
-            let what = format!("`apim.keystores.{}.file`", store.purpose.key());
-            match (self.files.read(&file.value, &file.span), home.security.join(&store.file_name)) {
-                (Ok(bytes), Ok(_)) if !is_keystore(store.kind, &bytes) => self.mistakes.add_hint(
-                    &file.span,
-                    format!("{what}: `{}` is no {} keystore", file.value, store.kind),
-                    "`file FILE` tells what it is; `type: JKS` or `type: PKCS12` says what it should be",
-                ),
-                (Ok(bytes), Ok(path)) if (1..=LARGEST_KEYSTORE).contains(&bytes.len()) => {
-                    if !read.iter().any(|known| known.path == path) {
-                        read.push(KeystoreFile { path, bytes: bytes.into() });
-                    }
-                }
-                (Ok(bytes), Ok(_)) => {
-                    self.mistakes.add(
-                        &file.span,
-                        format!("{what}: `{}` has {} bytes: no keystore", file.value, bytes.len()),
-                    );
-                }
-                (Err(why), _) => {
-                    self.mistakes.add(&file.span, format!("{what}: cannot read `{}`: {why}", file.value))
-                }
-                (_, Err(error)) => self.mistakes.add(&file.span, format!("{what}: {error}")),
-            }
-        }
-        read
     }
 
     fn environments(&mut self, nodes: &mut [Node]) -> Vec<Environment> {
@@ -348,14 +319,6 @@ impl Builder<'_> {
             }
             seen.push(&label.value);
         }
-    }
-}
-
-/// A JKS file begins with its magic number, a PKCS12 file with a sequence of DER or BER that is longer than 127 bytes.
-fn is_keystore(kind: &str, bytes: &[u8]) -> bool {
-    match kind {
-        "JKS" => bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]),
-        _ => [0x80, 0x81, 0x82, 0x83].iter().any(|length| bytes.starts_with(&[0x30, *length])),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::apim::port;
 use crate::apim::release::Series;
 use crate::apim::role::Role;
 use crate::apim::settings::Settings;
-use crate::apim::settings::keystores::{KeystoreMode, Purpose};
+use crate::apim::settings::keystores::{IssuedSettings, KeystoreMode, Purpose};
 use crate::apim::topology::Node;
 use crate::yaml::{Mistakes, Span};
 
@@ -43,6 +43,16 @@ pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
     differ("user_store", "all nodes ask the same users", &|a, b| {
         let store = |s: &Settings| (s.features.user_store.kind, s.features.user_store.url.clone());
         store(a) == store(b)
+    });
+    differ("keystores", "one authority, passphrase and password serve the whole cluster", &|a, b| {
+        let issued = |s: &Settings| s.keystores.issued.as_ref().map(IssuedSettings::shared);
+        let password = |s: &Settings| {
+            s.keystores.stores.first().map(|store| (store.password.clone(), store.kind, store.alias.clone()))
+        };
+        match (issued(a), issued(b)) {
+            (None, None) => true,
+            (one, other) => one == other && password(a) == password(b),
+        }
     });
     differ("start_order", "there is one order for the cluster", &|a, b| a.start_order == b.start_order);
     shared_keystores(nodes, mistakes);
@@ -170,7 +180,7 @@ pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<
     }
     if nodes.iter().any(|node| node.settings.keystores.mode == KeystoreMode::Shipped) {
         notes.push(
-            "the keystores shipped with the product are used: everybody has their private key, and their certificate names only localhost"
+            "the keystores shipped with the product are used: everybody has their private key, and their certificate names only localhost, so connections by host name work only for as long as nobody verifies names (docs/keystores.md)"
                 .to_owned(),
         );
     }

@@ -11,11 +11,13 @@ use super::role::{Role, StartOrder};
 use super::settings::Settings;
 use super::settings::environments::Environment;
 use super::topology::{Endpoint, Node};
+use crate::keystore::Identity;
 use crate::yaml::{self, Mistakes};
 
 pub(super) mod build;
 mod check;
 mod endpoints;
+mod keystores;
 mod names;
 mod own_keys;
 #[cfg(test)]
@@ -81,6 +83,8 @@ pub struct Cluster {
     virtual_hosts: BTreeMap<String, Vec<Endpoint>>,
     notes: Vec<String>,
     warnings: Mistakes,
+    /// Identities of load balancers that we issued, by host.
+    balancers: BTreeMap<String, Identity>,
 }
 
 impl Cluster {
@@ -88,6 +92,31 @@ impl Cluster {
     #[must_use]
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
+    }
+
+    /// Returns the nodes, to hand them what is made after the cluster.
+    pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
+        &mut self.nodes
+    }
+
+    /// Returns what was issued to a load balancer's host: a private key, and a certificate for every endpoint's name.
+    #[must_use]
+    pub fn balancer_identity(&self, host: &str) -> Option<&Identity> {
+        self.balancers.get(host)
+    }
+
+    /// Hands a load balancer's host what was issued to it.
+    pub(super) fn set_balancer(&mut self, host: &str, identity: Identity) {
+        self.balancers.insert(host.to_owned(), identity);
+    }
+
+    /// Adds what the operator should know.
+    pub fn tell(&mut self, notes: impl IntoIterator<Item = String>) {
+        for note in notes {
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
     }
 
     /// Returns all hosts in inventory order.

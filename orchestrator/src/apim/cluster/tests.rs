@@ -247,43 +247,6 @@ fn a_cluster_has_one_kind_of_control_plane() {
 }
 
 #[test]
-fn keystores_of_the_user_are_read_checked_and_shared() {
-    let keystores = "  keystores:
-    mode: provided
-    primary: {file: primary.jks, password: secret1, alias: a}
-    tls: {file: tls.p12, password: secret2, alias: a}
-    truststore: {file: trust.jks, password: secret3}
-";
-    let text = basics(keystores)
-        + &hosts(&["cp control_plane", "g gateway | {keystores: {tls: {file: other.p12}}}"]);
-    let fine = cluster(&text);
-    let paths: Vec<&str> = node(&fine, "g").keystores.iter().map(|k| k.path.name()).collect();
-    assert_eq!(paths, ["primary.jks", "other.p12", "trust.jks"]);
-    let differs =
-        text.replace("{keystores: {tls: {file: other.p12}}}", "{keystores: {primary: {file: mine.jks}}}");
-    assert!(
-        mistakes(&differs)[0].contains("`apim.keystores.primary` on `g` is another than on `cp`"),
-        "{:?}",
-        mistakes(&differs)
-    );
-    for (from, to, what) in [
-        ("primary.jks", "missing.jks", "`apim.keystores.primary.file`"),
-        (
-            "alias: a}\n    truststore",
-            "alias: a, key_password: x}\n    truststore",
-            "differs from `password`",
-        ),
-        ("secret3", "'s&3'", "must not hold `&`"),
-        (", alias: a}\n    tls", "}\n    tls", "needs `alias`"),
-    ] {
-        let broken = text.replace(from, to);
-        assert_ne!(broken, text, "{from}");
-        let found = mistakes(&broken);
-        assert!(found.iter().any(|m| m.contains(what)), "{what}: {found:?}");
-    }
-}
-
-#[test]
 fn version_4_7_needs_the_shared_encryption_key() {
     let text = basics("").replace("4.6.0", "4.7.0") + &hosts(&["cp control_plane"]);
     assert!(
@@ -362,6 +325,7 @@ fn every_setting_is_documented() {
         "{databases: {apim_db: {zzzz: 1}}}",
         "{keystores: {zzzz: 1}}",
         "{keystores: {tls: {zzzz: 1}}}",
+        "{keystores: {mode: issued, passphrase: long-enough, password: long-enough, zzzz: 1}}",
         "{environments: [{zzzz: 1}]}",
         "{control_plane: {zzzz: 1}}",
         "{gateway: {zzzz: 1}}",
@@ -459,8 +423,8 @@ fn what_cannot_start_is_refused_before() {
     told(&heap("1025m"), "`initial` (1025m) is more than `maximum` (1g)", "heap");
     assert_eq!(mistakes(&heap("1024m")), Vec::<String>::new());
     let stores = "  keystores:
-    tls: {file: tls.p12, type: JKS, password: secret2, alias: a}
-    truststore: {file: trust.jks, password: secret3}
+    tls: {file: tls.p12, type: JKS, password: secret-of-keystores, alias: a}
+    truststore: {file: trust.jks, password: secret-of-keystores}
 ";
     told(&(basics(stores) + &host), "`tls.p12` is no JKS keystore", "tls:");
     let notes = cluster(&(basics("") + &host)).notes().join("\n");

@@ -8,20 +8,18 @@ use crate::apim::settings::keystores::{KeystoreMode, Purpose};
 pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let settings = &scene.node.settings;
     for store in &settings.keystores.stores {
-        let about = match (settings.keystores.mode, store.purpose) {
-            (KeystoreMode::Shipped, _) => "as shipped: everybody has this key",
-            (KeystoreMode::Provided, Purpose::Tls) => {
-                "what every TLS port shows; from the inventory: apim.keystores.tls"
+        let what = match store.purpose {
+            Purpose::Tls => "what every TLS port shows",
+            Purpose::Primary => "signs tokens; the same on all nodes",
+            Purpose::Internal => "encrypts stored secrets; the same on all nodes, for ever",
+            Purpose::Truststore => "whom this node trusts",
+        };
+        let about = match settings.keystores.mode {
+            KeystoreMode::Shipped => "as shipped: everybody has this key".to_owned(),
+            KeystoreMode::Provided => {
+                format!("{what}; from the inventory: apim.keystores.{}", store.purpose.key())
             }
-            (KeystoreMode::Provided, Purpose::Primary) => {
-                "signs tokens; the same on all nodes; from the inventory: apim.keystores.primary"
-            }
-            (KeystoreMode::Provided, Purpose::Internal) => {
-                "encrypts stored secrets; the same on all nodes, for ever; from the inventory: apim.keystores.internal"
-            }
-            (KeystoreMode::Provided, Purpose::Truststore) => {
-                "whom this node trusts; from the inventory: apim.keystores.truststore"
-            }
+            KeystoreMode::Issued => format!("{what}; issued by the cluster's authority"),
         };
         root.put(
             store.purpose.table(),

@@ -1,0 +1,132 @@
+//! Every certificate of the cluster, as a list: whose, what for, until when.
+
+use super::cluster::Cluster;
+use super::issued::{self, AUTHORITY_ALIAS};
+use super::settings::keystores::{KeystoreMode, Purpose};
+use super::trust::{SIGNER_ALIAS, WARN_DAYS, chain, store_of};
+use crate::keystore::Certificate;
+
+/// How a certificate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It holds, and will for a while.
+    Valid,
+    /// It ends soon.
+    Soon,
+    /// It ended.
+    Expired,
+    /// It does not hold yet.
+    Early,
+    /// It is still to be issued.
+    Missing,
+    /// It is the product's own, which everybody has the key of.
+    Shipped,
+}
+
+impl State {
+    /// Returns the word for people and programs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Valid => "valid",
+            Self::Soon => "ends soon",
+            Self::Expired => "expired",
+            Self::Early => "not valid yet",
+            Self::Missing => "to be issued",
+            Self::Shipped => "shipped",
+        }
+    }
+}
+
+/// One certificate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    /// The node, the load balancer, or `cluster`.
+    pub node: String,
+    /// Its host; `None` for what is the cluster's.
+    pub host: Option<String>,
+    /// What for.
+    pub purpose: &'static str,
+    /// Its alias.
+    pub alias: String,
+    /// The certificate; `None` where it is not known here.
+    pub certificate: Option<Certificate>,
+    /// For how many days it still holds.
+    pub days: i64,
+    /// How it is.
+    pub state: State,
+}
+
+/// Lists every certificate of the cluster's keystores; of truststores the cluster's own, with `all` every one.
+#[must_use]
+pub fn list(cluster: &Cluster, now: i64, all: bool) -> Vec<Listed> {
+    let mut found = Vec::new();
+    for node in cluster.nodes() {
+        let entry = |purpose, alias: &str, certificate: Option<Certificate>, state| Listed {
+            node: node.name.0.clone(),
+            host: Some(node.host.clone()),
+            purpose,
+            alias: alias.to_owned(),
+            days: certificate.as_ref().map_or(0, |one| one.days_left(now)),
+            certificate,
+            state,
+        };
+        for purpose in [Purpose::Tls, Purpose::Primary, Purpose::Internal] {
+            let settings = &node.settings.keystores;
+            let Some(store) = settings.of(purpose) else { continue };
+            let alias = store.alias.as_deref().unwrap_or_default();
+            let Some((store, opened)) = store_of(node, purpose) else {
+                let state = match settings.mode {
+                    KeystoreMode::Shipped => State::Shipped,
+                    KeystoreMode::Provided | KeystoreMode::Issued => State::Missing,
+                };
+                found.push(entry(purpose.key(), alias, None, state));
+                continue;
+            };
+            if let Some(certificate) = chain(store, opened).first() {
+                found.push(entry(purpose.key(), alias, Some(certificate.clone()), state(certificate, now)));
+            }
+        }
+        let Some((_, opened)) = store_of(node, Purpose::Truststore) else { continue };
+        for (alias, certificate) in opened.trusted() {
+            let own = [SIGNER_ALIAS, AUTHORITY_ALIAS].contains(&alias);
+            if own || all {
+                found.push(entry(
+                    Purpose::Truststore.key(),
+                    alias,
+                    Some(certificate.clone()),
+                    state(certificate, now),
+                ));
+            }
+        }
+    }
+    for host in cluster.hosts().iter().filter(|host| host.is_load_balancer) {
+        if issued::settings(cluster).is_none() {
+            continue;
+        }
+        let identity = cluster.balancer_identity(&host.name);
+        let certificate = identity.and_then(|identity| identity.certificate().cloned());
+        found.push(Listed {
+            node: host.name.clone(),
+            host: Some(host.name.clone()),
+            purpose: "load balancer",
+            alias: String::new(),
+            days: certificate.as_ref().map_or(0, |one| one.days_left(now)),
+            state: certificate.as_ref().map_or(State::Missing, |one| state(one, now)),
+            certificate,
+        });
+    }
+    found
+}
+
+fn state(certificate: &Certificate, now: i64) -> State {
+    if certificate.not_after <= now {
+        State::Expired
+    } else if certificate.not_before > now {
+        State::Early
+    } else if certificate.days_left(now) < WARN_DAYS {
+        State::Soon
+    } else {
+        State::Valid
+    }
+}

@@ -1,0 +1,144 @@
+//! Certificates that do not serve are found, at the line that names their file.
+
+use apim_agent::value::Secret;
+
+use super::*;
+use crate::apim::cluster::Cluster;
+use crate::apim::testing::{KEYSTORE_PASSWORD, basics, build_with, cluster, hosts};
+use crate::keystore::tests::{NOW, quick};
+use crate::keystore::{self, Content, Format, Identity};
+use crate::yaml::Mistakes;
+
+const DAY: i64 = 86_400;
+const ALL: [&str; 4] = ["cp", "gw", "10.0.0.11", "localhost"];
+
+/// Files: `tls.jks`, and `trust.jks`, which trusts `known`.
+fn built(tls: &Identity, known: &Identity, names: &str) -> Result<Cluster, Mistakes> {
+    let settings = "  keystores:
+    tls: {file: tls.jks, password: secret-of-keystores, alias: a}
+    truststore: {file: trust.jks, password: secret-of-keystores}
+";
+    let text = basics(settings) + &hosts(&["cp control_plane", &format!("{names} gateway")]);
+    let password = Secret::new(KEYSTORE_PASSWORD);
+    let files = |path: &str, _: &Span| {
+        let content = match path {
+            "tls.jks" => Content::default().identity("a", tls.clone()),
+            _ => Content::default().trusted("known", known.chain[0].clone()),
+        };
+        keystore::write(Format::Jks, None, &content, &password).map_err(|error| error.to_string())
+    };
+    build_with(&text, &files)
+}
+
+fn found(tls: &Identity, known: &Identity) -> (Vec<String>, Vec<String>) {
+    let cluster = built(tls, known, "gw").expect("a cluster");
+    let found = check(&cluster, NOW);
+    let mistakes = found.mistakes.in_order().iter().map(|m| format!("{}: {}", m.span.line, m.what)).collect();
+    let is_about_tls = |note: &String| !note.contains("no `primary`");
+    assert!(!found.notes.iter().all(is_about_tls), "who gives `tls` only is told: {:?}", found.notes);
+    (mistakes, found.notes.into_iter().filter(is_about_tls).collect())
+}
+
+#[test]
+fn certificates_that_serve_are_not_mentioned() {
+    let fine = quick(&ALL, NOW - DAY, NOW + 100 * DAY);
+    assert_eq!(found(&fine, &fine), (Vec::new(), Vec::new()));
+}
+
+#[test]
+fn a_name_that_peers_use_and_the_certificate_lacks_is_a_mistake() {
+    let lacks = quick(&["cp", "localhost"], NOW - DAY, NOW + 100 * DAY);
+    let (mistakes, notes) = found(&lacks, &lacks);
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    for part in [
+        "does not name `gw`",
+        "it names cp, localhost",
+        "control plane cp calls https://gw:9443/",
+        "`tls.jks`",
+    ] {
+        assert!(mistakes[0].contains(part), "{part}: {mistakes:?}");
+    }
+    assert_eq!(notes, Vec::<String>::new());
+    let nobody = quick(&["cp", "gw"], NOW - DAY, NOW + 100 * DAY);
+    let (mistakes, notes) = found(&nobody, &nobody);
+    assert_eq!(mistakes, Vec::<String>::new());
+    assert!(notes[0].contains("does not name `localhost`"), "only itself calls it so: {notes:?}");
+}
+
+#[test]
+fn a_truststore_without_the_issuer_is_a_mistake() {
+    let (tls, other) = (quick(&ALL, NOW - DAY, NOW + 100 * DAY), quick(&["other"], NOW, NOW + DAY));
+    let (mistakes, _) = found(&tls, &other);
+    assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
+    assert!(mistakes[0].contains("`trust.jks` does not trust the certificate of"), "{mistakes:?}");
+    assert!(
+        mistakes[0].contains("does not hold its issuer") && mistakes[0].contains("more connections"),
+        "{mistakes:?}"
+    );
+}
+
+#[test]
+fn dates_are_told_once() {
+    for (from, until, mistake, note) in [
+        (NOW - 9 * DAY, NOW - 3 * DAY, "expired 3 days ago", ""),
+        (NOW + 2 * DAY, NOW + 9 * DAY, "is not valid yet", ""),
+        (NOW - 9 * DAY, NOW + 29 * DAY + 5, "", "expires in 29 days"),
+        (NOW - 9 * DAY, NOW + 31 * DAY, "", ""),
+    ] {
+        let tls = quick(&ALL, from, until);
+        let (mistakes, notes) = found(&tls, &tls);
+        let expect = |found: &[String], part: &str| match part {
+            "" => assert_eq!(found, Vec::<String>::new()),
+            part => assert!(found.len() == 1 && found[0].contains(part), "{part}: {found:#?}"),
+        };
+        expect(&mistakes, mistake);
+        expect(&notes, note);
+    }
+}
+
+#[test]
+fn every_connection_of_the_documented_cluster_is_known() {
+    let cluster = cluster(crate::apim::testing::HA);
+    let mut words: Vec<String> = edges(&cluster)
+        .iter()
+        .map(|edge| {
+            let shows = match edge.callee {
+                Callee::Node(node) => node.host.clone(),
+                Callee::Balancer => "load balancer".to_owned(),
+            };
+            format!("{} -> {} shown by {shows}", edge.caller.host, edge.url)
+        })
+        .filter(|edge| edge.contains("-1 ->"))
+        .collect();
+    words.sort();
+    words.dedup();
+    insta::assert_snapshot!(words.join("\n"), @"
+    apim-cp-1 -> https://api.am.wso2.com/ shown by load balancer
+    apim-cp-1 -> https://gw.wso2.com/ shown by load balancer
+    apim-cp-1 -> https://km.wso2.com/ shown by load balancer
+    apim-cp-1 -> https://localhost:9443 shown by apim-cp-1
+    apim-cp-1 -> ssl://apim-cp-1:9711 shown by apim-cp-1
+    apim-cp-1 -> ssl://apim-cp-2:9711 shown by apim-cp-2
+    gw-1 -> https://api.am.wso2.com/ shown by load balancer
+    gw-1 -> https://km.wso2.com/ shown by load balancer
+    gw-1 -> ssl://traffic-manager-1:9711 shown by traffic-manager-1
+    gw-1 -> ssl://traffic-manager-2:9711 shown by traffic-manager-2
+    km-1 -> https://api.am.wso2.com/ shown by load balancer
+    traffic-manager-1 -> https://api.am.wso2.com/ shown by load balancer
+    ");
+}
+
+#[test]
+fn brokers_over_tls_are_connections_too() {
+    let text = crate::apim::testing::HA.replacen("  endpoints:\n", "  broker_tls: true\n  endpoints:\n", 1);
+    let cluster = cluster(&text);
+    let heard = |host: &str| -> Vec<String> {
+        let own = edges(&cluster).into_iter().filter(|edge| edge.caller.host == host);
+        own.map(|edge| edge.url).filter(|url| url.starts_with("amqps")).collect()
+    };
+    let hubs = ["amqps://apim-cp-1:8672", "amqps://apim-cp-2:8672"];
+    assert_eq!(heard("km-1"), hubs);
+    assert_eq!(heard("apim-cp-1"), hubs[1..]);
+    assert_eq!(heard("gw-1").len(), 4);
+    assert_eq!(heard("traffic-manager-1").len(), 3);
+}

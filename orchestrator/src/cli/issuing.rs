@@ -1,0 +1,295 @@
+//! Keystores of mode `issued`: what there is is handed to the nodes, and what is due is issued where that is wanted.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::exit::{Exit, Kind};
+use super::pki::Folder;
+use crate::apim::issued::{self, Material, Outside};
+use crate::apim::settings::keystores::IssuedSettings;
+use crate::apim::settings::source::Fetch;
+use crate::apim::{Artifact, Cluster, Role, trust};
+use crate::artifact::{Cache, Progress};
+use crate::keystore::{Certificate, Format, Opened, write};
+use crate::yaml::{Mistakes, Span};
+
+/// Where a distribution keeps its truststore, below its top folder (carbon-kernel, `repository/resources/security`).
+const SHIPPED: &str = "/repository/resources/security/client-truststore.jks";
+/// A truststore larger than this is none.
+const LARGEST: u64 = 8 * 1024 * 1024;
+
+/// What to do about certificates that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Issue {
+    /// Issue them, and keep them; what that needs is fetched.
+    Now,
+    /// Issue them, and keep them; nothing is fetched.
+    Offline,
+    /// Say that they would be issued.
+    Tell,
+}
+
+/// Hands the nodes of a cluster in mode `issued` their keystores; does nothing in other modes.
+pub(super) fn provide(
+    cluster: &mut Cluster,
+    inventory: &Path,
+    cache: &Cache,
+    issue: Issue,
+) -> Result<(), Exit> {
+    let settings = issued::settings(cluster).cloned();
+    let Some(settings) = settings else { return Ok(()) };
+    keep(cluster, &settings, inventory, cache, issue, Due::Left)?;
+    let found = trust::check(cluster, now());
+    cluster.tell(found.notes);
+    if found.mistakes.0.is_empty() { Ok(()) } else { Err(found.mistakes.into()) }
+}
+
+/// Like `provide`, in every mode, and with certificates that are due; what is wrong with those of the user is returned.
+pub(super) fn provide_all(
+    cluster: &mut Cluster,
+    inventory: &Path,
+    cache: &Cache,
+    issue: Issue,
+) -> Result<Mistakes, Exit> {
+    if let Some(settings) = issued::settings(cluster).cloned() {
+        keep(cluster, &settings, inventory, cache, issue, Due::Shown)?;
+        return Ok(Mistakes::default());
+    }
+    let found = trust::check(cluster, now());
+    cluster.tell(found.notes);
+    Ok(found.mistakes)
+}
+
+/// What becomes of certificates that should be issued anew, and are not now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// They are left out, as if there were none: so a plan shows that they will change.
+    Left,
+    /// They are shown as they are.
+    Shown,
+}
+
+#[expect(clippy::too_many_arguments, reason = "the cluster, its settings, two places, two wishes")]
+fn keep(
+    cluster: &mut Cluster,
+    settings: &IssuedSettings,
+    inventory: &Path,
+    cache: &Cache,
+    issue: Issue,
+    when_due: Due,
+) -> Result<(), Exit> {
+    let now = now();
+    let folder = folder(settings, inventory);
+    let mut material = folder.read()?;
+    let is_due = issued::authority_due(&material, settings, now).is_some()
+        || !issued::due(cluster, &material, now).is_empty();
+    // Who only reads needs no right to write.
+    let lock = if issue != Issue::Tell && is_due { Some(folder.lock()?) } else { None };
+    if lock.is_some() {
+        material = folder.read()?;
+    }
+    let outside = Outside {
+        named: named(settings)?,
+        shipped: if settings.public_authorities {
+            shipped(cluster, &folder, cache, issue)?
+        } else {
+            BTreeMap::new()
+        },
+    };
+    match issue {
+        Issue::Now | Issue::Offline => {
+            let made = issued::issue(cluster, &mut material, now).map_err(failed)?;
+            if !made.is_empty() {
+                folder.save(&material, &made)?;
+            }
+            for due in &made {
+                let text = format!("issued the certificate of {}: {}", due.needed.words, due.why);
+                cluster.tell([text]);
+            }
+        }
+        Issue::Tell => {
+            let mut notes = Vec::new();
+            if let Some(why) = issued::authority_due(&material, settings, now) {
+                notes.push(format!("the certificate of the cluster's authority would be issued: {why}"));
+                if when_due == Due::Left {
+                    material.authority = None;
+                }
+            }
+            for issued::Due { needed, why } in issued::due(cluster, &material, now) {
+                notes.push(format!("the certificate of {} would be issued: {why}", needed.words));
+                if when_due == Due::Left {
+                    material.certificates.remove(&needed.name);
+                }
+            }
+            cluster.tell(notes);
+        }
+    }
+    hand_out(cluster, &material, &outside, &folder, issue)?;
+    drop(lock);
+    Ok(())
+}
+
+/// Returns the folder of issued certificates.
+fn folder(settings: &IssuedSettings, inventory: &Path) -> Folder {
+    let path = match &settings.folder {
+        Some(named) => beside(&named.value, &named.span),
+        None => {
+            let stem = inventory.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            inventory.with_file_name(format!("{stem}.pki"))
+        }
+    };
+    Folder::new(path, settings.passphrase.value.clone(), settings.passphrase.span.clone())
+}
+
+fn beside(path: &str, span: &Span) -> PathBuf {
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    match (path.strip_prefix("~/"), home, span.file_name().and_then(|file| Path::new(file).parent())) {
+        (Some(rest), Some(home), _) => home.join(rest),
+        (_, _, Some(folder)) => folder.join(path),
+        (_, _, None) => PathBuf::from(path),
+    }
+}
+
+/// Reads the certificates of `apim.keystores.trust`.
+fn named(settings: &IssuedSettings) -> Result<Vec<Certificate>, Mistakes> {
+    let (mut found, mut mistakes) = (Vec::new(), Mistakes::default());
+    for file in &settings.trust {
+        let read = std::fs::read(beside(&file.value, &file.span)).map_err(|error| error.to_string());
+        let opened = read.and_then(|bytes| match Format::of(&bytes) {
+            Some(Format::Pem) => {
+                Opened::open(&bytes, &issued::shipped_password()).map_err(|error| error.to_string())
+            }
+            _ => Err("it is no PEM file".to_owned()),
+        });
+        match opened {
+            Ok(opened) => found.extend(opened.trusted().map(|(_, one)| one.clone())),
+            Err(why) => mistakes.add_hint(
+                &file.span,
+                format!("`apim.keystores.trust`: `{}`: {why}", file.value),
+                "a file of certificates, each between BEGIN CERTIFICATE and END CERTIFICATE, from this file's folder",
+            ),
+        }
+    }
+    if mistakes.0.is_empty() { Ok(found) } else { Err(mistakes) }
+}
+
+/// Returns the public authorities of each version's own truststore: kept beside the certificates once they were read from a zip, so that
+/// a cache that is emptied changes nothing.
+fn shipped(
+    cluster: &mut Cluster,
+    folder: &Folder,
+    cache: &Cache,
+    issue: Issue,
+) -> Result<BTreeMap<String, Arc<[u8]>>, Exit> {
+    let mut found = BTreeMap::new();
+    let mut notes = Vec::new();
+    let mut versions: Vec<String> = cluster.nodes().iter().map(|node| node.version.to_string()).collect();
+    versions.sort();
+    versions.dedup();
+    for version in versions {
+        let name = format!("public-authorities-{version}.jks");
+        if let Some(bytes) = folder.get(&name)? {
+            found.insert(version, bytes.into());
+            continue;
+        }
+        let artifacts = cluster.artifacts();
+        let mut zips: Vec<_> =
+            cluster.nodes().iter().filter(|node| node.version.to_string() == version).collect();
+        zips.sort_by_key(|node| node.role != Role::ControlPlane);
+        let zips: Vec<&Artifact> =
+            zips.iter().filter_map(|node| artifacts.iter().find(|one| one.sha256 == node.zip)).collect();
+        let here = || zips.iter().find_map(|artifact| truststore(&cache.path_of(artifact)?));
+        let read = match (here(), zips.first(), issue) {
+            (None, Some(first), Issue::Now) if is_fetched_here(first) => {
+                fetch(cache, first)?;
+                here()
+            }
+            (read, _, _) => read,
+        };
+        match read {
+            Some(bytes) => {
+                if issue != Issue::Tell {
+                    folder.put(&name, &bytes)?;
+                }
+                found.insert(version, bytes.into());
+            }
+            None => notes.push(format!(
+                "the public authorities of {version} are not known yet: its zip is not on this machine"
+            )),
+        }
+    }
+    cluster.tell(notes);
+    Ok(found)
+}
+
+/// A missing local file is told where all of them are.
+fn is_fetched_here(artifact: &Artifact) -> bool {
+    artifact.fetch == Fetch::Push && artifact.source.starts_with("http")
+}
+
+/// Fetches a zip that hosts will get from here anyway.
+fn fetch(cache: &Cache, artifact: &Artifact) -> Result<(), Exit> {
+    let failed = |error: std::io::Error| Exit::new(Kind::Failed, format!("cannot start: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    let silent: Progress = Arc::new(|_, _, _| {});
+    let wanted = std::slice::from_ref(artifact);
+    match runtime.block_on(cache.provide(wanted, &silent)) {
+        Ok(_) => Ok(()),
+        Err(errors) => Err(errors.first().map_or_else(
+            || Exit::new(Kind::Bug, "no reason given"),
+            |error| Exit::from_error(Kind::Failed, error).hint(error.hint()),
+        )),
+    }
+}
+
+/// Reads the truststore in a distribution's zip, if there is one that opens.
+fn truststore(zip: &Path) -> Option<Vec<u8>> {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(zip).ok()?).ok()?;
+    let name = archive.file_names().filter_map(Result::ok).find(|name| name.ends_with(SHIPPED))?.into_owned();
+    let mut bytes = Vec::new();
+    archive.by_name(&name).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
+    let opened = Opened::open(&bytes, &issued::shipped_password()).ok()?;
+    (opened.format == Format::Jks).then_some(bytes)
+}
+
+/// PKCS12 files differ each time they are written: they are kept, and used for as long as they hold what they should.
+fn hand_out(
+    cluster: &mut Cluster,
+    material: &Material,
+    outside: &Outside,
+    folder: &Folder,
+    issue: Issue,
+) -> Result<(), Exit> {
+    let mut failure = None;
+    let mut fresh = |name: &str, content: &crate::keystore::Content, password: &apim_agent::value::Secret| {
+        let file = format!("{name}.p12");
+        if let Ok(Some(bytes)) = folder.get(&file)
+            && Opened::open(&bytes, password).is_ok_and(|opened| content.is_in(&opened, password))
+        {
+            return Ok(bytes);
+        }
+        let bytes = write(Format::Pkcs12, None, content, password)?;
+        if issue != Issue::Tell
+            && let Err(exit) = folder.put(&file, &bytes)
+        {
+            failure = Some(exit);
+        }
+        Ok(bytes)
+    };
+    let done = issued::hand_out(cluster, material, outside, &mut fresh);
+    match failure {
+        Some(exit) => Err(exit),
+        None => done.map_err(failed),
+    }
+}
+
+fn failed(error: crate::keystore::KeystoreError) -> Exit {
+    Exit::from_error(Kind::Failed, &error)
+}
+
+/// Returns what time it is, in seconds since 1970.
+pub(super) fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}

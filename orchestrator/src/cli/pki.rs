@@ -1,0 +1,185 @@
+//! The folder beside the inventory that keeps what we issued: the authority, certificates, and all private keys locked in one vault text.
+//! What is issued, and when, is `apim::issued`'s.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::PathBuf;
+
+use apim_agent::value::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::exit::{Exit, Kind};
+use crate::apim::issued::{Due, Material};
+use crate::keystore::{Authority, Certificate, Content, Format, Opened, PrivateKey, write};
+use crate::vault::{Password, VaultError, decrypt, encrypt};
+use crate::yaml::{Mistake, Mistakes, Span};
+
+/// The authority's name among keys and certificates.
+const AUTHORITY: &str = "ca";
+/// All private keys, locked.
+const KEYS: &str = "keys.vault";
+/// Held by who writes.
+const LOCK: &str = ".lock";
+
+/// The folder.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    passphrase: Secret,
+    /// Where the passphrase was written.
+    span: Span,
+}
+
+impl Folder {
+    pub(super) fn new(path: PathBuf, passphrase: Secret, span: Span) -> Self {
+        Self { path, passphrase, span }
+    }
+
+    /// Reads everything; an absent folder is an empty one.
+    pub(super) fn read(&self) -> Result<Material, Exit> {
+        let mut material = Material::default();
+        let Some(mut keys) = self.keys()? else {
+            return match self.certificate(AUTHORITY)? {
+                None => Ok(material),
+                Some(_) => Err(self.lost(&format!("it has `{AUTHORITY}.crt`, but no `{KEYS}`"))),
+            };
+        };
+        let Some(certificate) = self.certificate(AUTHORITY)? else {
+            return Err(self.lost(&format!("it has `{KEYS}`, but no `{AUTHORITY}.crt`")));
+        };
+        let Some(key) = keys.remove(AUTHORITY).filter(|key| key.is_of(&certificate)) else {
+            return Err(self.lost(&format!("`{KEYS}` does not hold the key of `{AUTHORITY}.crt`")));
+        };
+        material.authority = Some(Authority { certificate, key });
+        for name in keys.keys() {
+            if let Some(certificate) = self.certificate(name)? {
+                material.certificates.insert(name.clone(), certificate);
+            }
+        }
+        material.keys = keys;
+        Ok(material)
+    }
+
+    /// Waits until no other run writes, and keeps others from writing while the result lives.
+    pub(super) fn lock(&self) -> Result<fs::File, Exit> {
+        let locked = (|| {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
+            fs::set_permissions(&self.path, fs::Permissions::from_mode(0o700))?;
+            let file = fs::OpenOptions::new().create(true).append(true).open(self.path.join(LOCK))?;
+            file.set_permissions(fs::Permissions::from_mode(0o600))?;
+            file.lock()?;
+            Ok(file)
+        })();
+        locked.map_err(|error: io::Error| self.unwritable(&error))
+    }
+
+    /// Writes what was made: keys first, so that no certificate is without its key.
+    pub(super) fn save(&self, material: &Material, made: &[Due]) -> Result<(), Exit> {
+        let mut keys: BTreeMap<&str, String> = BTreeMap::new();
+        for (name, key) in &material.keys {
+            keys.insert(name, STANDARD.encode(key.as_pkcs8()));
+        }
+        if let Some(authority) = &material.authority {
+            keys.insert(AUTHORITY, STANDARD.encode(authority.key.as_pkcs8()));
+        }
+        let text = serde_json::to_string(&keys)
+            .map_err(|error| Exit::new(Kind::Bug, format!("the keys cannot be written: {error}")))?;
+        let text = Zeroizing::new(text);
+        let password = Password { label: None, secret: self.passphrase.clone() };
+        let sealed = encrypt(text.as_bytes(), &password)
+            .map_err(|error| Exit::new(Kind::Failed, format!("cannot lock the private keys: {error}")))?;
+        self.put(KEYS, sealed.as_bytes())?;
+        for due in made {
+            let certificate = if due.needed.name == AUTHORITY {
+                material.authority.as_ref().map(|authority| &authority.certificate)
+            } else {
+                material.certificates.get(&due.needed.name)
+            };
+            if let Some(certificate) = certificate {
+                let content = Content::default().trusted(&due.needed.name, certificate.clone());
+                let text = write(Format::Pem, None, &content, &self.passphrase)
+                    .map_err(|error| Exit::from_error(Kind::Failed, &error))?;
+                self.put(&format!("{}.crt", due.needed.name), &text)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a file's bytes, if it is there.
+    pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Exit> {
+        let path = self.path.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Exit::new(Kind::Usage, format!("cannot read `{}`: {error}", path.display()))),
+        }
+    }
+
+    /// Writes a file whole or not at all.
+    pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Exit> {
+        let written = (|| {
+            let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
+            file.as_file().set_permissions(fs::Permissions::from_mode(0o600))?;
+            file.write_all(bytes)?;
+            file.as_file().sync_all()?;
+            file.persist(self.path.join(name))?;
+            Ok(())
+        })();
+        written.map_err(|error: io::Error| self.unwritable(&error))
+    }
+
+    fn certificate(&self, name: &str) -> Result<Option<Certificate>, Exit> {
+        let Some(bytes) = self.get(&format!("{name}.crt"))? else { return Ok(None) };
+        let opened = Opened::open(&bytes, &Secret::default());
+        let found = opened.map(|opened| opened.trusted().next().map(|(_, one)| one.clone()));
+        match found {
+            Ok(Some(certificate)) => Ok(Some(certificate)),
+            Ok(None) => Err(self.lost(&format!("`{name}.crt` holds no certificate"))),
+            Err(error) => Err(self.lost(&format!("`{name}.crt`: {error}"))),
+        }
+    }
+
+    fn keys(&self) -> Result<Option<BTreeMap<String, PrivateKey>>, Exit> {
+        let Some(sealed) = self.get(KEYS)? else { return Ok(None) };
+        let password = Password { label: None, secret: self.passphrase.clone() };
+        let plain = decrypt(&String::from_utf8_lossy(&sealed), &[password]).map_err(|error| match error {
+            VaultError::WrongPassword { .. } => Exit::from(Mistakes(vec![Mistake {
+                span: self.span.clone(),
+                what: format!(
+                    "`apim.keystores.passphrase` does not open `{}`",
+                    self.path.join(KEYS).display()
+                ),
+                hint: Some(
+                    "give the one it was made with; `ansible-vault rekey` changes it in the file".to_owned(),
+                ),
+            }])),
+            error => self.lost(&format!("`{KEYS}`: {error}")),
+        })?;
+        let read: Option<BTreeMap<String, String>> = serde_json::from_slice(&plain).ok();
+        let decoded = read.and_then(|keys| {
+            keys.into_iter()
+                .map(|(name, key)| Some((name, PrivateKey::from_pkcs8(STANDARD.decode(key).ok()?))))
+                .collect()
+        });
+        match decoded {
+            Some(keys) => Ok(Some(keys)),
+            None => Err(self.lost(&format!("what `{KEYS}` holds makes no sense"))),
+        }
+    }
+
+    fn lost(&self, why: &str) -> Exit {
+        let text = format!("the folder of issued certificates `{}` is not whole: {why}", self.path.display());
+        Exit::new(Kind::Usage, text).hint(
+            "restore it from a backup; removing it whole makes a new authority and a new shared key, which cannot open what the old one locked",
+        )
+    }
+
+    fn unwritable(&self, error: &io::Error) -> Exit {
+        let text = format!("cannot write the issued certificates to `{}`: {error}", self.path.display());
+        Exit::new(Kind::Failed, text).hint("`apim: {keystores: {folder: …}}` names another folder")
+    }
+}

@@ -1,0 +1,267 @@
+//! Keystores as a user meets them: issued ones are kept, stay what they are, and are made anew one by one; provided ones that do not
+//! serve are refused with their line. What is written is read by a JDK's keytool, where there is one.
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+const HEAD: &str = "all:
+  vars:
+    apim:
+      version: 4.6.0
+      distributions: {source: zips, sha256: {control_plane: ONE, gateway: TWO, traffic_manager: SIX}}
+      java: {home: /opt/java}
+      admin: {username: admin, password: admin}
+      databases: {type: mysql, host: db.wso2.com, apim_db: {password: apimadmin}, shared_db: {password: sharedadmin}}
+";
+const ISSUED: &str = "      keystores: {mode: issued, passphrase: pass-of-pki, password: pass-of-stores}\n";
+const HOSTS: &str = "  children:
+    control_plane: {hosts: {cp.example.com: {ansible_host: 10.0.0.11}}}
+    gateway: {hosts: {gw.example.com: {ansible_host: 10.0.0.12}}}
+";
+
+impl Site {
+    fn new(keystores: &str, hosts: &str) -> Self {
+        let site = Self { folder: tempfile::tempdir().expect("a folder") };
+        site.write(keystores, hosts);
+        site
+    }
+
+    fn write(&self, keystores: &str, hosts: &str) {
+        let head = HEAD
+            .replace("ONE", &"1".repeat(64))
+            .replace("TWO", &"2".repeat(64))
+            .replace("SIX", &"6".repeat(64));
+        std::fs::write(self.inventory(), format!("{head}{keystores}{hosts}")).expect("an inventory");
+    }
+
+    fn inventory(&self) -> PathBuf {
+        self.folder.path().join("site.yaml")
+    }
+
+    fn pki(&self) -> PathBuf {
+        self.folder.path().join("site.pki")
+    }
+
+    fn run(&self, verb: &str, more: &[&str]) -> (Option<i32>, String) {
+        let output: Output = Command::new(env!("CARGO_BIN_EXE_apim-deploy"))
+            .arg(verb)
+            .arg(self.inventory())
+            .args(more)
+            .env("NO_COLOR", "1")
+            .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
+            .output()
+            .expect("apim-deploy runs");
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    }
+
+    fn rendered(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        let out = self.folder.path().join("rendered");
+        if out.exists() {
+            std::fs::remove_dir_all(&out).expect("gone");
+        }
+        let (code, said) = self.run("render", &["--out", out.to_str().expect("UTF-8")]);
+        assert_eq!(code, Some(0), "{said}");
+        files(&out)
+    }
+}
+
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in std::fs::read_dir(&next).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(folder).expect("below").to_owned();
+                found.insert(name, std::fs::read(&path).expect("readable"));
+            }
+        }
+    }
+    found
+}
+
+fn security(host: &str, component: &str, rendered: &BTreeMap<PathBuf, Vec<u8>>, name: &str) -> Vec<u8> {
+    let wanted = |path: &&PathBuf| {
+        let path = path.to_string_lossy();
+        path.starts_with(host) && path.contains(component) && path.ends_with(&format!("/security/{name}"))
+    };
+    let path =
+        rendered.keys().find(wanted).unwrap_or_else(|| panic!("{name} of {host}: {:?}", rendered.keys()));
+    rendered[path].clone()
+}
+
+#[test]
+fn issued_keystores_stay_what_they_are_and_only_what_changed_is_made_anew() {
+    let site = Site::new(ISSUED, HOSTS);
+    let (code, said) = site.run("validate", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("the certificate of gateway gw.example.com would be issued: there is none yet"),
+        "{said}"
+    );
+    assert!(!site.pki().exists(), "looking writes nothing");
+    let keystores = |files: &BTreeMap<PathBuf, Vec<u8>>| {
+        files.keys().filter(|path| path.extension().is_some_and(|end| end == "jks")).count()
+    };
+    assert_eq!(keystores(&site.rendered()), 0, "what is not issued yet is not rendered");
+
+    let (code, said) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(std::fs::metadata(site.pki()).expect("a folder").permissions().mode() & 0o777, 0o700);
+    for (name, bytes) in files(&site.pki()) {
+        let mode = std::fs::metadata(site.pki().join(&name)).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", name.display());
+        assert!(!String::from_utf8_lossy(&bytes).contains("PRIVATE KEY"), "{}", name.display());
+    }
+    let (before, first) = (files(&site.pki()), site.rendered());
+    assert_eq!(keystores(&first), 6);
+    let tls = |rendered: &BTreeMap<PathBuf, Vec<u8>>, host: &str| security(host, "", rendered, "tls.jks");
+    assert_ne!(tls(&first, "gw.example.com"), tls(&first, "cp.example.com"));
+    assert_eq!(security("gw", "", &first, "primary.jks"), security("cp", "", &first, "primary.jks"));
+
+    let (code, said) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!said.contains("issued the certificate"), "{said}");
+    assert_eq!(files(&site.pki()), before, "the second time writes nothing");
+    assert_eq!(site.rendered(), first, "and gives the same bytes");
+
+    // Another name for one host.
+    site.write(
+        ISSUED,
+        &HOSTS.replace(
+            "{ansible_host: 10.0.0.12}",
+            "{ansible_host: 10.0.0.12, apim: {keystores: {names: [gw.internal]}}}",
+        ),
+    );
+    let (_, said) = site.run("validate", &[]);
+    assert!(said.contains("gateway gw.example.com would be issued: it lacks gw.internal"), "{said}");
+    assert!(!said.contains("control plane cp.example.com would be"), "{said}");
+    let (code, said) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(said.matches("issued the certificate of").count(), 1, "{said}");
+    let second = site.rendered();
+    assert_ne!(tls(&first, "gw.example.com"), tls(&second, "gw.example.com"));
+    for (host, name) in [("cp", "tls.jks"), ("gw", "primary.jks"), ("gw", "client-truststore.jks")] {
+        assert_eq!(security(host, "", &first, name), security(host, "", &second, name), "{host} {name}");
+    }
+    let (code, said) = site.run("certs", &["-o", "json"]);
+    assert_eq!(code, Some(0), "{said}");
+    let rows: Vec<serde_json::Value> = said
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok())
+        .filter(|row: &serde_json::Value| row["event"] == "certificate")
+        .collect();
+    let own =
+        rows.iter().find(|row| row["node"] == "gw.example.com" && row["purpose"] == "tls").expect("its row");
+    assert!(own["names"].as_array().expect("names").contains(&serde_json::json!("gw.internal")), "{own}");
+    assert_eq!(
+        (&own["state"], &own["issuer"]),
+        (&serde_json::json!("valid"), &serde_json::json!("CN=API Manager cluster CA"))
+    );
+    keytool_reads(&second);
+}
+
+fn keytool_reads(rendered: &BTreeMap<PathBuf, Vec<u8>>) {
+    if Command::new("keytool").arg("-help").output().is_err() {
+        eprintln!("skipped: keytool is not installed");
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    for (name, expected) in [
+        ("tls.jks", ["PrivateKeyEntry", "DNSName: gw.internal"]),
+        ("primary.jks", ["PrivateKeyEntry", "Data_Encipherment"]),
+        ("client-truststore.jks", ["gateway_certificate_alias", "cluster_ca"]),
+    ] {
+        std::fs::write(file.path(), security("gw", "", rendered, name)).expect("written");
+        let output = Command::new("keytool")
+            .args(["-J-Duser.language=en", "-list", "-v", "-storepass", "pass-of-stores", "-keystore"])
+            .arg(file.path())
+            .output()
+            .expect("keytool runs");
+        let said = String::from_utf8_lossy(&output.stdout).replace("Data Encipherment", "Data_Encipherment");
+        for part in expected {
+            assert!(output.status.success() && said.contains(part), "{name}: no `{part}` in\n{said}");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_passphrase_and_a_folder_that_lost_a_file_are_told() {
+    let site = Site::new(ISSUED, HOSTS);
+    assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
+    site.write(&ISSUED.replace("pass-of-pki", "another-pass"), HOSTS);
+    let (code, said) = site.run("validate", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("`apim.keystores.passphrase` does not open") && said.contains("site.yaml:9"),
+        "{said}"
+    );
+    assert!(!said.contains("another-pass\""), "{said}");
+    site.write(ISSUED, HOSTS);
+    std::fs::remove_file(site.pki().join("ca.crt")).expect("gone");
+    let (code, said) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("is not whole") && said.contains("restore it from a backup"), "{said}");
+}
+
+#[test]
+fn pkcs12_is_kept_so_that_it_stays_the_same() {
+    let site = Site::new(&ISSUED.replace("mode: issued", "mode: issued, type: PKCS12"), HOSTS);
+    assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
+    let first = site.rendered();
+    assert!(first.keys().any(|path| path.ends_with("security/tls.p12")), "{:?}", first.keys());
+    assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
+    assert_eq!(site.rendered(), first);
+}
+
+#[test]
+fn provided_pem_files_are_checked_against_the_topology() {
+    let site = Site::new(ISSUED, HOSTS);
+    assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
+    // The authority's certificate serves as a truststore of PEM; a keystore made by issuing serves as one of the user.
+    let rendered = site.rendered();
+    let place =
+        |name: &str, bytes: &[u8]| std::fs::write(site.folder.path().join(name), bytes).expect("written");
+    place("cp.jks", &security("cp", "", &rendered, "tls.jks"));
+    place("gw.jks", &security("gw", "", &rendered, "tls.jks"));
+    place("ca.pem", &std::fs::read(site.pki().join("ca.crt")).expect("the authority"));
+    let provided = "      keystores:
+        tls: {file: cp.jks, password: pass-of-stores, alias: wso2carbon}
+        truststore: {file: ca.pem, password: pass-of-trust}
+";
+    let own = "{ansible_host: 10.0.0.12, apim: {keystores: {tls: {file: gw.jks}}}}";
+    let hosts = HOSTS.replace("{ansible_host: 10.0.0.12}", own);
+    site.write(provided, &hosts);
+    let (code, said) = site.run("validate", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        site.rendered().keys().any(|path| path.ends_with("security/ca.jks")),
+        "a keystore is made of PEM"
+    );
+
+    site.write(provided, HOSTS);
+    let (code, said) = site.run("validate", &[]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(
+        said.contains("does not name `gw.example.com`")
+            && said.contains("control plane cp.example.com calls"),
+        "{said}"
+    );
+    assert!(said.contains("site.yaml:10"), "the line of the file: {said}");
+    site.write(&provided.replace("wso2carbon", "other"), &hosts);
+    let (_, said) = site.run("validate", &[]);
+    assert!(said.contains("there is no `other` in it, only wso2carbon"), "{said}");
+    site.write(&provided.replace("password: pass-of-stores", "password: wrong-pass"), &hosts);
+    let (_, said) = site.run("validate", &[]);
+    assert!(said.contains("the password does not open it") && !said.contains("wrong-pass\""), "{said}");
+}
