@@ -43,6 +43,8 @@ pub(super) fn poison(site: &mut Site) -> Poison {
     let truststore = with_password(TRUSTSTORE, &of_truststore);
     fs::write(site.operator.folder().join("truststore.jks"), truststore).expect("a truststore");
     site.inventory.set("keystores.mode", json!("provided"));
+    // Its certificate names localhost only, which is said, and no matter here.
+    site.inventory.set("keystores.on_mismatch", json!("warn"));
     site.inventory.set("keystores.tls", json!({"file": "tls.jks", "alias": "wso2carbon"}));
     site.inventory.set_tagged("keystores.tls.password", "!file secrets/keystore");
     site.inventory.set("keystores.truststore", json!({"file": "truststore.jks", "password": of_truststore}));

@@ -9,9 +9,9 @@ fn fit(hardening: &str) -> String {
     let text = basics(&format!(
         "  hardening: {hardening}
   keystores:
-    tls: {{file: tls.jks, password: Xk29-long-one, alias: a}}
-    primary: {{file: primary.jks, password: Xk29-long-one, alias: a}}
-    truststore: {{file: trust.jks, password: Xk29-long-one}}
+    tls: {{file: tls.jks, password: secret-of-keystores, alias: a}}
+    primary: {{file: primary.jks, password: secret-of-keystores, alias: a}}
+    truststore: {{file: trust.jks, password: secret-of-keystores}}
 "
     ));
     let text = text.replace("password: admin}", "password: a-long-password}");
