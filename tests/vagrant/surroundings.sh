@@ -89,7 +89,8 @@ need_base() {
     file=$WORK/base-$codename.tar
     if [ ! -e "$file" ]; then
         java=openjdk-17-jre-headless
-        if apt-cache show openjdk-21-jre-headless >/dev/null 2>&1; then java=openjdk-21-jre-headless; fi
+        # Apt may know it from a source that debootstrap does not look at (backports, a vendor's).
+        if apt-cache madison openjdk-21-jre-headless | grep -q " $codename/main "; then java=openjdk-21-jre-headless; fi
         bootstrap "$codename" "$components" "$java" "$file"
     fi
     echo "the base image is $file, made with debootstrap"
