@@ -175,7 +175,13 @@ struct Drawing<'a> {
 impl Drawing<'_> {
     fn vertices(&mut self) {
         let cluster = self.cluster;
-        self.add(CLIENTS.to_owned(), Layer::Clients, None, "clients".to_owned(), Vec::new());
+        self.graph.vertices.push(Vertex {
+            id: CLIENTS.to_owned(),
+            layer: Layer::Clients,
+            host: None,
+            title: CLIENTS.to_owned(),
+            lines: Vec::new(),
+        });
         let names = names(cluster);
         let balancers: Vec<&Host> = cluster.hosts().iter().filter(|host| host.is_load_balancer).collect();
         if let Some(first) = balancers.first() {
@@ -183,23 +189,23 @@ impl Drawing<'_> {
             let mut lines: Vec<String> = balancers.iter().filter_map(|host| address(host)).collect();
             lines.extend(names);
             let id = id("balancer", &first.name);
-            self.add(
-                id.clone(),
-                Layer::Balancer,
-                Some(first.name.clone()),
-                format!("load balancer {}", all.join(", ")),
+            self.graph.vertices.push(Vertex {
+                id: id.clone(),
+                layer: Layer::Balancer,
+                host: Some(first.name.clone()),
+                title: format!("load balancer {}", all.join(", ")),
                 lines,
-            );
+            });
             self.front = Some(id);
         } else if cluster.all_endpoints().any(|endpoint| endpoint.fronted) {
             let id = "balancer".to_owned();
-            self.add(
-                id.clone(),
-                Layer::Balancer,
-                None,
-                "load balancer (not in the inventory)".to_owned(),
-                names,
-            );
+            self.graph.vertices.push(Vertex {
+                id: id.clone(),
+                layer: Layer::Balancer,
+                host: None,
+                title: "load balancer (not in the inventory)".to_owned(),
+                lines: names,
+            });
             self.front = Some(id);
         }
         for node in cluster.nodes() {
@@ -213,7 +219,13 @@ impl Drawing<'_> {
             let ports: Vec<String> =
                 ports.iter().filter(|port| port.awaited).map(|port| port.number.to_string()).collect();
             lines.push(format!("ports {}", ports.join(" ")));
-            self.add(name_of(node), layer(node.role), Some(node.host.clone()), node.words(), lines);
+            self.graph.vertices.push(Vertex {
+                id: name_of(node),
+                layer: layer(node.role),
+                host: Some(node.host.clone()),
+                title: node.words(),
+                lines,
+            });
         }
         if let Some(databases) = cluster.nodes().iter().find_map(|node| node.settings.databases.as_ref()) {
             let known = cluster.hosts().iter().find(|host| host.is_database && host.name == databases.host);
@@ -222,12 +234,14 @@ impl Drawing<'_> {
             lines.push(format!("{}, {}", databases.apim_db.name, databases.shared_db.name));
             let host = known.map(|host| host.name.clone());
             let title = format!("database {}", databases.host);
-            self.add(DATABASE.to_owned(), Layer::Data, host, title, lines);
+            self.graph.vertices.push(Vertex {
+                id: DATABASE.to_owned(),
+                layer: Layer::Data,
+                host,
+                title,
+                lines,
+            });
         }
-    }
-
-    fn add(&mut self, id: String, layer: Layer, host: Option<String>, title: String, lines: Vec<String>) {
-        self.graph.vertices.push(Vertex { id, layer, host, title, lines });
     }
 
     /// From the clients, through what stands in front, to the nodes.
@@ -240,22 +254,23 @@ impl Drawing<'_> {
                 cluster.of(role).collect()
             };
             if let (Some(endpoint), false) = (cluster.endpoint(role), nodes.is_empty()) {
-                self.reach(CLIENTS, endpoint, &nodes, &[endpoint.port], &[port::HTTPS]);
+                self.reach(CLIENTS, endpoint, &nodes, (&[endpoint.port], &[port::HTTPS]));
             }
         }
         for environment in cluster.environments() {
             let nodes: Vec<&Node> = cluster.gateways_of(&environment.name.value).collect();
             let Some(endpoint) = cluster.environment_endpoint(&environment.name.value) else { continue };
             let calls = [endpoint.calls.https, endpoint.calls.http];
-            self.reach(CLIENTS, endpoint, &nodes, &calls, &[port::GATEWAY_HTTPS, port::GATEWAY_HTTP]);
+            self.reach(CLIENTS, endpoint, &nodes, (&calls, &[port::GATEWAY_HTTPS, port::GATEWAY_HTTP]));
         }
     }
 
-    /// Draws the way to an endpoint: to the front and on to every node, or straight to the only node.
-    fn reach(&mut self, from: &str, endpoint: &Endpoint, nodes: &[&Node], ports: &[u16], own: &[u16]) {
+    /// Draws the way to an endpoint, whose asked ports and whose nodes' own ports are given: to the front and on to every node, or straight to
+    /// the only node.
+    fn reach(&mut self, from: &str, endpoint: &Endpoint, nodes: &[&Node], (asked, own): (&[u16], &[u16])) {
         let front = self.front.clone().filter(|_| endpoint.fronted);
         if let Some(front) = &front {
-            self.graph.arrow(from, front, Kind::Http, ports);
+            self.graph.arrow(from, front, Kind::Http, asked);
         }
         for node in nodes {
             let shifted: Vec<u16> = own.iter().map(|base| node.port(*base)).collect();
@@ -275,10 +290,10 @@ impl Drawing<'_> {
         }
         if !node.role.is_hub() {
             for hub in &hubs {
-                self.graph.arrow(&from, &name_of(hub), Kind::Events, &[hub.port(port::BROKER)]);
+                self.graph.arrow(&from, &name_of(hub), Kind::Events, &[hub.port(cluster.broker())]);
             }
             if let Some(endpoint) = cluster.endpoint(Role::ControlPlane) {
-                self.reach(&from, endpoint, &hubs, &[endpoint.port], &[port::HTTPS]);
+                self.reach(&from, endpoint, &hubs, (&[endpoint.port], &[port::HTTPS]));
             }
         }
         let key_managers: Vec<&Node> = cluster.of(Role::KeyManager).collect();
@@ -286,12 +301,12 @@ impl Drawing<'_> {
         if let (Some(endpoint), true, false) =
             (cluster.endpoint(Role::KeyManager), asks_keys, key_managers.is_empty())
         {
-            self.reach(&from, endpoint, &key_managers, &[endpoint.port], &[port::HTTPS]);
+            self.reach(&from, endpoint, &key_managers, (&[endpoint.port], &[port::HTTPS]));
         }
         if node.role.is_gateway() {
             for other in &throttlers {
                 let to = name_of(other);
-                self.graph.arrow(&from, &to, Kind::Events, &[other.port(port::BROKER)]);
+                self.graph.arrow(&from, &to, Kind::Events, &[other.port(cluster.broker())]);
                 let data = [other.port(port::RECEIVER), other.port(port::RECEIVER_AUTH)];
                 self.graph.arrow(&from, &to, Kind::Throttling, &data);
             }
@@ -301,7 +316,7 @@ impl Drawing<'_> {
                 let name = &environment.name.value;
                 let gateways: Vec<&Node> = cluster.gateways_of(name).collect();
                 if let Some(endpoint) = cluster.environment_endpoint(name) {
-                    self.reach(&from, endpoint, &gateways, &[endpoint.port], &[port::HTTPS]);
+                    self.reach(&from, endpoint, &gateways, (&[endpoint.port], &[port::HTTPS]));
                 }
             }
             for peer in cluster.peers(node) {
