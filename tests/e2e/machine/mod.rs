@@ -5,6 +5,7 @@ mod faults;
 mod interrupted;
 mod lab;
 mod order;
+mod password;
 mod poisoned;
 mod readiness;
 mod refused;
