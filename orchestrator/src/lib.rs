@@ -2,12 +2,13 @@
 //!
 //! ```text
 //! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), keystore, yaml
-//!        cli > ssh > inventory::host, session > agent(lib)          engine > session
+//!        cli > database > engine, session      cli > ssh > inventory::host, session > agent(lib)          engine > session
 //! ```
 
 pub mod apim;
 pub mod artifact;
 pub mod cli;
+pub mod database;
 pub mod engine;
 pub mod inventory;
 pub mod keystore;

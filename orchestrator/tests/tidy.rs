@@ -12,6 +12,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
         "cli",
         &[
             "report",
+            "database",
             "engine",
             "plan",
             "ssh",
@@ -27,6 +28,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
         ],
     ),
     ("report", &["engine", "plan", "inventory"]),
+    ("database", &["engine", "plan", "session", "inventory", "apim"]),
     ("ssh", &["session", "inventory"]),
     ("engine", &["plan", "session", "inventory"]),
     ("plan", &["inventory", "playbook", "artifact", "apim", "template", "yaml"]),
@@ -60,6 +62,8 @@ const AGENT: &[(&str, &[&str])] = &[
 /// Outside crates that have one home in the orchestrator.
 const HOMES: &[(&str, &[&str])] = &[
     ("russh", &["ssh/"]),
+    ("mysql_async", &["database/"]),
+    ("tokio_postgres", &["database/"]),
     ("serde_yaml", &["yaml/", "inventory/"]),
     ("saphyr_parser", &["yaml/"]),
     ("toml_edit", &["apim/config"]),

@@ -3,6 +3,7 @@
 //! `machine` needs root on Linux and says so where it cannot run; `process` runs anywhere.
 #![expect(clippy::print_stderr, reason = "a skipped test says why")]
 
+mod databases;
 mod machine;
 mod process;
 

@@ -12,5 +12,6 @@ pub mod poison;
 pub mod poll;
 pub mod process;
 pub mod rehearsal;
+pub mod servers;
 pub mod standin;
 pub mod tree;

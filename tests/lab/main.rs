@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use apim_tests::cli::program;
 use apim_tests::distributions::Distributions;
 use apim_tests::files::{FileServer, Trouble};
-use apim_tests::machine::{self, LabError, Machines, Owner, Topology};
+use apim_tests::machine::{self, Kind, LabError, Machines, Owner, Topology};
 use apim_tests::rehearsal::{self, Rehearsal};
 use clap::{Parser, Subcommand, ValueEnum};
 
@@ -30,6 +30,9 @@ enum Verb {
         /// The cluster of the seed instead, with a database host
         #[arg(long, conflicts_with = "count")]
         topology: Option<Shape>,
+        /// What the database host has: by default MariaDB with databases and accounts
+        #[arg(long, conflicts_with = "count")]
+        database: Option<Database>,
     },
     /// Without root: bring the cluster of the seed up as processes on loopback addresses, apply it twice, and end it
     Rehearse,
@@ -107,6 +110,16 @@ enum Shape {
     Single,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Database {
+    /// MariaDB with the databases and accounts of the seed
+    Mariadb,
+    /// MariaDB with an administrator and nothing else
+    EmptyMariadb,
+    /// PostgreSQL with an administrator and nothing else
+    EmptyPostgresql,
+}
+
 fn main() -> ExitCode {
     match run(Lab::parse().verb) {
         Ok(code) => code,
@@ -124,7 +137,7 @@ fn main() -> ExitCode {
 
 fn run(verb: Verb) -> Result<ExitCode, LabError> {
     match verb {
-        Verb::Up { count, topology } => up(count, topology)?,
+        Verb::Up { count, topology, database } => up(count, topology, database)?,
         Verb::Rehearse => return Ok(rehearse()),
         Verb::Down => machine::sweep()?,
         Verb::Check => machine::can_run()?,
@@ -147,11 +160,16 @@ fn run(verb: Verb) -> Result<ExitCode, LabError> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn up(count: Option<usize>, shape: Option<Shape>) -> Result<(), LabError> {
+fn up(count: Option<usize>, shape: Option<Shape>, database: Option<Database>) -> Result<(), LabError> {
     let topology = match (count, shape) {
         (Some(count), _) => Topology::bare(count)?,
         (None, Some(Shape::Single)) => Topology::single()?,
         (None, Some(Shape::Ha) | None) => Topology::ha()?,
+    };
+    let topology = match database {
+        Some(Database::EmptyMariadb) => topology.on(Kind::EmptyDatabase),
+        Some(Database::EmptyPostgresql) => topology.on(Kind::EmptyPostgresql),
+        Some(Database::Mariadb) | None => topology,
     };
     let begun = std::time::Instant::now();
     let machines = Machines::up(&topology, Owner::Person)?;

@@ -33,6 +33,7 @@ pub(crate) mod testing;
 pub mod topology;
 pub mod trust;
 pub mod unit;
+pub mod work;
 
 pub use artifact::{Artifact, ArtifactName};
 pub use cluster::{Cluster, FileReader, Host, HostInput};

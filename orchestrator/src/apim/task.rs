@@ -21,7 +21,7 @@ pub enum ApimTask {
     Service(ServiceState),
     /// `apim_health: {gate: …}`: the nodes passed this gate.
     Health(Gate),
-    /// `apim_database`: the database server answers on its port.
+    /// `apim_database`: the database server answers on its port; databases and schemas are there, where they are to be made.
     Database,
     /// `apim_prune`: of the releases side by side only so many stay as the inventory says.
     Prune,
@@ -31,6 +31,8 @@ pub enum ApimTask {
     Audit,
     /// `apim_preflight`: the host is looked at before anything is changed.
     Preflight,
+    /// `apim_database_login`: the users of the nodes can log in from their hosts.
+    DatabaseLogin,
 }
 
 /// What the service of a node should be doing.
@@ -72,7 +74,7 @@ impl Gate {
 
 impl ApimTask {
     /// The names of all tasks in a playbook.
-    pub const NAMES: [&'static str; 14] = [
+    pub const NAMES: [&'static str; 15] = [
         "apim_account",
         "apim_java",
         "apim_hosts_file",
@@ -87,6 +89,7 @@ impl ApimTask {
         "apim_preflight",
         "apim_hardening",
         "apim_audit",
+        "apim_database_login",
     ];
 
     /// Returns the name of the task in a playbook.
@@ -107,6 +110,7 @@ impl ApimTask {
             Self::Preflight => "apim_preflight",
             Self::Hardening => "apim_hardening",
             Self::Audit => "apim_audit",
+            Self::DatabaseLogin => "apim_database_login",
         }
     }
 
@@ -126,6 +130,7 @@ impl ApimTask {
             Self::Preflight,
             Self::Hardening,
             Self::Audit,
+            Self::DatabaseLogin,
         ]
         .into_iter()
         .find(|task| task.name() == name)

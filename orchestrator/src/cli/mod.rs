@@ -8,6 +8,7 @@ mod apply;
 mod audit;
 mod certs;
 mod connect;
+mod databases;
 mod exit;
 mod graph;
 mod guard;
@@ -59,6 +60,8 @@ enum Verb {
     Init(init::Args),
     /// List every certificate of the cluster with its end; issue what is missing
     Certs(certs::Args),
+    /// Show how the databases stand from every host, or print what their administrator runs
+    Databases(databases::Args),
 }
 
 impl Verb {
@@ -72,6 +75,7 @@ impl Verb {
             Self::Preflight(args) => args.shown.output,
             Self::Audit(args) => args.shown.output,
             Self::Certs(args) => args.shown.output,
+            Self::Databases(args) => args.shown.output,
             Self::Render(args) => args.output,
             Self::Inventory(args) => args.output,
             Self::Graph(_) | Self::Init(_) => return false,
@@ -101,6 +105,7 @@ pub fn main() -> ExitCode {
         Verb::Preflight(args) => preflight::run(args),
         Verb::Audit(args) => audit::run(args),
         Verb::Certs(args) => certs::run(&args),
+        Verb::Databases(args) => databases::run(args),
     };
     exit::code(ended, json)
 }

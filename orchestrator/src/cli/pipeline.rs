@@ -16,12 +16,15 @@ use super::issuing::Issue;
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::preflight;
 use super::read;
+use crate::apim::settings::source::Fetch;
 use crate::apim::{Artifact, Cluster};
 use crate::artifact::Cache;
+use crate::database::Databases;
 use crate::engine::{self, Interrupt, RunResult, Settings};
 use crate::inventory::host::HostName;
 use crate::plan::model::Plan;
 use crate::report::{self, Look};
+use crate::session::Connect;
 use crate::yaml::Mistakes;
 
 /// How long the reporter may take for its last lines.
@@ -72,6 +75,11 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let needed = drafted.needs();
     let mut artifacts = read.cluster.artifacts();
     artifacts.retain(|artifact| needed.contains(&artifact.sha256));
+    // What we read ourselves must be here, whoever fetches it for the hosts.
+    let read_here = drafted.reads_here();
+    for artifact in artifacts.iter_mut().filter(|artifact| read_here.contains(&artifact.sha256)) {
+        artifact.fetch = Fetch::Push;
+    }
     artifacts.retain(|artifact| *mode == Mode::Apply || cache.is_here(artifact));
     let connector = connect::connector(&read.inventory, &drafted, reach)?;
     let settings = Settings {
@@ -100,7 +108,9 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
 
         let (events, happened) = mpsc::unbounded_channel();
         let shown = report::show(Arc::clone(&plan), look, happened);
-        let result = engine::run(Arc::clone(&plan), Arc::new(connector), settings, events, interrupt).await;
+        let connect: Arc<dyn Connect> = Arc::new(connector);
+        let errands = Arc::new(Databases::new(Arc::clone(&connect)));
+        let result = engine::run(Arc::clone(&plan), connect, errands, settings, events, interrupt).await;
         // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
         drop(tokio::time::timeout(LAST_LINES, shown).await);
         Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open })

@@ -95,7 +95,7 @@ fn millis(at: SystemTime) -> Option<u64> {
 fn rows(ended: &Ended) -> Vec<Row> {
     let lanes = ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
-    let asked = steps.filter(|(_, step)| matches!(step.operation, Operation::Examine(_)));
+    let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
     let heard: Vec<Heard<'_>> = asked
         .map(|(host, step)| Heard {
             host: &host.0,

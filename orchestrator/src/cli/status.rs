@@ -77,7 +77,7 @@ fn rows(ended: &Ended) -> Vec<Row<'_>> {
         let steps = || lanes().filter(|lane| lane.host.0 == node.host).flat_map(|lane| &lane.steps);
         let own = |step: &&crate::plan::model::Step| step.node.as_ref().is_none_or(|name| *name == node.name);
         let Some(look) = steps().find(|step| {
-            matches!(step.operation, Operation::Inspect(_)) && step.node.as_ref() == Some(&node.name)
+            matches!(step.operation(), Some(Operation::Inspect(_))) && step.node.as_ref() == Some(&node.name)
         }) else {
             continue;
         };
@@ -89,7 +89,10 @@ fn rows(ended: &Ended) -> Vec<Row<'_>> {
             _ => Err("not looked at".to_owned()),
         };
         let is_wish = |step: &&crate::plan::model::Step| {
-            !matches!(step.operation, Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
+            !matches!(
+                step.operation(),
+                Some(Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
+            )
         };
         let differs = |step: &&crate::plan::model::Step| {
             matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_) | Outcome::Failed(_)))

@@ -57,7 +57,7 @@ pub(super) fn pass(run: &mut Run) -> bool {
 fn testimonies(run: &Run) -> Vec<Testimony> {
     let lanes = run.shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
-    let asked = steps.filter(|(_, step)| matches!(step.operation, Operation::Examine(_)));
+    let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
     asked
         .map(|(host, step)| {
             let worker = run.workers.get(host);

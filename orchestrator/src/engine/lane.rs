@@ -12,6 +12,7 @@ use apim_agent::value::{Content, UnitName};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use super::errand;
 use super::event::{Event, Level};
 use super::hidden;
 use super::leave::Leave;
@@ -30,8 +31,42 @@ pub(super) enum Pass {
     Stage,
 }
 
-/// Runs `steps` on the worker's host, over a new link when the present one is lost.
+/// Runs `steps` for the worker's host: the agent's in a conversation, our own errands beside it (survey) or in their turn (stage).
 pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass) {
+    let is_agents = |step: &&Step| step.operation().is_some();
+    match pass {
+        Pass::Survey => {
+            let (agents, errands): (Vec<&Step>, Vec<&Step>) = steps.iter().copied().partition(is_agents);
+            let host = worker.host.clone();
+            let (found, ()) = tokio::join!(
+                errand::survey(shared, &host, &errands),
+                talk(shared, worker, &agents, Pass::Survey)
+            );
+            for (step, outcome, took) in found {
+                if let Some(failed) = surveyed(shared, worker, step, outcome, took)
+                    && worker.result.end == HostEnd::Done
+                {
+                    worker.result.end = HostEnd::Failed(failed);
+                }
+            }
+        }
+        Pass::Stage => {
+            for part in steps.chunk_by(|one, next| is_agents(one) == is_agents(next)) {
+                if worker.result.end != HostEnd::Done {
+                    return;
+                }
+                if part.first().is_some_and(is_agents) {
+                    talk(shared, worker, part, pass).await;
+                } else {
+                    errand::run(shared, worker, part).await;
+                }
+            }
+        }
+    }
+}
+
+/// Has the agent run `steps`, over a new link when the present one is lost.
+async fn talk(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass) {
     let mut lane = Lane {
         shared,
         pass,
@@ -158,7 +193,8 @@ impl<'a> Lane<'a> {
             let counts = match &outcome {
                 Outcome::Changed(_) => true,
                 Outcome::Failed(_) => {
-                    matches!(known.operation, Operation::Command(_)) && !self.failures.contains_key(&step)
+                    matches!(known.operation(), Some(Operation::Command(_)))
+                        && !self.failures.contains_key(&step)
                 }
                 _ => false,
             };
@@ -171,7 +207,9 @@ impl<'a> Lane<'a> {
 
     fn send_steps(&mut self, wire: &Wire) {
         for step in &self.left {
-            wire.send(Request::Run(Box::new(self.request(step))));
+            if let Some(request) = self.request(step) {
+                wire.send(Request::Run(Box::new(request)));
+            }
         }
         self.unanswered = self.left.len();
     }
@@ -185,18 +223,14 @@ impl<'a> Lane<'a> {
         step.retries.saturating_sub(self.failures.get(&step.id).copied().unwrap_or(0))
     }
 
-    fn request(&self, step: &Step) -> Run {
+    /// Returns what the agent is asked to do; errands are never in a conversation.
+    fn request(&self, step: &Step) -> Option<Run> {
         let is_survey = self.pass == Pass::Survey;
         // A failure that is ignored is one only after the last try.
         let ignore_failure = is_survey || (step.ignore_failure && self.tries_left(step) == 0);
         let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
-        Run {
-            step: step.id,
-            title: step.title.clone(),
-            mode,
-            operation: step.operation.clone(),
-            ignore_failure,
-        }
+        let operation = step.operation()?.clone();
+        Some(Run { step: step.id, title: step.title.clone(), mode, operation, ignore_failure })
     }
 
     fn hear(&mut self, reply: Option<Reply>, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
@@ -343,25 +377,16 @@ impl<'a> Lane<'a> {
 
     /// Says whether `step` is one that ends without success when the run is called off.
     fn gives_up(&self, step: &Step) -> bool {
-        matches!(step.operation, Operation::Wait(_)) || self.stopped.as_ref() == Some(&step.title)
+        matches!(step.operation(), Some(Operation::Wait(_))) || self.stopped.as_ref() == Some(&step.title)
     }
 
-    /// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged.
     fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
-        if matches!(step.operation, Operation::Examine(_)) {
+        if matches!(step.operation(), Some(Operation::Examine(_))) {
             worker.heard.insert(step.id, SystemTime::now());
         }
-        if self.shared.settings.mode == Mode::Apply {
-            worker.outcomes.insert(step.id, outcome);
-            return;
+        if let Some(title) = surveyed(self.shared, worker, step, outcome, took) {
+            self.failed.get_or_insert(title);
         }
-        if outcome.is_failure() && !step.ignore_failure {
-            self.failed.get_or_insert_with(|| step.title.clone());
-        }
-        let event =
-            Event::StepFinished(worker.host.clone(), step.id, step.title.clone(), outcome.clone(), took);
-        self.tell(event);
-        worker.record(step.id, outcome, step.ignore_failure);
     }
 
     fn find(&self, id: StepId) -> Result<&'a Step, String> {
@@ -379,7 +404,7 @@ impl<'a> Lane<'a> {
     fn silence(&self) -> Duration {
         let step = self.begun.and_then(|(id, _)| self.find(id).ok()).or(self.left.first().copied());
         let own = match (self.pass, step) {
-            (Pass::Stage, Some(step)) => own_deadline(&step.operation),
+            (Pass::Stage, Some(step)) => step.operation().map(own_deadline).unwrap_or_default(),
             _ => Duration::ZERO,
         };
         own + self.shared.settings.patience.silence
@@ -402,6 +427,26 @@ impl<'a> Lane<'a> {
             },
         }
     }
+}
+
+/// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged. Returns the title of a
+/// step whose failure is the host's.
+fn surveyed(
+    shared: &Shared,
+    worker: &mut Worker,
+    step: &Step,
+    outcome: Outcome,
+    took: Duration,
+) -> Option<String> {
+    if shared.settings.mode == Mode::Apply {
+        worker.outcomes.insert(step.id, outcome);
+        return None;
+    }
+    let failed = (outcome.is_failure() && !step.ignore_failure).then(|| step.title.clone());
+    let (host, title) = (worker.host.clone(), step.title.clone());
+    shared.tell(Event::StepFinished(host, step.id, title, outcome.clone(), took));
+    worker.record(step.id, outcome, step.ignore_failure);
+    failed
 }
 
 /// A host's question for leave to take a unit down.

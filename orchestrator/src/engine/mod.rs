@@ -5,12 +5,14 @@
 //! worker   one host: its link, its agent, what became of it; makes a lost link anew
 //! stage    its lanes in parallel, and the judgement at the barrier
 //! lane     one conversation: steps sent ahead, replies, content, leave
+//! errand   what the orchestrator does itself for a host, in its turn
 //! wire     a link in use: what is sent, what is heard
 //! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
 //! budget   who may take a node down (a pure ledger); leave: waiting for it
 //! ```
 
 mod budget;
+mod errand;
 pub mod event;
 mod hidden;
 mod judgement;
@@ -28,6 +30,7 @@ mod worker;
 mod tests;
 
 pub use budget::Limits;
+pub use errand::{Errand, Errands, NoErrands};
 pub use result::{HostEnd, HostResult, RunResult, Stopped, Tally};
 pub use run::run;
 pub use settings::{Interrupt, Judge, Judging, Patience, Settings, Testimony, Verdict};

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::errand::Errands;
 use super::event::Event;
 use super::judgement;
 use super::lane::{self, Pass};
@@ -34,6 +35,7 @@ const CALLED_OFF: &str = "the run was called off";
 pub async fn run(
     plan: Arc<Plan>,
     connect: Arc<dyn Connect>,
+    errands: Arc<dyn Errands>,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
     interrupt: watch::Receiver<Interrupt>,
@@ -41,7 +43,8 @@ pub async fn run(
     let begun = Instant::now();
     let budget = Budget::new(settings.limits.clone());
     let uploads_at_once = Arc::new(Semaphore::new(settings.uploads.max(1)));
-    let shared = Arc::new(Shared { plan, connect, settings, events, interrupt, budget, uploads_at_once });
+    let shared =
+        Arc::new(Shared { plan, connect, errands, settings, events, interrupt, budget, uploads_at_once });
     let mut run = Run::new(Arc::clone(&shared));
     let hosts = run.hosts.clone();
     let steps = shared.plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();

@@ -8,7 +8,9 @@ use crate::plan::model::Step;
 /// Says whether what a look at `step` finds depends on its own host alone. What looks at peers, or may (a command), does not: that
 /// nothing was done on this host says nothing about them.
 pub(super) fn is_of_its_host(step: &Step) -> bool {
-    match &step.operation {
+    // What we do ourselves for a host is about somebody else.
+    let Some(operation) = step.operation() else { return false };
+    match operation {
         Operation::Directory(_)
         | Operation::File(_)
         | Operation::Link(_)

@@ -10,6 +10,7 @@ use apim_agent::protocol::message::{Open, Reply, Request, StepId};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::errand::Errands;
 use super::event::{Event, Level};
 use super::leave::Budget;
 use super::result::{HostEnd, HostResult, Tally};
@@ -23,6 +24,7 @@ use crate::session::{Connect, ConnectError, SessionError};
 pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) connect: Arc<dyn Connect>,
+    pub(super) errands: Arc<dyn Errands>,
     pub(super) settings: Settings,
     pub(super) events: mpsc::UnboundedSender<Event>,
     pub(super) interrupt: watch::Receiver<Interrupt>,

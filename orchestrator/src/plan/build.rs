@@ -223,7 +223,7 @@ impl Drafted {
             let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
             let draft = Draft {
                 title: format!("{}: look", node.words()),
-                operation,
+                work: operation.into(),
                 node: Some(node.name.clone()),
                 budget: None,
                 proves_health: false,
@@ -251,6 +251,14 @@ impl Drafted {
     pub fn needs(&self) -> BTreeSet<Sha256> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
         steps.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
+    }
+
+    /// Returns the digests of the artifacts that are read on this machine.
+    #[must_use]
+    pub fn reads_here(&self) -> BTreeSet<Sha256> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
+        let ours = steps.filter(|step| step.draft.operation().is_none());
+        ours.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
     }
 
     /// Returns whether something is done on this machine in place of a host.
@@ -322,11 +330,11 @@ impl DraftedStep {
 
     fn numbered(self, id: StepId) -> Step {
         let Self { draft, tags, ignore_failure, check_only, no_log, retries, delay_secs } = self;
-        let Draft { title, operation, node, budget, proves_health, contents: _, files: _ } = draft;
+        let Draft { title, work, node, budget, proves_health, contents: _, files: _ } = draft;
         Step {
             id,
             title,
-            operation,
+            work,
             node,
             budget,
             proves_health,

@@ -10,6 +10,7 @@ use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Content, Sha256};
 
 pub use crate::apim::NodeName;
+pub use crate::apim::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
 use crate::inventory::host::HostName;
 
 /// Everything that is to be done; never changed once built.
@@ -64,7 +65,7 @@ pub struct Step {
     /// For people, such as `key manager km1: write deployment.toml`.
     pub title: String,
     /// The wish.
-    pub operation: Operation,
+    pub work: Work,
     /// Which node it concerns, where it concerns one.
     pub node: Option<NodeName>,
     /// The pool that leave to take a node down comes from (a role's name); `None`: leave is always granted.
@@ -86,31 +87,40 @@ pub struct Step {
 }
 
 impl Step {
+    /// Returns the wish that the host's agent sees to; `None` where the orchestrator does the work itself.
+    #[must_use]
+    pub const fn operation(&self) -> Option<&Operation> {
+        self.work.operation()
+    }
+
     /// Returns the contents that the operation names; a host may ask for these and no others.
     pub fn contents(&self) -> impl Iterator<Item = Content> {
-        match &self.operation {
-            Operation::File(file) => Some(file.content),
-            Operation::Archive(archive) => match &archive.source {
-                Source::Pushed(content) => Some(*content),
-                Source::Pulled(_) => None,
-            },
-            Operation::Unit(unit) => unit.file,
-            Operation::Directory(_)
-            | Operation::Link(_)
-            | Operation::Absent(_)
-            | Operation::Prune(_)
-            | Operation::Download(_)
-            | Operation::Block(_)
-            | Operation::Line(_)
-            | Operation::Group(_)
-            | Operation::Account(_)
-            | Operation::Command(_)
-            | Operation::Wait(_)
-            | Operation::Inspect(_)
-            | Operation::Sysctl(_)
-            | Operation::Examine(_) => None,
-        }
-        .into_iter()
+        self.operation().and_then(content_of).into_iter()
+    }
+}
+
+fn content_of(operation: &Operation) -> Option<Content> {
+    match operation {
+        Operation::File(file) => Some(file.content),
+        Operation::Archive(archive) => match &archive.source {
+            Source::Pushed(content) => Some(*content),
+            Source::Pulled(_) => None,
+        },
+        Operation::Unit(unit) => unit.file,
+        Operation::Directory(_)
+        | Operation::Link(_)
+        | Operation::Absent(_)
+        | Operation::Prune(_)
+        | Operation::Download(_)
+        | Operation::Block(_)
+        | Operation::Line(_)
+        | Operation::Group(_)
+        | Operation::Account(_)
+        | Operation::Command(_)
+        | Operation::Wait(_)
+        | Operation::Inspect(_)
+        | Operation::Sysctl(_)
+        | Operation::Examine(_) => None,
     }
 }
 

@@ -1,13 +1,14 @@
 //! The playbooks that come with the program.
 
 /// Name and text of each built-in playbook.
-pub const BUILT_IN: [(&str, &str); 10] = [
+pub const BUILT_IN: [(&str, &str); 11] = [
     ("site.yaml", include_str!("../../../playbooks/site.yaml")),
     ("site-dependencies-first.yaml", include_str!("../../../playbooks/site-dependencies-first.yaml")),
     ("audit.yaml", include_str!("../../../playbooks/audit.yaml")),
     ("preflight.yaml", include_str!("../../../playbooks/preflight.yaml")),
     ("prepare.yaml", include_str!("../../../playbooks/prepare.yaml")),
     ("configure.yaml", include_str!("../../../playbooks/configure.yaml")),
+    ("databases.yaml", include_str!("../../../playbooks/databases.yaml")),
     ("start.yaml", include_str!("../../../playbooks/start.yaml")),
     ("stop.yaml", include_str!("../../../playbooks/stop.yaml")),
     ("rolling-restart.yaml", include_str!("../../../playbooks/rolling-restart.yaml")),

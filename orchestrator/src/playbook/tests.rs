@@ -51,7 +51,7 @@ impl Site {
             Bound::Operations(drafts) => drafts,
             other => panic!("operations, not {other:?}"),
         });
-        drafts.map(|draft| draft.operation).collect()
+        drafts.map(|draft| draft.operation().cloned().expect("a wish about a host")).collect()
     }
 
     fn batches(&self, serial: &str, limit: Option<&str>) -> Vec<usize> {
@@ -138,7 +138,7 @@ fn imports_hand_down_conditions_tags_and_variables() {
     assert!(matches!(&bound[1].work, Bound::Skipped(why) if why == "port == 9444"));
     assert_eq!(bound[2].tags, ["import"]);
     let argv = |bound: &BoundTask| match &bound.work {
-        Bound::Operations(drafts) => match &drafts[0].operation {
+        Bound::Operations(drafts) => match drafts[0].operation().expect("a wish about a host") {
             Operation::Command(command) => command.run.argv.join(" "),
             other => panic!("{other:?}"),
         },

@@ -22,7 +22,7 @@ fn step(id: u32, node: &str, title: &str) -> Step {
     Step {
         id: StepId(id),
         title: format!("gateway {node}: {title}"),
-        operation: Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false }),
+        work: Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false }).into(),
         node: Some(NodeName(node.to_owned())),
         budget: None,
         proves_health: false,

@@ -5,14 +5,13 @@ use std::future::Future;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use crate::inventory::host::{Connection, HostName};
-use crate::session::{Connect, ConnectError, Link};
+use crate::session::{Connect, ConnectError, Link, Stream};
 
 use super::agent_binary::AgentBinaries;
 use super::authenticate::{authenticate, unlock};
@@ -25,6 +24,7 @@ use super::keyring::{AskPassphrase, KeyRing};
 use super::known_hosts::KnownHosts;
 use super::launch;
 use super::learn;
+use super::tunnel;
 use super::wire::{Counted, WireCounter};
 
 /// How often a server that drops us right away is tried again: it lets in only so many at once.
@@ -75,6 +75,8 @@ struct Shared {
     ring: KeyRing,
     jumps: Mutex<HashMap<String, Arc<OnceCell<Arc<Opened>>>>>,
     wires: BTreeMap<HostName, WireCounter>,
+    /// Connections in use, by host; whoever uses one keeps it alive.
+    open: Mutex<HashMap<HostName, Weak<Opened>>>,
 }
 
 /// A connection that is logged in, and the one it goes through.
@@ -95,9 +97,6 @@ enum Until {
 /// A connection is opened through others, which are opened the same way.
 type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SshError>> + Send + 'a>>;
 
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
 impl SshConnect {
     /// Returns what connects to `hosts`; nothing is contacted yet.
     #[must_use]
@@ -105,7 +104,17 @@ impl SshConnect {
         let wires = hosts.keys().map(|host| (host.clone(), WireCounter::default())).collect();
         let room = Semaphore::new(settings.handshakes.max(1));
         let ring = KeyRing::new(Arc::clone(&settings.ask));
-        Self { shared: Arc::new(Shared { hosts, settings, room, ring, jumps: Mutex::default(), wires }) }
+        Self {
+            shared: Arc::new(Shared {
+                hosts,
+                settings,
+                room,
+                ring,
+                jumps: Mutex::default(),
+                wires,
+                open: Mutex::default(),
+            }),
+        }
     }
 
     /// Returns the count of bytes that went to and came from `host`.
@@ -121,8 +130,31 @@ impl SshConnect {
     pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
         let connection = self.shared.connection(host)?;
         let to = Destination::resolve(&host.0, connection, &self.shared.settings.around)?;
-        let opened = self.shared.open(&to, self.wire_counter(host), Until::LoggedIn).await?;
-        launch::start(Arc::new(opened), &to.peer, &to.user, connection, &self.shared.settings.agents).await
+        let opened = Arc::new(self.shared.open(&to, self.wire_counter(host), Until::LoggedIn).await?);
+        self.shared.open.lock().await.insert(host.clone(), Arc::downgrade(&opened));
+        launch::start(opened, &to.peer, &to.user, connection, &self.shared.settings.agents).await
+    }
+
+    /// Opens a stream from `host` to `address` and `port` over the connection that there is to it, or a new one.
+    ///
+    /// # Errors
+    /// When the host cannot be reached, its server forwards nothing, or nobody listens there.
+    pub async fn tunnel(
+        &self,
+        host: &HostName,
+        address: &str,
+        port: u16,
+    ) -> Result<Box<dyn Stream>, SshError> {
+        let connection = self.shared.connection(host)?;
+        let to = Destination::resolve(&host.0, connection, &self.shared.settings.around)?;
+        let known = self.shared.open.lock().await.get(host).and_then(Weak::upgrade);
+        let opened = match known.filter(|opened| !opened.client.is_closed()) {
+            Some(opened) => opened,
+            None => Arc::new(self.shared.open(&to, self.wire_counter(host), Until::LoggedIn).await?),
+        };
+        let deadline = self.shared.settings.connect_deadline;
+        let stream = tunnel::open(&opened, &to.peer, address, port, deadline).await?;
+        Ok(Box::new(tunnel::Held::new(stream, opened)))
     }
 
     /// Asks the user now for the passphrases of encrypted keys that the inventory names, so that no question comes in the middle
@@ -168,6 +200,15 @@ impl Connect for SshConnect {
         host: &'a HostName,
     ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
         Box::pin(async move { Ok(self.open(host).await?) })
+    }
+
+    fn tunnel<'a>(
+        &'a self,
+        host: &'a HostName,
+        address: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>> {
+        Box::pin(async move { Ok(self.tunnel(host, address, port).await?) })
     }
 }
 
@@ -308,6 +349,7 @@ impl SshError {
             | Self::Unreachable { .. }
             | Self::Authentication { .. }
             | Self::Setting { .. }
+            | Self::Tunnel { .. }
             | Self::Launch { .. } => None,
         }
     }

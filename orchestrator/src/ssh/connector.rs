@@ -6,12 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use crate::inventory::host::{Connection, ConnectionKind, HostName};
-use crate::session::{Connect, ConnectError, Link};
+use crate::session::{Connect, ConnectError, Link, Stream};
 
 use super::connect::{Settings, SshConnect};
 use super::error::SshError;
 use super::host_key::UnknownKey;
 use super::local::LocalConnect;
+use super::tunnel;
 use super::wire::WireCounter;
 
 /// Connects to every host of an inventory.
@@ -76,5 +77,19 @@ impl Connect for Connector {
         host: &'a HostName,
     ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
         Box::pin(async move { Ok(self.open(host).await?) })
+    }
+
+    fn tunnel<'a>(
+        &'a self,
+        host: &'a HostName,
+        address: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>> {
+        Box::pin(async move {
+            Ok(match self.kinds.get(host) {
+                Some(ConnectionKind::Local) => tunnel::from_here(host, address, port).await?,
+                Some(ConnectionKind::Ssh) | None => self.ssh.tunnel(host, address, port).await?,
+            })
+        })
     }
 }

@@ -55,6 +55,18 @@ pub enum SshError {
         /// What to do.
         hint: String,
     },
+    /// A third address cannot be reached from the host.
+    #[error("cannot reach {to} from {peer}: {why}")]
+    Tunnel {
+        /// From where.
+        peer: String,
+        /// Where to.
+        to: String,
+        /// The last answer.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
     /// A jump host on the way failed.
     #[error("cannot reach {peer} through its jump host: {source}")]
     Jump {
@@ -80,6 +92,7 @@ impl SshError {
             Self::Unreachable { hint, .. }
             | Self::Authentication { hint, .. }
             | Self::Setting { hint, .. }
+            | Self::Tunnel { hint, .. }
             | Self::Launch { hint, .. } => hint.clone(),
             Self::Jump { source, .. } => source.hint(),
         }

@@ -24,6 +24,7 @@ mod local;
 mod opening;
 mod script;
 mod stream;
+mod tunnel;
 mod wire;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! On machines: systemd, OpenSSH, sudo, MariaDB. One at a time, for there is one lab per machine.
 
 mod cluster;
+mod databases;
 mod faults;
 mod interrupted;
 mod lab;

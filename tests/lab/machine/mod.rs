@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Output};
 use std::time::Duration;
 
+pub use database::{ADMIN as DATABASE_ADMIN, ADMIN_PASSWORD as DATABASE_ADMIN_PASSWORD};
 pub use error::LabError;
 pub use network::{BRIDGE_ADDRESS, SUBNET};
 pub use packages::install_missing;
@@ -322,7 +323,7 @@ fn raise(state: &State) -> Result<(), LabError> {
         boot::start(host)?;
     }
     boot::await_ssh(&state.hosts.iter().collect::<Vec<_>>(), BOOT_DEADLINE)?;
-    for host in state.hosts.iter().filter(|host| host.kind == Kind::Database) {
+    for host in &state.hosts {
         database::await_ready(host, BOOT_DEADLINE)?;
     }
     Ok(())

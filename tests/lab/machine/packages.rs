@@ -19,6 +19,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/nsenter", "util-linux"),
     ("/usr/bin/curl", "curl"),
     ("/usr/sbin/mariadbd", "mariadb-server"),
+    ("/usr/bin/pg_ctlcluster", "postgresql"),
     ("/usr/bin/keytool", "default-jre-headless"),
 ];
 

@@ -10,7 +10,7 @@ use rustix::fs::{FileType, Mode, XattrFlags};
 
 use super::command::{run, run_in};
 use super::state::DIRECTORY;
-use super::topology::{Host, Kind};
+use super::topology::Host;
 use super::{LabError, access, database};
 
 /// The account that ssh opens; sudo asks it nothing.
@@ -115,10 +115,7 @@ pub(super) fn make(host: &Host) -> Result<(), LabError> {
         let text = fs::read_to_string(&from).map_err(LabError::file("read", &from))?;
         write(&root, to, &text, mode)?;
     }
-    match host.kind {
-        Kind::Bare => Ok(()),
-        Kind::Database => database::furnish(&root, host),
-    }
+    database::furnish(&root, host)
 }
 
 /// Throws the host's own layer away.

@@ -18,6 +18,10 @@ pub enum Kind {
     Bare,
     /// MariaDB with the databases and accounts of the seed.
     Database,
+    /// MariaDB with an administrator and nothing else.
+    EmptyDatabase,
+    /// PostgreSQL with an administrator and nothing else.
+    EmptyPostgresql,
 }
 
 /// One machine of the lab.
@@ -75,6 +79,15 @@ impl Topology {
                 .chain(std::iter::once(("db".to_owned(), "database", Kind::Database)))
                 .collect(),
         )
+    }
+
+    /// Returns the topology with its database host of another kind.
+    #[must_use]
+    pub fn on(mut self, kind: Kind) -> Self {
+        for host in self.hosts.iter_mut().filter(|host| host.kind != Kind::Bare) {
+            host.kind = kind;
+        }
+        self
     }
 
     /// Returns the hosts.

@@ -5,6 +5,7 @@ mod archive;
 mod component;
 mod deployment;
 mod jdk;
+mod schema;
 mod tree;
 
 use std::fs;

@@ -5,6 +5,7 @@
 use super::archive;
 use super::component::{Component, Version};
 use super::deployment;
+use super::schema;
 
 /// A file, or an empty folder (a path that ends in `/`).
 #[derive(Debug)]
@@ -26,7 +27,7 @@ pub(super) fn entries(component: Component, version: Version) -> Vec<Entry> {
     scripts(&mut tree, component, version);
     texts(&mut tree, component, version);
     configuration(&mut tree, component, version);
-    databases(&mut tree, component);
+    databases(&mut tree, component, version);
     webapps(&mut tree, component);
     tree.0.sort_by(|a, b| a.path.cmp(&b.path));
     tree.0
@@ -140,11 +141,10 @@ fn configuration(tree: &mut Tree, component: Component, version: Version) {
     tree.add("repository/resources/security/client-truststore.jks", trust);
 }
 
-fn databases(tree: &mut Tree, component: Component) {
-    tree.add("dbscripts/mysql.sql", asset!("dbscripts/shared.mysql.sql"));
-    tree.add("dbscripts/postgresql.sql", asset!("dbscripts/shared.postgresql.sql"));
-    tree.add("dbscripts/apimgt/mysql.sql", asset!("dbscripts/apim.mysql.sql"));
-    tree.add("dbscripts/apimgt/postgresql.sql", asset!("dbscripts/apim.postgresql.sql"));
+fn databases(tree: &mut Tree, component: Component, version: Version) {
+    for (path, text) in schema::scripts(version) {
+        tree.add(path, text);
+    }
     let files: &[&str] = match component {
         Component::ControlPlane | Component::AllInOne => {
             &["WSO2AM_DB", "WSO2SHARED_DB", "WSO2CARBON_DB", "WSO2MB_DB", "WSO2METRICS_DB"]

@@ -169,6 +169,10 @@ impl Builder<'_> {
         if settings.databases.is_none() && !self.is_lonely {
             let hint = "all nodes share two databases on a server; only a single all-in-one may do with its own H2 files";
             self.need(&settings, "databases", hint);
+            if let Some(place) = settings.place_of("databases").filter(|_| settings.embedded) {
+                let what = format!("`apim.databases.type`: `h2` is a file of its own on `{}`", host.name);
+                self.mistakes.add_hint(place, what, hint);
+            }
         }
         let machine = |node: &&Node| node.role == role && same_machine(node, host);
         let component = match before.iter().find(machine) {

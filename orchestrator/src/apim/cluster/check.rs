@@ -194,6 +194,14 @@ pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<
             node.host
         ));
     }
+    let databases = nodes.iter().filter_map(|node| node.settings.databases.as_ref());
+    if let Some(databases) = databases.clone().find(|all| all.create.is_some() && !all.kind.is_spoken()) {
+        notes.push(format!(
+            "apim.databases.create: databases of {} are not made from here; `apim-deploy databases INVENTORY --print-sql` prints \
+             what its administrator runs",
+            databases.kind
+        ));
+    }
     if nodes.iter().any(|node| node.settings.databases.is_none()) {
         notes.push(
             "no databases are set: the node keeps its data in H2 files of its own, for trying out only"

@@ -310,6 +310,7 @@ fn every_setting_is_documented() {
         include_str!("../../../../docs/environments.md"),
         include_str!("../../../../docs/throttling.md"),
         include_str!("../../../../docs/secrets.md"),
+        include_str!("../../../../docs/databases.md"),
         include_str!("../../../../docs/portals.md"),
     );
     for section in [

@@ -3,10 +3,10 @@
 use apim_agent::value::Secret;
 
 use super::Scene;
-use super::tree::Table;
+use super::tree::{Table, Value};
 use crate::apim::release::Series;
 use crate::apim::role::Role;
-use crate::apim::settings::databases::{Database, DatabaseType, Databases};
+use crate::apim::settings::databases::{Database, DatabaseType, Databases, PoolValue};
 
 pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let node = scene.node;
@@ -19,10 +19,21 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     };
     // Gateways and traffic managers take APIs and policies from the control plane, so they log in to the shared database only.
     if matches!(node.role, Role::ControlPlane | Role::KeyManager | Role::AllInOne) {
-        root.put("database.apim_db", external(databases, &databases.apim_db));
+        put(root, "database.apim_db", databases, &databases.apim_db);
     }
-    root.put("database.shared_db", external(databases, &databases.shared_db));
+    put(root, "database.shared_db", databases, &databases.shared_db);
     local(scene, root);
+}
+
+fn put(root: &mut Table, path: &str, databases: &Databases, database: &Database) {
+    root.put(path, external(databases, database));
+    if !database.pool.is_empty() {
+        let pool = database.pool.iter().fold(Table::default(), |table, (key, value)| match value {
+            PoolValue::Number(number) => table.set(key, Value::Int(*number)),
+            PoolValue::Flag(flag) => table.set(key, *flag),
+        });
+        root.put(&format!("{path}.pool_options"), pool);
+    }
 }
 
 fn external(databases: &Databases, database: &Database) -> Table {
@@ -30,6 +41,8 @@ fn external(databases: &Databases, database: &Database) -> Table {
         .set("type", databases.kind.word())
         .set("hostname", &databases.host);
     table = match databases.kind {
+        // A service is named by the URL alone.
+        DatabaseType::Oracle if databases.oracle_service || database.url.is_some() => table,
         DatabaseType::Oracle => table.set("sid", &database.name),
         DatabaseType::Mysql
         | DatabaseType::Mariadb
@@ -43,6 +56,7 @@ fn external(databases: &Databases, database: &Database) -> Table {
         .set("username", &database.username)
         .set("password", &in_xml(&database.password))
         .set_some("driver", databases.driver_class())
+        .set_some("validationQuery", databases.validation_query.as_deref().map(escaped))
 }
 
 fn shipped(file: &str) -> Table {
@@ -70,4 +84,9 @@ pub(super) fn in_xml(password: &Secret) -> Secret {
     } else {
         password.clone()
     }
+}
+
+/// Returns a statement as the product can paste it into an XML element.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

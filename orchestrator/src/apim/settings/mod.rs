@@ -88,6 +88,8 @@ pub struct Settings {
     pub admin: Option<Admin>,
     /// The databases.
     pub databases: Option<databases::Databases>,
+    /// Whether the node's own H2 files are asked for by name.
+    pub embedded: bool,
     /// The keystores.
     pub keystores: keystores::Keystores,
     /// The key for encryption at rest (4.7 and later).
@@ -157,7 +159,9 @@ impl Settings {
         let endpoints = section.section("endpoints").map(endpoint::read).unwrap_or_default();
         let mut endpoints_fit = section.mistakes.0.len() == known;
         let admin = section.section("admin").and_then(Admin::read);
-        let databases = section.section("databases").and_then(databases::Databases::read);
+        let part = section.section("databases");
+        let embedded = part.as_ref().is_some_and(|part| part.is("type", databases::EMBEDDED));
+        let databases = part.and_then(databases::Databases::read);
         let keystores = match section.section("keystores") {
             Some(part) => keystores::Keystores::read(part),
             None => keystores::Keystores::shipped(span.clone()),
@@ -222,6 +226,7 @@ impl Settings {
             endpoints,
             admin,
             databases,
+            embedded,
             keystores,
             encryption_key,
             environments,

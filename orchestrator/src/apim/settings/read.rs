@@ -43,6 +43,17 @@ impl<'a, 'm> Section<'a, 'm> {
         format!("{}.{key}", self.what)
     }
 
+    /// Returns where the value of `key` stands, if there is one.
+    pub(super) fn place(&self, key: &str) -> Option<Span> {
+        let node = self.node.get(key)?;
+        (node.kind != Kind::Null).then(|| node.span.clone())
+    }
+
+    /// Says whether `key` holds the text `value`; does not take it.
+    pub(super) fn is(&self, key: &str, value: &str) -> bool {
+        self.node.get(key).and_then(Node::as_text).is_some_and(|text| text == value)
+    }
+
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
         self.map.take(key)
     }

@@ -11,6 +11,7 @@ use apim_agent::value::{AbsPath, Content, FileMode, Owner, Sha256};
 use crate::apim::artifact::ArtifactName;
 use crate::apim::files::PlacedFile;
 use crate::apim::topology::{Node, NodeName};
+use crate::apim::work::Work;
 
 /// One step to be.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub struct Draft {
     /// For people.
     pub title: String,
     /// The wish.
-    pub operation: Operation,
+    pub work: Work,
     /// The node concerned; `None` for the host as a whole.
     pub node: Option<NodeName>,
     /// The pool that leave to take the node down comes from.
@@ -32,17 +33,23 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Returns a draft of `operation` that concerns no node and needs no bytes.
-    pub(crate) fn new(title: impl Into<String>, operation: Operation) -> Self {
+    /// Returns a draft of `work` that concerns no node and needs no bytes.
+    pub(crate) fn new(title: impl Into<String>, work: impl Into<Work>) -> Self {
         Self {
             title: title.into(),
-            operation,
+            work: work.into(),
             node: None,
             budget: None,
             proves_health: false,
             contents: Vec::new(),
             files: Vec::new(),
         }
+    }
+
+    /// Returns the wish that the host's agent sees to, if it is one.
+    #[must_use]
+    pub const fn operation(&self) -> Option<&Operation> {
+        self.work.operation()
     }
 
     /// Returns a draft that makes a folder.
@@ -73,9 +80,11 @@ impl Draft {
 
     /// Tells the operation how long the artifact with digest `sha256` is; drafts name artifacts by digest, with size 0.
     pub fn set_size(&mut self, sha256: Sha256, size: u64) {
-        let content: Option<&mut Content> = match &mut self.operation {
-            Operation::Archive(Archive { source: Source::Pushed(content), .. })
-            | Operation::File(File { content, .. }) => Some(content),
+        let content: Option<&mut Content> = match &mut self.work {
+            Work::Host(
+                Operation::Archive(Archive { source: Source::Pushed(content), .. })
+                | Operation::File(File { content, .. }),
+            ) => Some(content),
             _ => None,
         };
         if let Some(content) = content.filter(|content| content.sha256 == sha256) {

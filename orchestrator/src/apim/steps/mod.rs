@@ -3,7 +3,6 @@
 use apim_agent::operation::Operation;
 use apim_agent::operation::block::Block;
 use apim_agent::operation::examine::Examine;
-use apim_agent::operation::wait::{Condition, Wait};
 use apim_agent::value::AbsPath;
 
 use super::audit;
@@ -18,6 +17,7 @@ use super::task::{ApimTask, Gate};
 use super::topology::Node;
 
 mod account;
+mod database;
 mod distribution;
 mod draft;
 mod driver;
@@ -39,10 +39,11 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Account => nodes.first().map(|node| account::lower(node)).unwrap_or_default(),
         ApimTask::Java => java::lower(&nodes),
         ApimTask::HostsFile => nodes.first().map(|node| hosts(cluster, node)).unwrap_or_default(),
-        ApimTask::Database => database(cluster, host),
         ApimTask::Hardening => nodes.first().map(|node| hardening::lower(cluster, node)).unwrap_or_default(),
         ApimTask::Preflight => asked(cluster, host, "preflight", preflight::examine),
         ApimTask::Audit => asked(cluster, host, "audit", audit::examine),
+        ApimTask::Database => database::lower(cluster, host),
+        ApimTask::DatabaseLogin => database::lower_login(cluster, host),
         ApimTask::Distribution => each(&distribution::lower),
         ApimTask::Keystores => each(&keystores),
         ApimTask::Driver => each(&driver::lower),
@@ -73,26 +74,6 @@ fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {
         create: true,
     });
     vec![Draft::new("names of the cluster in /etc/hosts", operation)]
-}
-
-/// Whether the database server answers, asked on the host itself: a server that only we can reach is of no use to it.
-fn database(cluster: &Cluster, host: &str) -> Vec<Draft> {
-    let settings = cluster.hosts().iter().find(|known| known.name == host).map(|known| &known.settings);
-    let Some((settings, databases)) = settings.and_then(|all| Some((all, all.databases.as_ref()?))) else {
-        return Vec::new();
-    };
-    let address = hosts_file::database_address(cluster, &databases.host);
-    let name = address.map_or_else(|| databases.host.clone(), |address| address.to_string());
-    let wait = Wait {
-        awaited: format!("database server {} on port {}", databases.host, databases.port),
-        conditions: vec![Condition::Tcp { host: name, port: databases.port }],
-        deadline_secs: settings.health.started_secs.min(60),
-        service: None,
-        settle_secs: 0,
-        remedy: None,
-    };
-    let title = format!("database server {} answers", databases.host);
-    vec![Draft::new(title, Operation::Wait(Box::new(wait)))]
 }
 
 fn keystores(node: &Node) -> Vec<Draft> {

@@ -2,6 +2,7 @@
 
 use apim_agent::operation::archive::Source;
 use apim_agent::operation::unit::State;
+use apim_agent::operation::wait::{Condition, Wait};
 use regex::Regex;
 
 use super::*;
@@ -10,6 +11,7 @@ use crate::apim::role::{Role, StartOrder};
 use crate::apim::task::ServiceState;
 use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts, node};
 use crate::apim::unit;
+use crate::apim::work::{DatabaseWish, Work};
 
 fn titles(task: ApimTask, inventory: &str, host: &str) -> Vec<String> {
     lower(&task, &cluster(inventory), host).into_iter().map(|draft| draft.title).collect()
@@ -17,8 +19,8 @@ fn titles(task: ApimTask, inventory: &str, host: &str) -> Vec<String> {
 
 fn waits(inventory: &str, host: &str, gate: Gate) -> Wait {
     let drafts = lower(&ApimTask::Health(gate), &cluster(inventory), host);
-    match drafts.into_iter().map(|draft| draft.operation).next() {
-        Some(Operation::Wait(wait)) => *wait,
+    match drafts.into_iter().next().map(|draft| draft.work) {
+        Some(Work::Host(Operation::Wait(wait))) => *wait,
         other => panic!("{other:?}"),
     }
 }
@@ -41,7 +43,7 @@ fn a_release_is_unpacked_made_private_and_a_key_managers_profile_set_up_in_it() 
     let drafts = lower(&ApimTask::Distribution, &cluster, "km-1");
     let archive = drafts
         .iter()
-        .find_map(|draft| match &draft.operation {
+        .find_map(|draft| match draft.operation().unwrap() {
             Operation::Archive(archive) => Some((archive, &draft.files)),
             _ => None,
         })
@@ -53,11 +55,11 @@ fn a_release_is_unpacked_made_private_and_a_key_managers_profile_set_up_in_it() 
     assert_eq!(prepare.output_holds.as_deref(), Some("Finished the optimizations"));
     let gateway = lower(&ApimTask::Distribution, &cluster, "gw-1");
     assert!(
-        gateway
-            .iter()
-            .all(|draft| !matches!(&draft.operation, Operation::Archive(a) if !a.prepare.is_empty()))
+        gateway.iter().all(
+            |draft| !matches!(draft.operation().unwrap(), Operation::Archive(a) if !a.prepare.is_empty())
+        )
     );
-    assert!(drafts.iter().any(|draft| matches!(&draft.operation, Operation::Directory(d)
+    assert!(drafts.iter().any(|draft| matches!(draft.operation().unwrap(), Operation::Directory(d)
             if d.path == archive.0.destination && d.mode.map(|m| m.bits()) == Some(0o750))));
 }
 
@@ -66,7 +68,7 @@ fn pulled_distributions_name_their_url_and_no_local_file() {
     let place = "source: https://x.example/{version}/{file}?a=b\n    fetch: pull\n    proxy: http://p:3128";
     let text = basics("").replace("source: zips", place) + &hosts(&["cp control_plane"]);
     let drafts = lower(&ApimTask::Distribution, &cluster(&text), "cp");
-    let pull = drafts.iter().find_map(|draft| match &draft.operation {
+    let pull = drafts.iter().find_map(|draft| match draft.operation().unwrap() {
         Operation::Archive(archive) => match &archive.source {
             Source::Pulled(pull) => Some((pull, &draft.files)),
             Source::Pushed(_) => None,
@@ -86,14 +88,14 @@ fn sizes_of_artifacts_are_filled_in_by_digest() {
     let digest = draft.files.first().expect("an artifact").0;
     draft.set_size(apim_agent::value::Sha256::of(b"another"), 5);
     draft.set_size(digest, 7);
-    assert!(matches!(&draft.operation, Operation::File(file) if file.content.size == 7));
+    assert!(matches!(draft.operation().unwrap(), Operation::File(file) if file.content.size == 7));
 }
 
 #[test]
 fn configuration_is_private_and_its_secrets_masked() {
     let drafts = lower(&ApimTask::Configuration, &cluster(HA), "apim-cp-1");
     let [draft] = drafts.as_slice() else { panic!("one file") };
-    let Operation::File(file) = &draft.operation else { panic!("a file") };
+    let Operation::File(file) = draft.operation().unwrap() else { panic!("a file") };
     assert_eq!(file.mode.map(|mode| mode.bits()), Some(0o600));
     assert_eq!(file.owner.user.as_deref(), Some("wso2carbon"));
     let apim_agent::operation::file::Show::Masked(secrets) = &file.show else { panic!("masked") };
@@ -131,16 +133,16 @@ fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
     let [unit, link] = start.as_slice() else { panic!("unit and link") };
     assert_eq!(unit.budget.as_deref(), Some("gateway"));
     assert_eq!(unit.node.as_ref().map(|name| name.0.as_str()), Some("gw-1"));
-    let Operation::Unit(operation) = &unit.operation else { panic!("a unit") };
+    let Operation::Unit(operation) = unit.operation().unwrap() else { panic!("a unit") };
     assert!(operation.ask && operation.state == State::Started && operation.enabled == Some(true));
     assert_eq!(operation.name.as_str(), "wso2-gateway");
     assert!(
-        matches!(&link.operation, Operation::Link(link) if link.target.as_str().ends_with("releases/4.6.0-22222222"))
+        matches!(link.operation().unwrap(), Operation::Link(link) if link.target.as_str().ends_with("releases/4.6.0-22222222"))
     );
     let restart = lower(&ApimTask::Service(ServiceState::Restarted), &cluster, "gw-1");
     let states: Vec<State> = restart
         .iter()
-        .filter_map(|draft| match &draft.operation {
+        .filter_map(|draft| match draft.operation().unwrap() {
             Operation::Unit(unit) => Some(unit.state),
             _ => None,
         })
@@ -247,4 +249,46 @@ fn the_documented_order_is_that_of_the_documentation() {
     let safe = StartOrder::DependenciesFirst.roles();
     assert_eq!(safe.last(), Some(&Role::Gateway));
     assert!(!causes::causes().is_empty());
+}
+
+#[test]
+fn databases_are_made_from_one_control_plane_and_logins_tried_from_everywhere() {
+    let plain =
+        basics("  endpoints: {control_plane: api.example, gateway: gw.example, key_manager: km.example}\n")
+            + &hosts(&["km1 key_manager", "cp1 control_plane", "cp2 control_plane", "gw1 gateway"]);
+    let plain = plain.replace("    type: mysql\n", "    type: mysql\n    login_check: true\n");
+    let made = plain.replace(
+        "    type: mysql\n",
+        "    type: mysql\n    create: true\n    admin: {password: the-admins}\n",
+    );
+    assert_eq!(titles(ApimTask::Database, &plain, "cp1"), ["database server db.wso2.com answers"]);
+    assert_eq!(
+        titles(ApimTask::Database, &made, "cp1"),
+        [
+            "database server db.wso2.com answers",
+            "databases shared_db and apim_db on db.wso2.com, with the schema of 4.6.0"
+        ]
+    );
+    for host in ["km1", "cp2", "gw1"] {
+        assert_eq!(titles(ApimTask::Database, &made, host).len(), 1, "{host}");
+    }
+    assert_eq!(titles(ApimTask::DatabaseLogin, &plain, "gw1"), ["log in to shared_db on db.wso2.com"]);
+    assert_eq!(
+        titles(ApimTask::DatabaseLogin, &plain, "km1"),
+        ["log in to apim_db and shared_db on db.wso2.com"]
+    );
+    let draft = &lower(&ApimTask::Database, &cluster(&made), "cp1")[1];
+    assert_eq!(draft.files.len(), 1, "the zip is read here");
+    let shown = format!("{draft:?}");
+    for secret in ["the-admins", "Secret(apimadmin", "\"sharedadmin\", password: \"sharedadmin"] {
+        assert!(!shown.contains(secret), "a secret is shown: {shown}");
+    }
+    let Work::Database(work) = &draft.work else { panic!("{draft:?}") };
+    let DatabaseWish::Schemas(schemas) = &work.wish else { panic!("{work:?}") };
+    let scripts: Vec<(&str, &str)> = schemas.schemas.iter().map(|s| (s.key, s.script.as_str())).collect();
+    assert_eq!(scripts, [("shared_db", "dbscripts/mysql.sql"), ("apim_db", "dbscripts/apimgt/mysql.sql")]);
+    for (on, off) in [("login_check: true", "login_check: false"), ("type: mysql", "type: mssql")] {
+        let text = plain.replace(on, off);
+        assert_eq!(titles(ApimTask::DatabaseLogin, &text, "cp1"), Vec::<String>::new(), "{off}");
+    }
 }

@@ -181,8 +181,8 @@ async fn content_is_sent_when_asked_for_and_only_to_whom_it_belongs() {
         let path = AbsPath::parse("/file").unwrap();
         Operation::File(File { path, content, mode: None, owner: Owner::default(), show: Show::Nothing })
     };
-    scene.step("a", Act::Fetch(mine)).operation = file(mine);
-    scene.step("b", Act::Fetch(secret_of_another)).operation = file(mine);
+    scene.step("a", Act::Fetch(mine)).work = file(mine).into();
+    scene.step("b", Act::Fetch(secret_of_another)).work = file(mine).into();
     let (result, events) = scene.run().await;
     assert_eq!(result.hosts[&host("a")].tally.changed, 1);
     assert_eq!(result.hosts[&host("b")].tally.failed, 1);
@@ -304,12 +304,13 @@ async fn what_the_survey_settled_is_not_looked_at_again_where_nothing_was_done()
     // What looks at peers is looked at again: they may have been worked on.
     scene.stage(OnFailure::StopAtBarrier);
     let step = scene.step("c", Act::Nothing);
-    step.operation = peer("10.0.0.1");
+    step.work = peer("10.0.0.1").into();
     let step = scene.step("d", Act::Nothing);
-    step.operation = Operation::Wait(Box::new(Wait {
+    step.work = Operation::Wait(Box::new(Wait {
         conditions: vec![Condition::Exists(AbsPath::parse("/ready").unwrap())],
         ..wait()
-    }));
+    }))
+    .into();
     let (result, events) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
     assert_eq!(scene.log(), ["a: step 1", "a: step 2", "c: step 4"]);

@@ -11,7 +11,7 @@ use apim_agent::value::AbsPath;
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
-use super::{Interrupt, Limits, RunResult, Settings};
+use super::{Interrupt, Limits, NoErrands, RunResult, Settings};
 use crate::inventory::host::HostName;
 use crate::plan::model::{Lane, NodeName, OnFailure, Plan, Stage, Step};
 use fake::{Act, Hosts};
@@ -58,7 +58,7 @@ impl Scene {
         let step = Step {
             id,
             title: format!("step {}", id.0),
-            operation: nothing(),
+            work: nothing().into(),
             node: node.cloned().map(NodeName),
             budget: pool,
             proves_health,
@@ -104,7 +104,14 @@ impl Scene {
     ) -> (RunResult, Vec<Event>) {
         let (events, mut happened) = mpsc::unbounded_channel();
         let plan = Arc::new(self.plan.clone());
-        let run = super::run(plan, Arc::new(self.hosts.clone()), self.settings.clone(), events, interrupt);
+        let run = super::run(
+            plan,
+            Arc::new(self.hosts.clone()),
+            Arc::new(NoErrands),
+            self.settings.clone(),
+            events,
+            interrupt,
+        );
         let run = tokio::spawn(tokio::time::timeout(Duration::from_secs(20), run));
         let mut all = Vec::new();
         while let Some(event) = happened.recv().await {

@@ -105,7 +105,7 @@ pub(super) fn step(id: u32, title: &str, operation: Operation) -> Step {
     Step {
         id: StepId(id),
         title: title.into(),
-        operation,
+        work: operation.into(),
         node: None,
         budget: None,
         proves_health: false,
@@ -153,7 +153,14 @@ async fn apply(plan: &Plan, hosts: &Arc<Folders>, mode: Mode) -> (RunResult, Vec
     let mut settings = Settings::new(mode, "apply");
     settings.run = "r".into();
     settings.patience.reconnect = Duration::from_secs(20);
-    let run = super::super::run(Arc::new(plan.clone()), Arc::clone(hosts) as _, settings, events, interrupt);
+    let run = super::super::run(
+        Arc::new(plan.clone()),
+        Arc::clone(hosts) as _,
+        Arc::new(NoErrands),
+        settings,
+        events,
+        interrupt,
+    );
     let result = tokio::time::timeout(Duration::from_secs(60), run).await.expect("the run hangs");
     let mut all = Vec::new();
     while let Ok(event) = happened.try_recv() {

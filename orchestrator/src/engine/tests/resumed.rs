@@ -66,7 +66,14 @@ async fn cut_during_the_first(root: &Path, commands: &[&str]) -> (RunResult, Vec
     settings.patience.reconnect = Duration::from_secs(30);
     let (events, mut happened) = mpsc::unbounded_channel();
     let (_wish, interrupt) = watch::channel(Interrupt::None);
-    let run = super::super::run(Arc::new(plan), Arc::clone(&hosts) as _, settings, events, interrupt);
+    let run = super::super::run(
+        Arc::new(plan),
+        Arc::clone(&hosts) as _,
+        Arc::new(NoErrands),
+        settings,
+        events,
+        interrupt,
+    );
     let run = tokio::spawn(tokio::time::timeout(Duration::from_secs(60), run));
     let mut all = Vec::new();
     while let Some(event) = happened.recv().await {

@@ -1,5 +1,7 @@
 //! What is rendered, held against the documentation's samples and against the topology.
 
+mod databases;
+
 use toml_edit::{DocumentMut, Item};
 
 mod every_role;

@@ -1,0 +1,64 @@
+//! The distribution's own scripts, read from the verified zip on this machine.
+
+use std::borrow::Cow;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use apim_agent::outcome::Failure;
+use apim_agent::value::Sha256;
+
+use super::outline::Outline;
+use super::split::{Dialect, Statement, split};
+
+/// The largest script that is read; the product's have less than half a megabyte.
+const LARGEST: u64 = 32 << 20;
+
+/// A script, cut up.
+#[derive(Debug)]
+pub(super) struct Script {
+    /// The digest of its bytes.
+    pub(super) digest: String,
+    pub(super) statements: Vec<Statement>,
+    pub(super) outline: Outline,
+    /// Its name, for people.
+    pub(super) name: String,
+}
+
+/// Reads `name` (below the zip's top folder) from `zip`.
+pub(super) async fn read(zip: PathBuf, name: &str, dialect: Dialect) -> Result<Script, Failure> {
+    let wanted = name.to_owned();
+    let reading = tokio::task::spawn_blocking(move || from_zip(&zip, &wanted, dialect));
+    match reading.await {
+        Ok(script) => script,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Failure::new(format!("reading `{name}` was given up"))),
+        },
+    }
+}
+
+fn from_zip(zip: &Path, name: &str, dialect: Dialect) -> Result<Script, Failure> {
+    let failed = |error: &(dyn std::error::Error + 'static)| {
+        Failure::from_error(format!("cannot read `{name}` in `{}`", zip.display()), error)
+    };
+    let file = std::fs::File::open(zip).map_err(|error| failed(&error))?;
+    let mut archive = zip::ZipArchive::new(file).map_err(|error| failed(&error))?;
+    let is_it = |path: &str| path.split_once('/').is_some_and(|(_, below)| below == name);
+    // Names that cannot be read are nobody's script.
+    let path = archive.file_names().filter_map(Result::ok).find(|path| is_it(path)).map(Cow::into_owned);
+    let Some(path) = path else {
+        let hint = "the schema is loaded with the distribution's own scripts: is the zip one that the vendor publishes?";
+        return Err(Failure::new(format!("`{}` holds no `{name}`", zip.display())).hint(hint));
+    };
+    let entry = archive.by_name(&path).map_err(|error| failed(&error))?;
+    let mut bytes = Vec::new();
+    entry.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Failure::new(format!("`{name}` in `{}` has more than {LARGEST} bytes", zip.display())));
+    }
+    let digest = Sha256::of(&bytes).to_string();
+    let text = String::from_utf8_lossy(&bytes);
+    let statements = split(&text, dialect).map_err(|error| failed(&error))?;
+    let outline = Outline::of_script(&statements);
+    Ok(Script { digest, statements, outline, name: name.to_owned() })
+}

@@ -1,0 +1,133 @@
+//! One user's session with a server of either kind, from a host of the cluster.
+
+use super::error::{Attempt, DatabaseError, Kind};
+use super::judge::Entry;
+use super::outline::Outline;
+use super::script::Script;
+use super::split::Dialect;
+use super::{Progress, mysql, postgres};
+use crate::apim::settings::databases::{Creation, DatabaseType};
+use crate::plan::model::Login;
+use crate::session::Connect;
+
+/// A session.
+pub(super) enum Session {
+    Mysql(mysql::Session),
+    Postgres(postgres::Session),
+}
+
+/// Returns whose script a server of this kind takes.
+pub(super) const fn dialect(kind: DatabaseType) -> Dialect {
+    match kind {
+        DatabaseType::Postgresql => Dialect::Postgresql,
+        _ => Dialect::Mysql,
+    }
+}
+
+/// Logs in from the attempt's host.
+pub(super) async fn connect(
+    connect: &dyn Connect,
+    attempt: &Attempt<'_>,
+    password: &str,
+) -> Result<Session, DatabaseError> {
+    let Attempt { host, server, database, username } = *attempt;
+    let stream = connect.tunnel(host, &server.reach, server.port).await?;
+    match server.kind {
+        DatabaseType::Mysql | DatabaseType::Mariadb => {
+            mysql::connect(stream, server, username, password, database).await.map(Session::Mysql)
+        }
+        DatabaseType::Postgresql => {
+            postgres::connect(stream, server, username, password, database).await.map(Session::Postgres)
+        }
+        kind @ (DatabaseType::Mssql | DatabaseType::Oracle | DatabaseType::Db2) => {
+            Err(DatabaseError::new(Kind::Other, format!("we do not speak the protocol of {kind}")))
+        }
+    }
+}
+
+impl Session {
+    /// Ends the session.
+    pub(super) async fn goodbye(self) {
+        match self {
+            Self::Mysql(session) => session.goodbye().await,
+            Self::Postgres(session) => drop(session),
+        }
+    }
+
+    /// Returns what our own table says.
+    pub(super) async fn book(&mut self) -> Result<Vec<Entry>, DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.book().await,
+            Self::Postgres(session) => session.book().await,
+        }
+    }
+
+    /// Returns the tables that are there, without our own.
+    pub(super) async fn outline(&mut self, database: &str) -> Result<Outline, DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.outline(database).await,
+            Self::Postgres(session) => session.outline().await,
+        }
+    }
+
+    /// Says whether the user may make tables.
+    pub(super) async fn may_create(&mut self) -> Result<bool, DatabaseError> {
+        match self {
+            // Whoever may use a database there was given all rights on it, or is told by the first statement.
+            Self::Mysql(_) => Ok(true),
+            Self::Postgres(session) => session.may_create().await,
+        }
+    }
+
+    /// Waits until nobody else loads into `database`.
+    pub(super) async fn lock(&mut self, database: &str) -> Result<(), DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.lock(database).await,
+            Self::Postgres(session) => session.lock().await,
+        }
+    }
+
+    /// Runs `script` from statement `from` on.
+    pub(super) async fn load(
+        &mut self,
+        (key, version): (&str, &str),
+        script: &Script,
+        from: usize,
+        progress: &Progress<'_>,
+    ) -> Result<(), DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.load(key, version, script, from, progress).await,
+            Self::Postgres(session) => session.load(key, version, script, progress).await,
+        }
+    }
+
+    pub(super) async fn has_database(&mut self, name: &str) -> Result<bool, DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.has_database(name).await,
+            Self::Postgres(session) => session.has_database(name).await,
+        }
+    }
+
+    pub(super) async fn has_user(&mut self, name: &str) -> Result<bool, DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.has_user(name).await,
+            Self::Postgres(session) => session.has_user(name).await,
+        }
+    }
+
+    /// Makes what is missing of a database, its user, and the user's rights on it.
+    pub(super) async fn make(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
+        match self {
+            Self::Mysql(session) => session.make(login, creation).await,
+            Self::Postgres(session) => session.make(login, creation).await,
+        }
+    }
+
+    /// Lets a user make tables in the database of this session.
+    pub(super) async fn open_schema(&mut self, login: &Login) -> Result<(), DatabaseError> {
+        match self {
+            Self::Mysql(_) => Ok(()),
+            Self::Postgres(session) => session.open_schema(login).await,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What is refused, with the true reason: wrong passwords, databases of somebody else's, schemas of another version.
+
+use apim_tests::servers::{DatabaseServer, Kind};
+use serde_json::json;
+
+use super::{APIM_PASSWORD, SHARED_PASSWORD, Site, nothing_leaked};
+use crate::changed;
+
+const BOTH: [Kind; 2] = [Kind::Mariadb, Kind::Postgresql];
+
+fn sites() -> impl Iterator<Item = Site> {
+    BOTH.into_iter().filter_map(Site::up)
+}
+
+/// Makes an empty database for the user of `apim_db`, as an administrator would.
+fn by_hand(server: &DatabaseServer, password: &str) {
+    let password =
+        password.replace('\'', "''").replace('\\', if server.kind == Kind::Mariadb { "\\\\" } else { "\\" });
+    match server.kind {
+        Kind::Mariadb => {
+            server.must(None, "CREATE DATABASE apim_db CHARACTER SET latin1");
+            server.must(None, &format!("CREATE USER apimadmin@'%' IDENTIFIED BY '{password}'"));
+            server.must(None, "GRANT ALL ON apim_db.* TO apimadmin@'%'");
+        }
+        Kind::Postgresql => {
+            server.must(None, &format!("CREATE ROLE apimadmin LOGIN PASSWORD '{password}'"));
+            server.must(None, "CREATE DATABASE apim_db OWNER apimadmin");
+        }
+    }
+}
+
+#[test]
+fn a_wrong_password_is_told_with_database_user_and_host() {
+    for mut site in sites() {
+        by_hand(&site.server, "another password");
+        let run = site.apply().ended_with(1);
+        let text = run.text();
+        for told in ["`apim_db`", "`apimadmin`", "cp1", "password"] {
+            assert!(text.contains(told), "nothing of {told} in\n{text}");
+        }
+        nothing_leaked(&run);
+
+        // Nothing is to be made: the login from each host tells.
+        site.rehearsal.inventory.set("databases.create", json!(false));
+        let run = site.apply().ended_with(1);
+        let text = run.text();
+        for told in [
+            "cannot log in to database `apim_db`",
+            "`apimadmin`",
+            "from cp1",
+            "from cp2",
+            "from gw1",
+            "`shared_db`",
+        ] {
+            assert!(text.contains(told), "nothing of {told} in\n{text}");
+        }
+        nothing_leaked(&run);
+    }
+}
+
+#[test]
+fn a_wrong_administrator_is_told() {
+    for mut site in sites() {
+        site.rehearsal.inventory.set("databases.admin.password", json!("not the one"));
+        let text = site.apply().ended_with(1).text();
+        assert!(text.contains("`dba`") && text.contains("apim.databases.admin"), "{text}");
+        assert!(!text.contains("not the one"), "{text}");
+    }
+}
+
+#[test]
+fn a_database_of_somebody_else_is_left_alone() {
+    for site in sites() {
+        by_hand(&site.server, APIM_PASSWORD);
+        site.server.must(Some("apim_db"), "CREATE TABLE orders (id INT); CREATE TABLE customers (id INT)");
+        let run = site.apply().ended_with(1);
+        let text = run.text();
+        assert!(text.contains("2 tables that are not the product's: customers, orders"), "{text}");
+        assert_eq!(site.tables("apim_db"), 2, "something was loaded");
+    }
+}
+
+#[test]
+fn another_versions_schema_is_left_alone() {
+    for mut site in sites() {
+        site.rehearsal.inventory.release("4.5.0");
+        site.apply().ended_with(0);
+        let before = site.structure("apim_db");
+        site.rehearsal.inventory.release("4.6.0");
+        let text = site.apply().ended_with(1).text();
+        assert!(text.contains("holds the schema of version 4.5.0; this cluster is 4.6.0"), "{text}");
+
+        // Nor when it was loaded by hand, and only its tables tell.
+        for database in ["shared_db", "apim_db"] {
+            site.server.must(Some(database), "DROP TABLE apim_deploy_schema");
+        }
+        let text = site.apply().ended_with(1).text();
+        assert!(text.contains("it is another version's") && text.contains("governance_ruleset"), "{text}");
+        assert_eq!(before, site.structure("apim_db").replace("apim_deploy_schema", ""), "it was changed");
+    }
+}
+
+#[test]
+fn a_schema_loaded_by_hand_is_recognized_and_left() {
+    for mut site in sites() {
+        site.apply().ended_with(0);
+        for database in ["shared_db", "apim_db"] {
+            site.server.must(Some(database), "DROP TABLE apim_deploy_schema");
+        }
+        let second = site.apply().ended_with(0);
+        assert_eq!(changed(&second), 0, "{}", second.text());
+        let book = site.server.ask(Some("apim_db"), "SELECT 1 FROM apim_deploy_schema");
+        assert!(book.is_err(), "something was written into it");
+
+        // The two are mixed up.
+        site.rehearsal.inventory.set("databases.apim_db.name", json!("shared_db"));
+        site.rehearsal.inventory.set("databases.shared_db.name", json!("apim_db"));
+        site.rehearsal.inventory.set("databases.apim_db.username", json!("sharedadmin"));
+        site.rehearsal.inventory.set("databases.shared_db.username", json!("apimadmin"));
+        site.rehearsal.inventory.set("databases.apim_db.password", json!(SHARED_PASSWORD));
+        site.rehearsal.inventory.set("databases.shared_db.password", json!(APIM_PASSWORD));
+        let text = site.apply().ended_with(1).text();
+        assert!(text.contains("tables that are not the product's"), "{text}");
+    }
+}
+
+#[test]
+fn without_an_administrator_only_the_schema_is_loaded() {
+    for mut site in sites() {
+        site.rehearsal.inventory.set("databases.admin", json!(null));
+        let text = site.apply().ended_with(1).text();
+        assert!(text.contains("cannot log in to database `shared_db`"), "{text}");
+        by_hand(&site.server, APIM_PASSWORD);
+        site.rehearsal.inventory.set(
+            "databases.shared_db",
+            json!({"name": "shared_db", "username": "apimadmin", "password": APIM_PASSWORD}),
+        );
+        match site.server.kind {
+            Kind::Mariadb => {
+                site.server.must(None, "CREATE DATABASE shared_db CHARACTER SET latin1");
+                site.server.must(None, "GRANT ALL ON shared_db.* TO apimadmin@'%'");
+            }
+            Kind::Postgresql => drop(site.server.must(None, "CREATE DATABASE shared_db OWNER apimadmin")),
+        }
+        assert!(changed(&site.apply().ended_with(0)) >= 1);
+        assert_eq!(changed(&site.apply().ended_with(0)), 0);
+    }
+}

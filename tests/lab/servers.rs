@@ -1,0 +1,254 @@
+//! Real database servers for tests: MariaDB and PostgreSQL, each on a loopback port and a folder of its own, run by nobody.
+
+use std::fs;
+use std::io;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal};
+
+use crate::poll::until;
+
+/// Who administers the servers.
+pub const ADMIN: &str = "dba";
+/// With which password.
+pub const ADMIN_PASSWORD: &str = "the dba's, pass word";
+
+/// How long a server may take to answer, and to end.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Root may not run PostgreSQL; any account without rights will do.
+const NOBODY: u32 = 65534;
+
+/// What kind of server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// MariaDB.
+    Mariadb,
+    /// PostgreSQL.
+    Postgresql,
+}
+
+/// A server; it ends when this value is dropped.
+#[derive(Debug)]
+pub struct DatabaseServer {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its port on 127.0.0.1.
+    pub port: u16,
+    programs: PathBuf,
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl DatabaseServer {
+    /// Starts an empty server with an administrator and nothing else.
+    ///
+    /// # Errors
+    /// A reason to skip, when its programs are not installed.
+    ///
+    /// # Panics
+    /// When they are, and it does not start.
+    pub fn start(kind: Kind) -> Result<Self, String> {
+        let programs = programs(kind)?;
+        let folder = tempfile::Builder::new().prefix("apim-db-").tempdir().expect("a folder");
+        let data = folder.path().join("data");
+        fs::create_dir(&data).expect("a folder for data");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = listener.local_addr().expect("its number").port();
+        drop(listener);
+        let mut starting = match kind {
+            Kind::Mariadb => mariadb(&programs, folder.path(), port),
+            Kind::Postgresql => postgresql(&programs, folder.path(), port),
+        };
+        let log = fs::File::create(folder.path().join("log")).expect("a log");
+        let copy = log.try_clone().expect("a log");
+        let child =
+            starting.stdin(Stdio::null()).stdout(log).stderr(copy).spawn().expect("the server starts");
+        let server = Self { kind, port, programs, child, folder };
+        let answers = until(DEADLINE, || server.ask(None, "SELECT 1").is_ok());
+        assert!(answers, "{kind:?} does not answer: {}", server.log());
+        Ok(server)
+    }
+
+    /// Runs statements as the administrator in `database`; returns the rows, one a line.
+    ///
+    /// # Errors
+    /// What the server's own client says.
+    pub fn ask(&self, database: Option<&str>, statements: &str) -> Result<String, String> {
+        self.ask_as(ADMIN, ADMIN_PASSWORD, database, statements)
+    }
+
+    /// Runs statements as `user`.
+    ///
+    /// # Errors
+    /// What the server's own client says.
+    pub fn ask_as(
+        &self,
+        user: &str,
+        password: &str,
+        database: Option<&str>,
+        statements: &str,
+    ) -> Result<String, String> {
+        let port = self.port.to_string();
+        let mut client = match self.kind {
+            Kind::Mariadb => {
+                let mut client = Command::new(self.programs.join("mariadb"));
+                client.args([
+                    "--no-defaults",
+                    "--protocol=tcp",
+                    "-h127.0.0.1",
+                    "-P",
+                    &port,
+                    "-u",
+                    user,
+                    "-N",
+                    "-B",
+                ]);
+                client.env("MYSQL_PWD", password).args(["-e", statements]).args(database);
+                client
+            }
+            Kind::Postgresql => {
+                let mut client = Command::new(self.programs.join("psql"));
+                client.args(["-X", "-q", "-t", "-A", "-h", "127.0.0.1", "-p", &port, "-U", user]);
+                client.args([
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-d",
+                    database.unwrap_or("postgres"),
+                    "-c",
+                    statements,
+                ]);
+                client.env("PGPASSWORD", password);
+                client
+            }
+        };
+        let Output { status, stdout, stderr } = client.output().map_err(|error| error.to_string())?;
+        if status.success() {
+            Ok(String::from_utf8_lossy(&stdout).trim().to_owned())
+        } else {
+            Err(String::from_utf8_lossy(&stderr).trim().to_owned())
+        }
+    }
+
+    /// Runs statements as the administrator.
+    ///
+    /// # Panics
+    /// When the server refuses them.
+    #[track_caller]
+    pub fn must(&self, database: Option<&str>, statements: &str) -> String {
+        self.ask(database, statements).unwrap_or_else(|error| panic!("{statements}: {error}"))
+    }
+
+    /// Returns what the server logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            // It tells its own children; gone already is as good.
+            rustix::process::kill_process(pid, Signal::QUIT).unwrap_or_default();
+        }
+        let ended =
+            until(Duration::from_secs(10), || self.child.try_wait().is_ok_and(|status| status.is_some()));
+        if !ended {
+            self.child.kill().unwrap_or_default();
+            drop(self.child.wait());
+        }
+    }
+}
+
+/// Returns the folder of the server's programs.
+fn programs(kind: Kind) -> Result<PathBuf, String> {
+    let (folders, needed): (Vec<PathBuf>, &[&str]) = match kind {
+        Kind::Mariadb => (vec!["/usr/bin".into()], &["mariadb-install-db", "mariadb", "../sbin/mariadbd"]),
+        Kind::Postgresql => {
+            let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+            (versions.map(|version| version.path().join("bin")).collect(), &["initdb", "postgres", "psql"])
+        }
+    };
+    let has_all = |folder: &PathBuf| needed.iter().all(|program| folder.join(program).exists());
+    folders.into_iter().find(has_all).ok_or_else(|| format!("{kind:?} is not installed"))
+}
+
+fn mariadb(programs: &Path, folder: &Path, port: u16) -> Command {
+    let data = format!("--datadir={}", folder.join("data").display());
+    let init = folder.join("init.sql");
+    let quoted = ADMIN_PASSWORD.replace('\'', "''");
+    let text = format!(
+        "CREATE USER '{ADMIN}'@'%' IDENTIFIED BY '{quoted}';\nGRANT ALL ON *.* TO '{ADMIN}'@'%' WITH GRANT OPTION;\n"
+    );
+    fs::write(&init, text).expect("the first statements");
+    give(folder).expect("the folder is given away");
+    let mut install = as_nobody(&programs.join("mariadb-install-db"));
+    install.args(["--no-defaults", &data, "--skip-test-db", "--auth-root-authentication-method=normal"]);
+    let made = install.output().expect("mariadb-install-db runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    // Users for everybody else hide those who come from anywhere.
+    let mut server = as_nobody(&programs.join("../sbin/mariadbd"));
+    server.args(["--no-defaults", &data, "--bind-address=127.0.0.1", "--skip-name-resolve"]);
+    server.arg(format!("--port={port}")).arg(format!("--socket={}", folder.join("socket").display()));
+    server.arg(format!("--pid-file={}", folder.join("pid").display()));
+    server.arg(format!("--init-file={}", init.display()));
+    server.args([
+        "--innodb-buffer-pool-size=32M",
+        "--innodb-log-file-size=8M",
+        "--character-set-server=utf8mb4",
+    ]);
+    server
+}
+
+fn postgresql(programs: &Path, folder: &Path, port: u16) -> Command {
+    let data = folder.join("data");
+    let password = folder.join("password");
+    fs::write(&password, ADMIN_PASSWORD).expect("the password");
+    give(folder).expect("the folder is given away");
+    let mut install = as_nobody(&programs.join("initdb"));
+    install.arg("-D").arg(&data).args([
+        "-U",
+        ADMIN,
+        "-A",
+        "scram-sha-256",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]);
+    install.arg(format!("--pwfile={}", password.display()));
+    let made = install.output().expect("initdb runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let mut server = as_nobody(&programs.join("postgres"));
+    server.arg("-D").arg(&data).arg("-k").arg(folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    server.args(["-c", "log_statement=all", "-c", "shared_buffers=16MB"]);
+    server
+}
+
+/// Returns a command that runs as nobody where this process is root.
+fn as_nobody(program: &Path) -> Command {
+    if !rustix::process::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups", "--"]);
+    command.arg(program).current_dir("/");
+    command
+}
+
+/// Gives a folder and what is in it to whom the server runs as.
+fn give(folder: &Path) -> io::Result<()> {
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    chown(folder, Some(NOBODY), Some(NOBODY))?;
+    for entry in fs::read_dir(folder)? {
+        chown(entry?.path(), Some(NOBODY), Some(NOBODY))?;
+    }
+    Ok(())
+}
