@@ -252,7 +252,8 @@ impl One<'_> {
                 return Err(*failure);
             }
         }
-        if has_user && error.kind == Kind::Denied {
+        // Another run may have made the user after it was refused.
+        if has_user && error.kind == Kind::Denied && self.is_still_denied(refused).await {
             let mut failure = refused.login_failure(error);
             failure.causes.push(format!(
                 "the user `{username}` is there, so its password is another one, or it may not come from {}",
@@ -273,6 +274,17 @@ impl One<'_> {
             missing.push(format!("rights of `{username}` on `{database}`"));
         }
         Ok(Found::Missing(missing))
+    }
+
+    async fn is_still_denied(&self, refused: &Attempt<'_>) -> bool {
+        let password = self.login().password.expose();
+        match session::connect(self.databases.connect.as_ref(), refused, password).await {
+            Ok(session) => {
+                session.goodbye().await;
+                false
+            }
+            Err(error) => error.kind == Kind::Denied,
+        }
     }
 
     async fn administer<'b>(
@@ -339,7 +351,14 @@ impl One<'_> {
             Some(verdict) => verdict,
             None => {
                 let outline = session.outline(&self.login().database).await.map_err(failed)?;
-                judge::by_tables(&wanted, &outline)
+                match judge::by_tables(&wanted, &outline) {
+                    // Another run, which notes what it does before it does it, may have begun between our two looks.
+                    refused @ Verdict::Refuse(_) => {
+                        let entries = session.book().await.map_err(failed)?;
+                        judge::by_book(&wanted, &entries).unwrap_or(refused)
+                    }
+                    verdict => verdict,
+                }
             }
         };
         Ok((verdict, script))

@@ -197,6 +197,8 @@ impl Session {
 
     /// Lets a user make tables in this database, which since version 15 only its owner may.
     pub(super) async fn open_schema(&mut self, login: &Login) -> Result<(), DatabaseError> {
+        // The server refuses two grants on one schema at once.
+        self.lock().await?;
         let grant = format!("GRANT ALL ON SCHEMA public TO {}", identifier(&login.username));
         within(ANSWER, self.client.batch_execute(&grant)).await
     }
