@@ -10,6 +10,7 @@ use super::settings::databases::{Creation, DatabaseType, Tls};
 
 /// The work of a step.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "nearly all work is the agent's")]
 pub enum Work {
     /// The agent's.
     Host(Operation),

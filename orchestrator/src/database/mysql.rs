@@ -130,8 +130,7 @@ impl Session {
     /// Runs `script` from statement `from` on, and counts what was run.
     pub(super) async fn load(
         &mut self,
-        key: &str,
-        version: &str,
+        (key, version): (&str, &str),
         script: &Script,
         from: usize,
         progress: &Progress<'_>,

@@ -96,7 +96,7 @@ impl Session {
         progress: &Progress<'_>,
     ) -> Result<(), DatabaseError> {
         match self {
-            Self::Mysql(session) => session.load(key, version, script, from, progress).await,
+            Self::Mysql(session) => session.load((key, version), script, from, progress).await,
             Self::Postgres(session) => session.load(key, version, script, progress).await,
         }
     }

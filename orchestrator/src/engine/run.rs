@@ -32,6 +32,7 @@ const CALLED_OFF: &str = "the run was called off";
 /// Carries out `plan`: looks at everything first, and where `settings` say so changes what differs.
 ///
 /// Setting `interrupt` to [`Interrupt::Finish`] lets the steps in hand finish; [`Interrupt::Leave`] returns at once.
+#[expect(clippy::too_many_arguments, reason = "a plan, and all that a run needs of the outside")]
 pub async fn run(
     plan: Arc<Plan>,
     connect: Arc<dyn Connect>,

@@ -61,6 +61,9 @@ impl Link {
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
+/// A stream that is being opened.
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>>;
+
 /// Makes links to hosts: SSH, a child process, or in tests an in-memory pipe.
 pub trait Connect: Send + Sync + 'static {
     /// Connects to `host` and starts the agent there (uploads it first where it is missing).
@@ -71,12 +74,7 @@ pub trait Connect: Send + Sync + 'static {
 
     /// Opens a stream from `host` to `address` (a name or an address, as that host knows it) and `port`, over the connection
     /// that there is to the host. What makes links to nobody who could do so refuses.
-    fn tunnel<'a>(
-        &'a self,
-        host: &'a HostName,
-        address: &'a str,
-        port: u16,
-    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>> {
+    fn tunnel<'a>(&'a self, host: &'a HostName, address: &'a str, port: u16) -> Opening<'a> {
         Box::pin(async move {
             let what = format!(
                 "cannot reach {address}:{port} from {host}: this connection carries no other streams"
