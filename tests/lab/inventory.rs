@@ -1,7 +1,10 @@
 //! Inventories for tests: the hosts of a lab, the settings of a small cluster on them, and what a test changes.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::OnceLock;
 
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use serde_json::{Map, Value, json};
 
 use crate::distributions::Distributions;
@@ -21,6 +24,9 @@ pub struct Inventory {
     tagged: Vec<(String, String)>,
 }
 
+/// How many process labs may be up at once on a machine.
+const SLOTS: usize = 100;
+
 /// The version that tests deploy where nothing else matters.
 pub const VERSION: &str = "4.6.0";
 
@@ -30,8 +36,25 @@ impl Inventory {
     /// of two ports of the product (9611 and 9711 are 100 apart, 8243 and 8280 are 37).
     #[must_use]
     pub fn offset(at: usize) -> usize {
-        let process = std::process::id() as usize;
-        400 + process % 100 * 220 + at * 27
+        400 + Self::slot() * 220 + at * 27
+    }
+
+    /// Returns the range of ports that is this process's own for as long as it lives: labs of other processes take others.
+    fn slot() -> usize {
+        static SLOT: OnceLock<(usize, OwnedFd)> = OnceLock::new();
+        let (slot, _) = SLOT.get_or_init(|| {
+            let first = std::process::id() as usize % SLOTS;
+            let own = (first..first + SLOTS).find_map(|number| {
+                let number = number % SLOTS;
+                let path = std::env::temp_dir().join(format!("apim-lab-ports-{number}"));
+                let flags = OFlags::CREATE | OFlags::RDWR | OFlags::CLOEXEC;
+                let file = rustix::fs::open(path, flags, Mode::from(0o666)).ok()?;
+                rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
+                Some((number, file))
+            });
+            own.expect("a range of ports that no other lab has")
+        });
+        *slot
     }
 
     /// Returns the inventory of the machines that are up, of every group.

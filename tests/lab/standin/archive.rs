@@ -49,7 +49,6 @@ pub(super) fn write_zip(
 ) -> io::Result<()> {
     let mut zip = ZipWriter::new(BufWriter::new(File::create(path)?));
     zip.add_directory(top, options(0o755))?;
-    let mut content = 0;
     for entry in entries {
         let name = format!("{top}/{}", entry.path);
         if entry.path.ends_with('/') {
@@ -57,12 +56,12 @@ pub(super) fn write_zip(
         } else {
             zip.start_file(name, options(entry.mode))?;
             zip.write_all(&entry.content)?;
-            content += entry.content.len() as u64;
         }
     }
     let mut shared = ZipArchive::new(Cursor::new(&server.zip))?;
     zip.raw_copy_file_rename(shared.by_index(0)?, format!("{top}/{SERVER}"))?;
-    let left = size.unwrap_or(0).saturating_sub(content + server.zip.len() as u64);
+    zip.flush()?;
+    let left = size.unwrap_or(0).saturating_sub(std::fs::metadata(path)?.len());
     pad(&mut zip, top, left)?;
     zip.finish()?.flush()
 }
