@@ -1,13 +1,13 @@
 //! `audit`: the checklist for production, with what holds and the evidence.
 
 use apim_agent::observation::Answer;
-use apim_agent::operation::{Mode, Operation};
+use apim_agent::operation::Operation;
 use apim_agent::outcome::Outcome;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
 use super::guard::Open;
-use super::options::{Files, Output, Plays, Reach, Shown};
+use super::options::{Files, Output, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
 use super::read;
 use crate::apim::audit::{self, Item, State};
@@ -38,18 +38,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         let items = audit::items(&read.cluster, None, &words(&read.open));
         return told(&items, &look, false);
     }
-    let playbook = Some("audit.yaml".to_owned());
-    let wanted = Wanted {
-        verb: "audit",
-        mode: Mode::Check,
-        files,
-        plays: Plays { playbook, tags: Vec::new(), skip_tags: Vec::new() },
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-    };
+    let wanted = Wanted::look("audit", Some("audit.yaml"), (files, reach, shown));
     let mut ended = pipeline::run(&wanted)?;
     if ended.result.interrupted {
         return Ok(Kind::Interrupted);

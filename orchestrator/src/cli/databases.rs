@@ -1,9 +1,7 @@
 //! `databases`: how the databases stand, or what their administrator would run.
 
-use apim_agent::operation::Mode;
-
 use super::exit::{Exit, Kind};
-use super::options::{Files, Plays, Reach, Shown};
+use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Wanted};
 use super::read;
 use crate::database::by_hand;
@@ -36,18 +34,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         report::say(&text)?;
         return Ok(Kind::Converged);
     }
-    let plays = Plays { playbook: Some("databases".to_owned()), tags: Vec::new(), skip_tags: Vec::new() };
-    let wanted = Wanted {
-        verb: "databases",
-        mode: Mode::Check,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-    };
+    let wanted = Wanted::look("databases", Some("databases"), (files, reach, shown));
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if look.json {

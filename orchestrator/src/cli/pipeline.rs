@@ -46,6 +46,19 @@ pub(super) struct Wanted {
     pub(super) judges: bool,
 }
 
+impl Wanted {
+    /// Returns what a verb wants that only looks, with a built-in playbook or the usual one.
+    pub(super) fn look(
+        verb: &'static str,
+        playbook: Option<&str>,
+        (files, reach, shown): (Files, Reach, Shown),
+    ) -> Self {
+        let plays = Plays { playbook: playbook.map(str::to_owned), tags: Vec::new(), skip_tags: Vec::new() };
+        let mode = Mode::Check;
+        Self { verb, mode, files, plays, reach, shown, diff: false, inspects: false, judges: false }
+    }
+}
+
 /// A run that is over.
 pub(super) struct Ended {
     pub(super) plan: Arc<Plan>,

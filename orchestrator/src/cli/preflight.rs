@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use apim_agent::observation::Answer;
-use apim_agent::operation::{Mode, Operation};
+use apim_agent::operation::Operation;
 use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::value::Sha256;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
-use super::options::{Files, Plays, Reach, Shown};
+use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
 use crate::apim::Cluster;
 use crate::apim::preflight::{self, Check, Row, Seen, Status};
@@ -32,19 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, reach, shown } = args;
-    let playbook = Some("preflight.yaml".to_owned());
-    let plays = Plays { playbook, tags: Vec::new(), skip_tags: Vec::new() };
-    let wanted = Wanted {
-        verb: "preflight",
-        mode: Mode::Check,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-    };
+    let wanted = Wanted::look("preflight", Some("preflight.yaml"), (files, reach, shown));
     let mut ended = pipeline::run(&wanted)?;
     if ended.result.interrupted {
         return Ok(Kind::Interrupted);

@@ -1,12 +1,12 @@
 //! `status`: how every node is, and whether it differs from what the files say.
 
 use apim_agent::observation::Observation;
-use apim_agent::operation::{Mode, Operation};
+use apim_agent::operation::Operation;
 use apim_agent::outcome::Outcome;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
-use super::options::{Files, Plays, Reach, Shown};
+use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
 use crate::apim::Node;
 use crate::engine::HostEnd;
@@ -37,18 +37,7 @@ struct Row<'a> {
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, reach, shown } = args;
-    let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: Vec::new() };
-    let wanted = Wanted {
-        verb: "status",
-        mode: Mode::Check,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: true,
-        judges: false,
-    };
+    let wanted = Wanted { inspects: true, ..Wanted::look("status", None, (files, reach, shown)) };
     let mut ended = pipeline::run(&wanted)?;
     if ended.result.interrupted {
         return Ok(Kind::Interrupted);

@@ -86,7 +86,7 @@ fn a_file_that_changed_meanwhile_is_fetched_from_the_start() {
 fn a_wrong_remainder_is_thrown_away_and_fetched_anew() {
     let bench = Bench::new();
     let (url, _heads) = server(vec![
-        answer("200 OK\r\ncontent-length: 10", b"XXXXX"),
+        answer("200 OK\r\ncontent-length: 10", b"other"),
         answer("206 Partial Content\r\ncontent-range: bytes 5-9/10\r\ncontent-length: 5", b"56789"),
         answer("200 OK\r\ncontent-length: 10", b"0123456789"),
     ]);

@@ -5,8 +5,8 @@ use apim_agent::value::AbsPath;
 
 use crate::apim::cluster::Cluster;
 use crate::apim::hardening;
+use crate::apim::preflight::listeners;
 use crate::apim::topology::Node;
-use crate::apim::{port, unit};
 
 /// Texts in `deployment.toml` that say that something shipped is in use, and what that is. None is a secret: everybody knows them.
 pub(super) const SHIPPED: [(&str, &str); 4] = [
@@ -33,12 +33,7 @@ pub(super) fn setting(key: &str) -> String {
 pub fn examine(cluster: &Cluster, host: &str) -> Examine {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
     let mut questions = vec![Question::Agent];
-    let mut ports: Vec<u16> =
-        nodes.iter().flat_map(|node| port::ports(node.role, node.offset)).map(|port| port.number).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    questions
-        .push(Question::Listeners { ports, own: nodes.iter().map(|node| unit::process(node)).collect() });
+    questions.push(listeners(&nodes));
     let mut add = |question: Question| {
         if !questions.contains(&question) {
             questions.push(question);

@@ -23,6 +23,7 @@ mod tests;
 
 use pairs::Pairs;
 pub use questions::examine;
+pub(super) use questions::listeners;
 
 /// How a check ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -32,17 +32,21 @@ pub(super) const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 const TEXTS: [&str; 10] =
     [CONTAINER, SELINUX, APPARMOR, NR_OPEN, FILE_MAX, THREADS_MAX, PID_MAX, ENTROPY, PORT_RANGE, RESERVED];
 
+/// Returns the question who listens on the ports of these nodes.
+pub(in crate::apim) fn listeners(nodes: &[&Node]) -> Question {
+    let mut ports: Vec<u16> =
+        nodes.iter().flat_map(|node| port::ports(node.role, node.offset)).map(|port| port.number).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Question::Listeners { ports, own: nodes.iter().map(|node| unit::process(node)).collect() }
+}
+
 /// Returns what `host` is asked.
 #[must_use]
 pub fn examine(cluster: &Cluster, host: &str) -> Examine {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
     let mut questions = vec![Question::Agent];
-    let mut ports: Vec<u16> =
-        nodes.iter().flat_map(|node| port::ports(node.role, node.offset)).map(|port| port.number).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    questions
-        .push(Question::Listeners { ports, own: nodes.iter().map(|node| unit::process(node)).collect() });
+    questions.push(listeners(&nodes));
     let mut add = |question: Question| {
         if !questions.contains(&question) {
             questions.push(question);
