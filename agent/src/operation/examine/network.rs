@@ -1,5 +1,6 @@
 //! Answering questions about ports and connections.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -14,6 +15,13 @@ use crate::system::System;
 
 /// How long a connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(2);
+
+/// How often a connection is tried that found no way: a network that just came back answers the first try with what the
+/// kernel still remembers of the time without it (a failed look-up of the neighbour).
+const TRIES: usize = 3;
+
+/// How long to wait before the next of them.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Returns those of `ports` that somebody listens on. Every process is looked at only for sockets that none of the expected ones owns.
 pub(super) fn listeners(
@@ -105,10 +113,27 @@ fn problem(host: &str, port: u16, standing: &[SocketAddr]) -> Option<String> {
     }
     let mut last = "it has no IPv4 address".to_owned();
     for address in addresses.into_iter().filter(std::net::IpAddr::is_ipv4).take(4) {
-        match TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT) {
-            Ok(_) => return None,
+        match connect(SocketAddr::new(address, port)) {
+            Ok(()) => return None,
             Err(error) => last = io_words(&error),
         }
     }
     Some(last)
+}
+
+/// Connects; tries again when there was no way to the other side, never when it answered.
+fn connect(to: SocketAddr) -> std::io::Result<()> {
+    let mut left = TRIES;
+    loop {
+        left -= 1;
+        match TcpStream::connect_timeout(&to, CONNECT) {
+            Ok(_) => return Ok(()),
+            Err(error) if left > 0 && is_without_way(&error) => std::thread::sleep(PAUSE),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn is_without_way(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable)
 }
