@@ -1,26 +1,29 @@
 //! One conversation with one host: steps are sent ahead, replies are heard, content and leave are given on demand.
 
 use std::collections::BTreeMap;
-use std::future::pending;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use apim_agent::operation::command::Invocation;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::{Done, Reply, Request, Run, StepId};
-use apim_agent::value::{Content, UnitName};
+use apim_agent::value::Content;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
+use self::asking::{Asked, answered};
+use self::deadline::own_deadline;
+use self::ending::surveyed;
 use super::errand;
 use super::event::{Event, Level};
-use super::hidden;
-use super::leave::Leave;
 use super::result::HostEnd;
 use super::settings::Interrupt;
 use super::wire::Wire;
 use super::worker::{Shared, Worker};
-use crate::plan::model::{NodeName, Step};
+use crate::plan::model::Step;
+
+mod asking;
+mod deadline;
+mod ending;
 
 /// What a lane is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -276,119 +279,6 @@ impl<'a> Lane<'a> {
         }
     }
 
-    fn ask(&mut self, wire: &Wire, worker: &Worker, asked: &Asked) -> Result<(), String> {
-        let Asked { step: id, unit, reason } = asked;
-        let step = self.find(*id)?;
-        let Some(pool) = &step.budget else {
-            wire.send(Request::Leave { step: *id, refused: None });
-            return Ok(());
-        };
-        let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
-        match self.shared.budget.ask(&worker.host, &node, pool) {
-            Leave::Now(answer) => {
-                self.note_refusal(step.title.clone(), &answer);
-                wire.send(Request::Leave { step: *id, refused: answer.err() });
-            }
-            Leave::Later(answer, holders) => {
-                let words = format!("{unit} ({reason}): waiting for {holders}");
-                self.tell(Event::WaitingForLeave(worker.host.clone(), *id, words));
-                self.asking = Some((*id, answer));
-            }
-        }
-        Ok(())
-    }
-
-    fn answer(&mut self, answer: Result<(), String>, wire: &Wire, worker: &Worker) {
-        let Some((step, _)) = self.asking.take() else { return };
-        if let Ok(known) = self.find(step) {
-            self.note_refusal(known.title.clone(), &answer);
-        }
-        self.tell(Event::LeaveDecided(worker.host.clone(), step));
-        wire.send(Request::Leave { step, refused: answer.err() });
-    }
-
-    /// A step that is refused leave because the run was called off has not failed: it was stopped.
-    fn note_refusal(&mut self, title: String, answer: &Result<(), String>) {
-        if answer.is_err() && self.shared.is_interrupted() {
-            self.stopped.get_or_insert(title);
-        }
-    }
-
-    fn finish(
-        &mut self,
-        worker: &mut Worker,
-        id: StepId,
-        outcome: Outcome,
-        took: Duration,
-    ) -> Result<(), String> {
-        let step = self.find(id)?;
-        let outcome = hidden::outcome(step, outcome);
-        self.unanswered = self.unanswered.saturating_sub(1);
-        if self.is_tried_again(worker, step, &outcome) {
-            self.begun = None;
-            return Ok(());
-        }
-        self.left.retain(|known| known.id != id);
-        self.begun = None;
-        if self.pass == Pass::Survey {
-            self.surveyed(worker, step, outcome, took);
-            return Ok(());
-        }
-        let healthy = matches!(outcome, Outcome::Ok | Outcome::Changed(_) | Outcome::Observed(_));
-        if let (true, Some(node)) = (step.proves_health, &step.node) {
-            self.shared.budget.proof_over(&worker.host, node, healthy);
-        }
-        let called_off = self.cancelled
-            && (matches!(outcome, Outcome::Skipped(_)) || (outcome.is_failure() && self.gives_up(step)));
-        if called_off {
-            self.stopped.get_or_insert_with(|| step.title.clone());
-        } else if self.failed.is_none() {
-            if outcome.is_failure() && !step.ignore_failure {
-                self.failed = Some(step.title.clone());
-            }
-            self.tell(Event::StepFinished(
-                worker.host.clone(),
-                id,
-                step.title.clone(),
-                outcome.clone(),
-                took,
-            ));
-            worker.record(id, outcome, step.ignore_failure);
-        }
-        Ok(())
-    }
-
-    /// Says whether this end of a step does not count because it, or one before it, is tried again.
-    fn is_tried_again(&mut self, worker: &Worker, step: &Step, outcome: &Outcome) -> bool {
-        if self.pass == Pass::Survey || self.cancelled {
-            return false;
-        }
-        if self.again_at.is_some() {
-            return true;
-        }
-        let (Outcome::Failed(failure), left @ 1..) = (outcome, self.tries_left(step)) else { return false };
-        *self.failures.entry(step.id).or_default() += 1;
-        self.again_at = Some(Instant::now() + Duration::from_secs(u64::from(step.delay_secs)));
-        let (host, title) = (&worker.host, &step.title);
-        let note = format!("{host}: {title}: {}; {left} more tries", failure.what);
-        self.shared.tell(Event::Note(Level::Info, note));
-        true
-    }
-
-    /// Says whether `step` is one that ends without success when the run is called off.
-    fn gives_up(&self, step: &Step) -> bool {
-        matches!(step.operation(), Some(Operation::Wait(_))) || self.stopped.as_ref() == Some(&step.title)
-    }
-
-    fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
-        if matches!(step.operation(), Some(Operation::Examine(_))) {
-            worker.heard.insert(step.id, SystemTime::now());
-        }
-        if let Some(title) = surveyed(self.shared, worker, step, outcome, took) {
-            self.failed.get_or_insert(title);
-        }
-    }
-
     fn find(&self, id: StepId) -> Result<&'a Step, String> {
         let known = self.left.iter().copied().find(|step| step.id == id);
         known.ok_or_else(|| format!("the agent spoke of a step ({}) that it was not given", id.0))
@@ -427,73 +317,4 @@ impl<'a> Lane<'a> {
             },
         }
     }
-}
-
-/// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged. Returns the title of a
-/// step whose failure is the host's.
-fn surveyed(
-    shared: &Shared,
-    worker: &mut Worker,
-    step: &Step,
-    outcome: Outcome,
-    took: Duration,
-) -> Option<String> {
-    if shared.settings.mode == Mode::Apply {
-        worker.outcomes.insert(step.id, outcome);
-        return None;
-    }
-    let failed = (outcome.is_failure() && !step.ignore_failure).then(|| step.title.clone());
-    let (host, title) = (worker.host.clone(), step.title.clone());
-    shared.tell(Event::StepFinished(host, step.id, title, outcome.clone(), took));
-    worker.record(step.id, outcome, step.ignore_failure);
-    failed
-}
-
-/// A host's question for leave to take a unit down.
-struct Asked {
-    step: StepId,
-    unit: UnitName,
-    reason: String,
-}
-
-/// Waits for the budget's answer. A budget that is gone refuses.
-async fn answered(
-    asking: &mut Option<(StepId, oneshot::Receiver<Result<(), String>>)>,
-) -> Result<(), String> {
-    match asking {
-        Some((_, answer)) => answer.await.unwrap_or_else(|_| Err("the run is over".to_owned())),
-        None => pending().await,
-    }
-}
-
-/// Returns how long `operation` may take by its own account without telling of progress.
-fn own_deadline(operation: &Operation) -> Duration {
-    let seconds = match operation {
-        Operation::Wait(wait) => {
-            let remedy = wait.remedy.as_ref().map_or(0, |remedy| remedy.stop_timeout_secs);
-            wait.deadline_secs.saturating_add(remedy)
-        }
-        Operation::Command(command) => deadline_of(&command.run),
-        Operation::Archive(archive) => archive.prepare.iter().map(|one| deadline_of(&one.command)).sum(),
-        Operation::Unit(unit) => unit.stop_timeout_secs,
-        Operation::Directory(_)
-        | Operation::File(_)
-        | Operation::Link(_)
-        | Operation::Absent(_)
-        | Operation::Prune(_)
-        | Operation::Download(_)
-        | Operation::Block(_)
-        | Operation::Line(_)
-        | Operation::Group(_)
-        | Operation::Account(_)
-        | Operation::Inspect(_)
-        | Operation::Sysctl(_)
-        | Operation::Examine(_) => 0,
-    };
-    Duration::from_secs(seconds.min(24 * 3600))
-}
-
-/// The agent gives a command without a deadline five minutes.
-fn deadline_of(command: &Invocation) -> u64 {
-    if command.timeout_secs == 0 { 300 } else { command.timeout_secs }
 }

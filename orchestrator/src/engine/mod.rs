@@ -4,7 +4,7 @@
 //! run      connect all > survey all (check mode) > stage after stage, a barrier behind each > goodbye
 //! worker   one host: its link, its agent, what became of it; makes a lost link anew
 //! stage    its lanes in parallel, and the judgement at the barrier
-//! lane     one conversation: steps sent ahead, replies, content, leave
+//! lane     one conversation: steps sent ahead, replies, content; asking (for leave), ending (of a step), deadline
 //! errand   what the orchestrator does itself for a host, in its turn
 //! wire     a link in use: what is sent, what is heard
 //! judgement  what all hosts answered together, between survey and first change: somebody else says what it means

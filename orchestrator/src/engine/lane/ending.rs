@@ -1,0 +1,111 @@
+//! The end of a step: what it counts for, and whether it is tried again.
+
+use std::time::{Duration, SystemTime};
+
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use apim_agent::protocol::message::StepId;
+use tokio::time::Instant;
+
+use super::{Lane, Pass};
+use crate::engine::event::{Event, Level};
+use crate::engine::hidden;
+use crate::engine::worker::{Shared, Worker};
+use crate::plan::model::Step;
+
+impl Lane<'_> {
+    pub(super) fn finish(
+        &mut self,
+        worker: &mut Worker,
+        id: StepId,
+        outcome: Outcome,
+        took: Duration,
+    ) -> Result<(), String> {
+        let step = self.find(id)?;
+        let outcome = hidden::outcome(step, outcome);
+        self.unanswered = self.unanswered.saturating_sub(1);
+        if self.is_tried_again(worker, step, &outcome) {
+            self.begun = None;
+            return Ok(());
+        }
+        self.left.retain(|known| known.id != id);
+        self.begun = None;
+        if self.pass == Pass::Survey {
+            self.surveyed(worker, step, outcome, took);
+            return Ok(());
+        }
+        let healthy = matches!(outcome, Outcome::Ok | Outcome::Changed(_) | Outcome::Observed(_));
+        if let (true, Some(node)) = (step.proves_health, &step.node) {
+            self.shared.budget.proof_over(&worker.host, node, healthy);
+        }
+        let called_off = self.cancelled
+            && (matches!(outcome, Outcome::Skipped(_)) || (outcome.is_failure() && self.gives_up(step)));
+        if called_off {
+            self.stopped.get_or_insert_with(|| step.title.clone());
+        } else if self.failed.is_none() {
+            if outcome.is_failure() && !step.ignore_failure {
+                self.failed = Some(step.title.clone());
+            }
+            self.tell(Event::StepFinished(
+                worker.host.clone(),
+                id,
+                step.title.clone(),
+                outcome.clone(),
+                took,
+            ));
+            worker.record(id, outcome, step.ignore_failure);
+        }
+        Ok(())
+    }
+
+    /// Says whether this end of a step does not count because it, or one before it, is tried again.
+    fn is_tried_again(&mut self, worker: &Worker, step: &Step, outcome: &Outcome) -> bool {
+        if self.pass == Pass::Survey || self.cancelled {
+            return false;
+        }
+        if self.again_at.is_some() {
+            return true;
+        }
+        let (Outcome::Failed(failure), left @ 1..) = (outcome, self.tries_left(step)) else { return false };
+        *self.failures.entry(step.id).or_default() += 1;
+        self.again_at = Some(Instant::now() + Duration::from_secs(u64::from(step.delay_secs)));
+        let (host, title) = (&worker.host, &step.title);
+        let note = format!("{host}: {title}: {}; {left} more tries", failure.what);
+        self.shared.tell(Event::Note(Level::Info, note));
+        true
+    }
+
+    /// Says whether `step` is one that ends without success when the run is called off.
+    fn gives_up(&self, step: &Step) -> bool {
+        matches!(step.operation(), Some(Operation::Wait(_))) || self.stopped.as_ref() == Some(&step.title)
+    }
+
+    fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
+        if matches!(step.operation(), Some(Operation::Examine(_))) {
+            worker.heard.insert(step.id, SystemTime::now());
+        }
+        if let Some(title) = surveyed(self.shared, worker, step, outcome, took) {
+            self.failed.get_or_insert(title);
+        }
+    }
+}
+
+/// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged. Returns the title of a
+/// step whose failure is the host's.
+pub(super) fn surveyed(
+    shared: &Shared,
+    worker: &mut Worker,
+    step: &Step,
+    outcome: Outcome,
+    took: Duration,
+) -> Option<String> {
+    if shared.settings.mode == Mode::Apply {
+        worker.outcomes.insert(step.id, outcome);
+        return None;
+    }
+    let failed = (outcome.is_failure() && !step.ignore_failure).then(|| step.title.clone());
+    let (host, title) = (worker.host.clone(), step.title.clone());
+    shared.tell(Event::StepFinished(host, step.id, title, outcome.clone(), took));
+    worker.record(step.id, outcome, step.ignore_failure);
+    failed
+}
