@@ -3,16 +3,21 @@
 //! Beyond what [`mask`] hides in any line, a file has secrets of several lines: private keys, quoted blocks.
 
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use regex::Regex;
-use similar::{ChangeTag, TextDiff};
+use similar::algorithms::{Capture, Compact, Replace, myers};
+use similar::{ChangeTag, DiffOp, group_diff_ops};
 
 use crate::mask::{self, MASK};
 use crate::value::Secret;
 
 /// Values shorter than this are masked by their keys only: replacing them everywhere would tear words apart.
 const SHORTEST: usize = 4;
+/// How many lines are shown around a change.
+const CONTEXT_LINES: usize = 3;
+/// How long two texts are compared before the shortest diff is given up for any.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// The longest diff, in lines.
 const DIFF_LINES: usize = 400;
 /// The longest line of a diff, in characters.
@@ -113,14 +118,13 @@ pub(super) fn diff(old: &str, new: &str, shown: Shown<'_>) -> Option<String> {
     let (old_shown, new_shown) = (lines(old), lines(new));
     let (old_lines, new_lines): (Vec<&str>, Vec<&str>) = (old.lines().collect(), new.lines().collect());
     // Compared as they are and shown masked: a changed secret is a changed line of which only the mask is seen.
-    let diff = TextDiff::configure().timeout(Duration::from_millis(500)).diff_slices(&old_lines, &new_lines);
     let mut out = Vec::new();
-    for group in diff.grouped_ops(3) {
+    for group in group_diff_ops(compare(&old_lines, &new_lines), CONTEXT_LINES) {
         let (Some(first), Some(last)) = (group.first(), group.last()) else { continue };
         let (from, to) = (first.old_range().start, last.old_range().end);
         let (new_from, new_to) = (first.new_range().start, last.new_range().end);
         out.push(format!("@@ -{},{} +{},{} @@", from + 1, to - from, new_from + 1, new_to - new_from));
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+        for change in group.iter().flat_map(|op| op.iter_changes(&old_lines, &new_lines)) {
             let (sign, line) = match change.tag() {
                 ChangeTag::Equal => (' ', change.new_index().and_then(|at| new_shown.get(at))),
                 ChangeTag::Delete => ('-', change.old_index().and_then(|at| old_shown.get(at))),
@@ -138,6 +142,15 @@ pub(super) fn diff(old: &str, new: &str, shown: Shown<'_>) -> Option<String> {
         out.push(format!("… and {more} lines more"));
     }
     Some(out.join("\n"))
+}
+
+/// Returns what leads from one list of lines to the other. Named by its algorithm, because a choice at run time brings them all into
+/// the agent's binary, a quarter of a megabyte of them.
+fn compare(old: &[&str], new: &[&str]) -> Vec<DiffOp> {
+    let mut hook = Compact::new(Replace::new(Capture::new()), old, new);
+    let deadline = Instant::now() + PATIENCE;
+    let Ok(()) = myers::diff_deadline(&mut hook, old, 0..old.len(), new, 0..new.len(), Some(deadline));
+    hook.into_inner().into_inner().into_ops()
 }
 
 fn bounded(line: &str) -> String {
