@@ -12,6 +12,8 @@ use rustix::process::{Pid, Signal};
 
 use crate::poll::until;
 
+mod encryption;
+
 /// Who administers the servers.
 pub const ADMIN: &str = "dba";
 /// With which password.
@@ -53,6 +55,21 @@ impl DatabaseServer {
     /// # Panics
     /// When they are, and it does not start.
     pub fn start(kind: Kind) -> Result<Self, String> {
+        Self::start_as(kind, None)
+    }
+
+    /// Starts an empty server that takes encrypted connections only, and shows a certificate for `name`.
+    ///
+    /// # Errors
+    /// A reason to skip, when its programs are not installed.
+    ///
+    /// # Panics
+    /// When they are, and it does not start.
+    pub fn start_encrypted(kind: Kind, name: &str) -> Result<Self, String> {
+        Self::start_as(kind, Some(name))
+    }
+
+    fn start_as(kind: Kind, certified: Option<&str>) -> Result<Self, String> {
         let programs = programs(kind)?;
         let folder = tempfile::Builder::new().prefix("apim-db-").tempdir().expect("a folder");
         let data = folder.path().join("data");
@@ -60,10 +77,18 @@ impl DatabaseServer {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("its number").port();
         drop(listener);
+        if let Some(name) = certified {
+            encryption::issue(folder.path(), name);
+        }
         let mut starting = match kind {
             Kind::Mariadb => mariadb(&programs, folder.path(), port),
             Kind::Postgresql => postgresql(&programs, folder.path(), port),
         };
+        match (certified, kind) {
+            (None, _) => {}
+            (Some(_), Kind::Mariadb) => encryption::of_mariadb(&mut starting, folder.path()),
+            (Some(_), Kind::Postgresql) => encryption::of_postgresql(&mut starting, folder.path()),
+        }
         let log = fs::File::create(folder.path().join("log")).expect("a log");
         let copy = log.try_clone().expect("a log");
         let child =
@@ -108,6 +133,9 @@ impl DatabaseServer {
                     "-N",
                     "-B",
                 ]);
+                if encryption::authority(self.folder.path()).exists() {
+                    client.arg("--ssl");
+                }
                 client.env("MYSQL_PWD", password).args(["-e", statements]).args(database);
                 client
             }
@@ -141,6 +169,12 @@ impl DatabaseServer {
     #[track_caller]
     pub fn must(&self, database: Option<&str>, statements: &str) -> String {
         self.ask(database, statements).unwrap_or_else(|error| panic!("{statements}: {error}"))
+    }
+
+    /// Returns the PEM file of the authority behind an encrypted server's certificate.
+    #[must_use]
+    pub fn authority(&self) -> PathBuf {
+        encryption::authority(self.folder.path())
     }
 
     /// Returns what the server logged.

@@ -61,6 +61,9 @@ impl From<ConnectError> for DatabaseError {
     }
 }
 
+/// What else a refused login may mean; seen with MariaDB 10.11 and `require_secure_transport=ON`.
+const SAME_WORDS: &str = "a MariaDB that wants an encrypted connection says the same: `apim.databases.tls: required` (or `verified`) makes one";
+
 /// Where something was tried, and as whom.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt<'a> {
@@ -92,8 +95,16 @@ impl Attempt<'_> {
         };
         let mut failure = Failure::new(format!("cannot log in to {}: {why}", self.place()));
         failure.causes = vec![error.words.clone()];
+        if error.kind == Kind::Denied && self.may_want_encryption() {
+            failure.causes.push(SAME_WORDS.to_owned());
+        }
         failure.hint = error.hint.clone().or_else(|| self.hint(error.kind));
         failure
+    }
+
+    /// MariaDB refuses a login without encryption with the words for a wrong password.
+    fn may_want_encryption(&self) -> bool {
+        self.server.tls == Tls::Off && self.server.kind != DatabaseType::Postgresql
     }
 
     /// Returns the failure of something else than a login.

@@ -277,6 +277,7 @@ fn read(error: &Error) -> DatabaseError {
         Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
             (Kind::TlsFailed, "the server takes no encrypted connections".to_owned())
         }
+        Error::Io(IoError::Io(io)) if tls::is_behind(error) => (Kind::TlsFailed, io.to_string()),
         Error::Io(IoError::Io(error)) => (Kind::Broken, error.to_string()),
         other => (Kind::Broken, other.to_string()),
     };

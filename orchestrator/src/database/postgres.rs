@@ -262,7 +262,8 @@ fn read(error: &Error) -> DatabaseError {
             words = format!("{words}: {cause}");
             next = cause.source();
         }
-        let is_tls = words.contains("TLS");
+        // A server that takes no encryption is told in words only.
+        let is_tls = tls::is_behind(error) || words.contains("TLS");
         return DatabaseError::new(if is_tls { Kind::TlsFailed } else { Kind::Broken }, words);
     };
     let kind = match said.code().code() {

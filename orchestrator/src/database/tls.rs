@@ -62,6 +62,19 @@ pub(super) fn config(server: &Server) -> Result<ClientConfig, DatabaseError> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
+/// Says whether encryption is what failed: drivers hand its errors on as errors of reading and writing.
+pub(super) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if cause.is::<rustls::Error>() || inner.is_some_and(|inner| inner.is::<rustls::Error>()) {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
+}
+
 /// Takes any certificate, as `tls: required` says: the connection is encrypted, whoever is at its other end.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);

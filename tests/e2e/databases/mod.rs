@@ -1,5 +1,6 @@
 //! Databases made and loaded by the real program on real servers, through the SSH of process hosts. Skipped where no server is installed.
 
+mod encrypted;
 mod refused;
 mod whole;
 
@@ -29,7 +30,12 @@ struct Site {
 impl Site {
     /// Returns a site on an empty server, or says why there is none.
     fn up(kind: Kind) -> Option<Self> {
-        let server = match DatabaseServer::start(kind) {
+        Self::up_on(DatabaseServer::start(kind))
+    }
+
+    /// Returns a site on this server, or says why there is none.
+    fn up_on(server: Result<DatabaseServer, String>) -> Option<Self> {
+        let server = match server {
             Ok(server) => server,
             Err(why) => {
                 eprintln!("SKIPPED: {why}");
