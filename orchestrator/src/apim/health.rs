@@ -176,6 +176,6 @@ fn remedy(node: &Node, gate: Gate) -> Option<Remedy> {
             "the {} was started before those it listens to, and does not find them by itself",
             node.role
         ),
-        stop_timeout_secs: node.role.stop_timeout_secs(),
+        stop_timeout_secs: node.stop_secs(),
     })
 }

@@ -5,6 +5,7 @@
 
 pub mod artifact;
 pub mod audit;
+pub mod availability;
 pub(crate) mod catalogue;
 pub mod causes;
 pub mod certificates;

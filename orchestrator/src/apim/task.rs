@@ -1,5 +1,7 @@
 //! The tasks that know API Manager, as a playbook's author writes them; `steps` says what each means on a host.
 
+use super::role::Role;
+
 /// One line of an author's intent, done for every node of the hosts that a play names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApimTask {
@@ -17,10 +19,10 @@ pub enum ApimTask {
     Driver,
     /// `apim_configuration`: `deployment.toml` is in place.
     Configuration,
-    /// `apim_service: {state: …}`: the unit is installed and in this state.
-    Service(ServiceState),
-    /// `apim_health: {gate: …}`: the nodes passed this gate.
-    Health(Gate),
+    /// `apim_service: {state: …}`: the unit is installed and in this state; where a role is named, for its nodes only.
+    Service(ServiceState, Option<Role>),
+    /// `apim_health: {gate: …}`: the nodes passed this gate; where a role is named, its nodes only.
+    Health(Gate, Option<Role>),
     /// `apim_database`: the database server answers on its port; databases and schemas are there, where they are to be made.
     Database,
     /// `apim_prune`: of the releases side by side only so many stay as the inventory says.
@@ -103,8 +105,8 @@ impl ApimTask {
             Self::Keystores => "apim_keystores",
             Self::Driver => "apim_driver",
             Self::Configuration => "apim_configuration",
-            Self::Service(_) => "apim_service",
-            Self::Health(_) => "apim_health",
+            Self::Service(..) => "apim_service",
+            Self::Health(..) => "apim_health",
             Self::Database => "apim_database",
             Self::Prune => "apim_prune",
             Self::Preflight => "apim_preflight",

@@ -96,6 +96,12 @@ impl Node {
         self.address.map_or_else(|| self.peer.clone(), |address| address.to_string())
     }
 
+    /// Returns the seconds that it may take to stop, before it is killed.
+    #[must_use]
+    pub fn stop_secs(&self) -> u64 {
+        self.own.stop_secs.unwrap_or(self.role.stop_timeout_secs())
+    }
+
     /// Returns the words for people, such as `key manager km1`.
     #[must_use]
     pub fn words(&self) -> String {

@@ -72,7 +72,7 @@ WantedBy=multi-user.target
         group = settings.group,
         script = node.role.script(),
         arguments = hardening::arguments(node).iter().map(|one| format!(" {one}")).collect::<String>(),
-        stop = node.role.stop_timeout_secs(),
+        stop = node.stop_secs(),
         sandbox = hardening::sandbox(node),
     )
 }

@@ -4,7 +4,7 @@ use apim_agent::operation::Mode;
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays, Reach, Shown};
-use super::pipeline::{self, Wanted};
+use super::pipeline::{self, Rolling, Wanted};
 use crate::report::{self, changes};
 
 /// Options of `apply`.
@@ -29,8 +29,19 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, plays, reach, shown, check, diff } = args;
     let mode = if check { Mode::Check } else { Mode::Apply };
-    let wanted =
-        Wanted { verb: "apply", mode, files, plays, reach, shown, diff, inspects: false, judges: true };
+    let rolling = Rolling::default();
+    let wanted = Wanted {
+        verb: "apply",
+        mode,
+        files,
+        plays,
+        reach,
+        shown,
+        diff,
+        inspects: false,
+        judges: true,
+        rolling,
+    };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if (check || (diff && ended.result.changes() > 0)) && !look.json {

@@ -16,6 +16,7 @@ mod init;
 mod inventory;
 mod issuing;
 mod options;
+mod outage;
 mod pipeline;
 mod pki;
 mod placed;
@@ -23,6 +24,7 @@ mod plan;
 mod preflight;
 mod read;
 mod render;
+mod restart;
 mod status;
 mod validate;
 
@@ -54,6 +56,12 @@ enum Verb {
     Inventory(inventory::Args),
     /// Show how every node is: release, unit, health, drift
     Status(status::Args),
+    /// Restart nodes, one of a role after the other
+    Restart(restart::Restart),
+    /// Stop nodes; all nodes of a role only with --allow-outage
+    Stop(restart::Args),
+    /// Start nodes that are down, in order
+    Start(restart::Args),
     /// Draw the topology: hosts, nodes, ports, who connects to whom
     Graph(graph::Args),
     /// Write a first inventory, from a few answers or flags
@@ -72,6 +80,8 @@ impl Verb {
             Self::Plan(args) => args.shown.output,
             Self::Validate(args) => args.shown.output,
             Self::Status(args) => args.shown.output,
+            Self::Restart(restart) => restart.args.shown.output,
+            Self::Stop(args) | Self::Start(args) => args.shown.output,
             Self::Preflight(args) => args.shown.output,
             Self::Audit(args) => args.shown.output,
             Self::Certs(args) => args.shown.output,
@@ -102,6 +112,9 @@ pub fn main() -> ExitCode {
         Verb::Status(args) => status::run(args),
         Verb::Graph(args) => graph::run(&args),
         Verb::Init(args) => init::run(&args),
+        Verb::Restart(args) => restart::restart(args),
+        Verb::Stop(args) => restart::stop(args),
+        Verb::Start(args) => restart::start(args),
         Verb::Preflight(args) => preflight::run(args),
         Verb::Audit(args) => audit::run(args),
         Verb::Certs(args) => certs::run(&args),

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::apim::availability::Allowance;
+
 /// What is read.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Files {
@@ -46,9 +48,13 @@ pub(super) struct Reach {
     /// How many hosts are worked on at once
     #[arg(short, long, default_value_t = 50, allow_negative_numbers = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) forks: u16,
-    /// How many nodes of a role may be down at once: `N`, or `ROLE=N` for one role (0 forbids restarts)
+    /// How many nodes of a role may be down at once: `N` or `P%`, or `ROLE=N` for one role (0 forbids restarts); weighs more than
+    /// the inventory
     #[arg(long, value_name = "N", value_parser = limit)]
-    pub(super) max_unavailable: Vec<(Option<String>, usize)>,
+    pub(super) max_unavailable: Vec<(Option<String>, Allowance)>,
+    /// Let the last healthy node of a role be taken down, too
+    #[arg(long)]
+    pub(super) allow_outage: bool,
     /// Trust hosts that are seen for the first time, and write their keys to known_hosts
     #[arg(long)]
     pub(super) accept_new_host_keys: bool,
@@ -83,12 +89,12 @@ pub(super) enum Output {
     Json,
 }
 
-fn limit(text: &str) -> Result<(Option<String>, usize), String> {
+fn limit(text: &str) -> Result<(Option<String>, Allowance), String> {
     let (role, number) = match text.split_once('=') {
         Some((role, number)) => (Some(role), number),
         None => (None, text),
     };
-    let number = number.parse().map_err(|_| format!("`{number}` is not a number of nodes"))?;
+    let number = Allowance::parse(number)?;
     match role {
         Some(role) if crate::apim::Role::of_group(role).is_none() => {
             Err(format!("there is no role `{role}`"))

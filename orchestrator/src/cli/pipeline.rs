@@ -14,14 +14,16 @@ use super::exit::{Exit, Kind};
 use super::guard;
 use super::issuing::Issue;
 use super::options::{Files, Output, Plays, Reach, Shown};
+use super::outage;
 use super::preflight;
 use super::read;
 use crate::apim::settings::source::Fetch;
-use crate::apim::{Artifact, Cluster};
+use crate::apim::{Artifact, Cluster, Role};
 use crate::artifact::Cache;
 use crate::database::Databases;
 use crate::engine::{self, Interrupt, RunResult, Settings};
 use crate::inventory::host::HostName;
+use crate::plan::Drafted;
 use crate::plan::model::Plan;
 use crate::report::{self, Look};
 use crate::session::Connect;
@@ -44,6 +46,29 @@ pub(super) struct Wanted {
     pub(super) inspects: bool,
     /// Whether what hosts answer to a preflight is judged before anything is changed.
     pub(super) judges: bool,
+    /// Which nodes, and how many at once.
+    pub(super) rolling: Rolling,
+}
+
+/// How nodes are taken down and brought back.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rolling {
+    /// Only nodes of these roles; empty: all.
+    pub(super) roles: Vec<Role>,
+    /// How fast.
+    pub(super) pace: Pace,
+}
+
+/// How fast nodes are taken down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// As the budget says; the first one of a role alone.
+    #[default]
+    Rolling,
+    /// All nodes of a role at once.
+    AllAtOnce,
+    /// They do not come back in this run.
+    ForGood,
 }
 
 impl Wanted {
@@ -55,7 +80,18 @@ impl Wanted {
     ) -> Self {
         let plays = Plays { playbook: playbook.map(str::to_owned), tags: Vec::new(), skip_tags: Vec::new() };
         let mode = Mode::Check;
-        Self { verb, mode, files, plays, reach, shown, diff: false, inspects: false, judges: false }
+        Self {
+            verb,
+            mode,
+            files,
+            plays,
+            reach,
+            shown,
+            diff: false,
+            inspects: false,
+            judges: false,
+            rolling: Rolling::default(),
+        }
     }
 }
 
@@ -73,7 +109,7 @@ pub(super) struct Ended {
 
 /// Runs what is wanted.
 pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
-    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges } = wanted;
+    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges, rolling } = wanted;
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
@@ -83,6 +119,14 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     if *inspects {
         let limited = read::limited(&read.inventory, files)?;
         drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
+    }
+    if !rolling.roles.is_empty() {
+        drafted.keep_roles(&read.cluster, &rolling.roles);
+        refuse_empty(&drafted, &rolling.roles)?;
+    }
+    let limits = outage::limits(&read.cluster, reach, rolling.pace);
+    if rolling.pace == Pace::ForGood {
+        outage::refuse(&read.cluster, &drafted, &limits)?;
     }
     let runtime = runtime()?;
     let needed = drafted.needs();
@@ -97,7 +141,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let connector = connect::connector(&read.inventory, &drafted, reach)?;
     let settings = Settings {
         forks: usize::from(reach.forks),
-        limits: limits(reach),
+        limits,
         run: run_id(),
         operator: operator(),
         purpose: format!("{verb} {}", playbook.name),
@@ -131,6 +175,16 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     // Whoever left at once does not wait for files that are being read.
     runtime.shutdown_background();
     ended
+}
+
+/// A run about roles that no host of the run carries would look like one that has nothing to do.
+fn refuse_empty(drafted: &Drafted, roles: &[Role]) -> Result<(), Exit> {
+    if !drafted.nodes().is_empty() {
+        return Ok(());
+    }
+    let roles: Vec<&str> = roles.iter().map(|role| role.group()).collect();
+    let exit = Exit::new(Kind::Usage, format!("no host of this run carries a node of {}", roles.join(", ")));
+    Err(exit.hint("`apim-deploy graph` shows which roles there are"))
 }
 
 /// Returns how a run that only had to come to its end ended.
@@ -192,17 +246,6 @@ fn hosts_of(plan: &Plan) -> Vec<HostName> {
         }
     }
     hosts
-}
-
-fn limits(reach: &Reach) -> engine::Limits {
-    let mut limits = engine::Limits::default();
-    for (role, number) in &reach.max_unavailable {
-        match role {
-            Some(role) => drop(limits.pools.insert(role.clone(), *number)),
-            None => limits.default = *number,
-        }
-    }
-    limits
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {

@@ -6,7 +6,7 @@ use apim_agent::operation::Mode;
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Plays, Reach, Shown};
-use super::pipeline::{self, Wanted};
+use super::pipeline::{self, Rolling, Wanted};
 use super::read;
 use crate::plan::show;
 use crate::report::{self, Look, changes};
@@ -56,6 +56,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         diff: diff || !no_diff,
         inspects: false,
         judges: true,
+        rolling: Rolling::default(),
     };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;

@@ -2,8 +2,11 @@
 //!
 //! A pure ledger: every call returns the decisions that follow from it. The waiting itself is in `leave`.
 //!
-//! A pool (a role) has so many *places*. A node occupies a place while it is down: because leave was granted to take it
-//! down, or because it was found down. It gives the place back when it is shown to be healthy, and in no other way.
+//! A pool (a role) has so many *places* (`limits`). A node occupies a place while it is down: because leave was granted to take
+//! it down, or because it was found down. It gives the place back when it is shown to be healthy, or when it turns out that it
+//! was not touched after all, and in no other way.
+//! The first node of a pool goes alone, the *canary*: the others go once it was shown to be healthy. A node that does not
+//! come back ends all leave: the rollout stops.
 //! Nobody waits in vain: when no lane that still moves can bring a place back, the one who asked last is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,29 +14,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::inventory::host::HostName;
 use crate::plan::model::NodeName;
 
+mod limits;
 #[cfg(test)]
 mod tests;
 
-/// How many nodes of a pool may be down at once.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// For pools that are not named below.
-    pub default: usize,
-    /// By pool.
-    pub pools: BTreeMap<String, usize>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { default: 1, pools: BTreeMap::new() }
-    }
-}
-
-impl Limits {
-    fn of(&self, pool: &str) -> usize {
-        self.pools.get(pool).copied().unwrap_or(self.default)
-    }
-}
+pub use limits::Limits;
 
 /// Names one question for leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +35,8 @@ pub(crate) enum Decision {
 struct Place {
     pool: String,
     why: String,
+    /// Whether leave was granted for it in this run.
+    granted: bool,
 }
 
 #[derive(Debug)]
@@ -68,8 +55,27 @@ pub(crate) struct Ledger {
     /// Proofs of health still to come, by node and by the host whose lane brings them.
     hopes: BTreeMap<NodeName, BTreeMap<HostName, usize>>,
     questions: Vec<Question>,
+    /// Nodes that were down, or taken down, and shown to be healthy since.
+    renewed: BTreeSet<NodeName>,
+    /// Pools whose first node came back.
+    tried: BTreeSet<String>,
+    /// Whether a node that does not come back is no reason to stop.
+    tolerant: bool,
     cancelled: bool,
+    /// Why no more leave is granted.
+    halted: Option<String>,
     next: u64,
+}
+
+/// How a node stands, as far as the ledger knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// It was down or taken down in this run, and is healthy since.
+    Renewed,
+    /// It was not taken down.
+    Untouched,
+    /// It is down, or was when it was last seen: why.
+    Down(String),
 }
 
 impl Ledger {
@@ -79,13 +85,27 @@ impl Ledger {
 
     /// Notes that `node` is down without leave having been asked.
     pub(crate) fn found_down(&mut self, node: &NodeName, pool: &str, why: &str) {
-        let place = Place { pool: pool.to_owned(), why: why.to_owned() };
+        let place = Place { pool: pool.to_owned(), why: why.to_owned(), granted: false };
         self.places.entry(node.clone()).or_insert(place);
     }
 
     /// Says whether `node` occupies a place.
     pub(crate) fn is_down(&self, node: &NodeName) -> bool {
         self.places.contains_key(node)
+    }
+
+    /// Returns how `node` stands.
+    pub(crate) fn standing(&self, node: &NodeName) -> Standing {
+        match self.places.get(node) {
+            Some(place) => Standing::Down(place.why.clone()),
+            None if self.renewed.contains(node) => Standing::Renewed,
+            None => Standing::Untouched,
+        }
+    }
+
+    /// A stage begins; in a `tolerant` one a node that does not come back is no reason to stop.
+    pub(crate) const fn stage_begins(&mut self, tolerant: bool) {
+        self.tolerant = tolerant;
     }
 
     /// Announces a lane of the stage that begins: `proofs` names a node once for each step that can prove its health.
@@ -121,7 +141,14 @@ impl Ledger {
         healthy: bool,
     ) -> Vec<(Ticket, Decision)> {
         if healthy {
-            self.places.remove(node);
+            if let Some(place) = self.places.remove(node) {
+                self.renewed.insert(node.clone());
+                if place.granted {
+                    self.tried.insert(place.pool);
+                }
+            }
+        } else {
+            self.lose(node);
         }
         if let Some(lanes) = self.hopes.get_mut(node) {
             if let Some(count) = lanes.get_mut(host) {
@@ -140,10 +167,18 @@ impl Ledger {
     /// The lane of `host` is over: nothing more is to be hoped for from it, and its questions are void.
     pub(crate) fn lane_over(&mut self, host: &HostName) -> Vec<(Ticket, Decision)> {
         self.questions.retain(|question| question.host != *host);
-        self.hopes.retain(|_, lanes| {
-            lanes.remove(host);
+        let mut hopeless = Vec::new();
+        self.hopes.retain(|node, lanes| {
+            if lanes.remove(host).is_some() {
+                hopeless.push(node.clone());
+            }
             !lanes.is_empty()
         });
+        for node in hopeless {
+            if self.places.get(&node).is_some_and(|place| place.granted) {
+                self.lose(&node);
+            }
+        }
         self.settle()
     }
 
@@ -156,6 +191,7 @@ impl Ledger {
     /// The run is called off: everybody who waits is refused, and everybody who asks from now on.
     pub(crate) fn cancel(&mut self) -> Vec<(Ticket, Decision)> {
         self.cancelled = true;
+        self.halted = Some("the run was called off".to_owned());
         self.settle()
     }
 
@@ -174,19 +210,45 @@ impl Ledger {
         self.places.iter().filter(move |(_, place)| place.pool == pool)
     }
 
+    /// A node did not come back.
+    fn lose(&mut self, node: &NodeName) {
+        if self.cancelled {
+            return;
+        }
+        if let Some(place) = self.places.get_mut(node) {
+            "it did not become healthy".clone_into(&mut place.why);
+        }
+        self.halt(format!("{node} did not become healthy"));
+    }
+
+    fn halt(&mut self, why: String) {
+        if !self.tolerant {
+            self.halted.get_or_insert(why);
+        }
+    }
+
     fn settle(&mut self) -> Vec<(Ticket, Decision)> {
         let mut decisions = Vec::new();
-        if self.cancelled {
-            let refused = Decision::Refused("the run was called off".to_owned());
-            decisions.extend(self.questions.drain(..).map(|question| (question.ticket, refused.clone())));
+        if let Some(why) = &self.halted {
+            for Question { ticket, node, .. } in self.questions.drain(..) {
+                let decision = match self.cancelled {
+                    true => Decision::Refused(why.clone()),
+                    // What is down already is not made worse.
+                    false if self.places.contains_key(&node) => Decision::Granted,
+                    false => Decision::Refused(format!(
+                        "{node} was not touched, because the rollout stopped: {why}"
+                    )),
+                };
+                decisions.push((ticket, decision));
+            }
             return decisions;
         }
         loop {
             if let Some(at) = self.questions.iter().position(|question| self.has_room(question)) {
-                let question = self.questions.remove(at);
-                let place = Place { pool: question.pool, why: "being worked on".to_owned() };
-                self.places.entry(question.node).or_insert(place);
-                decisions.push((question.ticket, Decision::Granted));
+                let Question { ticket, node, pool, .. } = self.questions.remove(at);
+                let place = Place { pool, why: "being worked on".to_owned(), granted: true };
+                self.places.entry(node).or_insert(place);
+                decisions.push((ticket, Decision::Granted));
             } else if let Some(at) = self.last_hopeless() {
                 let question = self.questions.remove(at);
                 let why = self.refusal(&question);
@@ -197,8 +259,13 @@ impl Ledger {
         }
     }
 
+    /// The rule: who may be taken down now.
     fn has_room(&self, question: &Question) -> bool {
-        self.is_down(&question.node) || self.held(&question.pool).count() < self.limits.of(&question.pool)
+        let Question { node, pool, .. } = question;
+        let granted = self.held(pool).filter(|(_, place)| place.granted).count();
+        let down = if self.limits.outage { granted } else { self.held(pool).count() };
+        let may_follow = granted == 0 || self.tried.contains(pool) || !self.limits.canary;
+        self.is_down(node) || (down < self.limits.of(pool) && may_follow)
     }
 
     fn last_hopeless(&self) -> Option<usize> {
@@ -238,9 +305,14 @@ impl Ledger {
             return format!("the budget of {pool} lets no node be down");
         }
         let are = if limit == 1 { "one node".to_owned() } else { format!("{limit} nodes") };
+        let is_last = self.limits.sizes.get(pool).is_some_and(|size| self.held(pool).count() + 1 >= *size);
+        let last = if is_last {
+            "; it is the last one that serves: --allow-outage takes it down all the same"
+        } else {
+            ""
+        };
         format!(
-            "{} was not touched: {are} of {pool} may be down at once, and down are {}; nothing that still runs will change that",
-            node.0,
+            "{node} was not touched: {are} of {pool} may be down at once, and down are {}; nothing that still runs will change that{last}",
             self.holders(pool)
         )
     }

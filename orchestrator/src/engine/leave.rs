@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{oneshot, watch};
 
-use super::budget::{Decision, Ledger, Limits, Ticket};
+use super::budget::{Decision, Ledger, Limits, Standing, Ticket};
 use crate::inventory::host::HostName;
 use crate::plan::model::NodeName;
 
@@ -45,6 +45,14 @@ impl Budget {
 
     pub(crate) fn is_down(&self, node: &NodeName) -> bool {
         self.lock().ledger.is_down(node)
+    }
+
+    pub(crate) fn standing(&self, node: &NodeName) -> Standing {
+        self.lock().ledger.standing(node)
+    }
+
+    pub(crate) fn stage_begins(&self, tolerant: bool) {
+        self.lock().ledger.stage_begins(tolerant);
     }
 
     pub(crate) fn lane_announced(&self, host: &HostName, proofs: impl IntoIterator<Item = NodeName>) {

@@ -29,8 +29,8 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
-pub use budget::Limits;
+pub use budget::{Limits, Standing};
 pub use errand::{Errand, Errands, NoErrands};
-pub use result::{HostEnd, HostResult, RunResult, Stopped, Tally};
+pub use result::{HostEnd, HostResult, NodeResult, RunResult, Stopped, Tally};
 pub use run::run;
 pub use settings::{Interrupt, Judge, Judging, Patience, Settings, Testimony, Verdict};

@@ -7,7 +7,9 @@ use apim_agent::facts::Facts;
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::StepId;
 
+use super::budget::Standing;
 use crate::inventory::host::HostName;
+use crate::plan::model::NodeName;
 
 /// What a run came to.
 #[derive(Debug, Clone, Default)]
@@ -22,12 +24,25 @@ pub struct RunResult {
     pub stages: Vec<(usize, Duration)>,
     /// Whether a survey found nothing to do, so that no stage was run.
     pub nothing_to_do: bool,
+    /// How the nodes of each pool stand, in the order of the plan, where a run took one of them down or found one down.
+    pub nodes: Vec<NodeResult>,
     /// Where and why the run ended early.
     pub stopped: Option<Stopped>,
     /// Whether the user stopped it.
     pub interrupted: bool,
     /// How long it took.
     pub wall: Duration,
+}
+
+/// How a node stands at the end of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeResult {
+    /// The node.
+    pub node: NodeName,
+    /// The pool that it belongs to.
+    pub pool: String,
+    /// How it stands.
+    pub standing: Standing,
 }
 
 /// A run that ended early.

@@ -11,12 +11,13 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::budget::Standing;
 use super::errand::Errands;
 use super::event::Event;
 use super::judgement;
 use super::lane::{self, Pass};
 use super::leave::Budget;
-use super::result::{HostEnd, RunResult, Stopped};
+use super::result::{HostEnd, NodeResult, RunResult, Stopped};
 use super::settings::{Interrupt, Settings};
 use super::settled::is_of_its_host;
 use super::stage;
@@ -295,6 +296,7 @@ impl Run {
 
     fn into_result(self) -> RunResult {
         let mut result = self.result;
+        result.nodes = standings(&self.shared);
         for host in self.hosts {
             result.hosts.entry(host).or_default().end = HostEnd::Stopped(None);
         }
@@ -305,6 +307,26 @@ impl Run {
         }
         result
     }
+}
+
+/// Returns how the nodes stand, of those pools in which something happened.
+fn standings(shared: &Shared) -> Vec<NodeResult> {
+    let steps = shared.plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
+    let mut seen: BTreeSet<&NodeName> = BTreeSet::new();
+    let nodes = steps.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
+    let mut all: Vec<NodeResult> = nodes
+        .filter(|(node, _)| seen.insert(node))
+        .map(|(node, pool)| NodeResult {
+            node: node.clone(),
+            pool: pool.clone(),
+            standing: shared.budget.standing(node),
+        })
+        .collect();
+    let moved: BTreeSet<String> =
+        all.iter().filter(|one| one.standing != Standing::Untouched).map(|one| one.pool.clone()).collect();
+    all.retain(|one| moved.contains(&one.pool));
+    all.sort_by(|one, other| one.pool.cmp(&other.pool));
+    all
 }
 
 /// What the survey says of a node.

@@ -20,6 +20,7 @@ pub(super) async fn run(run: &mut Run, index: usize) -> Result<(), String> {
     let Some(stage) = plan.stages.get(index) else { return Ok(()) };
     let begun = Instant::now();
     run.shared.tell(Event::StageStarted(index, stage.title.clone()));
+    run.shared.budget.stage_begins(matches!(stage.on_failure, OnFailure::StopAbove(_)));
     let settled = take_settled(run, stage);
     run_lanes(run, stage, index, &settled).await;
     run.shared.tell(Event::StageFinished(index, begun.elapsed()));

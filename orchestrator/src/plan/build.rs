@@ -12,7 +12,7 @@ use apim_agent::value::Sha256;
 
 use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step};
 use crate::apim::steps::lower;
-use crate::apim::{Cluster, Draft, health};
+use crate::apim::{Cluster, Draft, NodeName, Role, health};
 use crate::inventory::Inventory;
 use crate::inventory::host::HostName;
 use crate::playbook::tags::Wanted;
@@ -244,6 +244,27 @@ impl Drafted {
         if !stage.lanes.is_empty() {
             self.stages.push(stage);
         }
+    }
+
+    /// Leaves only the steps about nodes of these roles.
+    pub fn keep_roles(&mut self, cluster: &Cluster, roles: &[Role]) {
+        let is_kept = |step: &DraftedStep| {
+            let node = cluster.nodes().iter().find(|node| Some(&node.name) == step.draft.node.as_ref());
+            node.is_some_and(|node| roles.contains(&node.role))
+        };
+        for stage in &mut self.stages {
+            stage.lanes.iter_mut().for_each(|(_, steps)| steps.retain(is_kept));
+            stage.lanes.retain(|(_, steps)| !steps.is_empty());
+        }
+        self.stages.retain(|stage| !stage.lanes.is_empty());
+    }
+
+    /// Returns the nodes that something is done with beside looking at them.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<NodeName> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
+        let worked_on = steps.filter(|step| !step.draft.proves_health && !step.check_only);
+        worked_on.filter_map(|step| step.draft.node.clone()).collect()
     }
 
     /// Returns the digests of the artifacts that hosts may ask for.

@@ -10,6 +10,7 @@ use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Content, Sha256};
 
 pub use crate::apim::NodeName;
+pub use crate::apim::availability::Allowance;
 pub use crate::apim::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
 use crate::inventory::host::HostName;
 

@@ -5,7 +5,7 @@ use super::generic::GenericName;
 use super::keywords::{TASK, instead};
 use super::load::Files;
 use super::model::{GenericTask, Module, Task};
-use crate::apim::{ApimTask, Gate, ServiceState};
+use crate::apim::{ApimTask, Gate, Role, ServiceState};
 use crate::yaml::{Key, Kind, MapReader, Mistakes, Node, nearest};
 
 /// Reads a list of tasks; all get `tags`.
@@ -112,15 +112,22 @@ fn apim(word: &str, options: &Node, mistakes: &mut Mistakes) -> ApimTask {
         "apim_service" => ApimTask::Service(
             choice(reader.require("state", mistakes), &ServiceState::WORDS, mistakes)
                 .unwrap_or(ServiceState::Installed),
+            role(&mut reader, mistakes),
         ),
         "apim_health" => ApimTask::Health(
             choice(reader.require("gate", mistakes), &Gate::WORDS, mistakes).unwrap_or(Gate::Started),
+            role(&mut reader, mistakes),
         ),
         // `is_module` knows the names; each of the others takes no option.
         _ => ApimTask::plain(word).unwrap_or(ApimTask::Account),
     };
     reader.finish(mistakes);
     task
+}
+
+/// Reads the role that a task is for, where it is not for all nodes of a host.
+fn role(reader: &mut MapReader<'_>, mistakes: &mut Mistakes) -> Option<Role> {
+    choice(reader.take("role"), &Role::ALL.map(|role| (role.group(), role)), mistakes)
 }
 
 fn choice<T: Copy>(node: Option<&Node>, words: &[(&'static str, T)], mistakes: &mut Mistakes) -> Option<T> {

@@ -72,7 +72,7 @@ fn the_built_in_playbooks_read_and_name_every_role() {
     }
     let site = load("site").expect("reads without its ending too");
     let [.., complete, tidy] = site.plays.as_slice() else { panic!("plays") };
-    assert!(matches!(complete.tasks[0].module, Module::Apim(ApimTask::Health(Gate::Complete))));
+    assert!(matches!(complete.tasks[0].module, Module::Apim(ApimTask::Health(Gate::Complete, None))));
     assert!(matches!(tidy.tasks[0].module, Module::Apim(ApimTask::Prune)), "nothing goes before all is well");
     assert!(site.plays.iter().any(|play| play.hosts.as_text().as_deref() == Some("key_manager")));
     for role in Role::ALL {

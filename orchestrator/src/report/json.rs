@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::Face;
 use crate::engine::event::{Event, Level};
-use crate::engine::{HostEnd, RunResult};
+use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
 
 /// Writes objects.
@@ -138,11 +138,23 @@ pub(super) fn recap(plan: &Plan, result: &RunResult) -> String {
             json!({"stage": index, "title": title, "seconds": seconds(*took)})
         })
         .collect();
+    let nodes: Vec<Value> = result
+        .nodes
+        .iter()
+        .map(|NodeResult { node, pool, standing }| {
+            let (state, why) = match standing {
+                Standing::Renewed => ("renewed", None),
+                Standing::Untouched => ("untouched", None),
+                Standing::Down(why) => ("down", Some(why)),
+            };
+            json!({"node": node.0, "pool": pool, "state": state, "why": why})
+        })
+        .collect();
     let stopped = result.stopped.as_ref().map(|s| json!({"stage": s.stage, "title": s.title, "why": s.why}));
     json!({
         "event": "recap", "success": result.is_success(), "nothing_to_do": result.nothing_to_do,
         "interrupted": result.interrupted, "seconds": seconds(result.wall),
-        "hosts": hosts, "stages": stages, "stopped": stopped,
+        "hosts": hosts, "nodes": nodes, "stages": stages, "stopped": stopped,
     })
     .to_string()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::style::{Style, count, harmless, time};
 use super::table::{Paint, Table};
-use crate::engine::{HostEnd, RunResult};
+use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
 
 /// Stages shorter than this are summed up.
@@ -20,8 +20,25 @@ pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
         let line = format!("stopped in stage {}, {}: {}", stopped.stage + 1, stopped.title, stopped.why);
         line_to(&mut text, &style.bad(harmless(&line)));
     }
+    if !result.is_success() {
+        rollout(&mut text, result);
+    }
     line_to(&mut text, &verdict(result, style));
     text
+}
+
+/// Says what is where, of every role of which a node was taken down or found down.
+fn rollout(text: &mut String, result: &RunResult) {
+    for together in result.nodes.chunk_by(|one, next| one.pool == next.pool) {
+        let standing = |node: &NodeResult| match &node.standing {
+            Standing::Renewed => format!("{} renewed and healthy", node.node),
+            Standing::Untouched => format!("{} as it was", node.node),
+            Standing::Down(why) => format!("{} down ({why})", node.node),
+        };
+        let nodes: Vec<String> = together.iter().map(standing).collect();
+        let pool = together.first().map_or("", |node| node.pool.as_str());
+        line_to(text, &format!("{}: {}", harmless(pool), harmless(&nodes.join(", "))));
+    }
 }
 
 fn table(result: &RunResult, style: Style) -> String {

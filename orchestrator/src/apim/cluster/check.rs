@@ -56,6 +56,26 @@ pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
     });
     differ("start_order", "there is one order for the cluster", &|a, b| a.start_order == b.start_order);
     shared_keystores(nodes, mistakes);
+    one_allowance(nodes, mistakes);
+}
+
+/// A role has one budget: it is about all of its nodes.
+fn one_allowance(nodes: &[Node], mistakes: &mut Mistakes) {
+    let allowance = |node: &Node| node.own.max_unavailable.as_ref().map(|at| at.value);
+    for (at, node) in nodes.iter().enumerate() {
+        let mut before = nodes.iter().take(at).filter(|other| other.role == node.role);
+        let Some(other) = before.next().filter(|other| allowance(other) != allowance(node)) else { continue };
+        let group = node.role.group();
+        let given = [node, other].into_iter().find_map(|node| node.own.max_unavailable.as_ref());
+        mistakes.add_hint(
+            given.map_or(&node.place, |at| &at.span),
+            format!(
+                "`apim.{group}.max_unavailable` on `{}` differs from that on `{}`",
+                node.host, other.host
+            ),
+            format!("it is about all nodes of the role: set it once, under `all` or `{group}`"),
+        );
+    }
 }
 
 /// Primary and internal keystore must be the same file on all nodes: what one encrypts another decrypts (documentation, step 4).

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use super::availability::Allowance;
 use super::port;
 use super::role::{Role, StartOrder};
 use super::settings::Settings;
@@ -189,6 +190,12 @@ impl Cluster {
         self.nodes.iter().filter(move |node| {
             node.role.is_gateway() && node.environments.iter().any(|name| name == environment)
         })
+    }
+
+    /// Returns how many nodes of a role may be down at once, where the inventory says so.
+    #[must_use]
+    pub fn allowance(&self, role: Role) -> Option<Allowance> {
+        self.of(role).find_map(|node| node.own.max_unavailable.as_ref()).map(|at| at.value)
     }
 
     /// Returns the other nodes of this one's role.

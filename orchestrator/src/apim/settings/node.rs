@@ -1,6 +1,7 @@
 //! `apim.control_plane`, `apim.gateway`, …: what is set for the nodes of one role.
 
 use super::read::{At, Section, text_of};
+use crate::apim::availability::Allowance;
 use crate::apim::port::LARGEST_OFFSET;
 use crate::apim::role::Role;
 use crate::yaml::{Kind, Node, Span};
@@ -93,6 +94,10 @@ pub struct RoleSettings {
     pub skip_list: Option<SkipList>,
     /// Traffic manager: policies not to be redeployed at start.
     pub skip_redeploying_policies: Vec<String>,
+    /// How many of the role may be down at once, and where that stands.
+    pub max_unavailable: Option<At<Allowance>>,
+    /// Seconds that a node may take to stop, where it is not what the role needs.
+    pub stop_secs: Option<u64>,
     /// Control plane: the domain of cache invalidation between its nodes.
     pub cache_invalidation: Option<String>,
 }
@@ -111,6 +116,8 @@ impl RoleSettings {
             config: None,
             skip_list: None,
             skip_redeploying_policies: Vec::new(),
+            max_unavailable: None,
+            stop_secs: None,
             cache_invalidation: None,
         }
     }
@@ -135,6 +142,20 @@ impl RoleSettings {
         if let Some(node) = section.take("heap") {
             read.heap = heap(node, &mut section).unwrap_or(read.heap);
         }
+        read.max_unavailable =
+            section.text("max_unavailable").and_then(|text| match Allowance::parse(&text.value) {
+                Ok(allowance) => Some(At::new(allowance, text.span)),
+                Err(why) => {
+                    let what = format!("`{}`: {why}", section.path("max_unavailable"));
+                    section.mistakes.add_hint(
+                        &text.span,
+                        what,
+                        "a number such as 1, or a percentage such as 25%",
+                    );
+                    None
+                }
+            });
+        read.stop_secs = section.number("stop_secs", 5..=3600).and_then(|secs| u64::try_from(secs).ok());
         read.java_opts = section.text("java_opts").and_then(|text| {
             let fits = !text.value.contains(['\n', '\r', '"', '\\', '\'']);
             if !fits {

@@ -11,6 +11,7 @@ use super::files::{self, PlacedFile};
 use super::health;
 use super::hosts_file;
 use super::preflight;
+use super::role::Role;
 use super::sealing;
 use super::settings::secrets::SecretsMode;
 use super::task::{ApimTask, Gate};
@@ -49,9 +50,17 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Driver => each(&driver::lower),
         ApimTask::Configuration => each(&|node| configuration(cluster, node)),
         ApimTask::Prune => each(&prune::lower),
-        ApimTask::Service(state) => each(&|node| service::lower(cluster, node, *state)),
-        ApimTask::Health(gate) => each(&|node| vec![gate_of(cluster, node, *gate)]),
+        ApimTask::Service(state, role) => {
+            each(&|node| if is_of(node, *role) { service::lower(cluster, node, *state) } else { Vec::new() })
+        }
+        ApimTask::Health(gate, role) => {
+            each(&|node| if is_of(node, *role) { vec![gate_of(cluster, node, *gate)] } else { Vec::new() })
+        }
     }
+}
+
+fn is_of(node: &Node, role: Option<Role>) -> bool {
+    role.is_none_or(|role| role == node.role)
 }
 
 /// Questions only; what the answers mean is judged when every host has answered.

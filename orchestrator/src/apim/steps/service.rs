@@ -51,7 +51,7 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
             within_secs: node.settings.health.started_secs,
         }),
         process: unit::process(node),
-        stop_timeout_secs: node.role.stop_timeout_secs(),
+        stop_timeout_secs: node.stop_secs(),
         ask: true,
         script: Some(unit::script(node)),
     };

@@ -18,7 +18,7 @@ fn titles(task: ApimTask, inventory: &str, host: &str) -> Vec<String> {
 }
 
 fn waits(inventory: &str, host: &str, gate: Gate) -> Wait {
-    let drafts = lower(&ApimTask::Health(gate), &cluster(inventory), host);
+    let drafts = lower(&ApimTask::Health(gate, None), &cluster(inventory), host);
     match drafts.into_iter().next().map(|draft| draft.work) {
         Some(Work::Host(Operation::Wait(wait))) => *wait,
         other => panic!("{other:?}"),
@@ -31,7 +31,7 @@ fn a_host_without_nodes_has_nothing_to_do() {
         ApimTask::Account,
         ApimTask::Distribution,
         ApimTask::Configuration,
-        ApimTask::Service(ServiceState::Started),
+        ApimTask::Service(ServiceState::Started, None),
     ] {
         assert!(titles(task, HA, "lb").is_empty(), "{}", task.name());
     }
@@ -129,7 +129,7 @@ fn a_unit_is_restarted_for_what_it_runs_with_and_says_which() {
 #[test]
 fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
     let cluster = cluster(HA);
-    let start = lower(&ApimTask::Service(ServiceState::Started), &cluster, "gw-1");
+    let start = lower(&ApimTask::Service(ServiceState::Started, None), &cluster, "gw-1");
     let [unit, link] = start.as_slice() else { panic!("unit and link") };
     assert_eq!(unit.budget.as_deref(), Some("gateway"));
     assert_eq!(unit.node.as_ref().map(|name| name.0.as_str()), Some("gw-1"));
@@ -139,7 +139,7 @@ fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
     assert!(
         matches!(link.operation().unwrap(), Operation::Link(link) if link.target.as_str().ends_with("releases/4.6.0-22222222"))
     );
-    let restart = lower(&ApimTask::Service(ServiceState::Restarted), &cluster, "gw-1");
+    let restart = lower(&ApimTask::Service(ServiceState::Restarted, None), &cluster, "gw-1");
     let states: Vec<State> = restart
         .iter()
         .filter_map(|draft| match draft.operation().unwrap() {

@@ -5,7 +5,7 @@ use apim_agent::value::UnitName;
 use tokio::sync::oneshot;
 
 use super::Lane;
-use crate::engine::event::Event;
+use crate::engine::event::{Event, Level};
 use crate::engine::leave::Leave;
 use crate::engine::wire::Wire;
 use crate::engine::worker::Worker;
@@ -39,6 +39,10 @@ impl Lane<'_> {
         let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
         match self.shared.budget.ask(&worker.host, &node, pool) {
             Leave::Now(answer) => {
+                if answer.is_ok() && self.shared.settings.limits.is_single(pool) {
+                    let note = format!("{node} is the only one of {pool}: there is none while it is down");
+                    self.shared.tell(Event::Note(Level::Info, note));
+                }
                 self.note_refusal(step.title.clone(), &answer);
                 wire.send(Request::Leave { step: *id, refused: answer.err() });
             }

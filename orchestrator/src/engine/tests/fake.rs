@@ -54,6 +54,10 @@ pub(super) struct World {
     pub(super) pools: BTreeMap<String, String>,
     pub(super) limits: BTreeMap<String, usize>,
     pub(super) down: BTreeSet<String>,
+    /// Nodes that were healthy when they were taken down, and have not come back.
+    pub(super) taken: BTreeSet<String>,
+    /// Pools of which a node was taken down and came back.
+    pub(super) tried: BTreeSet<String>,
     pub(super) converged: BTreeSet<StepId>,
     /// Hosts that cannot be reached.
     pub(super) dead: BTreeSet<HostName>,
@@ -293,7 +297,7 @@ impl Agent {
                 true
             }
             Act::Prove(node) => {
-                self.hosts.world().down.remove(&node);
+                self.hosts.world().bring_back(&node);
                 return Ok(Outcome::Ok);
             }
             Act::Wait => {
@@ -320,9 +324,27 @@ impl World {
         let pool = self.pools.get(node).cloned().unwrap_or_default();
         let others = self.down.iter().filter(|other| self.pools.get(*other) == Some(&pool)).count();
         let limit = self.limits.get(&pool).copied().unwrap_or(1);
-        if !self.down.contains(node) && others >= limit {
-            self.violations.push(format!("{node} was taken down while {:?} were down", self.down));
+        if !self.down.contains(node) {
+            if others >= limit {
+                self.violations.push(format!("{node} was taken down while {:?} were down", self.down));
+            }
+            let size = self.pools.values().filter(|other| **other == pool).count();
+            if size > 1 && others + 1 == size {
+                self.violations.push(format!("{node} was the last one of {pool}"));
+            }
+            let follows = self.taken.iter().any(|other| self.pools.get(other) == Some(&pool));
+            if follows && !self.tried.contains(&pool) {
+                self.violations.push(format!("{node} did not wait for the first one of {pool}"));
+            }
+            self.taken.insert(node.to_owned());
         }
         self.down.insert(node.to_owned());
+    }
+
+    fn bring_back(&mut self, node: &str) {
+        self.down.remove(node);
+        if self.taken.remove(node) {
+            self.tried.extend(self.pools.get(node).cloned());
+        }
     }
 }

@@ -1,6 +1,5 @@
 //! The engine on simulated hosts.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use apim_agent::value::AbsPath;
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
-use super::{Interrupt, Limits, NoErrands, RunResult, Settings};
+use super::{Interrupt, NoErrands, RunResult, Settings};
 use crate::inventory::host::HostName;
-use crate::plan::model::{Lane, NodeName, OnFailure, Plan, Stage, Step};
+use crate::plan::model::{Allowance, Lane, NodeName, OnFailure, Plan, Stage, Step};
 use fake::{Act, Hosts};
 
 mod availability;
@@ -83,9 +82,16 @@ impl Scene {
     }
 
     fn pool(&mut self, pool: &str, limit: usize, nodes: &[&str]) {
+        self.allow(pool, Allowance::Nodes(limit), nodes);
+    }
+
+    /// A pool of these nodes, of which so many may be down.
+    fn allow(&mut self, pool: &str, allowance: Allowance, nodes: &[&str]) {
+        let limits = &mut self.settings.limits;
+        limits.pools.insert(pool.to_owned(), allowance);
+        limits.sizes.insert(pool.to_owned(), nodes.len());
         let mut world = self.hosts.world();
-        world.limits.insert(pool.to_owned(), limit);
-        self.settings.limits.pools.insert(pool.to_owned(), limit);
+        world.limits.insert(pool.to_owned(), limits.of(pool));
         for node in nodes {
             world.pools.insert((*node).to_owned(), pool.to_owned());
         }
@@ -132,10 +138,4 @@ fn nothing() -> Operation {
 
 fn host(name: &str) -> HostName {
     HostName(name.to_owned())
-}
-
-fn limits(pools: &[(&str, usize)]) -> Limits {
-    let pools: BTreeMap<String, usize> =
-        pools.iter().map(|(pool, limit)| ((*pool).to_owned(), *limit)).collect();
-    Limits { default: 1, pools }
 }

@@ -20,7 +20,7 @@ struct Node {
 struct Cluster {
     nodes: Vec<Node>,
     dead: Option<usize>,
-    limits: [usize; 3],
+    allowances: [Allowance; 3],
     width: Option<usize>,
     forks: usize,
     lost: Option<usize>,
@@ -45,19 +45,23 @@ fn node() -> impl Strategy<Value = Node> {
         })
 }
 
+fn allowance() -> impl Strategy<Value = Allowance> {
+    prop_oneof![(1..4_usize).prop_map(Allowance::Nodes), (1..100_u8).prop_map(Allowance::Percent)]
+}
+
 fn cluster() -> impl Strategy<Value = Cluster> {
     (
-        prop::collection::vec(node(), 1..12),
+        prop::collection::vec(node(), 1..14),
         prop::option::weighted(0.2, 0..6_usize),
-        [1..3_usize, 1..3_usize, 1..3_usize],
+        [allowance(), allowance(), allowance()],
         prop::option::of(1..4_usize),
         1..8_usize,
         prop::option::weighted(0.1, 0..6_usize),
     )
-        .prop_map(|(nodes, dead, limits, width, forks, lost)| Cluster {
+        .prop_map(|(nodes, dead, allowances, width, forks, lost)| Cluster {
             nodes,
             dead,
-            limits,
+            allowances,
             width,
             forks,
             lost,
@@ -74,7 +78,7 @@ fn scene(cluster: &Cluster) -> Scene {
         let names = cluster.nodes.iter().enumerate().filter(|(_, node)| node.pool == number);
         let names: Vec<String> = names.map(|(at, _)| format!("n{at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        scene.pool(pool, cluster.limits[number], &names);
+        scene.allow(pool, cluster.allowances[number], &names);
     }
     scene.stage(OnFailure::StopAtBarrier).width = cluster.width;
     for is_late in [false, true] {
@@ -104,7 +108,7 @@ fn scene(cluster: &Cluster) -> Scene {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
     fn the_budget_holds_and_no_run_hangs(cluster in cluster()) {

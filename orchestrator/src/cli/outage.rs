@@ -1,0 +1,66 @@
+//! How many nodes may be down at once in a run, from inventory and flags; and what is refused before anything is contacted.
+
+use super::exit::{Exit, Kind};
+use super::options::Reach;
+use super::pipeline::Pace;
+use crate::apim::{Cluster, Role, availability::Allowance};
+use crate::engine::Limits;
+use crate::plan::Drafted;
+
+/// Returns the limits of a run: flags weigh more than the inventory.
+pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
+    let mut limits =
+        Limits { outage: reach.allow_outage, canary: pace == Pace::Rolling, ..Limits::default() };
+    for role in Role::ALL {
+        let pool = role.group().to_owned();
+        limits.sizes.insert(pool.clone(), cluster.of(role).count());
+        limits.pools.extend(cluster.allowance(role).map(|allowance| (pool, allowance)));
+    }
+    let all: Vec<Allowance> =
+        reach.max_unavailable.iter().filter(|(role, _)| role.is_none()).map(|(_, all)| *all).collect();
+    if let Some(all) = all.last() {
+        limits.default = *all;
+        limits.pools.clear();
+    }
+    for (role, allowance) in &reach.max_unavailable {
+        limits.pools.extend(role.clone().map(|role| (role, *allowance)));
+    }
+    if pace == Pace::AllAtOnce || (pace == Pace::ForGood && reach.allow_outage) {
+        limits.default = Allowance::All;
+        limits.pools.clear();
+    }
+    limits
+}
+
+/// Refuses to stop more nodes for good than may be down at once.
+pub(super) fn refuse(cluster: &Cluster, drafted: &Drafted, limits: &Limits) -> Result<(), Exit> {
+    if limits.outage {
+        return Ok(());
+    }
+    let stopped = drafted.nodes();
+    for role in Role::ALL {
+        let of_role = cluster.of(role).count();
+        let chosen = cluster.of(role).filter(|node| stopped.contains(&node.name)).count();
+        if chosen == 0 {
+            continue;
+        }
+        let group = role.group();
+        if chosen == of_role {
+            let what = match of_role {
+                1 => format!("this would stop the only {role}"),
+                _ => format!("this would stop all {of_role} nodes of {group}"),
+            };
+            let exit = Exit::new(Kind::Usage, format!("{what}, and nothing was contacted"));
+            return Err(exit.hint("--allow-outage stops them all the same; --limit and --role choose fewer"));
+        }
+        let limit = limits.of(group);
+        if chosen > limit {
+            let what = format!(
+                "this would stop {chosen} of {of_role} nodes of {group}, of which {limit} may be down at once; nothing was contacted"
+            );
+            let hint = format!("--max-unavailable {group}={chosen} lets it; --limit chooses fewer");
+            return Err(Exit::new(Kind::Usage, what).hint(hint));
+        }
+    }
+    Ok(())
+}

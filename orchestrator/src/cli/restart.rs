@@ -1,0 +1,96 @@
+//! `restart`, `stop` and `start`: the day-to-day verbs about nodes, each a built-in playbook.
+
+use apim_agent::operation::Mode;
+
+use super::exit::{Exit, Kind};
+use super::options::{Files, Plays, Reach, Shown};
+use super::pipeline::{self, Pace, Rolling, Wanted};
+use crate::apim::Role;
+use crate::report;
+
+/// Options of `stop` and `start`, and of `restart` among others.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    /// Only nodes of this role (control_plane, key_manager, gateway, traffic_manager, all_in_one); may be repeated
+    #[arg(short, long, value_name = "ROLE", value_delimiter = ',', value_parser = role)]
+    role: Vec<Role>,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+    /// Change nothing: show what would be done
+    #[arg(short = 'C', long)]
+    check: bool,
+}
+
+/// Options of `restart`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Restart {
+    #[command(flatten)]
+    pub(super) args: Args,
+    /// As the budget allows, one node of a role after the other (the default)
+    #[arg(long, conflicts_with = "all_at_once")]
+    rolling: bool,
+    /// All nodes of a role together: an outage
+    #[arg(long, requires = "allow_outage")]
+    all_at_once: bool,
+}
+
+/// `restart`: every node is started anew.
+pub(super) fn restart(restart: Restart) -> Result<Kind, Exit> {
+    let pace = if restart.all_at_once { Pace::AllAtOnce } else { Pace::Rolling };
+    run("restart", Some("rolling-restart"), &[], (restart.args, pace))
+}
+
+/// `stop`: nodes stop, and stay so until they are started.
+pub(super) fn stop(args: Args) -> Result<Kind, Exit> {
+    run("stop", Some("stop"), &[], (args, Pace::ForGood))
+}
+
+/// `start`: what is down is started, in the order that the inventory asks for.
+pub(super) fn start(args: Args) -> Result<Kind, Exit> {
+    run("start", None, &["start"], (args, Pace::Rolling))
+}
+
+fn run(
+    verb: &'static str,
+    playbook: Option<&str>,
+    tags: &[&str],
+    (args, pace): (Args, Pace),
+) -> Result<Kind, Exit> {
+    let Args { files, role: roles, reach, shown, check } = args;
+    let mode = if check { Mode::Check } else { Mode::Apply };
+    let plays = Plays {
+        playbook: playbook.map(str::to_owned),
+        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+        skip_tags: Vec::new(),
+    };
+    let rolling = Rolling { roles, pace };
+    let wanted = Wanted {
+        verb,
+        mode,
+        files,
+        plays,
+        reach,
+        shown,
+        diff: false,
+        inspects: false,
+        judges: false,
+        rolling,
+    };
+    let ended = pipeline::run(&wanted)?;
+    let look = ended.look;
+    if check && !look.json {
+        let detail = report::changes::Detail { diff: false, all: look.verbosity > 0 };
+        report::say(&report::changes::text(&ended.plan, &ended.result, detail, look.out))?;
+    }
+    report::conclude(&ended.plan, &ended.result, &look)?;
+    Ok(pipeline::kind(&ended.result))
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::of_group(text)
+        .ok_or_else(|| format!("there is no role `{text}`; roles: {}", Role::ALL.map(Role::group).join(", ")))
+}

@@ -1,0 +1,86 @@
+//! The rule: how many nodes of a pool may be down at once, from what people say and how many there are.
+
+use std::collections::BTreeMap;
+
+use crate::plan::model::Allowance;
+
+/// How many nodes of each pool may be down at once.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// For pools that are not named below.
+    pub default: Allowance,
+    /// By pool.
+    pub pools: BTreeMap<String, Allowance>,
+    /// How many nodes each pool has in all, in this run or not.
+    pub sizes: BTreeMap<String, usize>,
+    /// Whether the last healthy node of a pool may be taken down, too: an outage that the user wants. What was down before the
+    /// run does not count then.
+    pub outage: bool,
+    /// Whether one node of a pool goes first, alone, until it was shown to be healthy.
+    pub canary: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            default: Allowance::default(),
+            pools: BTreeMap::new(),
+            sizes: BTreeMap::new(),
+            outage: false,
+            canary: true,
+        }
+    }
+}
+
+impl Limits {
+    /// Returns how many nodes of `pool` may be down at once: never all of them, unless an outage is wanted. A pool of one node
+    /// has no availability to protect.
+    #[must_use]
+    pub fn of(&self, pool: &str) -> usize {
+        let allowance = self.pools.get(pool).copied().unwrap_or(self.default);
+        match self.sizes.get(pool) {
+            None => allowance.of(1),
+            Some(&size @ (0 | 1)) => allowance.of(size),
+            Some(&size) if self.outage => allowance.of(size),
+            Some(&size) => allowance.of(size).min(size - 1),
+        }
+    }
+
+    /// Says whether `pool` is known to have one node only.
+    pub(crate) fn is_single(&self, pool: &str) -> bool {
+        self.sizes.get(pool) == Some(&1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(allowance: Allowance, size: usize, outage: bool) -> usize {
+        let sizes = BTreeMap::from([("gateway".to_owned(), size)]);
+        Limits { default: allowance, sizes, outage, ..Limits::default() }.of("gateway")
+    }
+
+    #[test]
+    fn never_all_of_them_but_where_there_is_one_or_an_outage_is_wanted() {
+        for size in 2..20 {
+            for allowance in
+                [Allowance::Nodes(99), Allowance::Nodes(size), Allowance::Percent(99), Allowance::All]
+            {
+                assert!(limit(allowance, size, false) < size, "{allowance:?} of {size}");
+            }
+        }
+        assert_eq!(limit(Allowance::Nodes(2), 2, true), 2);
+        assert_eq!(limit(Allowance::Percent(50), 1, false), 1);
+        assert_eq!(limit(Allowance::Nodes(1), 1, false), 1);
+    }
+
+    #[test]
+    fn two_three_and_five_nodes() {
+        let of = |allowance| [2, 3, 5].map(|size| limit(allowance, size, false));
+        assert_eq!(of(Allowance::default()), [1, 1, 1]);
+        assert_eq!(of(Allowance::Nodes(2)), [1, 2, 2]);
+        assert_eq!(of(Allowance::Percent(50)), [1, 1, 2]);
+        assert_eq!(of(Allowance::Nodes(0)), [0, 0, 0], "nothing may be restarted");
+    }
+}
