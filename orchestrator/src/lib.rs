@@ -7,6 +7,7 @@
 
 pub mod apim;
 pub mod artifact;
+pub mod binding;
 pub mod cli;
 pub mod database;
 pub mod engine;
@@ -17,6 +18,7 @@ pub mod playbook;
 pub mod report;
 pub mod session;
 pub mod ssh;
+pub mod state;
 pub mod template;
 pub mod vault;
 pub mod yaml;

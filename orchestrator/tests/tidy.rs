@@ -12,6 +12,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
         "cli",
         &[
             "report",
+            "binding",
             "database",
             "engine",
             "plan",
@@ -24,10 +25,12 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
             "keystore",
             "vault",
             "template",
+            "state",
             "yaml",
         ],
     ),
     ("report", &["engine", "plan", "inventory"]),
+    ("binding", &["plan", "inventory", "state", "yaml"]),
     ("database", &["engine", "plan", "session", "inventory", "apim"]),
     ("ssh", &["session", "inventory"]),
     ("engine", &["plan", "session", "inventory"]),
@@ -40,6 +43,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
     ("keystore", &[]),
     ("template", &["yaml"]),
     ("vault", &["yaml"]),
+    ("state", &[]),
     ("yaml", &[]),
 ];
 
@@ -47,7 +51,10 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
 const AGENT: &[(&str, &[&str])] = &[
     ("main", &["serve", "system"]),
     ("lib", &[]),
-    ("serve", &["protocol", "operation", "system", "facts", "outcome", "observation", "mask", "value"]),
+    (
+        "serve",
+        &["chain", "protocol", "operation", "system", "facts", "outcome", "observation", "mask", "value"],
+    ),
     ("protocol", &["operation", "facts", "outcome", "observation", "value"]),
     ("operation", &["probe", "system", "mask", "outcome", "observation", "value"]),
     ("probe", &["system", "mask", "outcome", "observation", "value"]),

@@ -1,7 +1,10 @@
 //! `apply`: bring the hosts to what inventory and playbook say.
 
+use std::path::PathBuf;
+
 use apim_agent::operation::Mode;
 
+use super::bound::{self, Bind};
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
@@ -24,10 +27,17 @@ pub(super) struct Args {
     /// Show differences of text files
     #[arg(short = 'D', long)]
     diff: bool,
+    /// Do exactly what a plan says that `plan --out` wrote, or refuse (exit code 4) and say what has moved since
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    plan: Option<PathBuf>,
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, plays, reach, shown, check, diff } = args;
+    let Args { mut files, mut plays, reach, shown, check, diff, plan } = args;
+    let bind = match &plan {
+        Some(path) => bound::read(path, &mut files, &mut plays, &reach)?,
+        None => Bind::No,
+    };
     let mode = if check { Mode::Check } else { Mode::Apply };
     let rolling = Rolling::default();
     let wanted = Wanted {
@@ -41,6 +51,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         inspects: false,
         judges: true,
         rolling,
+        bind,
     };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;

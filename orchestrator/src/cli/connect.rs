@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use apim_agent::value::Sha256;
+
 use super::exit::{Exit, Kind};
 use super::options::Reach;
 use crate::inventory::Inventory;
@@ -43,6 +45,12 @@ pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach)
     let mut settings = ssh::Settings::new(agents(reach.agent_dir.as_deref())?, ask);
     settings.accept_new_host_keys = reach.accept_new_host_keys;
     Ok(Connector::new(hosts, settings))
+}
+
+/// Returns the digests of the agent's executables, by architecture.
+pub(super) fn agent_builds(reach: &Reach) -> Result<BTreeMap<String, Sha256>, Exit> {
+    let agents = agents(reach.agent_dir.as_deref())?;
+    Ok(agents.iter().map(|(architecture, binary)| (architecture.to_owned(), binary.sha256)).collect())
 }
 
 fn agents(folder: Option<&Path>) -> Result<AgentBinaries, Exit> {

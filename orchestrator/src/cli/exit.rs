@@ -19,6 +19,8 @@ pub enum Kind {
     Usage,
     /// Something would change (only where that was asked for).
     Pending,
+    /// A plan was to be carried out, and something is otherwise than when it was made; nothing was changed.
+    Moved,
     /// Our bug.
     Bug,
     /// The user stopped it.
@@ -34,6 +36,7 @@ impl Kind {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Pending => 3,
+            Self::Moved => 4,
             Self::Bug => 70,
             Self::Interrupted => 130,
         }

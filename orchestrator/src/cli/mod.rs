@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 
 mod apply;
 mod audit;
+mod bound;
 mod certs;
 mod connect;
 mod databases;

@@ -64,6 +64,9 @@ pub(super) struct Reach {
     /// Where downloads are kept; default: `$XDG_CACHE_HOME/apim-deploy`
     #[arg(long, value_name = "DIR")]
     pub(super) cache_dir: Option<PathBuf>,
+    /// Where runs are recorded, and the key of plans is kept; default: `$XDG_STATE_HOME/apim-deploy`
+    #[arg(long, value_name = "DIR", env = "APIM_DEPLOY_STATE_DIR")]
+    pub(super) state_dir: Option<PathBuf>,
     /// The folder of agent executables
     #[arg(long, value_name = "DIR", hide = true)]
     pub(super) agent_dir: Option<PathBuf>,

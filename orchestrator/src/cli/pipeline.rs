@@ -9,6 +9,7 @@ use apim_agent::operation::Mode;
 use apim_agent::value::Sha256;
 use tokio::sync::{mpsc, watch};
 
+use super::bound::{self, Bind, Binding};
 use super::connect;
 use super::exit::{Exit, Kind};
 use super::guard;
@@ -48,6 +49,8 @@ pub(super) struct Wanted {
     pub(super) judges: bool,
     /// Which nodes, and how many at once.
     pub(super) rolling: Rolling,
+    /// Whether it makes a plan that is kept, or carries one out.
+    pub(super) bind: Bind,
 }
 
 /// How nodes are taken down and brought back.
@@ -91,6 +94,7 @@ impl Wanted {
             inspects: false,
             judges: false,
             rolling: Rolling::default(),
+            bind: Bind::No,
         }
     }
 }
@@ -105,15 +109,19 @@ pub(super) struct Ended {
     pub(super) sizes: BTreeMap<Sha256, u64>,
     /// Files of this machine that hold secrets and that others may read.
     pub(super) open: Vec<guard::Open>,
+    /// What a plan that is kept is made from.
+    pub(super) binding: Option<Binding>,
 }
 
 /// Runs what is wanted.
 pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
-    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges, rolling } = wanted;
+    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges, rolling, bind } = wanted;
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
-    let issue = if *mode == Mode::Apply { Issue::Now } else { Issue::Tell };
+    // A plan that is kept names what is to be sent, byte for byte: it must be there.
+    let prepares = *mode == Mode::Apply || !matches!(bind, Bind::No);
+    let issue = if prepares { Issue::Now } else { Issue::Tell };
     let (read, playbook, mut drafted) = read::all_with(files, plays, &cache, issue)?;
     read::tell(&read, &look)?;
     if *inspects {
@@ -137,7 +145,8 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     for artifact in artifacts.iter_mut().filter(|artifact| read_here.contains(&artifact.sha256)) {
         artifact.fetch = Fetch::Push;
     }
-    artifacts.retain(|artifact| *mode == Mode::Apply || cache.is_here(artifact));
+    artifacts.retain(|artifact| prepares || cache.is_here(artifact));
+    let binding = Binding::begin(wanted, &read, &playbook, &artifacts, &look)?;
     let connector = connect::connector(&read.inventory, &drafted, reach)?;
     let settings = Settings {
         forks: usize::from(reach.forks),
@@ -153,6 +162,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
             let ready = fetch(&cache, &artifacts, &look).await?;
             let sizes = ready.iter().map(|(sha256, (_, size))| (*sha256, *size)).collect();
             let plan = Arc::new(drafted.finish(&ready));
+            binding.as_ref().map_or(Ok(()), |binding| binding.check(&plan, &look))?;
             connect::know_hosts(&connector, &hosts_of(&plan), look.json).await?;
             Ok((plan, sizes))
         };
@@ -162,6 +172,8 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
             true => Settings { judge: Some(preflight::judge(&read.cluster, &sizes)), ..settings },
             false => settings,
         };
+        let confirm = binding.as_ref().map(|binding| binding.confirm(&plan, reach)).transpose()?.flatten();
+        let settings = Settings { confirm, ..settings };
 
         let (events, happened) = mpsc::unbounded_channel();
         let shown = report::show(Arc::clone(&plan), look, happened);
@@ -170,7 +182,8 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let result = engine::run(Arc::clone(&plan), connect, errands, settings, events, interrupt).await;
         // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
         drop(tokio::time::timeout(LAST_LINES, shown).await);
-        Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open })
+        bound::refuse(&result.unexpected, "nothing was changed", &look)?;
+        Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open, binding })
     });
     // Whoever left at once does not wait for files that are being read.
     runtime.shutdown_background();
@@ -279,7 +292,7 @@ fn run_id() -> String {
     format!("{:x}-{:x}", now.as_millis(), std::process::id())
 }
 
-fn operator() -> String {
+pub(super) fn operator() -> String {
     let user =
         std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned());
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();

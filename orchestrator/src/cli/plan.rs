@@ -1,15 +1,17 @@
 //! `plan`: show what apply would change, having looked at every host.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use apim_agent::operation::Mode;
 
+use super::bound::Bind;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
 use super::read;
 use crate::plan::show;
-use crate::report::{self, Look, changes};
+use crate::report::{self, Look, changes, remark};
 
 /// Options of `plan`.
 #[derive(Debug, clap::Args)]
@@ -28,6 +30,9 @@ pub(super) struct Args {
     /// Contact no host: show stages and steps only
     #[arg(long, conflicts_with = "exit_code")]
     offline: bool,
+    /// Write the plan to a file that `apply --plan` carries out exactly; what is due for that is issued and fetched here
+    #[arg(long, value_name = "FILE", conflicts_with = "offline")]
+    out: Option<PathBuf>,
     /// Leave out differences of text files
     #[arg(long)]
     no_diff: bool,
@@ -37,7 +42,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, plays, reach, shown, exit_code, offline, no_diff, diff } = args;
+    let Args { files, plays, reach, shown, exit_code, offline, out, no_diff, diff } = args;
     if offline {
         let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
         let (read, _, drafted) = read::all(&files, &plays)?;
@@ -57,8 +62,9 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         inspects: false,
         judges: true,
         rolling: Rolling::default(),
+        bind: if out.is_some() { Bind::Make } else { Bind::No },
     };
-    let ended = pipeline::run(&wanted)?;
+    let mut ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if look.json {
         report::conclude(&ended.plan, &ended.result, &look)?;
@@ -67,7 +73,18 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
         report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
     }
-    Ok(match pipeline::kind(&ended.result) {
+    let kind = pipeline::kind(&ended.result);
+    match (&out, ended.binding.take()) {
+        (Some(path), Some(binding)) if kind == Kind::Converged => binding.write(path, &ended)?,
+        (Some(path), _) => {
+            remark(&format!(
+                "no plan was written to `{}`: not every host was looked at to the end",
+                path.display()
+            ));
+        }
+        (None, _) => {}
+    }
+    Ok(match kind {
         Kind::Converged if exit_code && ended.result.changes() > 0 => Kind::Pending,
         kind => kind,
     })

@@ -2,6 +2,7 @@
 
 use apim_agent::operation::Mode;
 
+use super::bound::Bind;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Pace, Rolling, Wanted};
@@ -79,6 +80,7 @@ fn run(
         inspects: false,
         judges: false,
         rolling,
+        bind: Bind::No,
     };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;

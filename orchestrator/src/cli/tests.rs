@@ -11,8 +11,16 @@ fn the_command_line_is_consistent() {
 
 #[test]
 fn codes_are_a_promise() {
-    let codes = [Kind::Converged, Kind::Failed, Kind::Usage, Kind::Pending, Kind::Bug, Kind::Interrupted];
-    assert_eq!(codes.map(Kind::code), [0, 1, 2, 3, 70, 130]);
+    let codes = [
+        Kind::Converged,
+        Kind::Failed,
+        Kind::Usage,
+        Kind::Pending,
+        Kind::Moved,
+        Kind::Bug,
+        Kind::Interrupted,
+    ];
+    assert_eq!(codes.map(Kind::code), [0, 1, 2, 3, 4, 70, 130]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use apim_agent::outcome::Outcome;
 use super::event::{Event, Level};
 use super::result::HostEnd;
 use super::run::Run;
-use super::settings::{Testimony, Verdict};
+use super::settings::{Surveyed, Testimony, Verdict};
 
 /// Asks the run's judge; says whether the run may go on. The steps of hosts that are found wanting have failed.
 pub(super) fn pass(run: &mut Run) -> bool {
@@ -51,6 +51,24 @@ pub(super) fn pass(run: &mut Run) -> bool {
             &format!("{} cannot take this as it is; nothing was changed anywhere", failed.join(", ")),
         );
     }
+    false
+}
+
+/// Asks whether what was found is what was expected; says whether the run may go on.
+pub(super) fn is_expected(run: &mut Run) -> bool {
+    let shared = Arc::clone(&run.shared);
+    let Some(confirm) = shared.settings.confirm.as_ref().filter(|_| !shared.is_interrupted()) else {
+        return true;
+    };
+    let workers = || run.workers.iter();
+    let outcomes = workers().flat_map(|(_, worker)| worker.outcomes.clone()).collect();
+    let facts = workers().filter_map(|(host, worker)| Some((host.clone(), worker.result.facts.clone()?)));
+    let surveyed = Surveyed { outcomes, facts: facts.collect() };
+    run.result.unexpected = (confirm.0)(&surveyed);
+    if run.result.unexpected.is_empty() {
+        return true;
+    }
+    run.stop(0, "what was found is not what was expected; nothing was changed anywhere");
     false
 }
 

@@ -33,4 +33,6 @@ pub use budget::{Limits, Standing};
 pub use errand::{Errand, Errands, NoErrands};
 pub use result::{HostEnd, HostResult, NodeResult, RunResult, Stopped, Tally};
 pub use run::run;
-pub use settings::{Interrupt, Judge, Judging, Patience, Settings, Testimony, Verdict};
+pub use settings::{
+    Confirm, Confirming, Interrupt, Judge, Judging, Patience, Settings, Surveyed, Testimony, Verdict,
+};

@@ -26,6 +26,8 @@ pub struct RunResult {
     pub nothing_to_do: bool,
     /// How the nodes of each pool stand, in the order of the plan, where a run took one of them down or found one down.
     pub nodes: Vec<NodeResult>,
+    /// What was found otherwise than expected, so that nothing was changed; a line each.
+    pub unexpected: Vec<String>,
     /// Where and why the run ended early.
     pub stopped: Option<Stopped>,
     /// Whether the user stopped it.

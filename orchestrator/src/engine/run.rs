@@ -117,7 +117,7 @@ impl Run {
         })
         .await;
         self.survey().await;
-        let may_go_on = judgement::pass(self);
+        let may_go_on = judgement::is_expected(self) && judgement::pass(self);
         match (self.shared.settings.mode, self.shared.is_interrupted()) {
             (Mode::Apply, false) if !may_go_on => {}
             (Mode::Apply, false) => self.stages().await,

@@ -1,12 +1,13 @@
 //! How a run is to be done: look or change, how much at once, how long to wait, who does it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use apim_agent::facts::Facts;
 use apim_agent::observation::Answer;
 use apim_agent::operation::Mode;
-use apim_agent::outcome::Failure;
+use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 
 use super::budget::Limits;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub patience: Patience,
     /// Who judges what was seen, before anything is changed.
     pub judge: Option<Judge>,
+    /// Who confirms that what was seen is what was expected, before anything is changed.
+    pub confirm: Option<Confirm>,
 }
 
 /// What a host answered to one step's questions.
@@ -71,6 +74,28 @@ pub struct Judge(pub Arc<Judging>);
 impl std::fmt::Debug for Judge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Judge")
+    }
+}
+
+/// What a look at all hosts found.
+#[derive(Debug)]
+pub struct Surveyed {
+    /// How each step was found that was looked at.
+    pub outcomes: BTreeMap<StepId, Outcome>,
+    /// What the hosts say of themselves that were reached.
+    pub facts: BTreeMap<HostName, Facts>,
+}
+
+/// What stands against going on, a line each; nothing when the run may go on.
+pub type Confirming = dyn Fn(&Surveyed) -> Vec<String> + Send + Sync;
+
+/// Asked once all hosts were looked at, before anything is changed: whether what was found is what was expected.
+#[derive(Clone)]
+pub struct Confirm(pub Arc<Confirming>);
+
+impl std::fmt::Debug for Confirm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Confirm")
     }
 }
 
@@ -125,6 +150,7 @@ impl Settings {
             purpose: String::new(),
             patience: Patience::default(),
             judge: None,
+            confirm: None,
         }
     }
 }

@@ -1,14 +1,14 @@
 //! Reading a whole inventory: files, variables beside them, what applies to each host, all mistakes in one go.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::connection;
 use super::draft::Draft;
 use super::extra::parse_extra;
 use super::model::{Group, Host, Inventory, members};
-use super::sources::{inventory_files, read_inventory, variables_beside};
+use super::sources::{files_beside, inventory_files, read_inventory, variables_in};
 use super::variables::{DEEP, Layers};
 use super::{file, pattern};
 use crate::template::Scope;
@@ -71,6 +71,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         hosts: Vec::new(),
         groups: draft.groups,
         known_groups,
+        files: files.into_iter().chain(beside.files).chain(given_files(&options.extra_variables)).collect(),
         warnings: Mistakes::default(),
         extra: Scope::new(given.clone(), Arc::clone(&options.vault) as Arc<_>),
     };
@@ -112,22 +113,34 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
 struct Beside {
     groups: HashMap<String, Vec<(Key, Node)>>,
     hosts: HashMap<String, Vec<(Key, Node)>>,
+    /// The files that they were read from.
+    files: Vec<PathBuf>,
 }
 
 impl Beside {
     fn read(folder: &Path, draft: &Draft, vault: &Vault, mistakes: &mut Mistakes) -> Self {
+        let mut files = Vec::new();
         let mut read = |kind: &str, names: Vec<&str>| {
             if !folder.join(kind).is_dir() {
                 return HashMap::new();
             }
-            let of = |name: &str| (name.to_owned(), variables_beside(folder, kind, name, vault, mistakes));
+            let of = |name: &str| {
+                let found = files_beside(&folder.join(kind), name, mistakes);
+                let variables = variables_in(&found, vault, mistakes);
+                files.extend(found);
+                (name.to_owned(), variables)
+            };
             names.into_iter().map(of).filter(|(_, variables)| !variables.is_empty()).collect()
         };
-        Self {
-            groups: read("group_vars", draft.groups.iter().map(|group| group.name.as_str()).collect()),
-            hosts: read("host_vars", draft.hosts.iter().map(|host| host.name.0.as_str()).collect()),
-        }
+        let groups = read("group_vars", draft.groups.iter().map(|group| group.name.as_str()).collect());
+        let hosts = read("host_vars", draft.hosts.iter().map(|host| host.name.0.as_str()).collect());
+        Self { groups, hosts, files }
     }
+}
+
+/// Returns the files that `-e @FILE` names.
+fn given_files(extra: &[String]) -> impl Iterator<Item = PathBuf> {
+    extra.iter().filter_map(|text| text.strip_prefix('@').map(PathBuf::from))
 }
 
 /// Where the inventory lies, absolute: what it names beside itself is found from any working folder.

@@ -1,6 +1,7 @@
 //! The inventory once read: plain data, and what it answers.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use super::host::{Connection, HostName};
 use crate::template::Scope;
@@ -17,6 +18,8 @@ pub struct Inventory {
     pub groups: Vec<Group>,
     /// Group names that mean something although this inventory may lack them (roles).
     pub known_groups: &'static [&'static str],
+    /// Every file that it was read from, in order.
+    pub files: Vec<PathBuf>,
     /// What is very likely not meant, though it is no mistake.
     pub warnings: Mistakes,
     /// The variables given with `-e` alone: what a play's `hosts` may use.

@@ -108,18 +108,12 @@ fn file_text(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Stri
     vault.file_text(&name, text).map_err(|mistake| mistakes.0.push(mistake)).ok()
 }
 
-/// Reads the variables of `name` from `folder/kind`: the first of `name/`, `name`, `name.yml`, `name.yaml`, `name.json` that is there.
-pub(super) fn variables_beside(
-    folder: &Path,
-    kind: &str,
-    name: &str,
-    vault: &Vault,
-    mistakes: &mut Mistakes,
-) -> Vec<(Key, Node)> {
-    let base = folder.join(kind);
+/// Returns the files with the variables of `name` in `folder`: the first of `name/`, `name`, `name.yml`, `name.yaml`, `name.json` that
+/// is there.
+pub(super) fn files_beside(folder: &Path, name: &str, mistakes: &mut Mistakes) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for ending in ENDINGS {
-        let path = base.join(format!("{name}{ending}"));
+        let path = folder.join(format!("{name}{ending}"));
         if path.is_dir() {
             variable_files(&path, &mut files, mistakes);
         } else if path.exists() {
@@ -129,9 +123,14 @@ pub(super) fn variables_beside(
         }
         break;
     }
+    files
+}
+
+/// Reads the variables in these files; of those with one name the last counts.
+pub(super) fn variables_in(files: &[PathBuf], vault: &Vault, mistakes: &mut Mistakes) -> Vec<(Key, Node)> {
     let mut variables = Vec::new();
     for file in files {
-        let Some(node) = read_yaml(&file, vault, mistakes) else { continue };
+        let Some(node) = read_yaml(file, vault, mistakes) else { continue };
         match node.kind {
             Kind::Map(entries) => {
                 for (key, value) in entries {

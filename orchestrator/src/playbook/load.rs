@@ -18,9 +18,10 @@ const INSIDE: &str = "built-in ";
 /// Everything that is wrong with it and with what it imports.
 pub fn load(name: &str) -> Result<Playbook, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let mut files = Files { mistakes: &mut mistakes, open: Vec::new() };
+    let mut files = Files { mistakes: &mut mistakes, open: Vec::new(), read: Vec::new() };
     let plays = files.playbook(name, &Span::flag("--playbook"));
-    if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays }) } else { Err(mistakes) }
+    let files = files.read;
+    if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays, files }) } else { Err(mistakes) }
 }
 
 /// Reads a playbook's text; `name` is its file as the user named it, and imports are looked for beside it.
@@ -29,15 +30,18 @@ pub fn load(name: &str) -> Result<Playbook, Mistakes> {
 /// Everything that is wrong with it and with what it imports.
 pub fn parse(name: &str, text: &str) -> Result<Playbook, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let mut files = Files { mistakes: &mut mistakes, open: vec![name.to_owned()] };
-    let plays = files.read(name, text);
-    if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays }) } else { Err(mistakes) }
+    let mut files = Files { mistakes: &mut mistakes, open: vec![name.to_owned()], read: Vec::new() };
+    let plays = files.plays(name, text);
+    let files = files.read;
+    if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays, files }) } else { Err(mistakes) }
 }
 
 /// The files being read, outermost first, and the mistakes found.
 pub(super) struct Files<'a> {
     pub(super) mistakes: &'a mut Mistakes,
     open: Vec<String>,
+    /// The files that were read so far.
+    read: Vec<PathBuf>,
 }
 
 impl Files<'_> {
@@ -45,12 +49,12 @@ impl Files<'_> {
     pub(super) fn playbook(&mut self, name: &str, span: &Span) -> Vec<super::Play> {
         let Some((name, text)) = self.text(name, span, true) else { return Vec::new() };
         let Some(()) = self.enter(&name, span) else { return Vec::new() };
-        let plays = self.read(&name, &text);
+        let plays = self.plays(&name, &text);
         self.open.pop();
         plays
     }
 
-    fn read(&mut self, name: &str, text: &str) -> Vec<super::Play> {
+    fn plays(&mut self, name: &str, text: &str) -> Vec<super::Play> {
         match yaml::parse(name, text) {
             Ok(node) => file::plays(&node, self),
             Err(found) => {
@@ -99,7 +103,11 @@ impl Files<'_> {
         let path = beside(name, span);
         if inside.is_none() && path.exists() && !path.is_dir() {
             return match yaml::read_text(&path, yaml::FILE_BYTES as u64) {
-                Ok(text) => Some((path.display().to_string(), text)),
+                Ok(text) => {
+                    let name = path.display().to_string();
+                    self.read.push(path);
+                    Some((name, text))
+                }
                 Err(error) => {
                     self.mistakes.add(span, format!("cannot read `{}`: {error}", path.display()));
                     None

@@ -1,5 +1,7 @@
 //! A playbook once read: plain data with places.
 
+use std::path::PathBuf;
+
 use super::generic::GenericName;
 use crate::apim::ApimTask;
 use crate::yaml::{Key, Node, Span};
@@ -11,6 +13,8 @@ pub struct Playbook {
     pub name: String,
     /// In order.
     pub plays: Vec<Play>,
+    /// The files that it was read from; built-in ones are none.
+    pub files: Vec<PathBuf>,
 }
 
 /// Tasks for some hosts; a barrier stands behind each batch.

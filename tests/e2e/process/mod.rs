@@ -1,5 +1,6 @@
 //! On processes: one all-in-one node on a host that is an SSH server of this process. Runs anywhere; says nothing of systemd and sudo.
 
+mod bound;
 mod converge;
 mod interrupted;
 mod issued;
