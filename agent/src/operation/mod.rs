@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::System;
 use crate::value::{Content, UnitName};
+use archive::part::Part;
 use arrival::Arrival;
 
 pub mod absent;
@@ -102,6 +103,25 @@ pub trait Dialogue {
     /// # Errors
     /// When the content cannot be had or its digest is wrong.
     fn content_arriving(&mut self, content: &Content, arrival: &Arrival) -> Result<PathBuf, Failure>;
+
+    /// Returns a local file with the outline of the zip `content`; `None` when there is none, or when some of the zip is here
+    /// already.
+    ///
+    /// # Errors
+    /// When it cannot be had because the link is gone or the run was called off.
+    fn outline(&mut self, content: &Content) -> Result<Option<PathBuf>, Failure> {
+        let _ = content;
+        Ok(None)
+    }
+
+    /// Returns a local file that holds these parts of `content`, one behind the other; they are not verified.
+    ///
+    /// # Errors
+    /// When they cannot be had.
+    fn parts(&mut self, content: &Content, parts: &[Part]) -> Result<PathBuf, Failure> {
+        let _ = parts;
+        Err(Failure::new(format!("parts of the content {}… cannot be had", content.sha256.short())))
+    }
 
     /// Waits for leave to take down the healthy `unit`, because of `reason`.
     ///

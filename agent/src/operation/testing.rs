@@ -8,11 +8,16 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::operation::archive::outline::Outline;
+use crate::operation::archive::part::{self, Part};
 use crate::operation::arrival::Arrival;
 use crate::operation::{Dialogue, Mode, Operation, converge};
 use crate::outcome::{Failure, Outcome};
 use crate::system::System;
 use crate::value::{AbsPath, Content, Sha256, UnitName};
+
+/// Does something to bytes that are on their way.
+pub(crate) type Spoil = fn(&mut Vec<u8>);
 
 /// A host below a temporary root.
 pub(crate) struct Bench {
@@ -24,6 +29,12 @@ pub(crate) struct Bench {
     pub(crate) pieces: Cell<usize>,
     /// What happens instead of the end of such content.
     pub(crate) breaks: Cell<bool>,
+    /// Whether zips have outlines here.
+    pub(crate) outlines: Cell<bool>,
+    /// How many bytes of parts were given.
+    pub(crate) parts_given: Cell<Option<u64>>,
+    /// What is done to parts before they are given.
+    pub(crate) spoils: Cell<Option<Spoil>>,
     /// What is seen after each piece.
     pub(crate) seen: RefCell<Vec<BTreeMap<PathBuf, String>>>,
     dir: tempfile::TempDir,
@@ -41,6 +52,9 @@ impl Bench {
             asked: Cell::new(0),
             pieces: Cell::new(0),
             breaks: Cell::new(false),
+            outlines: Cell::new(false),
+            parts_given: Cell::new(None),
+            spoils: Cell::new(None),
             seen: RefCell::default(),
             dir,
         }
@@ -163,6 +177,33 @@ impl Dialogue for Answers<'_> {
             self.0.give(&path, arrival);
         }
         if self.0.breaks.get() { Err(Failure::new("the link is gone")) } else { Ok(path) }
+    }
+
+    fn outline(&mut self, content: &Content) -> Result<Option<PathBuf>, Failure> {
+        let known = self.0.contents.borrow().get(&content.sha256).cloned();
+        let Some(zip) = known.filter(|_| self.0.outlines.get()) else { return Ok(None) };
+        let Some(outline) = Outline::of(&zip).unwrap() else { return Ok(None) };
+        let path = zip.with_extension("outline");
+        fs::write(&path, outline.to_bytes().unwrap()).unwrap();
+        Ok(Some(path))
+    }
+
+    fn parts(&mut self, content: &Content, parts: &[Part]) -> Result<PathBuf, Failure> {
+        let zip = self.0.contents.borrow().get(&content.sha256).cloned().unwrap();
+        let bytes = fs::read(&zip).unwrap();
+        self.0.parts_given.set(Some(part::total(parts, content.size).unwrap()));
+        let range =
+            |part: &Part| usize::try_from(part.from).unwrap()..usize::try_from(part.end().unwrap()).unwrap();
+        let mut given: Vec<u8> = parts.iter().flat_map(|part| bytes[range(part)].to_vec()).collect();
+        if let Some(spoil) = self.0.spoils.get() {
+            spoil(&mut given);
+        }
+        if self.0.breaks.get() {
+            return Err(Failure::new("the link is gone"));
+        }
+        let path = zip.with_extension("parts");
+        fs::write(&path, given).unwrap();
+        Ok(path)
     }
 
     fn permit(&mut self, _: &UnitName, _: &str) -> Result<(), Failure> {

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
+use crate::operation::archive::part::Part;
 use crate::operation::{Mode, Operation};
 use crate::outcome::Outcome;
-use crate::value::{Sha256, UnitName};
+use crate::value::{Content, Sha256, UnitName};
 
 /// Names a step within one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -26,6 +27,13 @@ pub enum Request {
         sha256: Sha256,
         /// Why not.
         why: String,
+    },
+    /// Answers Outline.
+    Outline {
+        /// The zip.
+        sha256: Sha256,
+        /// Its outline, which may now be asked for like any content; `None` when there is none.
+        outline: Option<Content>,
     },
     /// Answers Ask.
     Leave {
@@ -112,6 +120,26 @@ pub enum Reply {
         /// How many in all.
         size: u64,
         /// How many the host has.
+        offset: u64,
+    },
+    /// Is there an outline of this zip? Much of what is in it may be on the host already.
+    Outline {
+        /// The step that wants it.
+        step: StepId,
+        /// The zip.
+        sha256: Sha256,
+    },
+    /// Send these parts of a content, one behind the other, as chunks whose offsets count from the first byte of the first part.
+    NeedParts {
+        /// The step that wants them.
+        step: StepId,
+        /// Of which content.
+        sha256: Sha256,
+        /// How many bytes the content has in all.
+        size: u64,
+        /// Which, in order.
+        parts: Vec<Part>,
+        /// How many of their bytes the host has.
         offset: u64,
     },
     /// May I take down this unit?

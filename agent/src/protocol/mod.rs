@@ -3,8 +3,8 @@
 //! ```text
 //! agent:         MAGIC  Hello{build, facts}            (or Refused, and leaves)
 //! orchestrator:  Run* …                                (sent ahead; run in order)
-//! agent:         Started  Progress*  Need  Ask  Finished …
-//! orchestrator:  Chunk* (after Need)  Leave (after Ask)  Cancel  Goodbye
+//! agent:         Started  Progress*  Outline  Need  NeedParts  Ask  Finished …
+//! orchestrator:  Outline (after Outline)  Chunk* (after Need, NeedParts)  Leave (after Ask)  Cancel  Goodbye
 //! ```
 //!
 //! Both ends are of one build: the build id is in the agent's path and in Hello. After a step that failed to apply (a

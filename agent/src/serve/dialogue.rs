@@ -5,8 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::inbox::{Answer, Awaited, Inbox};
 use super::outbox::Outbox;
-use super::spool::Spool;
+use super::spool::{Incoming, Spool};
 use crate::operation::Dialogue;
+use crate::operation::archive::outline::MAX_BYTES;
+use crate::operation::archive::part::{self, Part};
 use crate::operation::arrival::Arrival;
 use crate::outcome::Failure;
 use crate::protocol::message::{Reply, StepId};
@@ -32,21 +34,20 @@ impl<'a> StepDialogue<'a> {
     ) -> Self {
         Self { step, inbox, outbox, spool, told: None }
     }
-}
 
-impl Dialogue for StepDialogue<'_> {
-    fn content_arriving(&mut self, content: &Content, arrival: &Arrival) -> Result<PathBuf, Failure> {
-        if let Some(path) = self.spool.find(content) {
-            return Ok(path);
-        }
-        let (sha256, size) = (content.sha256, content.size);
-        let what = || format!("content {} ({size} bytes) did not arrive", sha256.short());
-        let failed = |error: std::io::Error| Failure::from_error(what(), &error);
-        let mut incoming = self.spool.receive(content).map_err(failed)?;
-        arrival.begin(incoming.reader().map_err(failed)?, incoming.offset());
-        let waiting = self.inbox.await_answer(Awaited::Content(sha256));
+    /// Says `need`, and receives what comes.
+    fn arrive(
+        &mut self,
+        content: &Content,
+        mut incoming: Incoming,
+        need: Reply,
+        arrival: &Arrival,
+    ) -> Result<PathBuf, Failure> {
+        let failed = |error: std::io::Error| Failure::from_error(missing(content), &error);
+        let size = incoming.size();
+        let waiting = self.inbox.await_answer(Awaited::Content(content.sha256));
         if incoming.offset() < size {
-            self.outbox.send(&Reply::Need { step: self.step, sha256, size, offset: incoming.offset() });
+            self.outbox.send(&need);
         }
         while incoming.offset() < size {
             match waiting.next() {
@@ -54,24 +55,16 @@ impl Dialogue for StepDialogue<'_> {
                     incoming.append(chunk.offset, &chunk.bytes).map_err(failed)?;
                     arrival.grown(incoming.offset());
                 }
-                Some(Answer::NoContent(why)) => {
-                    return Err(Failure { causes: vec![why], ..Failure::new(what()) });
-                }
-                Some(Answer::Leave(_)) => {}
+                Some(Answer::NoContent(why)) => return Err(lost(content, why)),
+                Some(Answer::Leave(_) | Answer::Outline(_)) => {}
                 Some(Answer::Gone) => {
                     let hint = format!(
                         "{} of {size} bytes are kept; run again to go on from there",
                         incoming.offset()
                     );
-                    let cause = "the link to the orchestrator is gone".to_owned();
-                    return Err(Failure { causes: vec![cause], ..Failure::new(what()) }.hint(hint));
+                    return Err(lost(content, GONE).hint(hint));
                 }
-                None => {
-                    return Err(Failure {
-                        causes: vec!["the run was cancelled".to_owned()],
-                        ..Failure::new(what())
-                    });
-                }
+                None => return Err(lost(content, CANCELLED)),
             }
             if self.told.is_none_or(|told| told.elapsed() >= PROGRESS_EVERY) {
                 self.told = Some(Instant::now());
@@ -82,6 +75,65 @@ impl Dialogue for StepDialogue<'_> {
         drop(waiting);
         incoming.finish().map_err(failed)
     }
+}
+
+const GONE: &str = "the link to the orchestrator is gone";
+const CANCELLED: &str = "the run was cancelled";
+
+/// Says what did not arrive.
+fn missing(content: &Content) -> String {
+    format!("content {} ({} bytes) did not arrive", content.sha256.short(), content.size)
+}
+
+fn lost(content: &Content, cause: impl Into<String>) -> Failure {
+    Failure { causes: vec![cause.into()], ..Failure::new(missing(content)) }
+}
+
+impl Dialogue for StepDialogue<'_> {
+    fn content_arriving(&mut self, content: &Content, arrival: &Arrival) -> Result<PathBuf, Failure> {
+        if let Some(path) = self.spool.find(content) {
+            return Ok(path);
+        }
+        let what = || missing(content);
+        let failed = |error: std::io::Error| Failure::from_error(what(), &error);
+        let incoming = self.spool.receive(content).map_err(failed)?;
+        arrival.begin(incoming.reader().map_err(failed)?, incoming.offset());
+        let (step, sha256, size, offset) = (self.step, content.sha256, content.size, incoming.offset());
+        self.arrive(content, incoming, Reply::Need { step, sha256, size, offset }, arrival)
+    }
+
+    fn outline(&mut self, content: &Content) -> Result<Option<PathBuf>, Failure> {
+        if self.spool.has_some(content) {
+            return Ok(None);
+        }
+        let sha256 = content.sha256;
+        let waiting = self.inbox.await_answer(Awaited::Outline(sha256));
+        self.outbox.send(&Reply::Outline { step: self.step, sha256 });
+        let outline = loop {
+            break match waiting.next() {
+                Some(Answer::Outline(outline)) => outline,
+                Some(Answer::Gone) => return Err(lost(content, GONE)),
+                None => return Err(lost(content, CANCELLED)),
+                Some(Answer::Chunk(_) | Answer::NoContent(_) | Answer::Leave(_)) => continue,
+            };
+        };
+        drop(waiting);
+        match outline.filter(|outline| outline.size <= MAX_BYTES) {
+            Some(outline) => self.content(&outline).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn parts(&mut self, content: &Content, parts: &[Part]) -> Result<PathBuf, Failure> {
+        let Some(total) = part::total(parts, content.size) else {
+            return Err(lost(content, "parts were asked for that it cannot have"));
+        };
+        let failed = |error: std::io::Error| Failure::from_error(missing(content), &error);
+        let incoming = self.spool.receive_parts(content, parts, total).map_err(failed)?;
+        let (step, sha256, size, offset) = (self.step, content.sha256, content.size, incoming.offset());
+        let need = Reply::NeedParts { step, sha256, size, parts: parts.to_vec(), offset };
+        self.arrive(content, incoming, need, &Arrival::default())
+    }
 
     fn permit(&mut self, unit: &UnitName, reason: &str) -> Result<(), Failure> {
         let what = || format!("unit {unit} was left alone");
@@ -91,7 +143,7 @@ impl Dialogue for StepDialogue<'_> {
             break match waiting.next() {
                 Some(Answer::Leave(None)) => return Ok(()),
                 Some(Answer::Leave(Some(refused))) => refused,
-                Some(Answer::Chunk(_) | Answer::NoContent(_)) => continue,
+                Some(Answer::Chunk(_) | Answer::NoContent(_) | Answer::Outline(_)) => continue,
                 Some(Answer::Gone) => {
                     "the link to the orchestrator is gone, so nobody could give leave to take it down"
                         .to_owned()

@@ -12,7 +12,7 @@ use signal_hook::consts::{SIGHUP, SIGTERM};
 
 use crate::protocol::frame::{Chunk, Frame, FrameError, read_frame};
 use crate::protocol::message::{Request, StepId};
-use crate::value::Sha256;
+use crate::value::{Content, Sha256};
 
 /// How many bytes of requests may wait; more is no orchestrator of ours.
 const QUEUE_LIMIT: usize = 256 * 1024 * 1024;
@@ -32,6 +32,7 @@ pub(super) enum Event {
 pub(super) enum Answer {
     Chunk(Chunk),
     NoContent(String),
+    Outline(Option<Content>),
     Leave(Option<String>),
     Gone,
 }
@@ -40,6 +41,7 @@ pub(super) enum Answer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaited {
     Content(Sha256),
+    Outline(Sha256),
     Leave(StepId),
 }
 
@@ -193,6 +195,9 @@ impl Shared {
             Request::Cancel => self.cancelled.store(true, Ordering::Relaxed),
             Request::NoContent { sha256, why } => {
                 self.answer(Awaited::Content(sha256), Answer::NoContent(why))
+            }
+            Request::Outline { sha256, outline } => {
+                self.answer(Awaited::Outline(sha256), Answer::Outline(outline));
             }
             Request::Leave { step, refused } => self.answer(Awaited::Leave(step), Answer::Leave(refused)),
             request => {

@@ -167,6 +167,7 @@ impl Worker<'_> {
                 Event::Request(
                     Request::Cancel
                     | Request::NoContent { .. }
+                    | Request::Outline { .. }
                     | Request::Leave { .. }
                     | Request::Open(_)
                     | Request::Alive { .. },

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use sha2::Digest as _;
 
+use crate::operation::archive::part::Part;
 use crate::system::System;
 use crate::value::{Content, Sha256};
 
@@ -48,21 +49,49 @@ impl Spool {
         })
     }
 
+    /// Says whether `content` is here, or some of it.
+    pub(super) fn has_some(&self, content: &Content) -> bool {
+        let (whole, partial) = self.names(&content.sha256.to_string());
+        [whole, partial].iter().any(|path| fs::symlink_metadata(path).is_ok_and(|data| data.len() > 0))
+    }
+
     /// Begins or goes on to receive `content`.
     pub(super) fn receive(&mut self, content: &Content) -> io::Result<Incoming> {
+        self.incoming(&content.sha256.to_string(), content.size, Some(content.sha256))
+    }
+
+    /// Begins or goes on to receive so many bytes of `parts` of `content`: kept are those of the very same parts.
+    pub(super) fn receive_parts(
+        &mut self,
+        content: &Content,
+        parts: &[Part],
+        size: u64,
+    ) -> io::Result<Incoming> {
+        let which: Vec<u8> = parts
+            .iter()
+            .flat_map(|part| [part.from.to_be_bytes(), part.length.to_be_bytes()].concat())
+            .collect();
+        let which = Sha256::of(&which).short();
+        self.incoming(&format!("{}.parts-{which}", content.sha256), size, None)
+    }
+
+    fn names(&self, name: &str) -> (PathBuf, PathBuf) {
+        (self.folder.join(name), self.folder.join(format!("{name}.partial")))
+    }
+
+    fn incoming(&mut self, name: &str, size: u64, sha256: Option<Sha256>) -> io::Result<Incoming> {
         self.make()?;
-        let path = self.folder.join(content.sha256.to_string());
-        let partial = self.folder.join(format!("{}.partial", content.sha256));
+        let (path, partial) = self.names(name);
         let mut file = OpenOptions::new().read(true).append(true).create(true).mode(0o600).open(&partial)?;
         let mut hasher = sha2::Sha256::new();
         let mut offset = feed(&mut file, &mut hasher)?;
-        if offset > content.size {
+        if offset > size {
             file.set_len(0)?;
             hasher = sha2::Sha256::new();
             offset = 0;
         }
         self.used.push(path.clone());
-        Ok(Incoming { file, hasher, offset, content: *content, partial, path })
+        Ok(Incoming { file, hasher, offset, size, sha256, partial, path })
     }
 
     /// Removes what the step that just ended has used.
@@ -88,12 +117,19 @@ pub(super) struct Incoming {
     file: File,
     hasher: sha2::Sha256,
     offset: u64,
-    content: Content,
+    size: u64,
+    /// What it must be, where that is known of it as a whole.
+    sha256: Option<Sha256>,
     partial: PathBuf,
     path: PathBuf,
 }
 
 impl Incoming {
+    /// Returns how many bytes there are to be.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
     /// Returns how many bytes are here.
     pub(super) const fn offset(&self) -> u64 {
         self.offset
@@ -106,7 +142,7 @@ impl Incoming {
 
     pub(super) fn append(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
         let end = self.offset.saturating_add(bytes.len() as u64);
-        if offset != self.offset || end > self.content.size || bytes.is_empty() {
+        if offset != self.offset || end > self.size || bytes.is_empty() {
             let why = format!("a chunk for offset {offset} came where {} was due", self.offset);
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
         }
@@ -116,10 +152,10 @@ impl Incoming {
         Ok(())
     }
 
-    /// Verifies the digest and gives the file its name; wrong bytes are thrown away.
+    /// Verifies the digest, where there is one, and gives the file its name; wrong bytes are thrown away.
     pub(super) fn finish(self) -> io::Result<PathBuf> {
         let digest = Sha256::from_bytes(self.hasher.finalize().into());
-        if digest != self.content.sha256 {
+        if self.sha256.is_some_and(|wished| wished != digest) {
             fs::remove_file(&self.partial)?;
             let why = format!("the bytes that came have the digest {digest}; they are thrown away");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));

@@ -212,7 +212,7 @@ impl Tree {
         cursor: &mut Cursor,
         path: &Inside,
         mode: u32,
-        from: &mut impl Read,
+        from: &mut dyn Read,
     ) -> Result<(), TreeError> {
         let shown = path.as_path();
         let (parent, name) = (shown.parent().unwrap_or(Path::new("")), shown.file_name().unwrap_or_default());

@@ -15,6 +15,7 @@ use crate::apim::settings::source::Fetch;
 mod digests;
 mod download;
 mod error;
+mod outline;
 
 #[cfg(test)]
 mod tests;

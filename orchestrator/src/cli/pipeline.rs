@@ -1,7 +1,7 @@
 //! The plot of every verb that runs a plan, on one page: read, draft, fetch, connect, run, conclude.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::apim::settings::source::Fetch;
 use crate::apim::{Artifact, Cluster, Role};
 use crate::artifact::Cache;
 use crate::database::Databases;
-use crate::engine::{self, Interrupt, RunResult, Settings};
+use crate::engine::{self, Interrupt, Outliner, RunResult, Settings};
 use crate::inventory::host::HostName;
 use crate::plan::Drafted;
 use crate::plan::model::Plan;
@@ -154,6 +154,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         run: run_id(),
         operator: operator(),
         purpose: format!("{verb} {}", playbook.name),
+        outliner: Some(outliner(&cache)),
         ..Settings::new(*mode, verb)
     };
     let ended = runtime.block_on(async {
@@ -259,6 +260,13 @@ fn hosts_of(plan: &Plan) -> Vec<HostName> {
         }
     }
     hosts
+}
+
+/// Outlines are kept in the cache, beside the files.
+fn outliner(cache: &Cache) -> Outliner {
+    let cache = cache.clone();
+    let make = move |sha256, zip: &Path| cache.outline(sha256, zip).map_err(|error| error.to_string());
+    Outliner(Arc::new(make))
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Exit> {

@@ -24,6 +24,7 @@ use crate::plan::model::Step;
 mod asking;
 mod deadline;
 mod ending;
+mod giving;
 
 /// What a lane is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -255,6 +256,14 @@ impl<'a> Lane<'a> {
                 self.find(step)?;
                 self.give(wire, step, Content { sha256, size }, offset);
             }
+            Reply::NeedParts { step, sha256, size, parts, offset } => {
+                self.find(step)?;
+                self.give_parts(wire, step, Content { sha256, size }, (parts, offset));
+            }
+            Reply::Outline { step, sha256 } => {
+                self.find(step)?;
+                self.give_outline(wire, step, sha256);
+            }
             Reply::Ask { step, unit, reason } => self.ask(wire, worker, &Asked { step, unit, reason })?,
             Reply::Finished { step, outcome, millis } => {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
@@ -264,19 +273,6 @@ impl<'a> Lane<'a> {
             }
         }
         Ok(())
-    }
-
-    /// Sends content, if it belongs to the step: a host gets nothing that is meant for another one.
-    fn give(&self, wire: &mut Wire, step: StepId, content: Content, offset: u64) {
-        let belongs =
-            self.left.iter().any(|known| known.id == step && known.contents().any(|c| c == content));
-        match self.shared.plan.contents.sources.get(&content.sha256) {
-            Some(source) if belongs && offset <= content.size => wire.give(step, content, source, offset),
-            _ => {
-                let why = "the step that asks for it has no such content".to_owned();
-                wire.send(Request::NoContent { sha256: content.sha256, why });
-            }
-        }
     }
 
     fn find(&self, id: StepId) -> Result<&'a Step, String> {

@@ -4,8 +4,9 @@
 //! run      connect all > survey all (check mode) > stage after stage, a barrier behind each > goodbye
 //! worker   one host: its link, its agent, what became of it; makes a lost link anew
 //! stage    its lanes in parallel, and the judgement at the barrier
-//! lane     one conversation: steps sent ahead, replies, content; asking (for leave), ending (of a step), deadline
+//! lane     one conversation: steps sent ahead, replies; asking (for leave), giving (of content), ending (of a step), deadline
 //! errand   what the orchestrator does itself for a host, in its turn
+//! outlines what is in a zip, for hosts that have much of it already; made by somebody else
 //! wire     a link in use: what is sent, what is heard
 //! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
 //! budget   who may take a node down (a pure ledger); leave: waiting for it
@@ -18,6 +19,7 @@ mod hidden;
 mod judgement;
 mod lane;
 mod leave;
+mod outlines;
 mod result;
 mod run;
 mod settings;
@@ -34,5 +36,6 @@ pub use errand::{Errand, Errands, NoErrands};
 pub use result::{HostEnd, HostResult, NodeResult, RunResult, Stopped, Tally};
 pub use run::run;
 pub use settings::{
-    Confirm, Confirming, Interrupt, Judge, Judging, Patience, Settings, Surveyed, Testimony, Verdict,
+    Confirm, Confirming, Interrupt, Judge, Judging, Outliner, Outlining, Patience, Settings, Surveyed,
+    Testimony, Verdict,
 };

@@ -17,6 +17,7 @@ use super::event::Event;
 use super::judgement;
 use super::lane::{self, Pass};
 use super::leave::Budget;
+use super::outlines::Outlines;
 use super::result::{HostEnd, NodeResult, RunResult, Stopped};
 use super::settings::{Interrupt, Settings};
 use super::settled::is_of_its_host;
@@ -45,8 +46,18 @@ pub async fn run(
     let begun = Instant::now();
     let budget = Budget::new(settings.limits.clone());
     let uploads_at_once = Arc::new(Semaphore::new(settings.uploads.max(1)));
-    let shared =
-        Arc::new(Shared { plan, connect, errands, settings, events, interrupt, budget, uploads_at_once });
+    let outlines = Arc::new(Outlines::new(settings.outliner.clone(), events.clone()));
+    let shared = Arc::new(Shared {
+        plan,
+        connect,
+        errands,
+        settings,
+        events,
+        interrupt,
+        budget,
+        uploads_at_once,
+        outlines,
+    });
     let mut run = Run::new(Arc::clone(&shared));
     let hosts = run.hosts.clone();
     let steps = shared.plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();

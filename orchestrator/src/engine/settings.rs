@@ -1,6 +1,7 @@
 //! How a run is to be done: look or change, how much at once, how long to wait, who does it.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -9,6 +10,7 @@ use apim_agent::observation::Answer;
 use apim_agent::operation::Mode;
 use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
+use apim_agent::value::{Content, Sha256};
 
 use super::budget::Limits;
 use crate::inventory::host::HostName;
@@ -38,6 +40,8 @@ pub struct Settings {
     pub judge: Option<Judge>,
     /// Who confirms that what was seen is what was expected, before anything is changed.
     pub confirm: Option<Confirm>,
+    /// Who makes outlines of zips, so that hosts with a former release are sent only what they lack; without one zips go whole.
+    pub outliner: Option<Outliner>,
 }
 
 /// What a host answered to one step's questions.
@@ -99,6 +103,20 @@ impl std::fmt::Debug for Confirm {
     }
 }
 
+/// What an outliner does with a zip: its digest and where it is become where its outline is, and the outline's name as content;
+/// `None` for a zip that has none, and a sentence when it failed. It may take seconds.
+pub type Outlining = dyn Fn(Sha256, &Path) -> Result<Option<(PathBuf, Content)>, String> + Send + Sync;
+
+/// Makes outlines of zips.
+#[derive(Clone)]
+pub struct Outliner(pub Arc<Outlining>);
+
+impl std::fmt::Debug for Outliner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Outliner")
+    }
+}
+
 /// How long the engine waits, and for what. Steps bring deadlines of their own; these come on top.
 #[derive(Debug, Clone)]
 pub struct Patience {
@@ -151,6 +169,7 @@ impl Settings {
             patience: Patience::default(),
             judge: None,
             confirm: None,
+            outliner: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use apim_agent::facts::Facts;
+use apim_agent::operation::archive::part::{self, Part};
 use apim_agent::protocol::message::{Done, Hello, Open, Reply, Request, StepId};
 use apim_agent::value::Content;
 use tokio::sync::{Semaphore, mpsc};
@@ -36,6 +37,16 @@ impl Drop for Wire {
     }
 }
 
+/// What is to be sent.
+pub(super) struct Upload {
+    pub(super) content: Content,
+    pub(super) source: ContentSource,
+    /// Only these; none means all.
+    pub(super) parts: Vec<Part>,
+    /// From which byte on.
+    pub(super) offset: u64,
+}
+
 /// What a link needs to know of the run around it.
 pub(super) struct Surroundings {
     pub(super) host: HostName,
@@ -62,21 +73,35 @@ impl Wire {
         drop(self.requests.send(request));
     }
 
-    /// Sends content from `offset` on, beside everything else.
-    pub(super) fn give(&mut self, step: StepId, content: Content, source: &ContentSource, offset: u64) {
-        let source = match source {
-            ContentSource::Bytes(bytes) => Source::Bytes(Bytes::from_owner(Arc::clone(bytes))),
-            ContentSource::File(path) => Source::File(path.clone()),
-        };
+    /// Sends the request that `answer` comes to, beside everything else.
+    pub(super) fn send_later(&self, answer: impl Future<Output = Request> + Send + 'static) {
+        let requests = self.requests.clone();
+        tokio::spawn(async move { drop(requests.send(answer.await)) });
+    }
+
+    /// Sends content, beside everything else.
+    pub(super) fn give(&mut self, step: StepId, wanted: Upload) {
         let Surroundings { host, events, uploads_at_once } = &self.surroundings;
         let (host, events, turns) = (host.clone(), events.clone(), Arc::clone(uploads_at_once));
         let sender = self.sender.clone();
+        let content = wanted.content;
         let upload = tokio::spawn(async move {
             // The semaphore is never closed; without a turn the content goes out all the same.
             let _turn = turns.acquire().await;
-            let progress = |done| drop(events.send(Event::Sending(host.clone(), step, done, content.size)));
+            let Upload { content, source, parts, offset } = wanted;
+            let total = part::total(&parts, content.size).unwrap_or(content.size);
+            let progress = |done| drop(events.send(Event::Sending(host.clone(), step, done, total)));
+            let source = match source {
+                ContentSource::Bytes(bytes) => Source::Bytes(Bytes::from_owner(bytes)),
+                ContentSource::File(path) => Source::File(path),
+            };
             // A file that cannot be read was told to the agent, whose step fails; a link that is gone is noticed when listening.
-            drop(sender.send_content(&content, &source, offset, progress).await);
+            drop(match (source, parts.is_empty()) {
+                (Source::File(path), false) => {
+                    sender.send_parts(&content, &path, (&parts, offset), progress).await
+                }
+                (source, _) => sender.send_content(&content, &source, offset, progress).await,
+            });
         });
         if let Some((_, before)) = self.upload.replace((content, upload)) {
             before.abort();

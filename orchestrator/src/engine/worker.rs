@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::errand::Errands;
 use super::event::{Event, Level};
 use super::leave::Budget;
+use super::outlines::Outlines;
 use super::result::{HostEnd, HostResult, Tally};
 use super::settings::{Interrupt, Settings};
 use super::wire::{Surroundings, Wire};
@@ -30,6 +31,7 @@ pub(super) struct Shared {
     pub(super) interrupt: watch::Receiver<Interrupt>,
     pub(super) budget: Budget,
     pub(super) uploads_at_once: Arc<Semaphore>,
+    pub(super) outlines: Arc<Outlines>,
 }
 
 impl Shared {

@@ -4,6 +4,7 @@ use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use apim_agent::operation::archive::part::Part;
 use apim_agent::value::Content;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::bytes::Bytes;
@@ -49,6 +50,80 @@ impl Sender {
         }
     }
 
+    /// Sends `parts` of the content in the file `path`, one behind the other, from `offset` on; otherwise as
+    /// [`Sender::send_content`].
+    ///
+    /// # Errors
+    /// When the link has ended or the file cannot be read.
+    pub async fn send_parts(
+        &self,
+        content: &Content,
+        path: &Path,
+        (parts, offset): (&[Part], u64),
+        mut progress: impl FnMut(u64) + Send,
+    ) -> Result<(), SessionError> {
+        let sent = self.send_each(content, path, (parts, offset), &mut progress).await;
+        if let Err(SessionError::Content { source, .. }) = &sent {
+            self.no_content(content.sha256, format!("the control machine cannot read it: {source}")).await?;
+        }
+        sent
+    }
+
+    async fn send_each(
+        &self,
+        content: &Content,
+        path: &Path,
+        (parts, offset): (&[Part], u64),
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<(), SessionError> {
+        let fault = |source: std::io::Error| self.fault(path, source);
+        let mut file = tokio::fs::File::open(path).await.map_err(fault)?;
+        file.set_max_buf_size(CHUNK_CONTENT);
+        // Small parts share a frame.
+        let (mut frame, mut skip, mut at) = (vec![0; CHUNK_FRAME_HEAD], offset, offset);
+        for part in parts {
+            let here = skip.min(part.length);
+            skip -= here;
+            let (mut from, end) = (part.from + here, part.from + part.length);
+            if from < end {
+                file.seek(SeekFrom::Start(from)).await.map_err(fault)?;
+            }
+            while from < end {
+                let begun = frame.len();
+                let room = CHUNK_FRAME_HEAD + CHUNK_CONTENT - begun;
+                let wanted = usize::try_from(end - from).unwrap_or(room).min(room);
+                frame.resize(begun + wanted, 0);
+                file.read_exact(frame.get_mut(begun..).unwrap_or_default()).await.map_err(fault)?;
+                from += wanted as u64;
+                if wanted == room {
+                    let full = std::mem::replace(&mut frame, vec![0; CHUNK_FRAME_HEAD]);
+                    self.push(finish_chunk(full, &content.sha256, at)).await?;
+                    at += CHUNK_CONTENT as u64;
+                    progress(at);
+                }
+            }
+        }
+        let rest = (frame.len() - CHUNK_FRAME_HEAD) as u64;
+        if rest > 0 {
+            self.push(finish_chunk(frame, &content.sha256, at)).await?;
+            progress(at + rest);
+        }
+        Ok(())
+    }
+
+    /// Says that a file cannot be read, or is no longer what it was.
+    fn fault(&self, path: &Path, source: std::io::Error) -> SessionError {
+        let source = match source.kind() {
+            std::io::ErrorKind::UnexpectedEof => std::io::Error::other("the file became shorter"),
+            _ => source,
+        };
+        SessionError::Content {
+            peer: self.peer().to_owned(),
+            path: path.to_owned(),
+            source: Arc::new(source),
+        }
+    }
+
     async fn send_bytes(
         &self,
         content: &Content,
@@ -79,11 +154,7 @@ impl Sender {
         offset: u64,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), SessionError> {
-        let fault = |source: std::io::Error| SessionError::Content {
-            peer: self.peer().to_owned(),
-            path: path.to_owned(),
-            source: Arc::new(source),
-        };
+        let fault = |source: std::io::Error| self.fault(path, source);
         let mut file = tokio::fs::File::open(path).await.map_err(fault)?;
         file.set_max_buf_size(CHUNK_CONTENT);
         file.seek(SeekFrom::Start(offset)).await.map_err(fault)?;
@@ -92,12 +163,7 @@ impl Sender {
             let wanted = content.size.saturating_sub(at).min(CHUNK_CONTENT as u64) as usize;
             let mut frame = vec![0; CHUNK_FRAME_HEAD + wanted];
             if let Some(room) = frame.get_mut(CHUNK_FRAME_HEAD..) {
-                file.read_exact(room).await.map_err(|error| match error.kind() {
-                    std::io::ErrorKind::UnexpectedEof => {
-                        fault(std::io::Error::other("the file became shorter"))
-                    }
-                    _ => fault(error),
-                })?;
+                file.read_exact(room).await.map_err(fault)?;
             }
             self.push(finish_chunk(frame, &content.sha256, at)).await?;
             at += wanted as u64;

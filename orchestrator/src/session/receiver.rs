@@ -97,6 +97,8 @@ pub(super) fn describe(reply: &Reply) -> String {
             format!("step {}: {} {done}/{total}", step.0, one_line(what.as_bytes(), 200))
         }
         Reply::Need { step, size, offset, .. } => format!("step {} needs bytes {offset} to {size}", step.0),
+        Reply::NeedParts { step, parts, .. } => format!("step {} needs {} parts", step.0, parts.len()),
+        Reply::Outline { step, .. } => format!("step {} asks for an outline", step.0),
         Reply::Ask { step, unit, .. } => format!("step {} asks to take down {unit}", step.0),
         Reply::Finished { step, .. } => format!("step {} ended", step.0),
         Reply::Bye => "bye".to_owned(),
@@ -116,7 +118,11 @@ fn bounded(mut reply: Reply) -> Reply {
         Reply::Progress { what, .. } => text(what),
         Reply::Ask { reason, .. } => text(reason),
         Reply::Finished { outcome, .. } => self::outcome(outcome),
-        Reply::Started { .. } | Reply::Need { .. } | Reply::Bye => {}
+        Reply::Started { .. }
+        | Reply::Need { .. }
+        | Reply::NeedParts { .. }
+        | Reply::Outline { .. }
+        | Reply::Bye => {}
     }
     reply
 }

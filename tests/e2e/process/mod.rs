@@ -7,6 +7,7 @@ mod issued;
 mod messaging;
 mod refused;
 mod secrets;
+mod upgraded;
 
 use std::path::PathBuf;
 

@@ -1,6 +1,6 @@
 //! An archive (zip or tar.gz) unpacked at a folder, all or nothing.
 //!
-//! It is unpacked beside the destination while it arrives, its `prepare` commands are run there, a stamp that names the archive's digest is
+//! It is unpacked beside the destination while it arrives (of a zip, only what a former release beside it does not have), its `prepare` commands are run there, a stamp that names the archive's digest is
 //! written into it, and then it is renamed into place: a folder with our stamp is whole, and its commands ran exactly once.
 
 use std::path::PathBuf;
@@ -15,7 +15,11 @@ use crate::system::{Attributes, Bytes, Kind, System};
 use crate::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
 mod arriving;
+mod bytes;
 mod contents;
+pub mod outline;
+pub mod part;
+mod renew;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -158,15 +162,15 @@ impl Archive {
         Ok(())
     }
 
-    /// Fills the new folder `beside`; returns the archive's local file, whose digest held.
+    /// Fills the new folder `beside`; returns the archive's local file, whose digest held, and what is to be told.
     fn fill(
         &self,
         system: &System,
         dialogue: &mut dyn Dialogue,
         beside: &AbsPath,
-    ) -> Result<PathBuf, Failure> {
+    ) -> Result<(Option<PathBuf>, Option<String>), Failure> {
         let what = || self.what();
-        let Unpacked { tree, names, file } = self.unpack(system, dialogue, beside)?;
+        let Unpacked { tree, names, file, note } = self.unpack(system, dialogue, beside)?;
         dialogue.progress("making it durable", tree.written(), tree.written());
         tree.finish(&names.links, &names.folders, names.top_mode)
             .map_err(|error| contents::UnpackError::from(error).failure(what()))?;
@@ -177,7 +181,7 @@ impl Archive {
         let mode = Some(FileMode::new(0o644));
         let path = beside.join(STAMP).map_err(|e| bad_path(&e))?;
         system.write(&path, &Bytes::Memory(&stamp), Attributes { mode, ..Attributes::default() })?;
-        Ok(file)
+        Ok((file, note))
     }
 
     /// Returns what did not work, for people.
@@ -265,19 +269,21 @@ impl Converge for Archive {
             system.rename_new(&beside, &self.destination)?;
             Ok(file)
         });
-        let file = match filled {
-            Ok(file) => file,
+        let (file, note) = match filled {
+            Ok(filled) => filled,
             Err(failure) => {
                 // Swept by the next run if it cannot be removed now.
                 system.remove(&beside, true).ok();
                 return Err(failure);
             }
         };
-        if matches!(self.source, Source::Pulled(_)) {
+        if let (Source::Pulled(_), Some(file)) = (&self.source, &file) {
             // It has served; a leftover is swept later.
-            std::fs::remove_file(&file).ok();
+            std::fs::remove_file(file).ok();
         }
-        Ok(Outcome::Changed(difference.clone()))
+        let mut done = difference.clone();
+        done.items.extend(note);
+        Ok(Outcome::Changed(done))
     }
 }
 

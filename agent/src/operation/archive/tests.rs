@@ -13,6 +13,7 @@ use crate::operation::testing::Bench;
 use crate::operation::{Mode, Operation};
 
 mod arriving;
+mod renew;
 
 /// One raw zip entry, with whatever we want to say in it.
 struct Raw {

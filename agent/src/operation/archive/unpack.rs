@@ -7,6 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::arriving::{self, Early};
+use super::bytes::ZipBytes;
 use super::contents::{Names, UnpackError};
 use super::{Archive, Format, Source, untar, unzip};
 use crate::operation::arrival::Arrival;
@@ -19,8 +20,10 @@ use crate::value::AbsPath;
 pub(super) struct Unpacked {
     pub(super) tree: Tree,
     pub(super) names: Names,
-    /// The archive itself.
-    pub(super) file: PathBuf,
+    /// The archive itself; `None` when it did not come as a whole.
+    pub(super) file: Option<PathBuf>,
+    /// What is to be told of the way it came.
+    pub(super) note: Option<String>,
 }
 
 /// What was done on the way.
@@ -43,18 +46,21 @@ impl Archive {
         dialogue: &mut dyn Dialogue,
         beside: &AbsPath,
     ) -> Result<Unpacked, Failure> {
+        if let Some(unpacked) = self.renew(system, dialogue, beside)? {
+            return Ok(unpacked);
+        }
         let ids = system.ids(&self.owner)?;
         let tree = system.new_tree(beside, ids, self.max_bytes)?;
         let (file, start) = self.receive(system, dialogue, &tree)?;
         let failed = |error: UnpackError| error.failure(self.what());
         match self.complete(dialogue, &tree, &file, start).map_err(failed)? {
-            Some(names) => Ok(Unpacked { tree, names, file }),
+            Some(names) => Ok(Unpacked { tree, names, file: Some(file), note: None }),
             None => {
                 drop(tree);
                 system.remove(beside, true)?;
                 let tree = system.new_tree(beside, ids, self.max_bytes)?;
                 match self.complete(dialogue, &tree, &file, Start::None).map_err(failed)? {
-                    Some(names) => Ok(Unpacked { tree, names, file }),
+                    Some(names) => Ok(Unpacked { tree, names, file: Some(file), note: None }),
                     None => Err(Failure::new(self.what())),
                 }
             }
@@ -114,11 +120,12 @@ impl Archive {
         };
         match self.format {
             Format::Zip => {
-                let mut judged = unzip::judge(self, file)?;
+                let bytes = ZipBytes::Whole(file.clone());
+                let mut judged = unzip::judge(self, &bytes)?;
                 if !judged.take_over(early, tree)? {
                     return Ok(None);
                 }
-                judged.unpack(file, tree, dialogue).map(Some)
+                judged.unpack(&bytes, tree, dialogue).map(Some)
             }
             Format::TarGz => {
                 let file = File::open(file).map_err(UnpackError::read)?;

@@ -2,56 +2,52 @@
 //! threads.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{BufReader, Read};
-use std::path::Path;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
-use ::zip::{CompressionMethod, ZipArchive};
+use ::zip::CompressionMethod;
+use sha2::Digest as _;
 
 use super::arriving::{Early, FIRST_MODE};
+use super::bytes::{Zip, ZipBytes};
 use super::contents::{Entry, Names, UnpackError, shown};
 use super::{Archive, MAX_LINK};
 use crate::operation::Dialogue;
 use crate::system::{Cursor, Inside, Tree};
+use crate::value::Sha256;
 
 /// At most so many threads inflate.
 const MAX_THREADS: usize = 4;
 
-/// Read ahead so much: heads of entries are small, and what is inflated is read in larger pieces anyway.
-const READ_AHEAD: usize = 8 * 1024;
-
 /// A zip whose names were all judged.
 pub(super) struct Judged {
     pub(super) names: Names,
-    jobs: Vec<Job>,
+    pub(super) jobs: Vec<Job>,
     /// Where the heads of its links stand.
     links: HashMap<Inside, u64>,
-    total: u64,
+    pub(super) total: u64,
 }
 
 /// One file to be written.
-struct Job {
+pub(super) struct Job {
     index: usize,
-    mode: u32,
-    told: Early,
+    pub(super) mode: u32,
+    pub(super) told: Early,
+    /// What it must hold, where that is known of each file by itself.
+    pub(super) sha256: Option<Sha256>,
 }
 
-fn open(file: &Path) -> Result<ZipArchive<BufReader<File>>, UnpackError> {
-    let file = File::open(file).map_err(UnpackError::read)?;
-    ZipArchive::new(BufReader::with_capacity(READ_AHEAD, file)).map_err(UnpackError::read)
-}
-
-/// Looks at everything that the zip `file` says it holds.
-pub(super) fn judge(archive: &Archive, file: &Path) -> Result<Judged, UnpackError> {
-    let mut zip = open(file)?;
+/// Looks at everything that the zip says it holds.
+pub(super) fn judge(archive: &Archive, bytes: &ZipBytes) -> Result<Judged, UnpackError> {
+    let mut zip = bytes.open()?;
     if zip.has_duplicate_names() {
         return Err(UnpackError::read("two of its entries have the same name"));
     }
-    if zip.has_overlapping_files().map_err(UnpackError::read)? {
+    // A zip with an outline has none: who made it has looked at all heads.
+    if bytes.is_whole() && zip.has_overlapping_files().map_err(UnpackError::read)? {
         return Err(UnpackError::Overlap);
     }
     let mut names = Names::new(archive.strip_top, archive.max_entries);
@@ -63,6 +59,12 @@ pub(super) fn judge(archive: &Archive, file: &Path) -> Result<Judged, UnpackErro
         let mode = entry.unix_mode();
         if entry.encrypted() {
             return Err(UnpackError::Entry { name: shown(name.as_bytes()), kind: "encrypted" });
+        }
+        if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            return Err(UnpackError::Entry {
+                name: shown(name.as_bytes()),
+                kind: "packed in an unknown way",
+            });
         }
         if entry.is_symlink() {
             let offset = entry.header_start();
@@ -94,7 +96,7 @@ pub(super) fn judge(archive: &Archive, file: &Path) -> Result<Judged, UnpackErro
                 packed: entry.compressed_size(),
                 size: entry.size(),
             };
-            jobs.push(Job { index, mode: mode.unwrap_or(0o644), told });
+            jobs.push(Job { index, mode: mode.unwrap_or(0o644), told, sha256: None });
         }
     }
     Ok(Judged { names, jobs, links, total })
@@ -127,41 +129,82 @@ impl Judged {
     /// Writes what is not there yet into `tree`.
     pub(super) fn unpack(
         self,
-        file: &Path,
+        bytes: &ZipBytes,
         tree: &Tree,
         dialogue: &mut dyn Dialogue,
     ) -> Result<Names, UnpackError> {
         for folder in self.names.folders.keys() {
             tree.make_folder(folder)?;
         }
-        inflate(file, tree, &self.jobs, self.total, dialogue)?;
+        let jobs = &self.jobs;
+        let mut told = || dialogue.progress("unpacking", tree.written(), self.total);
+        in_threads(jobs.len(), &mut told, &|next| {
+            let (mut zip, mut cursor) = (bytes.open()?, Cursor::default());
+            while let Some(job) = next().and_then(|at| jobs.get(at)) {
+                let mut entry = zip.by_index(job.index).map_err(UnpackError::read)?;
+                write(tree, &mut cursor, job, &mut entry)?;
+            }
+            Ok(())
+        })?;
         Ok(self.names)
     }
 }
 
-fn link_target(zip: &mut ZipArchive<BufReader<File>>, index: usize) -> Result<Vec<u8>, UnpackError> {
+/// Writes one file with what `from` holds, which must be what is known of it.
+pub(super) fn write(
+    tree: &Tree,
+    cursor: &mut Cursor,
+    job: &Job,
+    from: &mut dyn Read,
+) -> Result<(), UnpackError> {
+    let Some(sha256) = job.sha256 else {
+        return Ok(tree.write_file(cursor, &job.told.path, job.mode, from)?);
+    };
+    let mut hashed = Hashed { from, hasher: sha2::Sha256::new() };
+    tree.write_file(cursor, &job.told.path, job.mode, &mut hashed)?;
+    if Sha256::from_bytes(hashed.hasher.finalize().into()) == sha256 {
+        return Ok(());
+    }
+    Err(UnpackError::read(format!("`{}` is not what it should be", job.told.path.as_path().display())))
+}
+
+/// Hashes what is read.
+struct Hashed<'a> {
+    from: &'a mut dyn Read,
+    hasher: sha2::Sha256,
+}
+
+impl Read for Hashed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let got = self.from.read(buffer)?;
+        self.hasher.update(buffer.get(..got).unwrap_or_default());
+        Ok(got)
+    }
+}
+
+fn link_target(zip: &mut Zip, index: usize) -> Result<Vec<u8>, UnpackError> {
     let entry = zip.by_index(index).map_err(UnpackError::read)?;
     let mut target = Vec::new();
     entry.take(MAX_LINK).read_to_end(&mut target).map_err(UnpackError::read)?;
     Ok(target)
 }
 
-fn inflate(
-    file: &Path,
-    tree: &Tree,
-    jobs: &[Job],
-    total: u64,
-    dialogue: &mut dyn Dialogue,
-) -> Result<(), UnpackError> {
-    let threads =
-        thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(jobs.len().max(1));
+/// What one thread does: it takes the next number until there is none.
+type Work<'a> = dyn Fn(&dyn Fn() -> Option<usize>) -> Result<(), UnpackError> + Sync + 'a;
+
+/// Has a few threads see to the numbers below `count`, each once; they stop at the first error. `told` is called now and then.
+pub(super) fn in_threads(count: usize, told: &mut dyn FnMut(), work: &Work<'_>) -> Result<(), UnpackError> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(count.max(1));
     let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));
     let (sender, results) = channel();
     thread::scope(|scope| {
         for _ in 0..threads {
             let (sender, next, stopped) = (sender.clone(), &next, &stopped);
             scope.spawn(move || {
-                let result = work(file, tree, jobs, next, stopped);
+                let result = work(&|| {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    (at < count && !stopped.load(Ordering::Relaxed)).then_some(at)
+                });
                 if result.is_err() {
                     stopped.store(true, Ordering::Relaxed);
                 }
@@ -174,25 +217,9 @@ fn inflate(
         loop {
             match results.recv_timeout(Duration::from_millis(200)) {
                 Ok(result) => first = first.and(result),
-                Err(RecvTimeoutError::Timeout) => dialogue.progress("unpacking", tree.written(), total),
+                Err(RecvTimeoutError::Timeout) => told(),
                 Err(RecvTimeoutError::Disconnected) => return first,
             }
         }
     })
-}
-
-fn work(
-    file: &Path,
-    tree: &Tree,
-    jobs: &[Job],
-    next: &AtomicUsize,
-    stopped: &AtomicBool,
-) -> Result<(), UnpackError> {
-    let (mut zip, mut cursor) = (open(file)?, Cursor::default());
-    while !stopped.load(Ordering::Relaxed) {
-        let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-        let mut entry = zip.by_index(job.index).map_err(UnpackError::read)?;
-        tree.write_file(&mut cursor, &job.told.path, job.mode, &mut entry)?;
-    }
-    Ok(())
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use apim_agent::facts::Facts;
 use apim_agent::operation::Mode;
+use apim_agent::operation::archive::part::Part;
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use apim_agent::protocol::frame::MAGIC;
 use apim_agent::protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
@@ -33,6 +34,8 @@ pub(super) enum Act {
     FailTimes(u32),
     /// It needs this content, the first time.
     Fetch(Content),
+    /// It needs these parts of it, the first time.
+    FetchParts(Content, Vec<Part>),
     /// It restarts a node: asks first when that is up, which is down then.
     Restart(String),
     /// It shows that a node is healthy, which then is.
@@ -210,6 +213,7 @@ impl Agent {
                 Request::Goodbye => self.goodbye = true,
                 Request::Alive { .. } => {}
                 Request::Open(_) => panic!("a second Open"),
+                Request::Outline { .. } => panic!("an outline that was not asked for"),
             },
         }
         Ok(())
@@ -253,6 +257,7 @@ impl Agent {
             | Act::Fail
             | Act::FailTimes(_)
             | Act::Fetch(_)
+            | Act::FetchParts(..)
             | Act::Restart(_)
             | Act::Wait
             | Act::Drop => !world.converged.contains(&step),
@@ -278,6 +283,14 @@ impl Agent {
                 let Content { sha256, size } = content;
                 self.say(Reply::Need { step, sha256, size, offset: 0 }).await?;
                 while self.received < size && !self.refused_content {
+                    self.hear().await?;
+                }
+                !std::mem::take(&mut self.refused_content)
+            }
+            Act::FetchParts(Content { sha256, size }, parts) => {
+                let wanted = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.length));
+                self.say(Reply::NeedParts { step, sha256, size, parts, offset: 0 }).await?;
+                while self.received < wanted.max(1) && !self.refused_content {
                     self.hear().await?;
                 }
                 !std::mem::take(&mut self.refused_content)

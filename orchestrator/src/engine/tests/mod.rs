@@ -19,6 +19,7 @@ mod availability;
 mod behaviour;
 mod fake;
 mod real;
+mod renewed;
 mod resumed;
 mod schedules;
 

@@ -20,14 +20,14 @@ use crate::engine::HostEnd;
 use crate::session::{Connect, ConnectError, Link};
 
 /// Hosts as folders below one.
-struct Folders {
+pub(super) struct Folders {
     folder: tempfile::TempDir,
     /// After how many bytes towards the host its next link breaks, once.
     breaks: Mutex<Option<(String, u64)>>,
 }
 
 impl Folders {
-    fn new(hosts: &[&str]) -> Arc<Self> {
+    pub(super) fn new(hosts: &[&str]) -> Arc<Self> {
         let folder = tempfile::tempdir().unwrap();
         for host in hosts {
             std::fs::create_dir(folder.path().join(host)).unwrap();
@@ -35,8 +35,13 @@ impl Folders {
         Arc::new(Self { folder, breaks: Mutex::new(None) })
     }
 
-    fn of(&self, host: &str) -> PathBuf {
+    pub(super) fn of(&self, host: &str) -> PathBuf {
         self.folder.path().join(host)
+    }
+
+    /// Has the host's next link break once so many bytes have come.
+    pub(super) fn break_after(&self, host: &str, bytes: u64) {
+        *self.breaks.lock().unwrap() = Some((host.to_owned(), bytes));
     }
 }
 
@@ -195,7 +200,7 @@ async fn a_look_changes_nothing_an_apply_everything_and_a_second_one_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_breaks_in_the_middle_of_content_costs_no_more_than_a_new_one() {
     let (plan, hosts) = (plan(&["a", "b"]), Folders::new(&["a", "b"]));
-    *hosts.breaks.lock().unwrap() = Some(("a".into(), 900_000));
+    hosts.break_after("a", 900_000);
     let (result, events) = apply(&plan, &hosts, Mode::Apply).await;
     assert!(result.is_success(), "{result:?}");
     assert!(events.iter().any(|event| matches!(event, Event::Reconnecting(..))));

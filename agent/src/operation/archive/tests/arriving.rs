@@ -109,7 +109,14 @@ fn the_directory_at_the_end_is_believed_and_no_head() {
         bytes[end + 12..end + 16].copy_from_slice(&size.to_le_bytes());
         bytes
     };
+    let unknown = {
+        let mut bytes = good.clone();
+        let directory = bytes.windows(4).position(|part| part == b"PK\x01\x02").unwrap();
+        bytes[directory + 10] = 1;
+        bytes
+    };
     for (why, bytes, names) in [
+        ("a method", unknown, None),
         ("a sum", local(1), Some("run.sh")),
         ("a name", swap(&good, b"bin/run.sh", b"bin/ran.sh"), Some("run.sh")),
         ("a name that climbs", swap(&good, b"app-1.0/bin", b"../../../ab"), Some("run.sh")),
