@@ -18,6 +18,7 @@ pub mod archive;
 pub mod arrival;
 mod attributes;
 pub mod block;
+pub mod bundle;
 pub mod command;
 mod diff;
 pub mod directory;
@@ -56,6 +57,8 @@ pub enum Operation {
     Prune(prune::Prune),
     /// A file was fetched from a URL.
     Download(download::Download),
+    /// The files of one service are as wished, and it has read them.
+    Bundle(bundle::Bundle),
     /// A file holds our lines between our markers.
     Block(block::Block),
     /// A file holds one line.
@@ -173,6 +176,7 @@ impl Operation {
             Self::Archive(op) => op,
             Self::Prune(op) => op,
             Self::Download(op) => op,
+            Self::Bundle(op) => op,
             Self::Block(op) => op,
             Self::Line(op) => op,
             Self::Group(op) => op,

@@ -65,6 +65,8 @@ pub struct Ready {
 pub enum State {
     /// Running with its present inputs.
     Started,
+    /// Running, whoever started it and with whatever: it is never restarted.
+    Running,
     /// Not running.
     Stopped,
     /// As it is: only the file and `enabled` are seen to, and a restart that is due stays due.

@@ -93,7 +93,8 @@ pub fn needed(cluster: &Cluster) -> Vec<Needed> {
             purpose: keystore::Purpose::Tls,
         });
     }
-    for host in cluster.hosts().iter().filter(|host| host.is_load_balancer) {
+    let balancers = cluster.hosts().iter().filter(|host| host.is_load_balancer);
+    for host in balancers.filter(|host| host.settings.load_balancer.certificate.is_none()) {
         let mut names: Vec<String> = vec![host.name.clone(), host.peer.clone()];
         names.extend(host.address.map(|address| address.to_string()));
         names.extend(cluster.all_endpoints().map(|endpoint| endpoint.name.clone()));
@@ -333,7 +334,12 @@ pub fn hand_out(
             node.keystores = files;
         }
     }
-    let balancers = cluster.hosts().iter().filter(|host| host.is_load_balancer);
+    if let Some(authority) = &material.authority {
+        cluster.set_authority(authority.certificate.clone());
+    }
+    let issued_to =
+        |host: &&super::Host| host.is_load_balancer && host.settings.load_balancer.certificate.is_none();
+    let balancers = cluster.hosts().iter().filter(issued_to);
     let hosts: Vec<String> = balancers.map(|host| host.name.clone()).collect();
     for host in hosts {
         let name = balancer_name(&host);

@@ -6,6 +6,7 @@
 pub mod artifact;
 pub mod audit;
 pub mod availability;
+pub mod balancer;
 pub(crate) mod catalogue;
 pub mod causes;
 pub mod certificates;

@@ -33,6 +33,8 @@ pub enum ApimTask {
     Audit,
     /// `apim_preflight`: the host is looked at before anything is changed.
     Preflight,
+    /// `apim_load_balancer`: nginx stands in front of the nodes, where we see to it.
+    LoadBalancer,
     /// `apim_database_login`: the users of the nodes can log in from their hosts.
     DatabaseLogin,
 }
@@ -76,7 +78,7 @@ impl Gate {
 
 impl ApimTask {
     /// The names of all tasks in a playbook.
-    pub const NAMES: [&'static str; 15] = [
+    pub const NAMES: [&'static str; 16] = [
         "apim_account",
         "apim_java",
         "apim_hosts_file",
@@ -92,6 +94,7 @@ impl ApimTask {
         "apim_hardening",
         "apim_audit",
         "apim_database_login",
+        "apim_load_balancer",
     ];
 
     /// Returns the name of the task in a playbook.
@@ -113,6 +116,7 @@ impl ApimTask {
             Self::Hardening => "apim_hardening",
             Self::Audit => "apim_audit",
             Self::DatabaseLogin => "apim_database_login",
+            Self::LoadBalancer => "apim_load_balancer",
         }
     }
 
@@ -133,6 +137,7 @@ impl ApimTask {
             Self::Hardening,
             Self::Audit,
             Self::DatabaseLogin,
+            Self::LoadBalancer,
         ]
         .into_iter()
         .find(|task| task.name() == name)

@@ -12,6 +12,7 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Output};
 use super::placed::Placed;
 use super::read;
+use crate::apim::balancer;
 use crate::apim::files::{PlacedFile, files};
 use crate::report::style::count;
 use crate::report::{Look, remark, say};
@@ -43,6 +44,16 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     for node in nodes {
         for file in files(&read.cluster, node) {
             let below = Path::new(&node.host).join(file.path.as_str().trim_start_matches('/'));
+            all.insert(below, file);
+        }
+    }
+    for host in balancer::hosts(&read.cluster).filter(|host| limited.contains(host.name.as_str())) {
+        let files = balancer::files(&read.cluster, host)
+            .map_err(|error| Exit::new(Kind::Usage, format!("host `{}`: {error}", host.name)))?;
+        // One that is still to be issued has no bytes yet.
+        let issued = |file: &PlacedFile| !balancer::is_to_be_issued(file);
+        for file in files.into_iter().filter(issued) {
+            let below = Path::new(&host.name).join(file.path.as_str().trim_start_matches('/'));
             all.insert(below, file);
         }
     }

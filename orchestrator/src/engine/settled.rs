@@ -19,6 +19,7 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         | Operation::Archive(_)
         | Operation::Download(_)
         | Operation::Block(_)
+        | Operation::Bundle(_)
         | Operation::Line(_)
         | Operation::Group(_)
         | Operation::Account(_)

@@ -96,18 +96,19 @@ impl Step {
 
     /// Returns the contents that the operation names; a host may ask for these and no others.
     pub fn contents(&self) -> impl Iterator<Item = Content> {
-        self.operation().and_then(content_of).into_iter()
+        self.operation().map(contents_of).unwrap_or_default().into_iter()
     }
 }
 
-fn content_of(operation: &Operation) -> Option<Content> {
+fn contents_of(operation: &Operation) -> Vec<Content> {
     match operation {
-        Operation::File(file) => Some(file.content),
+        Operation::File(file) => vec![file.content],
+        Operation::Bundle(bundle) => bundle.files.iter().map(|file| file.content).collect(),
         Operation::Archive(archive) => match &archive.source {
-            Source::Pushed(content) => Some(*content),
-            Source::Pulled(_) => None,
+            Source::Pushed(content) => vec![*content],
+            Source::Pulled(_) => Vec::new(),
         },
-        Operation::Unit(unit) => unit.file,
+        Operation::Unit(unit) => unit.file.into_iter().collect(),
         Operation::Directory(_)
         | Operation::Link(_)
         | Operation::Absent(_)
@@ -121,7 +122,7 @@ fn content_of(operation: &Operation) -> Option<Content> {
         | Operation::Wait(_)
         | Operation::Inspect(_)
         | Operation::Sysctl(_)
-        | Operation::Examine(_) => None,
+        | Operation::Examine(_) => Vec::new(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The playbooks that come with the program.
 
 /// Name and text of each built-in playbook.
-pub const BUILT_IN: [(&str, &str); 11] = [
+pub const BUILT_IN: [(&str, &str); 12] = [
     ("site.yaml", include_str!("../../../playbooks/site.yaml")),
     ("site-dependencies-first.yaml", include_str!("../../../playbooks/site-dependencies-first.yaml")),
     ("audit.yaml", include_str!("../../../playbooks/audit.yaml")),
@@ -9,6 +9,7 @@ pub const BUILT_IN: [(&str, &str); 11] = [
     ("prepare.yaml", include_str!("../../../playbooks/prepare.yaml")),
     ("configure.yaml", include_str!("../../../playbooks/configure.yaml")),
     ("databases.yaml", include_str!("../../../playbooks/databases.yaml")),
+    ("load-balancer.yaml", include_str!("../../../playbooks/load-balancer.yaml")),
     ("start.yaml", include_str!("../../../playbooks/start.yaml")),
     ("stop.yaml", include_str!("../../../playbooks/stop.yaml")),
     ("rolling-restart.yaml", include_str!("../../../playbooks/rolling-restart.yaml")),

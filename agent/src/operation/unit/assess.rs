@@ -86,6 +86,8 @@ impl Unit {
         });
         let action = match self.state {
             State::Unchanged => Action::Nothing,
+            State::Running if status.is_up() => Action::Nothing,
+            State::Running => Action::Start,
             State::Stopped if status.is_down() && status.strays.is_empty() => Action::Nothing,
             State::Stopped => Action::Stop,
             State::Started => self.assess_start(system, &status, &record)?,

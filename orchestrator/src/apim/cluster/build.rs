@@ -7,7 +7,6 @@ use std::sync::Arc;
 use apim_agent::value::AbsPath;
 
 use super::{Cluster, FileReader, Host, HostInput, check, endpoints, keystores, names, own_keys};
-use crate::apim::hardening;
 use crate::apim::home::{self, Home};
 use crate::apim::host_name;
 use crate::apim::role::Role;
@@ -15,6 +14,7 @@ use crate::apim::settings::environments::Environment;
 use crate::apim::settings::source::Java;
 use crate::apim::settings::{Settings, one_of};
 use crate::apim::topology::{Node, NodeName};
+use crate::apim::{balancer, hardening};
 use crate::yaml::Mistakes;
 
 impl Cluster {
@@ -85,8 +85,10 @@ impl Builder<'_> {
             notes: self.notes,
             warnings: Mistakes::default(),
             balancers: BTreeMap::new(),
+            authority: None,
         };
         endpoints::resolve(&mut cluster, self.mistakes);
+        balancer::check::look(&mut cluster, self.files, self.mistakes);
         names::one_address_each(&cluster, self.mistakes);
         own_keys::look(&mut cluster, self.mistakes);
         own_keys::fit_secrets(&cluster, self.mistakes);

@@ -12,7 +12,7 @@ use super::role::{Role, StartOrder};
 use super::settings::Settings;
 use super::settings::environments::Environment;
 use super::topology::{Endpoint, Node};
-use crate::keystore::Identity;
+use crate::keystore::{Certificate, Identity};
 use crate::yaml::{self, Mistakes};
 
 pub(super) mod build;
@@ -84,8 +84,10 @@ pub struct Cluster {
     virtual_hosts: BTreeMap<String, Vec<Endpoint>>,
     notes: Vec<String>,
     warnings: Mistakes,
-    /// Identities of load balancers that we issued, by host.
+    /// Identities of load balancers, issued or the user's, by host.
     balancers: BTreeMap<String, Identity>,
+    /// Who issues the cluster's certificates, once it is known.
+    authority: Option<Certificate>,
 }
 
 impl Cluster {
@@ -100,13 +102,30 @@ impl Cluster {
         &mut self.nodes
     }
 
-    /// Returns what was issued to a load balancer's host: a private key, and a certificate for every endpoint's name.
+    /// Returns what a load balancer shows its clients, issued or the user's: a private key, and a certificate for every endpoint's name.
     #[must_use]
     pub fn balancer_identity(&self, host: &str) -> Option<&Identity> {
         self.balancers.get(host)
     }
 
-    /// Hands a load balancer's host what was issued to it.
+    /// Returns who issued the nodes' certificates, in mode `issued` and once there is one.
+    #[must_use]
+    pub const fn authority(&self) -> Option<&Certificate> {
+        self.authority.as_ref()
+    }
+
+    /// Tells who issued the nodes' certificates.
+    pub(super) fn set_authority(&mut self, authority: Certificate) {
+        self.authority = Some(authority);
+    }
+
+    /// Returns the host of this name.
+    #[must_use]
+    pub fn host(&self, name: &str) -> Option<&Host> {
+        self.hosts.iter().find(|host| host.name == name)
+    }
+
+    /// Hands a load balancer's host what it shows its clients.
     pub(super) fn set_balancer(&mut self, host: &str, identity: Identity) {
         self.balancers.insert(host.to_owned(), identity);
     }

@@ -15,6 +15,7 @@ pub mod environments;
 pub mod features;
 pub mod hardening;
 pub mod keystores;
+pub mod load_balancer;
 pub mod messaging;
 pub mod node;
 pub mod preflight;
@@ -118,6 +119,8 @@ pub struct Settings {
     pub health: Health,
     /// How much each check of a host matters.
     pub preflight: preflight::Preflight,
+    /// What stands in front of the nodes.
+    pub load_balancer: load_balancer::LoadBalancer,
     /// What is closed beyond the usual.
     pub hardening: hardening::Hardening,
     /// Whether every endpoint that was written, here or in an environment, could be read.
@@ -209,6 +212,10 @@ impl Settings {
         let hosts_file = HostsFile::read(&mut section);
         let health = Health::read(&mut section);
         let preflight = section.section("preflight").map(preflight::Preflight::read).unwrap_or_default();
+        let load_balancer = match section.section("load_balancer") {
+            Some(part) => load_balancer::LoadBalancer::read(part),
+            None => load_balancer::LoadBalancer::absent(span.clone()),
+        };
         let hardening = hardening::Hardening::read(&mut section);
         section.finish();
         Self {
@@ -241,6 +248,7 @@ impl Settings {
             hosts_file,
             health,
             preflight,
+            load_balancer,
             hardening,
             endpoints_fit,
             given: node.entries().unwrap_or_default().iter().map(|(key, _)| key.clone()).collect(),

@@ -54,6 +54,16 @@ impl<'a, 'm> Section<'a, 'm> {
         self.node.get(key).and_then(Node::as_text).is_some_and(|text| text == value)
     }
 
+    /// Says whether `key` holds `off` (which YAML 1.1 reads as a boolean); takes it then.
+    pub(super) fn is_off(&mut self, key: &'static str) -> bool {
+        let off =
+            self.node.get(key).is_some_and(|node| node.kind == Kind::Bool(false)) || self.is(key, "off");
+        if off {
+            self.map.take(key);
+        }
+        off
+    }
+
     pub(super) fn take(&mut self, key: &'static str) -> Option<&'a Node> {
         self.map.take(key)
     }

@@ -24,6 +24,7 @@ mod draft;
 mod driver;
 mod hardening;
 mod java;
+mod load_balancer;
 mod prune;
 mod service;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Preflight => asked(cluster, host, "preflight", preflight::examine),
         ApimTask::Audit => asked(cluster, host, "audit", audit::examine),
         ApimTask::Database => database::lower(cluster, host),
+        ApimTask::LoadBalancer => load_balancer::lower(cluster, host),
         ApimTask::DatabaseLogin => database::lower_login(cluster, host),
         ApimTask::Distribution => each(&distribution::lower),
         ApimTask::Keystores => each(&keystores),

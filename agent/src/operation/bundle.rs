@@ -1,0 +1,286 @@
+//! Files that one service reads, and that count together: all of them are written, a command accepts them or the former ones are put
+//! back, and only then is the service told to read them.
+//!
+//! That the service is still to be told is kept in the state folder before the first byte is written, so a reload that is due survives a
+//! crash of anything. Other bundles of the same service share that note.
+
+use serde::{Deserialize, Serialize};
+
+use super::command::Invocation;
+use super::directory::Directory;
+use super::file::File;
+use super::{Converge, Dialogue};
+use crate::outcome::{Difference, Failure, Outcome};
+use crate::system::{Attributes, Bytes, Ended, Ids, System};
+use crate::value::{AbsPath, Owner, Sha256, UnitName};
+
+/// The files are as wished, and their reader knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Who reads the files; what is noted of it is shared by all of its bundles.
+    pub reader: UnitName,
+    /// The files; missing folders are made.
+    pub files: Vec<File>,
+    /// Says whether the reader would take what it is about to be given (exit status 0); it must only read.
+    pub verify: Option<Invocation>,
+    /// Has the reader read its files.
+    pub tell: Invocation,
+}
+
+/// What is known of a reader.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+struct Note {
+    /// Whether files were written that it was not told of.
+    is_due: bool,
+}
+
+/// A file as it stood before: enough to put it back.
+struct Former {
+    path: AbsPath,
+    found: Option<(Vec<u8>, Attributes)>,
+}
+
+/// Files larger than this are no configuration.
+const LARGEST: u64 = 16 * 1024 * 1024;
+
+impl Bundle {
+    fn note(&self, system: &System) -> Result<Note, Failure> {
+        Ok(system.state().read(&self.note_file())?.unwrap_or_default())
+    }
+
+    fn keep(&self, system: &System, note: Note) -> Result<(), Failure> {
+        Ok(system.state().write(&self.note_file(), &note)?)
+    }
+
+    fn note_file(&self) -> String {
+        format!("readers/{}.json", self.reader)
+    }
+
+    /// Returns the files that differ from what is wished, with how.
+    fn differing(&self, system: &System) -> Result<Vec<(&File, Difference)>, Failure> {
+        let mut all = Vec::new();
+        for file in &self.files {
+            all.extend(file.check(system)?.map(|difference| (file, difference)));
+        }
+        Ok(all)
+    }
+
+    fn former(system: &System, file: &File) -> Result<Former, Failure> {
+        let found = match (system.stat(&file.path)?, system.read(&file.path, LARGEST)?) {
+            (Some(stat), Some(bytes)) => {
+                let ids = if system.is_privileged() {
+                    Ids { uid: Some(stat.uid), gid: Some(stat.gid) }
+                } else {
+                    Ids::default()
+                };
+                Some((bytes, Attributes { mode: Some(stat.mode), ids }))
+            }
+            _ => None,
+        };
+        Ok(Former { path: file.path.clone(), found })
+    }
+
+    fn write(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        differing: &[(&File, Difference)],
+    ) -> Result<Difference, Failure> {
+        let mut all = Difference { items: Vec::new(), diff: None };
+        for (file, difference) in differing {
+            let folder = Directory { path: file.path.parent(), mode: None, owner: Owner::default() };
+            if let Some(missing) = folder.check(system)? {
+                folder.apply(system, dialogue, &missing)?;
+            }
+            if let Outcome::Changed(done) = file.apply(system, dialogue, difference)? {
+                add(&mut all, &file.path, done);
+            }
+        }
+        Ok(all)
+    }
+
+    fn verify(&self, system: &System) -> Result<(), Failure> {
+        let Some(verify) = &self.verify else { return Ok(()) };
+        let output = system.run(&verify.program())?;
+        match output.ended {
+            Ended::Exited(0) => Ok(()),
+            _ => Err(verify.failure(&output.ended.to_string(), &output)),
+        }
+    }
+}
+
+fn put_back(system: &System, formers: &[Former]) -> Result<(), Failure> {
+    for former in formers {
+        match &former.found {
+            Some((bytes, attributes)) => {
+                let digest = Sha256::of(bytes);
+                system.state().note_writing(&former.path, digest)?;
+                system.write(&former.path, &Bytes::Memory(bytes), *attributes)?;
+                system.state().note_written(&former.path, digest)?;
+            }
+            None => system.remove(&former.path, false)?,
+        }
+    }
+    Ok(())
+}
+
+/// Adds what differs at `path` to what is told of all files.
+fn add(all: &mut Difference, path: &AbsPath, one: Difference) {
+    all.items.extend(one.items.into_iter().map(|item| format!("{path}: {item}")));
+    if let Some(diff) = one.diff {
+        let text = all.diff.get_or_insert_with(String::new);
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!("{path}\n{diff}"));
+    }
+}
+
+impl Converge for Bundle {
+    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+        let mut all = Difference { items: Vec::new(), diff: None };
+        for (file, difference) in self.differing(system)? {
+            add(&mut all, &file.path, difference);
+        }
+        if all.items.is_empty() && self.note(system)?.is_due {
+            all.items.push(format!("{} has not read its files since they changed", self.reader));
+        }
+        Ok((!all.items.is_empty()).then_some(all))
+    }
+
+    fn explain(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Difference {
+        let Ok(differing) = self.differing(system) else { return difference };
+        if differing.is_empty() {
+            return difference;
+        }
+        let mut all = Difference { items: Vec::new(), diff: None };
+        for (file, one) in differing {
+            add(&mut all, &file.path, file.explain(system, dialogue, one));
+        }
+        all
+    }
+
+    fn apply(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        _: &Difference,
+    ) -> Result<Outcome, Failure> {
+        let differing = self.differing(system)?;
+        let before = self.note(system)?;
+        let formers: Vec<Former> =
+            differing.iter().map(|(file, _)| Self::former(system, file)).collect::<Result<_, _>>()?;
+        self.keep(system, Note { is_due: true })?;
+        let written = self.write(system, dialogue, &differing);
+        let mut difference = match written.and_then(|done| self.verify(system).map(|()| done)) {
+            Ok(difference) => difference,
+            Err(mut failure) => {
+                put_back(system, &formers)?;
+                self.keep(system, before)?;
+                if !formers.is_empty() {
+                    failure.causes.push(format!(
+                        "the former files were put back, and {} was not told to read anything",
+                        self.reader
+                    ));
+                }
+                return Err(failure);
+            }
+        };
+        dialogue.progress(&format!("running `{}`", self.tell.words()), 0, 0);
+        let output = system.run(&self.tell.program())?;
+        if !output.ended.is_success() {
+            return Err(self.tell.failure(&output.ended.to_string(), &output));
+        }
+        self.keep(system, Note { is_due: false })?;
+        difference.items.push(format!("{} read its files", self.reader));
+        Ok(Outcome::Changed(difference))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operation::file::Show;
+    use crate::operation::testing::Bench;
+    use crate::operation::{Mode, Operation};
+    use crate::value::FileMode;
+
+    fn shell(bench: &Bench, script: &str) -> Invocation {
+        let directory = Some(AbsPath::parse("/").unwrap());
+        let script = format!("cd {} && {script}", bench.real("/").display());
+        Invocation { argv: vec!["sh".into(), "-c".into(), script], directory, ..Invocation::default() }
+    }
+
+    fn bundle(bench: &Bench, texts: &[(&str, &str)]) -> Bundle {
+        let file = |(path, text): &(&str, &str)| File {
+            path: AbsPath::parse(path).unwrap(),
+            content: bench.content(text.as_bytes()),
+            mode: Some(FileMode::new(0o640)),
+            owner: Owner::default(),
+            show: Show::Text,
+        };
+        Bundle {
+            reader: UnitName::parse("reader").unwrap(),
+            files: texts.iter().map(file).collect(),
+            verify: Some(shell(bench, "! grep -r bad etc")),
+            tell: shell(bench, "echo told >> told"),
+        }
+    }
+
+    fn told(bench: &Bench) -> usize {
+        std::fs::read_to_string(bench.real("/told")).unwrap_or_default().lines().count()
+    }
+
+    #[test]
+    fn files_are_written_together_and_their_reader_is_told_once() {
+        let bench = Bench::new();
+        bench.assert_converges(&Operation::Bundle(bundle(
+            &bench,
+            &[("/etc/r/a", "1\n"), ("/etc/r/deep/b", "2\n")],
+        )));
+        assert_eq!(
+            (bench.text("/etc/r/a").as_str(), bench.mode("/etc/r/deep/b"), told(&bench)),
+            ("1\n", 0o640, 1)
+        );
+        let Outcome::Changed(found) = bench.assert_converges(&Operation::Bundle(bundle(
+            &bench,
+            &[("/etc/r/a", "3\n"), ("/etc/r/deep/b", "2\n")],
+        ))) else {
+            panic!()
+        };
+        assert_eq!(found.diff.as_deref(), Some("/etc/r/a\n@@ -1,1 +1,1 @@\n-1\n+3"));
+        assert_eq!(told(&bench), 2);
+    }
+
+    #[test]
+    fn what_is_refused_is_put_back_and_nobody_is_told() {
+        let bench = Bench::new();
+        bench.assert_converges(&Operation::Bundle(bundle(&bench, &[("/etc/r/a", "1\n")])));
+        let refused = Operation::Bundle(bundle(&bench, &[("/etc/r/a", "bad\n"), ("/etc/r/new", "2\n")]));
+        let Outcome::Failed(failure) = bench.run(&refused, Mode::Apply) else { panic!() };
+        assert!(failure.causes.iter().any(|cause| cause.contains("put back")), "{failure:?}");
+        assert_eq!((bench.text("/etc/r/a").as_str(), told(&bench)), ("1\n", 1));
+        assert!(!bench.real("/etc/r/new").exists());
+        let former = Operation::Bundle(bundle(&bench, &[("/etc/r/a", "1\n")]));
+        assert_eq!(bench.run(&former, Mode::Check), Outcome::Ok, "as it was, nothing due");
+        assert!(
+            bench.system.state().foreign_edits(&[AbsPath::parse("/etc/r/a").unwrap()]).unwrap().is_empty()
+        );
+    }
+
+    #[test]
+    fn a_reader_that_was_not_told_is_told_the_next_time() {
+        let bench = Bench::new();
+        let mut wish = bundle(&bench, &[("/etc/r/a", "1\n")]);
+        wish.tell = shell(&bench, "exit 3");
+        assert!(bench.run(&Operation::Bundle(wish.clone()), Mode::Apply).is_failure());
+        assert_eq!(bench.text("/etc/r/a"), "1\n");
+        // Another bundle of the same reader sees to it as well.
+        let mut other = bundle(&bench, &[("/etc/r/b", "2\n")]);
+        other.tell = shell(&bench, "exit 3");
+        assert!(bench.run(&Operation::Bundle(other), Mode::Apply).is_failure());
+        bench.assert_converges(&Operation::Bundle(bundle(&bench, &[("/etc/r/a", "1\n")])));
+        assert_eq!(told(&bench), 1);
+    }
+}

@@ -1,0 +1,175 @@
+//! `apim.load_balancer`: what stands in front of the nodes, and how it treats requests.
+
+use std::net::Ipv4Addr;
+
+use super::read::{At, Section, text_of};
+use crate::yaml::{Kind, Node, Span};
+
+/// Who sees to the load balancer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum BalancerKind {
+    /// Somebody else; nothing is installed, and its hosts are not connected to.
+    #[default]
+    External,
+    /// We do: nginx on every host of the group `load_balancer`.
+    Nginx,
+}
+
+impl BalancerKind {
+    const WORDS: [(&'static str, Self); 2] = [("external", Self::External), ("nginx", Self::Nginx)];
+}
+
+/// Files of the user with the certificate that clients see.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CertificateFiles {
+    /// PEM: the certificate, those of its issuers behind it, and the key unless it is in `key_file`.
+    pub file: At<String>,
+    /// PEM: the key, without a passphrase.
+    pub key_file: Option<At<String>>,
+}
+
+/// `apim.load_balancer`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadBalancer {
+    /// Who sees to it.
+    pub kind: BalancerKind,
+    /// The user's certificate; `None`: the one that was issued.
+    pub certificate: Option<CertificateFiles>,
+    /// Whether nginx is installed where it is missing.
+    pub install: bool,
+    /// The port that answers portals with a redirect to HTTPS; `None`: nobody does.
+    pub redirect_port: Option<u16>,
+    /// Whether a client stays with one control plane.
+    pub sticky: bool,
+    /// Whether it listens on IPv6 addresses, too.
+    pub ipv6: bool,
+    /// Seconds for a connection to a node.
+    pub connect_secs: u32,
+    /// Seconds without a byte of a request or its answer.
+    pub request_secs: u32,
+    /// Seconds that an idle connection of a client is kept.
+    pub idle_secs: u32,
+    /// Seconds without a byte on a WebSocket.
+    pub websocket_secs: u32,
+    /// The largest body of a request, in MiB; 0: no limit.
+    pub max_body_mb: u32,
+    /// Networks of proxies in front of it, whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// Networks that may call the gateways' management services; `None`: the control planes' addresses.
+    pub management_from: Option<Vec<String>>,
+    /// Files of the host that every `server` block includes.
+    pub include: Vec<String>,
+    /// Where it was written; the place of the host's settings where it was not.
+    pub span: Span,
+}
+
+impl LoadBalancer {
+    pub(super) fn absent(span: Span) -> Self {
+        Self {
+            kind: BalancerKind::External,
+            certificate: None,
+            install: true,
+            redirect_port: Some(80),
+            sticky: true,
+            ipv6: false,
+            connect_secs: 3,
+            request_secs: 300,
+            idle_secs: 75,
+            websocket_secs: 3600,
+            max_body_mb: 100,
+            trusted_proxies: Vec::new(),
+            management_from: None,
+            include: Vec::new(),
+            span,
+        }
+    }
+
+    pub(super) fn read(mut section: Section<'_, '_>) -> Self {
+        let mut read = Self::absent(section.span().clone());
+        read.kind = section.word("kind", &BalancerKind::WORDS).unwrap_or_default();
+        if section.place("kind").is_none() {
+            section.missing("kind", "`nginx`: we install and configure it; `external`: somebody else does");
+        }
+        read.certificate = section.section("certificate").and_then(certificate);
+        read.install = section.flag("install", read.install);
+        read.redirect_port = match section.place("redirect_port") {
+            Some(_) if section.is_off("redirect_port") => None,
+            Some(_) => section.port("redirect_port"),
+            None => read.redirect_port,
+        };
+        read.sticky = section.flag("sticky", read.sticky);
+        read.ipv6 = section.flag("ipv6", read.ipv6);
+        let mut number = |key, lowest, default| {
+            section.number(key, lowest..=86_400).and_then(|n| u32::try_from(n).ok()).unwrap_or(default)
+        };
+        read.connect_secs = number("connect_secs", 1, read.connect_secs);
+        read.request_secs = number("request_secs", 1, read.request_secs);
+        read.idle_secs = number("idle_secs", 0, read.idle_secs);
+        read.websocket_secs = number("websocket_secs", 1, read.websocket_secs);
+        read.max_body_mb = number("max_body_mb", 0, read.max_body_mb);
+        read.trusted_proxies = networks(&mut section, "trusted_proxies").unwrap_or_default();
+        read.management_from = networks(&mut section, "management_from");
+        read.include = includes(&mut section);
+        section.finish();
+        read
+    }
+}
+
+fn certificate(mut section: Section<'_, '_>) -> Option<CertificateFiles> {
+    let file = section.text("file");
+    if file.is_none() {
+        section.missing("file", "a PEM file on this machine, from the inventory's folder");
+    }
+    let key_file = section.text("key_file");
+    section.finish();
+    Some(CertificateFiles { file: file?, key_file })
+}
+
+/// Reads addresses and networks, `10.0.0.0/8`; anything else would be written into nginx's configuration as it is.
+fn networks(section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<String>> {
+    let node = section.take(key)?;
+    let what = section.path(key);
+    let mut read = Vec::new();
+    for item in items(node) {
+        let Some(text) = text_of(item, &what, section.mistakes) else { continue };
+        let (address, bits) = text.value.split_once('/').unwrap_or((&text.value, "32"));
+        let fits = address.parse::<Ipv4Addr>().is_ok() && bits.parse::<u8>().is_ok_and(|bits| bits <= 32);
+        if fits {
+            read.push(text.value);
+        } else {
+            section.mistakes.add_hint(
+                &text.span,
+                format!("`{what}`: `{}` is no IPv4 address or network", text.value),
+                "such as 10.0.0.5 or 10.0.0.0/8",
+            );
+        }
+    }
+    Some(read)
+}
+
+fn includes(section: &mut Section<'_, '_>) -> Vec<String> {
+    let Some(node) = section.take("include") else { return Vec::new() };
+    let what = section.path("include");
+    let mut read = Vec::new();
+    for item in items(node) {
+        let Some(text) = text_of(item, &what, section.mistakes) else { continue };
+        let fits = |c: char| c.is_ascii_alphanumeric() || "/._+-*".contains(c);
+        if text.value.starts_with('/') && text.value.chars().all(fits) {
+            read.push(text.value);
+        } else {
+            section.mistakes.add_hint(
+                &text.span,
+                format!("`{what}`: `{}` is no path of a host", text.value),
+                "an absolute path of letters, digits, `.`, `_`, `+`, `-`, `/` and `*`",
+            );
+        }
+    }
+    read
+}
+
+fn items(node: &Node) -> &[Node] {
+    match &node.kind {
+        Kind::List(items) => items,
+        _ => std::slice::from_ref(node),
+    }
+}
