@@ -1,6 +1,7 @@
 //! What looking at a service, or asking a host questions, showed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +24,12 @@ pub struct Observation {
     pub gates: Vec<Gate>,
     /// Labels of inputs that the running service was not started with, as far as known.
     pub started_with: BTreeMap<String, String>,
+    /// Those of its arguments that were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub arguments: Vec<String>,
+    /// The certificates that its ports serve, as far as they were asked for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub certificates: Vec<Served>,
     /// The answers to the questions of an examination, one for each, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<Answer>,
@@ -93,8 +100,25 @@ pub enum Answer {
     Unit(BTreeMap<String, String>),
     /// For each text asked for, whether a file holds it; empty where there is no such file.
     Holds(Vec<bool>),
+    /// How a program ended that was run, and what it said.
+    Printed(Box<Printed>),
+    /// The machine.
+    Machine(Box<Machine>),
+    /// The names in a folder, in order; empty where there is none.
+    Within(Vec<String>),
     /// It could not be found out, and why.
     Unknown(String),
+}
+
+impl Answer {
+    /// Returns how a program ended, for a record of what was done.
+    #[must_use]
+    pub fn ended(&self) -> Option<String> {
+        match self {
+            Self::Printed(printed) => Some(printed.ended.to_string()),
+            _ => None,
+        }
+    }
 }
 
 /// Who listens on a port.
@@ -160,4 +184,97 @@ pub struct Account {
     pub uid: u32,
     /// Its login shell.
     pub shell: String,
+}
+
+/// How a program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// By itself, with this status.
+    Exited(i32),
+    /// By this signal.
+    Killed(i32),
+    /// By us, after this many seconds.
+    TimedOut(u64),
+    /// By us, because the run was called off.
+    CalledOff,
+}
+
+impl Ended {
+    /// Says whether it exited with 0.
+    #[must_use]
+    pub const fn is_success(self) -> bool {
+        matches!(self, Self::Exited(0))
+    }
+}
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(status) => write!(f, "exit status {status}"),
+            Self::Killed(signal) => write!(f, "killed by signal {signal}"),
+            Self::TimedOut(secs) => write!(f, "not finished after {secs} s, and ended"),
+            Self::CalledOff => f.write_str("called off, and ended"),
+        }
+    }
+}
+
+/// What a program that was run by hand left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Printed {
+    /// How it ended.
+    pub ended: Ended,
+    /// The end of its standard output.
+    pub stdout: String,
+    /// The end of its standard error.
+    pub stderr: String,
+    /// How many bytes of both came before those.
+    pub left_out: u64,
+}
+
+/// A machine, as its kernel tells of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// The system's name for people.
+    pub system: String,
+    /// The processor's name.
+    pub processor: String,
+    /// Seconds since it was booted.
+    pub uptime_secs: u64,
+    /// How many processes wanted a processor in the last 1, 5 and 15 minutes, on average, in hundredths.
+    pub load_hundredths: [u32; 3],
+    /// Memory that can be had without swapping, in bytes.
+    pub memory_available_bytes: u64,
+    /// Swap space in bytes, and how much of it is free.
+    pub swap_bytes: (u64, u64),
+    /// Its addresses, the loopback's apart.
+    pub addresses: Vec<String>,
+    /// Its file systems.
+    pub disks: Vec<Disk>,
+    /// How far its clock is from UTC, such as `+0200`; empty where it does not tell.
+    pub zone: String,
+}
+
+/// A file system.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// Where it is mounted.
+    pub folder: String,
+    /// Its kind, such as `ext4`.
+    pub kind: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// What of it may be used, in bytes.
+    pub free_bytes: u64,
+}
+
+/// The certificate that a port serves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Served {
+    /// The port, on this host.
+    pub port: u16,
+    /// The certificate of whoever listens there, as base64 of DER; `None` where there is none.
+    pub certificate: Option<String>,
+    /// Why there is none.
+    pub problem: Option<String>,
 }

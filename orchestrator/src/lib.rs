@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), keystore, yaml
-//!        cli > database > engine, session      cli > ssh > inventory::host, session > agent(lib)          engine > session
+//!        cli > database > engine, session      cli > rounds > session      cli > ssh > inventory::host, session > agent(lib)          engine > session
 //! ```
 
 pub mod apim;
@@ -16,6 +16,7 @@ pub mod keystore;
 pub mod plan;
 pub mod playbook;
 pub mod report;
+pub mod rounds;
 pub mod session;
 pub mod ssh;
 pub mod state;

@@ -13,6 +13,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
         &[
             "report",
             "binding",
+            "rounds",
             "database",
             "engine",
             "plan",
@@ -31,6 +32,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
     ),
     ("report", &["engine", "plan", "inventory"]),
     ("binding", &["plan", "inventory", "state", "yaml"]),
+    ("rounds", &["session", "inventory"]),
     ("database", &["engine", "plan", "session", "inventory", "apim"]),
     ("ssh", &["session", "inventory"]),
     ("engine", &["plan", "session", "inventory"]),
@@ -55,6 +57,7 @@ const AGENT: &[(&str, &[&str])] = &[
         "serve",
         &["chain", "protocol", "operation", "system", "facts", "outcome", "observation", "mask", "value"],
     ),
+    ("chain", &[]),
     ("protocol", &["operation", "facts", "outcome", "observation", "value"]),
     ("operation", &["probe", "system", "mask", "outcome", "observation", "value"]),
     ("probe", &["system", "mask", "outcome", "observation", "value"]),

@@ -111,7 +111,7 @@ impl Converge for Command {
         let success = match output.ended {
             Ended::Exited(status) if self.success.is_empty() => status == 0,
             Ended::Exited(status) => self.success.contains(&status),
-            Ended::Killed(_) | Ended::TimedOut(_) => false,
+            Ended::Killed(_) | Ended::TimedOut(_) | Ended::CalledOff => false,
         };
         if !success {
             return Err(self.run.failure(&output.ended.to_string(), &output));

@@ -24,6 +24,7 @@ mod diff;
 pub mod directory;
 pub mod download;
 pub mod examine;
+pub mod execute;
 pub mod file;
 pub mod group;
 pub mod inspect;
@@ -79,6 +80,8 @@ pub enum Operation {
     Sysctl(sysctl::Sysctl),
     /// Answer questions; changes nothing.
     Examine(examine::Examine),
+    /// Run a program by hand, and tell what it said.
+    Execute(execute::Execute),
 }
 
 /// Whether changes may be made.
@@ -137,6 +140,11 @@ pub trait Dialogue {
 
     /// Says whether the run was called off; long waits look at this and leave.
     fn is_cancelled(&self) -> bool;
+
+    /// Says whether somebody called the run off; a link that was lost does not count.
+    fn is_called_off(&self) -> bool {
+        self.is_cancelled()
+    }
 }
 
 /// What every operation can do.
@@ -187,6 +195,7 @@ impl Operation {
             Self::Inspect(op) => op.as_ref(),
             Self::Sysctl(op) => op,
             Self::Examine(op) => op,
+            Self::Execute(op) => op,
         }
     }
 }
@@ -201,6 +210,9 @@ pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &m
     }
     if let Operation::Sysctl(op) = operation {
         return op.settle(mode, system);
+    }
+    if let Operation::Execute(op) = operation {
+        return op.settle(mode, system, dialogue);
     }
     let work = operation.converge();
     match (work.check(system), mode) {

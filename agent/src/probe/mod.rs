@@ -10,6 +10,7 @@ pub mod log;
 pub mod name;
 pub mod process;
 pub mod rotation;
+pub mod served;
 pub mod socket;
 pub mod text;
 

@@ -165,4 +165,8 @@ impl Dialogue for StepDialogue<'_> {
     fn is_cancelled(&self) -> bool {
         self.inbox.is_cancelled() || self.inbox.is_hung_up()
     }
+
+    fn is_called_off(&self) -> bool {
+        self.inbox.is_cancelled()
+    }
 }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::observation::Answer;
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::protocol::message::{Done, StepId};
 
@@ -70,7 +71,7 @@ impl Past {
 pub(super) fn words(outcome: &Outcome) -> (&'static str, Vec<String>) {
     let (word, mut detail) = match outcome {
         Outcome::Ok => ("ok", Vec::new()),
-        Outcome::Observed(_) => ("observed", Vec::new()),
+        Outcome::Observed(seen) => ("observed", seen.answers.iter().filter_map(Answer::ended).collect()),
         Outcome::WouldChange(difference) => ("would_change", difference.items.clone()),
         Outcome::Changed(difference) => ("changed", difference.items.clone()),
         Outcome::Skipped(why) => ("skipped", vec![why.clone()]),

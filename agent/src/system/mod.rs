@@ -26,7 +26,9 @@ pub use account::{Entry, GroupEntry, Ids};
 pub use error::SystemError;
 pub use file::{Attributes, Bytes, Kind, Stat, digest};
 pub use kernel::{Setting, neat};
-pub use process::{Ended, Output, Program};
+pub use process::{Output, Program};
+
+pub use crate::observation::Ended;
 pub use state::State;
 pub use tree::{Cursor, Inside, Tree, TreeError};
 

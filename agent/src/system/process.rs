@@ -15,6 +15,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::{System, SystemError};
+use crate::observation::Ended;
 use crate::value::{AbsPath, Secret};
 
 /// What a program's standard output and error keep at most, each: their last 64 KiB.
@@ -23,6 +24,8 @@ const OUTPUT_LIMIT: usize = 64 * 1024;
 const TERM_GRACE: Duration = Duration::from_secs(5);
 /// How long output is read after the program itself ended: something it left behind may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(1);
+/// How often whoever waits for a program looks whether it was called off.
+const LOOK_UP: Duration = Duration::from_millis(500);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// A program to run.
@@ -49,35 +52,6 @@ impl Program {
     }
 }
 
-/// How a program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// By itself, with this status.
-    Exited(i32),
-    /// By this signal.
-    Killed(i32),
-    /// By us, after this many seconds.
-    TimedOut(u64),
-}
-
-impl Ended {
-    /// Says whether it exited with 0.
-    #[must_use]
-    pub const fn is_success(self) -> bool {
-        matches!(self, Self::Exited(0))
-    }
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Exited(status) => write!(f, "exit status {status}"),
-            Self::Killed(signal) => write!(f, "killed by signal {signal}"),
-            Self::TimedOut(secs) => write!(f, "not finished after {secs} s, and ended"),
-        }
-    }
-}
-
 /// What a program left.
 #[derive(Debug, Clone)]
 pub struct Output {
@@ -87,6 +61,8 @@ pub struct Output {
     pub stdout: String,
     /// The end of its standard error.
     pub stderr: String,
+    /// How many bytes of both came before those.
+    pub left_out: u64,
 }
 
 impl Output {
@@ -107,6 +83,18 @@ impl System {
     /// # Errors
     /// When it cannot be started: no such program, folder or account, or no right to be that account.
     pub fn run(&self, program: &Program) -> Result<Output, SystemError> {
+        self.run_until(program, &|| false)
+    }
+
+    /// As [`System::run`]; ends the program when `is_called_off` says so.
+    ///
+    /// # Errors
+    /// As [`System::run`].
+    pub fn run_until(
+        &self,
+        program: &Program,
+        is_called_off: &dyn Fn() -> bool,
+    ) -> Result<Output, SystemError> {
         let mut child = self.start(program)?;
         let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
         if let (Some(mut pipe), Some(text)) = (child.stdin.take(), &program.stdin) {
@@ -118,12 +106,12 @@ impl System {
         let (stderr, err_done) = Tail::of(child.stderr.take());
         let secs = if program.timeout_secs == 0 { 300 } else { program.timeout_secs };
         let name = || program.argv.first().cloned().unwrap_or_default();
-        let waited = wait(&mut child, Duration::from_secs(secs));
+        let waited = wait_or(&mut child, Duration::from_secs(secs), is_called_off);
         let ended = match waited.map_err(|source| SystemError::Start { program: name(), source })? {
             Some(status) => ended(status),
             None => {
                 end(&mut child, group);
-                Ended::TimedOut(secs)
+                if is_called_off() { Ended::CalledOff } else { Ended::TimedOut(secs) }
             }
         };
         let until = Instant::now() + DRAIN;
@@ -131,7 +119,8 @@ impl System {
             // Either way the output so far is what there is.
             done.recv_timeout(until.saturating_duration_since(Instant::now())).ok();
         }
-        Ok(Output { ended, stdout: stdout.text(), stderr: stderr.text() })
+        let left_out = stdout.left_out().saturating_add(stderr.left_out());
+        Ok(Output { ended, stdout: stdout.text(), stderr: stderr.text(), left_out })
     }
 
     fn start(&self, program: &Program) -> Result<Child, SystemError> {
@@ -190,6 +179,15 @@ fn ended(status: ExitStatus) -> Ended {
 
 /// Waits until the child ends or `patience` is over (`None`).
 fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>> {
+    wait_or(child, patience, &|| false)
+}
+
+/// As [`wait`], and until `is_called_off`.
+fn wait_or(
+    child: &mut Child,
+    patience: Duration,
+    is_called_off: &dyn Fn() -> bool,
+) -> io::Result<Option<ExitStatus>> {
     let until = Instant::now() + patience;
     let pidfd = i32::try_from(child.id())
         .ok()
@@ -200,12 +198,12 @@ fn wait(child: &mut Child, patience: Duration) -> io::Result<Option<ExitStatus>>
             return Ok(Some(status));
         }
         let left = until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
+        if left.is_zero() || is_called_off() {
             return Ok(None);
         }
         match &pidfd {
             Some(pidfd) => {
-                let timeout = Timespec::try_from(left).ok();
+                let timeout = Timespec::try_from(left.min(LOOK_UP)).ok();
                 // A signal may cut the wait short; the loop looks again.
                 poll(&mut [PollFd::from_borrowed_fd(pidfd.as_fd(), PollFlags::IN)], timeout.as_ref()).ok();
             }
@@ -232,11 +230,18 @@ fn end(child: &mut Child, group: Option<Pid>) {
 }
 
 /// The last bytes of a stream, gathered by a thread of its own.
-struct Tail(Arc<Mutex<Vec<u8>>>);
+struct Tail(Arc<Mutex<Kept>>);
+
+/// What is kept of a stream, and how much came before it.
+#[derive(Default)]
+struct Kept {
+    bytes: Vec<u8>,
+    left_out: u64,
+}
 
 impl Tail {
     fn of(stream: Option<impl Read + Send + 'static>) -> (Self, Receiver<()>) {
-        let kept = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::new(Mutex::new(Kept::default()));
         let (done, finished) = channel();
         if let Some(mut stream) = stream {
             let kept = Arc::clone(&kept);
@@ -247,9 +252,10 @@ impl Tail {
                         Ok(0) => break,
                         Ok(n) => {
                             let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                            kept.extend_from_slice(buffer.get(..n).unwrap_or_default());
-                            let surplus = kept.len().saturating_sub(OUTPUT_LIMIT);
-                            kept.drain(..surplus);
+                            kept.bytes.extend_from_slice(buffer.get(..n).unwrap_or_default());
+                            let surplus = kept.bytes.len().saturating_sub(OUTPUT_LIMIT);
+                            kept.bytes.drain(..surplus);
+                            kept.left_out += surplus as u64;
                         }
                         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                         Err(_) => break,
@@ -263,6 +269,10 @@ impl Tail {
     }
 
     fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner).bytes).into_owned()
+    }
+
+    fn left_out(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).left_out
     }
 }

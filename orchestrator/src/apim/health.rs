@@ -17,6 +17,9 @@ use super::unit;
 /// The line that ends a start; the log is appended to over restarts, so only what came since the last one counts.
 pub const STARTED: &str = r"WSO2 Carbon started in \d+ sec";
 
+/// What the JVM's argument with the largest heap begins with.
+pub const MAXIMUM_HEAP: &str = "-Xmx";
+
 /// How long a node must stay up after its log said that it started, before it counts as complete: some fall over right after.
 const SETTLE_SECS: u64 = 3;
 
@@ -60,6 +63,8 @@ pub fn inspect(cluster: &Cluster, node: &Node) -> Inspect {
         service: service(node, Gate::Complete),
         links: vec![node.home.current.clone()],
         gates: conditions(cluster, node, Gate::Complete),
+        arguments: vec![MAXIMUM_HEAP.to_owned()],
+        served: vec![node.port(port::HTTPS)],
     }
 }
 

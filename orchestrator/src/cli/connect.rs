@@ -19,10 +19,20 @@ use crate::ssh::{
     self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
 };
 
-/// Returns what connects to the hosts of the inventory.
+/// With whose rights the agent works where no plan says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rights {
+    /// As the built-in playbooks ask: with privilege, unless the inventory says otherwise.
+    Usual,
+    /// With privilege, whatever the inventory says.
+    Escalated,
+    /// With those of the account that logs in, whatever the inventory says.
+    Login,
+}
+
+/// Returns what connects to the hosts of the inventory, for a plan.
 pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach) -> Result<Connector, Exit> {
-    let mut hosts: BTreeMap<HostName, Connection> =
-        inventory.hosts.iter().map(|host| (host.name.clone(), host.connection.clone())).collect();
+    let mut hosts = connections(inventory);
     if drafted.uses_localhost() {
         hosts.entry(HostName(LOCALHOST.to_owned())).or_insert_with(|| Connection {
             kind: ConnectionKind::Local,
@@ -31,11 +41,44 @@ pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach)
         });
     }
     for (name, connection) in &mut hosts {
-        if drafted.escalates.contains(name) && connection.escalate.is_none() {
-            let Become { user, password } = connection.become_with.clone();
-            let user = if user.is_empty() { "root".to_owned() } else { user };
-            connection.escalate = Some(Become { user, password });
+        if drafted.escalates.contains(name) {
+            escalate(connection);
         }
+    }
+    connecting(hosts, reach)
+}
+
+/// Returns what connects to the hosts of the inventory, where no plan says with which rights.
+pub(super) fn connector_with(
+    inventory: &Inventory,
+    rights: Rights,
+    reach: &Reach,
+) -> Result<Connector, Exit> {
+    let mut hosts = connections(inventory);
+    for connection in hosts.values_mut() {
+        match rights {
+            Rights::Usual if connection.become_wish == Some(false) => {}
+            Rights::Usual | Rights::Escalated => escalate(connection),
+            Rights::Login => connection.escalate = None,
+        }
+    }
+    connecting(hosts, reach)
+}
+
+fn connections(inventory: &Inventory) -> BTreeMap<HostName, Connection> {
+    inventory.hosts.iter().map(|host| (host.name.clone(), host.connection.clone())).collect()
+}
+
+fn escalate(connection: &mut Connection) {
+    if connection.escalate.is_none() {
+        let Become { user, password } = connection.become_with.clone();
+        let user = if user.is_empty() { "root".to_owned() } else { user };
+        connection.escalate = Some(Become { user, password });
+    }
+}
+
+fn connecting(mut hosts: BTreeMap<HostName, Connection>, reach: &Reach) -> Result<Connector, Exit> {
+    for connection in hosts.values_mut() {
         if let Some(file) = &reach.known_hosts {
             connection.options.known_hosts_file = Some(file.clone());
         }

@@ -10,12 +10,17 @@ mod bound;
 mod certs;
 mod connect;
 mod databases;
+mod diff;
+mod exec;
 mod exit;
+mod facts;
 mod graph;
 mod guard;
 mod init;
 mod inventory;
 mod issuing;
+mod looking;
+mod moment;
 mod options;
 mod outage;
 mod pipeline;
@@ -26,6 +31,7 @@ mod preflight;
 mod read;
 mod render;
 mod restart;
+mod standing;
 mod status;
 mod validate;
 
@@ -63,6 +69,12 @@ enum Verb {
     Stop(restart::Args),
     /// Start nodes that are down, in order
     Start(restart::Args),
+    /// Show the files on the hosts against those that apply would write
+    Diff(diff::Args),
+    /// Show what hosts are like: system, memory, disks, JDKs, clock, addresses, releases
+    Facts(facts::Args),
+    /// Run a command on hosts at once; the same answers are told once
+    Exec(exec::Args),
     /// Draw the topology: hosts, nodes, ports, who connects to whom
     Graph(graph::Args),
     /// Write a first inventory, from a few answers or flags
@@ -83,6 +95,9 @@ impl Verb {
             Self::Status(args) => args.shown.output,
             Self::Restart(restart) => restart.args.shown.output,
             Self::Stop(args) | Self::Start(args) => args.shown.output,
+            Self::Diff(args) => args.shown.output,
+            Self::Facts(args) => args.shown.output,
+            Self::Exec(args) => args.shown.output,
             Self::Preflight(args) => args.shown.output,
             Self::Audit(args) => args.shown.output,
             Self::Certs(args) => args.shown.output,
@@ -111,6 +126,9 @@ pub fn main() -> ExitCode {
         Verb::Render(args) => render::run(&args),
         Verb::Inventory(args) => inventory::run(&args),
         Verb::Status(args) => status::run(args),
+        Verb::Diff(args) => diff::run(args),
+        Verb::Facts(args) => facts::run(&args),
+        Verb::Exec(args) => exec::run(&args),
         Verb::Graph(args) => graph::run(&args),
         Verb::Init(args) => init::run(&args),
         Verb::Restart(args) => restart::restart(args),

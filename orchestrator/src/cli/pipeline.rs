@@ -238,6 +238,18 @@ async fn fetch(
     Ok(ready.into_iter().map(|(sha256, file)| (sha256, (file.path, file.size))).collect())
 }
 
+/// Returns the big files that are at hand on this machine, for a look that fetches nothing.
+pub(super) fn at_hand(
+    cluster: &Cluster,
+    drafted: &Drafted,
+    (cache, look): (&Cache, &Look),
+) -> Result<BTreeMap<Sha256, (PathBuf, u64)>, Exit> {
+    let needed = drafted.needs();
+    let mut artifacts = cluster.artifacts();
+    artifacts.retain(|artifact| needed.contains(&artifact.sha256) && cache.is_here(artifact));
+    runtime()?.block_on(fetch(cache, &artifacts, look))
+}
+
 /// Waits for what comes before the run, unless the user stops it.
 async fn unless_interrupted<T>(
     prepare: impl Future<Output = Result<T, Exit>>,
@@ -269,7 +281,7 @@ fn outliner(cache: &Cache) -> Outliner {
     Outliner(Arc::new(make))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -295,7 +307,7 @@ fn interrupt() -> watch::Receiver<Interrupt> {
     interrupt
 }
 
-fn run_id() -> String {
+pub(super) fn run_id() -> String {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     format!("{:x}-{:x}", now.as_millis(), std::process::id())
 }

@@ -1,19 +1,35 @@
-//! `status`: how every node is, and whether it differs from what the files say.
+//! `status`: how every node is, and whether it differs from what the files say; once, or again and again.
 
-use apim_agent::observation::Observation;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use apim_agent::operation::Operation;
 use apim_agent::outcome::Outcome;
+use futures_util::future::join_all;
 use serde_json::json;
+use tokio::sync::{Notify, Semaphore};
 
+use super::connect::{self, Rights};
 use super::exit::{Exit, Kind};
-use super::options::{Files, Reach, Shown};
-use super::pipeline::{self, Ended, Wanted};
-use crate::apim::Node;
-use crate::engine::HostEnd;
+use super::issuing::Issue;
+use super::looking::{Ready, Round};
+use super::moment;
+use super::options::{Files, Output, Plays, Reach, Shown};
+use super::pipeline;
+use super::read;
+use super::standing::{Row, table};
+use crate::apim::Cluster;
+use crate::artifact::Cache;
 use crate::inventory::host::HostName;
-use crate::report::style::time;
-use crate::report::table::{Paint, Table};
-use crate::report::{self, Style};
+use crate::plan::model::{NodeName, Plan, Step};
+use crate::report::live::Live;
+use crate::report::{self, Look, remark};
+use crate::rounds::{Asked, Away, Peer, Terms};
+use crate::session::Connect;
+
+/// While watching, a host that says nothing for so long is shown as away.
+const WATCH_SILENCE: Duration = Duration::from_secs(15);
 
 /// Options of `status`.
 #[derive(Debug, clap::Args)]
@@ -24,141 +40,279 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
+    /// Look again every so often (2s), until Ctrl-C
+    #[arg(short, long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = moment::duration)]
+    watch: Option<Duration>,
+    /// `off`: do not look for what apply would change
+    #[arg(long, value_enum, default_value_t = Drift::On)]
+    drift: Drift,
 }
 
-/// One node as it was seen.
-struct Row<'a> {
-    node: &'a Node,
-    /// `None` where its host could not be looked at; then this is why.
-    seen: Result<&'a Observation, String>,
-    /// How many steps would change something; `None` where it could not be found out.
-    drift: Option<usize>,
+/// Whether drift is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Drift {
+    /// Every step of the playbook is looked at.
+    On,
+    /// Only the nodes are.
+    Off,
 }
+
+/// What is asked of one host: the steps, and the operations in the same order.
+struct Questions<'a> {
+    steps: Vec<&'a Step>,
+    asked: Vec<Asked>,
+}
+
+/// What was last heard of each host; nothing before its first answer.
+type Heard = BTreeMap<HostName, Result<Vec<Outcome>, Away>>;
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, reach, shown } = args;
-    let wanted = Wanted { inspects: true, ..Wanted::look("status", None, (files, reach, shown)) };
-    let mut ended = pipeline::run(&wanted)?;
-    if ended.result.interrupted {
+    let Args { files, reach, shown, watch, drift } = args;
+    let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
+    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
+    let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: Vec::new() };
+    let (read, _, mut drafted) = read::all_with(&files, &plays, &cache, Issue::Tell)?;
+    read::tell(&read, &look)?;
+    let limited = read::limited(&read.inventory, &files)?;
+    drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
+    let at_hand = pipeline::at_hand(&read.cluster, &drafted, (&cache, &look))?;
+    let plan = drafted.finish(&at_hand);
+    let questions = questions(&plan, &read.cluster, drift);
+    let hosts: Vec<HostName> = questions.keys().map(|host| (*host).clone()).collect();
+    let connector = connect::connector_with(&read.inventory, Rights::Usual, &reach)?;
+    let ready = Ready::new(read, look, hosts, connector, format!("status {}", files.inventory.display()));
+    let cluster = &ready.read.cluster;
+    let forks = Arc::new(Semaphore::new(usize::from(reach.forks)));
+    ready.ask(|round| async {
+        let shower = Shower { cluster, questions: &questions, look };
+        match watch {
+            None => once(round, &shower, &forks).await,
+            Some(every) => {
+                again_and_again(round, &shower, (&forks, every.max(Duration::from_millis(200)))).await
+            }
+        }
+    })
+}
+
+/// Returns what is asked of every host that carries a node.
+fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'a HostName, Questions<'a>> {
+    let mut all: BTreeMap<&'a HostName, Questions<'a>> = BTreeMap::new();
+    for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
+        let own = all.entry(&lane.host).or_insert_with(|| Questions { steps: Vec::new(), asked: Vec::new() });
+        for step in &lane.steps {
+            let Some(operation) = step.operation() else { continue };
+            let is_look = matches!(operation, Operation::Inspect(_));
+            if is_look || (drift == Drift::On && is_wish(operation)) {
+                own.steps.push(step);
+                own.asked.push(Asked::look(step.title.clone(), operation.clone()));
+            }
+        }
+    }
+    all.retain(|host, own| !own.steps.is_empty() && cluster.nodes_on(&host.0).next().is_some());
+    all
+}
+
+fn is_wish(operation: &Operation) -> bool {
+    !matches!(operation, Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
+}
+
+/// Asks one host.
+async fn ask(
+    peer: &mut Peer,
+    questions: &Questions<'_>,
+    (connect, terms): (&dyn Connect, &Terms),
+) -> Result<Vec<Outcome>, Away> {
+    peer.ask(connect, terms, &questions.asked, &|_, _| {}).await
+}
+
+async fn once(round: Round, shower: &Shower<'_>, forks: &Semaphore) -> Result<Kind, Exit> {
+    let Round { mut peers, connect, terms } = round;
+    let answers = join_all(peers.iter_mut().map(|peer| {
+        let (connect, terms) = (connect.as_ref(), &terms);
+        async move {
+            // The semaphore is never closed.
+            let _turn = forks.acquire().await;
+            let answer = match shower.questions.get(&peer.host) {
+                Some(questions) => ask(peer, questions, (connect, terms)).await,
+                None => Ok(Vec::new()),
+            };
+            peer.goodbye().await;
+            (peer.host.clone(), answer)
+        }
+    }));
+    let heard: Heard = answers.await.into_iter().collect();
+    if terms.stop.is_wished() {
         return Ok(Kind::Interrupted);
     }
-    let look = ended.look;
-    let rows = rows(&ended);
-    let healthy = !rows.is_empty() && rows.iter().all(Row::is_healthy);
-    if look.json {
-        for row in &rows {
-            report::say(&row.json())?;
-        }
-        report::say(&json!({"event": "status", "healthy": healthy}).to_string())?;
+    let rows = shower.rows(&heard);
+    if shower.look.json {
+        report::say(&shower.json(&rows))?;
     } else {
-        report::say(&table(&rows, look.out))?;
-        // Steps that fail while looking only (a gate that is shut) are in the table; hosts that cannot be reached are told.
-        ended.result.outcomes.clear();
-        report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
+        report::say(&table(&rows, shower.cluster, shower.look.out))?;
+        for (host, answer) in &heard {
+            if let Err(Away { why, hint }) = answer {
+                let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+                remark(&format!("{} {host}: {why}{hint}", shower.look.err.bad("unreachable")));
+            }
+        }
     }
-    Ok(if healthy { Kind::Converged } else { Kind::Failed })
+    Ok(if shower.is_healthy(&rows) { Kind::Converged } else { Kind::Failed })
 }
 
-fn rows(ended: &Ended) -> Vec<Row<'_>> {
-    let lanes = || ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
-    let mut rows = Vec::new();
-    for node in ended.cluster.nodes() {
-        let steps = || lanes().filter(|lane| lane.host.0 == node.host).flat_map(|lane| &lane.steps);
-        let own = |step: &&crate::plan::model::Step| step.node.as_ref().is_none_or(|name| *name == node.name);
-        let Some(look) = steps().find(|step| {
-            matches!(step.operation(), Some(Operation::Inspect(_))) && step.node.as_ref() == Some(&node.name)
-        }) else {
-            continue;
+/// Every host is asked again and again, each at its own pace, so that one that is slow or away holds up no other.
+async fn again_and_again(
+    round: Round,
+    shower: &Shower<'_>,
+    (forks, every): (&Arc<Semaphore>, Duration),
+) -> Result<Kind, Exit> {
+    let Round { mut peers, connect, terms } = round;
+    let terms = Terms { connect: WATCH_SILENCE, silence: WATCH_SILENCE, ..terms };
+    let heard: Mutex<Heard> = Mutex::default();
+    let (number, first_heard) = (peers.len(), Notify::new());
+    let stop = terms.stop.clone();
+    let asking = join_all(peers.iter_mut().map(|peer| {
+        let (connect, terms, heard, first_heard) = (connect.as_ref(), &terms, &heard, &first_heard);
+        async move {
+            let Some(questions) = shower.questions.get(&peer.host) else { return };
+            while !terms.stop.is_wished() {
+                let answer = {
+                    let _turn = forks.acquire().await;
+                    ask(peer, questions, (connect, terms)).await
+                };
+                if !terms.stop.is_wished() {
+                    let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+                    heard.insert(peer.host.clone(), answer);
+                    if heard.len() == number {
+                        first_heard.notify_one();
+                    }
+                }
+                tokio::select! {
+                    () = tokio::time::sleep(every) => {}
+                    () = terms.stop.wished() => {}
+                }
+            }
+            peer.goodbye().await;
+        }
+    }));
+    let showing = async {
+        let mut face = Face::new(shower.look);
+        // The first picture is worth a wait, but not for a host that is away.
+        drop(tokio::time::timeout(Duration::from_secs(5), first_heard.notified()).await);
+        while !stop.is_wished() {
+            let now = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            face.show(&shower.rows(&now), shower)?;
+            tokio::select! {
+                () = tokio::time::sleep(every) => {}
+                () = stop.wished() => {}
+            }
+        }
+        face.end();
+        Ok::<_, Exit>(())
+    };
+    let (_, shown) = tokio::join!(asking, showing);
+    shown.map(|()| Kind::Converged)
+}
+
+/// Makes pictures of what was heard.
+struct Shower<'a> {
+    cluster: &'a Cluster,
+    questions: &'a BTreeMap<&'a HostName, Questions<'a>>,
+    look: Look,
+}
+
+impl Shower<'_> {
+    fn rows<'a>(&'a self, heard: &'a Heard) -> Vec<Row<'a>> {
+        let mut rows = Vec::new();
+        for node in self.cluster.nodes() {
+            let host = HostName(node.host.clone());
+            let Some(questions) = self.questions.get(&host) else { continue };
+            let (seen, drift) = match heard.get(&host) {
+                None => (Err("connecting".to_owned()), None),
+                Some(Err(_)) => (Err("unreachable".to_owned()), None),
+                Some(Ok(outcomes)) => questions.of(&node.name, outcomes),
+            };
+            rows.push(Row { node, seen, drift });
+        }
+        rows
+    }
+
+    fn is_healthy(&self, rows: &[Row<'_>]) -> bool {
+        !rows.is_empty() && rows.iter().all(Row::is_healthy)
+    }
+
+    fn json(&self, rows: &[Row<'_>]) -> String {
+        let nodes: Vec<_> = rows.iter().map(|row| row.json(self.cluster)).collect();
+        let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+        json!({"event": "status", "at": now, "healthy": self.is_healthy(rows), "nodes": nodes}).to_string()
+    }
+}
+
+impl Questions<'_> {
+    /// What was seen of a node, and how many of its steps would change something.
+    fn of<'a>(
+        &self,
+        node: &NodeName,
+        outcomes: &'a [Outcome],
+    ) -> (Result<&'a apim_agent::observation::Observation, String>, Option<usize>) {
+        let own = || {
+            let all = self.steps.iter().zip(outcomes);
+            all.filter(|(step, _)| step.node.as_ref().is_none_or(|name| name == node))
         };
-        let host = ended.result.hosts.get(&HostName(node.host.clone()));
-        let seen = match (ended.result.outcomes.get(&look.id), host.map(|host| &host.end)) {
-            (Some(Outcome::Observed(seen)), _) => Ok(seen.as_ref()),
-            (_, Some(HostEnd::Unreachable(..))) => Err("unreachable".to_owned()),
-            (Some(Outcome::Failed(failure)), _) => Err(failure.what.clone()),
+        let is_look = |step: &Step| matches!(step.operation(), Some(Operation::Inspect(_)));
+        let seen = match own().find(|(step, _)| is_look(step) && step.node.as_ref() == Some(node)) {
+            Some((_, Outcome::Observed(seen))) => Ok(seen.as_ref()),
+            Some((_, Outcome::Failed(failure))) => Err(failure.what.clone()),
             _ => Err("not looked at".to_owned()),
         };
-        let is_wish = |step: &&crate::plan::model::Step| {
-            !matches!(
-                step.operation(),
-                Some(Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
-            )
-        };
-        let differs = |step: &&crate::plan::model::Step| {
-            matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_) | Outcome::Failed(_)))
-        };
-        let drift = seen.is_ok().then(|| steps().filter(own).filter(is_wish).filter(differs).count());
-        rows.push(Row { node, seen, drift });
+        let has_wishes = self.steps.iter().any(|step| !is_look(step));
+        let differs = |outcome: &Outcome| matches!(outcome, Outcome::WouldChange(_) | Outcome::Failed(_));
+        let drift = (seen.is_ok() && has_wishes)
+            .then(|| own().filter(|(step, outcome)| !is_look(step) && differs(outcome)).count());
+        (seen, drift)
     }
-    rows
 }
 
-impl Row<'_> {
-    fn is_up(seen: &Observation) -> bool {
-        matches!(seen.unit.as_str(), "active" | "running")
-    }
+/// How a picture is shown: drawn in place on a terminal, else only lines that say something new.
+enum Face {
+    Drawn(Live),
+    Lines(BTreeMap<String, String>),
+    Objects,
+}
 
-    fn is_healthy(&self) -> bool {
-        self.seen.as_ref().is_ok_and(|seen| Self::is_up(seen) && seen.gates.iter().all(|gate| gate.holds))
-    }
-
-    /// The release that `current` points to.
-    fn release(&self) -> Option<&str> {
-        let seen = self.seen.as_ref().ok()?;
-        let target = seen.links.get(self.node.home.current.as_str())?.as_deref()?;
-        target.rsplit('/').next()
-    }
-
-    fn gates(&self) -> (String, Paint) {
-        let seen = match &self.seen {
-            Ok(seen) => seen,
-            Err(why) => return (why.clone(), Paint::Bad),
-        };
-        let shut: Vec<String> = seen
-            .gates
-            .iter()
-            .filter(|gate| !gate.holds)
-            .map(|gate| format!("{}: {}", gate.what, gate.answer))
-            .collect();
-        match shut.len() {
-            0 => (format!("{} hold", seen.gates.len()), Paint::Good),
-            _ => (shut.join("\n"), Paint::Bad),
+impl Face {
+    fn new(look: Look) -> Self {
+        match (look.json, Live::new()) {
+            (true, _) => Self::Objects,
+            (false, Some(live)) => Self::Drawn(live),
+            (false, None) => Self::Lines(BTreeMap::new()),
         }
     }
 
-    fn json(&self) -> String {
-        let seen = self.seen.as_ref().ok();
-        json!({
-            "event": "node", "node": self.node.name.0, "host": self.node.host, "role": self.node.role.group(),
-            "release": self.release(), "wished_release": self.node.release, "observed": seen,
-            "problem": self.seen.as_ref().err(), "healthy": self.is_healthy(), "drift": self.drift,
-        })
-        .to_string()
+    fn show(&mut self, rows: &[Row<'_>], shower: &Shower<'_>) -> Result<(), Exit> {
+        let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
+        match self {
+            Self::Drawn(live) => {
+                let out = shower.look.out;
+                let foot = out.faint(format!("{now}, again and again until Ctrl-C"));
+                live.draw(format!("{}{foot}", table(rows, shower.cluster, out)));
+            }
+            Self::Lines(known) => {
+                for row in rows {
+                    let line = row.line();
+                    if known.get(&row.node.name.0) != Some(&line) {
+                        report::say(&format!("{now} {}", report::style::harmless(&line)))?;
+                        known.insert(row.node.name.0.clone(), line);
+                    }
+                }
+            }
+            Self::Objects => report::say(&shower.json(rows))?,
+        }
+        Ok(())
     }
-}
 
-fn table(rows: &[Row<'_>], style: Style) -> String {
-    let mut table = Table::new(style, &["node", "role", "release", "unit", "up", "drift", "gates"]);
-    for row in rows {
-        let seen = row.seen.as_ref().ok();
-        let unit = match seen {
-            Some(seen) => (seen.unit.clone(), if Row::is_up(seen) { Paint::Good } else { Paint::Bad }),
-            None => ("?".to_owned(), Paint::Plain),
-        };
-        let uptime = seen.and_then(|seen| seen.uptime_secs).map(std::time::Duration::from_secs);
-        let drift = match row.drift {
-            None => ("?".to_owned(), Paint::Plain),
-            Some(0) => ("no".to_owned(), Paint::Good),
-            Some(steps) => (format!("yes ({steps})"), Paint::Change),
-        };
-        table.row([
-            (row.node.name.0.clone(), Paint::Plain),
-            (row.node.role.group().to_owned(), Paint::Plain),
-            (row.release().unwrap_or("-").to_owned(), Paint::Plain),
-            unit,
-            (uptime.map_or_else(|| "-".to_owned(), time), Paint::Plain),
-            drift,
-            row.gates(),
-        ]);
+    fn end(self) {
+        if let Self::Drawn(live) = self {
+            live.end();
+        }
     }
-    table.text()
 }

@@ -122,7 +122,8 @@ fn contents_of(operation: &Operation) -> Vec<Content> {
         | Operation::Wait(_)
         | Operation::Inspect(_)
         | Operation::Sysctl(_)
-        | Operation::Examine(_) => Vec::new(),
+        | Operation::Examine(_)
+        | Operation::Execute(_) => Vec::new(),
     }
 }
 

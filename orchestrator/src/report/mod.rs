@@ -13,11 +13,15 @@ use crate::engine::RunResult;
 use crate::engine::event::Event;
 use crate::plan::model::Plan;
 
+pub mod alike;
 pub mod changes;
+pub mod differences;
 pub mod failure;
 mod fetch;
+pub mod fold;
 mod json;
 mod lines;
+pub mod live;
 pub mod recap;
 pub mod style;
 pub mod table;

@@ -99,3 +99,9 @@ pub fn time(duration: Duration) -> String {
 pub fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
+
+/// Returns a size for people: `512 MiB`, `7.8 GiB`.
+#[must_use]
+pub fn bytes(number: u64) -> String {
+    indicatif::HumanBytes(number).to_string()
+}

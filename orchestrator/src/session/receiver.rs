@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::facts::Facts;
-use apim_agent::observation::{Account, Answer, Entry, Listener, Observation, Reached, Resolved};
+use apim_agent::observation::{
+    Account, Answer, Disk, Entry, Listener, Machine, Observation, Printed, Reached, Resolved, Served,
+};
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use apim_agent::protocol::message::Reply;
 
@@ -22,6 +24,8 @@ const LAST_WORDS: Duration = Duration::from_secs(10);
 const TEXT: usize = 8 * 1024;
 /// Bytes of a difference's text.
 const DIFF: usize = 512 * 1024;
+/// Bytes of one output of a program.
+const PRINTED: usize = 128 * 1024;
 /// Entries of one list of a reply.
 const ENTRIES: usize = 1000;
 
@@ -181,6 +185,11 @@ fn observation(seen: &mut Observation) {
         .take(ENTRIES)
         .map(|(label, digest)| (neutral(&label, TEXT), neutral(&digest, TEXT)))
         .collect::<BTreeMap<_, _>>();
+    texts(&mut seen.arguments);
+    seen.certificates.truncate(ENTRIES);
+    for Served { certificate, problem, .. } in &mut seen.certificates {
+        certificate.iter_mut().chain(problem).for_each(text);
+    }
     seen.answers.truncate(ENTRIES);
     seen.answers.iter_mut().for_each(answer);
     seen.gates.truncate(ENTRIES);
@@ -232,6 +241,20 @@ fn answer(answer: &mut Answer) {
                 .map(|(key, value)| (neutral(&key, TEXT), neutral(&value, TEXT)))
                 .collect();
         }
+        Answer::Printed(printed) => {
+            let Printed { stdout, stderr, .. } = printed.as_mut();
+            [stdout, stderr].into_iter().for_each(|output| long_text(output, PRINTED));
+        }
+        Answer::Machine(machine) => {
+            let Machine { system, processor, addresses, disks, zone, .. } = machine.as_mut();
+            [system, processor, zone].into_iter().for_each(text);
+            texts(addresses);
+            disks.truncate(ENTRIES);
+            for Disk { folder, kind, .. } in disks {
+                [folder, kind].into_iter().for_each(text);
+            }
+        }
+        Answer::Within(names) => texts(names),
         Answer::Holds(found) => found.truncate(ENTRIES),
         Answer::Unknown(why) => text(why),
         Answer::Entry(None) | Answer::Account(None) | Answer::Agent { .. } => {}

@@ -4,10 +4,12 @@ mod bound;
 mod converge;
 mod interrupted;
 mod issued;
+mod looking;
 mod messaging;
 mod refused;
 mod secrets;
 mod upgraded;
+mod watching;
 
 use std::path::PathBuf;
 

@@ -53,7 +53,7 @@ fn holds(mode: &str) -> (Small, Poison) {
 }
 
 /// The file of that name below the host's component.
-fn find(small: &Small, name: &str) -> std::path::PathBuf {
+pub(super) fn find(small: &Small, name: &str) -> std::path::PathBuf {
     let mut folders = vec![small.host().root.join("opt/wso2/all-in-one")];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Resource, geteuid, getrlimit};
 
-use super::{Question, names, network};
+use super::{Question, machine, names, network};
 use crate::observation::{Account, Answer, Entry};
 use crate::probe::process::{self, Process};
 use crate::system::{Kind, Program, System, SystemError};
@@ -16,6 +16,8 @@ use crate::value::{AbsPath, UnitName};
 const TEXT_LIMIT: u64 = 4 * 1024;
 /// A file that is searched is read up to this size.
 const SEARCH_LIMIT: u64 = 4 * 1024 * 1024;
+/// Of the names in a folder so many are told.
+const MOST_NAMES: usize = 200;
 /// Programs that keep a clock right, as the kernel cuts their names.
 const KEEPERS: [&str; 6] = ["chronyd", "systemd-timesyn", "ntpd", "openntpd", "ntpsec", "ptp4l"];
 /// Where systemd's own library lies, whose name holds the version.
@@ -58,6 +60,12 @@ impl<'a> Asked<'a> {
             Question::Entry { path, digest } => self.entry(path, *digest).unwrap_or_else(|e| unknown(&e)),
             Question::Account(name) => match system.account(name) {
                 Ok(found) => Answer::Account(found.map(|it| Account { uid: it.uid, shell: it.shell })),
+                Err(error) => unknown(&error),
+            },
+            Question::Machine => Answer::Machine(Box::new(machine::machine(system))),
+            Question::Within(folder) => self.within(folder).unwrap_or_else(|e| unknown(&e)),
+            Question::Link(path) => match system.link_target(path) {
+                Ok(target) => Answer::Text(target.map(|target| target.display().to_string())),
                 Err(error) => unknown(&error),
             },
             Question::Unit { unit, properties } => self.unit(unit, properties),
@@ -148,6 +156,16 @@ impl<'a> Asked<'a> {
             group: self.system.group_name(stat.gid),
             sha256,
         })))
+    }
+
+    fn within(&self, folder: &AbsPath) -> Result<Answer, SystemError> {
+        if !self.system.stat_followed(folder)?.is_some_and(|stat| stat.kind == Kind::Directory) {
+            return Ok(Answer::Within(Vec::new()));
+        }
+        let mut names = self.system.names(folder)?;
+        names.sort_unstable();
+        names.truncate(MOST_NAMES);
+        Ok(Answer::Within(names))
     }
 
     fn unit(&self, unit: &UnitName, properties: &[String]) -> Answer {

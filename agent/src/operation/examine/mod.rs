@@ -11,6 +11,7 @@ use crate::system::System;
 use crate::value::{AbsPath, UnitName};
 
 mod answers;
+pub(super) mod machine;
 mod names;
 mod network;
 #[cfg(test)]
@@ -62,6 +63,12 @@ pub enum Question {
     },
     /// An account.
     Account(String),
+    /// The machine.
+    Machine,
+    /// The names in a folder.
+    Within(AbsPath),
+    /// The target of a link, as a text.
+    Link(AbsPath),
     /// What systemd says of a unit.
     Unit {
         /// Which.

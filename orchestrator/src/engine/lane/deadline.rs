@@ -14,6 +14,7 @@ pub(super) fn own_deadline(operation: &Operation) -> Duration {
         }
         Operation::Command(command) => deadline_of(&command.run),
         Operation::Bundle(bundle) => bundle.verify.iter().chain([&bundle.tell]).map(deadline_of).sum(),
+        Operation::Execute(execute) => deadline_of(&execute.run),
         Operation::Archive(archive) => archive.prepare.iter().map(|one| deadline_of(&one.command)).sum(),
         Operation::Unit(unit) => unit.stop_timeout_secs,
         Operation::Directory(_)

@@ -1,0 +1,257 @@
+//! `exec`: run a command on hosts, at once; the same answers told once.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use apim_agent::mask;
+use apim_agent::observation::{Answer, Ended, Printed};
+use apim_agent::operation::command::Invocation;
+use apim_agent::operation::execute::Execute;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use apim_agent::value::{AbsPath, Secret};
+use serde_json::json;
+
+use super::connect::Rights;
+use super::exit::{Exit, Kind};
+use super::looking::{self, Ready, Round, Wanted};
+use super::moment;
+use super::options::{Files, Reach, Shown};
+use crate::inventory::host::HostName;
+use crate::report::alike::{self, Block};
+use crate::report::fold::folded;
+use crate::report::style::{count, time};
+use crate::report::{self, Look, remark};
+use crate::rounds::{Asked, Away, Heard, with_all};
+
+/// How often it is told who still runs.
+const TELL_EVERY: Duration = Duration::from_secs(10);
+/// How much longer than the command's own time a host may be silent.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// Options of `exec`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    /// The hosts: an Ansible pattern, such as `gateway:!gw3`
+    pattern: String,
+    #[command(flatten)]
+    reach: Reach,
+    /// Have the words read by `/bin/sh` on the host, for pipes and variables
+    #[arg(long)]
+    shell: bool,
+    /// Run it as root (or `ansible_become_user`), whatever the inventory says; the usual way is the playbooks': as root
+    #[arg(short = 'b', long = "become", overrides_with = "no_become")]
+    escalate: bool,
+    /// Run it as the account that logs in
+    #[arg(long)]
+    no_become: bool,
+    /// How long it may take on each host, such as 30s or 10m; then it is ended
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = moment::duration)]
+    timeout: Duration,
+    /// The command only reads: the host's lock is not taken, and nothing is written into its journal
+    #[arg(long)]
+    read_only: bool,
+    /// The folder on the host that it runs in; default: /
+    #[arg(long, value_name = "DIR", value_parser = AbsPath::parse)]
+    chdir: Option<AbsPath>,
+    /// The command and its arguments, as they are: no shell reads them
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<String>,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+/// What one host answered.
+struct Row {
+    host: HostName,
+    answer: Result<Printed, Away>,
+}
+
+pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
+    let rights = match (args.escalate, args.no_become) {
+        (_, true) => Rights::Login,
+        (true, false) => Rights::Escalated,
+        (false, false) => Rights::Usual,
+    };
+    let wanted = Wanted {
+        verb: "exec",
+        files: &args.files,
+        reach: &args.reach,
+        shown: args.shown,
+        pattern: Some(&args.pattern),
+        rights,
+    };
+    let ready = looking::prepare(&wanted)?;
+    let secrets = ready.secrets();
+    let asked = asked(args, &secrets);
+    let rows = ready.ask(|round| ask(round, args, &asked, ready.look))?;
+    let rows: Vec<Row> = rows.0.into_iter().map(|row| row.masked(&secrets)).collect();
+    show(&rows, &ready)?;
+    Ok(match (rows.iter().any(Row::was_called_off), rows.iter().all(Row::is_success)) {
+        (true, _) => Kind::Interrupted,
+        (false, true) => Kind::Converged,
+        (false, false) => Kind::Failed,
+    })
+}
+
+fn asked(args: &Args, secrets: &[Secret]) -> Asked {
+    let argv = match args.shell {
+        true => vec!["/bin/sh".to_owned(), "-c".to_owned(), args.command.join(" ")],
+        false => args.command.clone(),
+    };
+    let words = mask::text(&args.command.join(" "), secrets);
+    let run = Invocation {
+        argv,
+        directory: args.chdir.clone(),
+        timeout_secs: args.timeout.as_secs().max(1),
+        ..Invocation::default()
+    };
+    Asked {
+        title: format!("exec: {}", words.chars().take(500).collect::<String>()),
+        mode: if args.read_only { Mode::Check } else { Mode::Apply },
+        takes: args.timeout + GRACE,
+        operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
+    }
+}
+
+struct Rows(Vec<Row>);
+
+async fn ask(mut round: Round, args: &Args, asked: &Asked, look: Look) -> Result<Rows, Exit> {
+    round.terms.lock = !args.read_only;
+    let begun = tokio::time::Instant::now();
+    let running: Mutex<BTreeSet<String>> = Mutex::default();
+    let running_now = || running.lock().unwrap_or_else(PoisonError::into_inner);
+    let heard = |host: &HostName, heard: Heard| match heard {
+        Heard::Connecting => {
+            running_now().insert(host.0.clone());
+        }
+        Heard::Held(who) if !look.json => remark(&format!("{host}: {who}; waiting for that to end")),
+        Heard::Held(_) | Heard::Said(_) => {}
+    };
+    let Round { mut peers, connect, terms } = round;
+    let asking = with_all(&mut peers, usize::from(args.reach.forks), |peer| {
+        let (connect, terms, heard, running_now) = (&connect, &terms, &heard, &running_now);
+        async move {
+            let answer = peer.ask(connect.as_ref(), terms, std::slice::from_ref(asked), heard).await;
+            peer.goodbye().await;
+            running_now().remove(&peer.host.0);
+            Row { host: peer.host.clone(), answer: answer.and_then(printed) }
+        }
+    });
+    let telling = async {
+        loop {
+            tokio::time::sleep(TELL_EVERY).await;
+            let hosts = running_now().clone();
+            if !look.json && !hosts.is_empty() {
+                let hosts = folded(hosts.iter().map(String::as_str));
+                remark(&look.err.faint(format!("still running on {hosts} ({})", time(begun.elapsed()))));
+            }
+        }
+    };
+    tokio::select! {
+        rows = asking => Ok(Rows(rows)),
+        () = telling => Ok(Rows(Vec::new())),
+    }
+}
+
+fn printed(outcomes: Vec<Outcome>) -> Result<Printed, Away> {
+    let away = |why: String, hint| Err(Away { why, hint });
+    match outcomes.into_iter().next() {
+        Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
+            Some(Answer::Printed(printed)) => Ok(*printed),
+            _ => away("the agent did not say how it ended".to_owned(), None),
+        },
+        Some(Outcome::Failed(failure)) => {
+            let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
+            away(why, failure.hint)
+        }
+        Some(Outcome::Skipped(why)) => away(why, None),
+        _ => away("the agent did not say how it ended".to_owned(), None),
+    }
+}
+
+impl Row {
+    fn masked(mut self, secrets: &[Secret]) -> Self {
+        if let Ok(printed) = &mut self.answer {
+            for output in [&mut printed.stdout, &mut printed.stderr] {
+                *output = mask::text(output, secrets);
+            }
+        }
+        self
+    }
+
+    fn is_success(&self) -> bool {
+        self.answer.as_ref().is_ok_and(|printed| printed.ended.is_success())
+    }
+
+    fn was_called_off(&self) -> bool {
+        match &self.answer {
+            Ok(printed) => printed.ended == Ended::CalledOff,
+            Err(away) => away.why == "called off",
+        }
+    }
+
+    fn json(&self) -> String {
+        match &self.answer {
+            Ok(Printed { ended, stdout, stderr, left_out }) => {
+                let code = if let Ended::Exited(code) = ended { Some(code) } else { None };
+                json!({
+                    "event": "exec", "host": self.host.0, "code": code, "ended": ended.to_string(),
+                    "stdout": stdout, "stderr": stderr, "left_out": left_out,
+                })
+            }
+            Err(Away { why, hint }) => {
+                json!({"event": "exec", "host": self.host.0, "code": null, "problem": why, "hint": hint})
+            }
+        }
+        .to_string()
+    }
+
+    fn block(&self) -> Block {
+        match &self.answer {
+            Ok(Printed { ended, stdout, stderr, left_out }) => {
+                let mut body = String::new();
+                if *left_out > 0 {
+                    body.push_str(&format!("… {left_out} bytes before this were left out\n"));
+                }
+                body.push_str(stdout);
+                if !stderr.is_empty() {
+                    if !body.is_empty() && !body.ends_with('\n') {
+                        body.push('\n');
+                    }
+                    body.push_str("standard error:\n");
+                    body.push_str(stderr);
+                }
+                Block { head: ended.to_string(), body, is_good: ended.is_success() }
+            }
+            Err(Away { why, hint }) => {
+                let hint = hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+                Block { head: "did not run".to_owned(), body: format!("{why}{hint}"), is_good: false }
+            }
+        }
+    }
+}
+
+fn show(rows: &[Row], ready: &Ready) -> Result<(), Exit> {
+    let look = ready.look;
+    let success = rows.iter().all(Row::is_success);
+    if look.json {
+        for row in rows {
+            report::say(&row.json())?;
+        }
+        report::say(&json!({"event": "executed", "success": success}).to_string())?;
+        return Ok(());
+    }
+    let blocks: Vec<(&str, Block)> = rows.iter().map(|row| (row.host.0.as_str(), row.block())).collect();
+    report::say(&alike::text(&blocks, look.out))?;
+    let failed: Vec<&str> =
+        rows.iter().filter(|row| !row.is_success()).map(|row| row.host.0.as_str()).collect();
+    if !failed.is_empty() {
+        let words = format!("{} of {} failed: {}", failed.len(), count(rows.len(), "host"), folded(failed));
+        remark(&look.err.bad(words));
+    }
+    Ok(())
+}

@@ -1,0 +1,171 @@
+//! Files that differ, in the form of a unified diff; the same difference of several hosts once. Only makes text.
+
+use super::fold::folded;
+use super::style::{Style, count, harmless};
+
+/// A file of a host that is not as we would write it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Differing {
+    /// The host.
+    pub host: String,
+    /// The file.
+    pub path: String,
+    /// Short statements, such as `mode 0644 -> 0600`.
+    pub items: Vec<String>,
+    /// The difference of the text, from what stands there to what we would write, where it may be shown.
+    pub diff: Option<String>,
+}
+
+/// Which way a difference is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the host's file to ours: `+` is what apply would add.
+    FromHost,
+    /// From ours to the host's: `+` is what somebody added there.
+    ToHost,
+}
+
+/// Returns every difference once, with the hosts that it is on; a line when there is none.
+#[must_use]
+pub fn text(all: &[Differing], direction: Direction, style: Style) -> String {
+    if all.is_empty() {
+        return format!("{}\n", style.good("every file is as apply would write it"));
+    }
+    let mut once: Vec<(&Differing, Vec<&str>)> = Vec::new();
+    for one in all {
+        let same = |(known, _): &&mut (&Differing, Vec<&str>)| {
+            (&known.path, &known.items, &known.diff) == (&one.path, &one.items, &one.diff)
+        };
+        match once.iter_mut().find(same) {
+            Some((_, hosts)) => hosts.push(&one.host),
+            None => once.push((one, vec![&one.host])),
+        }
+    }
+    let mut text = String::new();
+    for (Differing { path, items, diff, .. }, hosts) in once {
+        let names = harmless(&folded(hosts.iter().copied())).into_owned();
+        let (host, ours) = (format!("{names}:{}", harmless(path)), format!("apim-deploy:{}", harmless(path)));
+        let (from, to) = match direction {
+            Direction::FromHost => (host, ours),
+            Direction::ToHost => (ours, host),
+        };
+        text.push_str(&format!(
+            "{}\n{}\n",
+            style.strong(format!("--- {from}")),
+            style.strong(format!("+++ {to}"))
+        ));
+        let hunks = diff.as_ref().map(|diff| turned(diff, direction)).unwrap_or_default();
+        for line in harmless(&hunks).lines().filter(|line| !is_head(line)) {
+            text.push_str(&painted(line, style));
+            text.push('\n');
+        }
+        // With the text at hand, that it differs need not be said.
+        for item in items.iter().filter(|item| diff.is_none() || !item.starts_with("content")) {
+            text.push_str(&format!("{}\n", style.change(format!("# {}", harmless(item).replace('\n', " ")))));
+        }
+        text.push('\n');
+    }
+    let mut hosts: Vec<&str> = all.iter().map(|one| one.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    let words = format!(
+        "{} differ{}, on {}",
+        count(all.len(), "file"),
+        if all.len() == 1 { "s" } else { "" },
+        count(hosts.len(), "host")
+    );
+    text.push_str(&format!("{}\n", style.change(words)));
+    text
+}
+
+fn is_head(line: &str) -> bool {
+    line.starts_with("--- ") || line.starts_with("+++ ")
+}
+
+fn painted(line: &str, style: Style) -> String {
+    match line.chars().next() {
+        Some('+') => style.good(line),
+        Some('-') => style.bad(line),
+        Some('@') => style.faint(line),
+        _ => line.to_owned(),
+    }
+}
+
+/// Returns a unified diff as it reads in `direction`; it was made from the host's file to ours.
+#[must_use]
+pub fn turned(diff: &str, direction: Direction) -> String {
+    if direction == Direction::FromHost {
+        return diff.to_owned();
+    }
+    let mut text = String::new();
+    // What is taken away stands before what is put in its place.
+    let (mut away, mut there) = (String::new(), String::new());
+    let flush = |text: &mut String, away: &mut String, there: &mut String| {
+        text.push_str(&std::mem::take(away));
+        text.push_str(&std::mem::take(there));
+    };
+    for line in diff.lines() {
+        let rest = line.get(1..).unwrap_or_default();
+        match line.chars().next() {
+            Some('+') if !line.starts_with("+++ ") => away.push_str(&format!("-{rest}\n")),
+            Some('-') if !line.starts_with("--- ") => there.push_str(&format!("+{rest}\n")),
+            _ => {
+                flush(&mut text, &mut away, &mut there);
+                text.push_str(&hunk_turned(line));
+                text.push('\n');
+            }
+        }
+    }
+    flush(&mut text, &mut away, &mut there);
+    text
+}
+
+/// `@@ -1,2 +3,4 @@` becomes `@@ -3,4 +1,2 @@`.
+fn hunk_turned(line: &str) -> String {
+    let parts: Vec<&str> = line.splitn(4, ' ').collect();
+    match parts.as_slice() {
+        ["@@", from, to, rest] if from.starts_with('-') && to.starts_with('+') => {
+            format!("@@ -{} +{} {rest}", to.trim_start_matches('+'), from.trim_start_matches('-'))
+        }
+        _ => line.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn differing(host: &str) -> Differing {
+        Differing {
+            host: host.into(),
+            path: "/opt/x.toml".into(),
+            items: vec!["content differs".into(), "mode 0644 -> 0600".into()],
+            diff: Some("--- before\n+++ after\n@@ -1,3 +1,2 @@\n a\n-by hand\n-b\n+c\n".into()),
+        }
+    }
+
+    fn all() -> Vec<Differing> {
+        let store = Differing {
+            host: "gw2".into(),
+            path: "/opt/x.jks".into(),
+            items: vec!["content differs".into()],
+            diff: None,
+        };
+        vec![differing("gw1"), store, differing("gw2")]
+    }
+
+    #[test]
+    fn the_same_difference_of_two_hosts_is_shown_once() {
+        insta::assert_snapshot!(text(&all(), Direction::FromHost, Style::plain()));
+    }
+
+    #[test]
+    fn the_other_way_round_what_was_added_by_hand_is_added() {
+        insta::assert_snapshot!(text(&all(), Direction::ToHost, Style::plain()));
+    }
+
+    #[test]
+    fn no_difference_is_said() {
+        assert_eq!(text(&[], Direction::FromHost, Style::plain()), "every file is as apply would write it\n");
+    }
+}
