@@ -9,6 +9,7 @@
 )]
 #![deny(clippy::print_stdout)]
 
+pub mod chain;
 pub mod facts;
 pub mod mask;
 pub mod observation;

@@ -11,6 +11,7 @@ pub mod binding;
 pub mod cli;
 pub mod database;
 pub mod engine;
+pub mod history;
 pub mod inventory;
 pub mod keystore;
 pub mod plan;

@@ -2,6 +2,7 @@
 //!
 //! A run whose link was lost reads back from it what became of the step that was in hand.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,10 +11,14 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::chain;
 use crate::observation::Answer;
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::protocol::message::{Done, StepId};
+use crate::value::Sha256;
 
+/// Its name in the state folder.
+const FILE: &str = "journal.jsonl";
 /// At this length the journal is set aside (one old one is kept).
 const LIMIT: u64 = 4 * 1024 * 1024;
 /// So much of its end is read back.
@@ -22,11 +27,16 @@ const TAIL: u64 = 512 * 1024;
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,
+    /// The digest of the last line, once it is known; whoever holds the host's lock is the only one who writes.
+    last: Cell<Option<Sha256>>,
 }
 
 /// One line.
 #[derive(Debug, Serialize)]
 pub(super) struct Line<'a> {
+    /// The digest of the line before it; set when it is written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Sha256>,
     /// Seconds since 1970.
     pub(super) time: u64,
     pub(super) run: &'a str,
@@ -88,7 +98,7 @@ pub(super) fn words(outcome: &Outcome) -> (&'static str, Vec<String>) {
 
 impl Journal {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { path: folder.join("journal.jsonl") }
+        Self { path: folder.join(FILE), last: Cell::new(None) }
     }
 
     /// Returns the steps of `run` that did something, each with its last outcome. A line that cannot be read is none.
@@ -109,13 +119,36 @@ impl Journal {
         done.into_values().collect()
     }
 
-    pub(super) fn append(&self, line: &Line<'_>) -> io::Result<()> {
+    /// Adds a line, which names the one before it.
+    pub(super) fn append(&self, line: Line<'_>) -> io::Result<()> {
+        let before = match self.last.get() {
+            Some(last) => Some(last),
+            None => self.find_last()?,
+        };
         if fs::metadata(&self.path).is_ok_and(|data| data.len() > LIMIT) {
             fs::rename(&self.path, self.path.with_extension("jsonl.old"))?;
         }
-        let mut text = serde_json::to_vec(line)?;
+        let mut text = serde_json::to_vec(&Line { before, ..line })?;
+        let digest = chain::digest(&text);
         text.push(b'\n');
-        OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?.write_all(&text)
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?.write_all(&text)?;
+        self.last.set(Some(digest));
+        Ok(())
+    }
+
+    /// Returns the digest of the last line that is there; one that was torn when its agent died gets its end.
+    fn find_last(&self) -> io::Result<Option<Sha256>> {
+        for path in [self.path.clone(), self.path.with_extension("jsonl.old")] {
+            let text = tail(&path).unwrap_or_default();
+            if text.last().is_some_and(|last| *last != b'\n') {
+                OpenOptions::new().append(true).open(&path)?.write_all(b"\n")?;
+            }
+            let mut lines = text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+            if let Some(last) = lines.next_back() {
+                return Ok(Some(chain::digest(last)));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -208,6 +208,7 @@ impl Worker<'_> {
         let time = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let (word, detail) = journal::words(outcome);
         let line = Line {
+            before: None,
             time,
             run: &self.open.run,
             step: run.step,
@@ -217,7 +218,7 @@ impl Worker<'_> {
             detail,
             millis,
         };
-        if let Err(error) = self.journal.append(&line) {
+        if let Err(error) = self.journal.append(line) {
             // The host's work counts more than the record of it; the orchestrator has the outcome too.
             writeln!(std::io::stderr(), "apim-agent: cannot write the journal: {error}").ok();
         }

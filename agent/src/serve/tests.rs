@@ -157,12 +157,26 @@ fn steps_run_in_order_and_stop_at_the_first_failure_until_resumed() {
     assert!(!talk.root.join("b").exists() && talk.root.join("c").exists());
     let journal = dir.path().join("state/journal.jsonl");
     assert_eq!(fs::metadata(&journal).unwrap().mode() & 0o7777, 0o600);
-    let lines = fs::read_to_string(journal).unwrap();
+    let lines = fs::read_to_string(&journal).unwrap();
     let words: Vec<serde_json::Value> =
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let told: Vec<&str> = words.iter().map(|line| line["outcome"].as_str().unwrap()).collect();
     assert_eq!(told, ["changed", "failed", "skipped", "changed", "ok"]);
     assert_eq!(words[0]["operator"], "ann@desk");
+    // Another session goes on with the chain, behind a line that was torn as well.
+    fs::write(&journal, format!("{lines}{{\"time\":1,\"ru")).unwrap();
+    let mut talk = Talk::open(&dir, true);
+    talk.say(&run(1, Mode::Apply, folder("/e")));
+    assert!(matches!(talk.outcome(1), Outcome::Changed(_)));
+    drop(talk);
+    let lines = fs::read(&journal).unwrap();
+    let lines: Vec<&[u8]> = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines.len(), 7);
+    let linked = lines.iter().filter(|line| line.starts_with(b"{\"before\"")).count();
+    assert_eq!(linked, 5, "all but the first and the torn one");
+    assert_eq!(crate::chain::verify(lines.iter().copied()), Ok(()));
+    let edited = lines.iter().map(|line| if *line == lines[1] { &b"{}"[..] } else { line });
+    assert!(crate::chain::verify(edited).is_err());
 }
 
 #[test]

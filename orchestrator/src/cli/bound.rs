@@ -71,7 +71,8 @@ pub(super) fn state_folder(reach: &Reach) -> PathBuf {
     reach.state_dir.clone().unwrap_or_else(state::of_user)
 }
 
-fn key(reach: &Reach) -> Result<Key, Exit> {
+/// Returns the key of this user's digests.
+pub(super) fn key(reach: &Reach) -> Result<Key, Exit> {
     let folder = state_folder(reach);
     Key::of(&folder).map_err(|error| {
         let text = format!("the key of plans cannot be used in `{}`: {error}", folder.display());
@@ -195,7 +196,7 @@ fn made(reach: &Reach) -> Result<Made, Exit> {
 }
 
 /// Returns the keyed digest of each file; a pipe has none, and what came out of it is in the steps.
-fn digests<'a>(
+pub(super) fn digests<'a>(
     inventory: &Path,
     files: impl Iterator<Item = &'a PathBuf>,
     key: &Key,

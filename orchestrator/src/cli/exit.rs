@@ -61,6 +61,16 @@ impl Exit {
         Self { kind, text: text.into(), hints: Vec::new(), mistakes: None }
     }
 
+    /// Returns its kind.
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Returns what went wrong.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Returns the end that `error` and its causes make.
     #[must_use]
     pub fn from_error(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Self {

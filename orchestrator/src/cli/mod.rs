@@ -16,6 +16,7 @@ mod exit;
 mod facts;
 mod graph;
 mod guard;
+mod history;
 mod init;
 mod inventory;
 mod issuing;
@@ -29,6 +30,7 @@ mod placed;
 mod plan;
 mod preflight;
 mod read;
+mod record;
 mod render;
 mod restart;
 mod standing;
@@ -75,6 +77,8 @@ enum Verb {
     Facts(facts::Args),
     /// Run a command on hosts at once; the same answers are told once
     Exec(exec::Args),
+    /// Show what was done from this machine: every run that changed something, and whether the records are whole
+    History(history::Args),
     /// Draw the topology: hosts, nodes, ports, who connects to whom
     Graph(graph::Args),
     /// Write a first inventory, from a few answers or flags
@@ -102,6 +106,7 @@ impl Verb {
             Self::Audit(args) => args.shown.output,
             Self::Certs(args) => args.shown.output,
             Self::Databases(args) => args.shown.output,
+            Self::History(args) => args.output(),
             Self::Render(args) => args.output,
             Self::Inventory(args) => args.output,
             Self::Graph(_) | Self::Init(_) => return false,
@@ -129,6 +134,7 @@ pub fn main() -> ExitCode {
         Verb::Diff(args) => diff::run(args),
         Verb::Facts(args) => facts::run(&args),
         Verb::Exec(args) => exec::run(&args),
+        Verb::History(args) => history::run(&args),
         Verb::Graph(args) => graph::run(&args),
         Verb::Init(args) => init::run(&args),
         Verb::Restart(args) => restart::restart(args),

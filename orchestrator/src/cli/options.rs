@@ -55,6 +55,9 @@ pub(super) struct Reach {
     /// Let the last healthy node of a role be taken down, too
     #[arg(long)]
     pub(super) allow_outage: bool,
+    /// How many seconds to wait for another run to let go of a host
+    #[arg(long, default_value_t = 60, value_name = "SECS")]
+    pub(super) wait_for_lock: u16,
     /// Trust hosts that are seen for the first time, and write their keys to known_hosts
     #[arg(long)]
     pub(super) accept_new_host_keys: bool,

@@ -18,11 +18,12 @@ use super::options::{Files, Output, Plays, Reach, Shown};
 use super::outage;
 use super::preflight;
 use super::read;
+use super::record::Recording;
 use crate::apim::settings::source::Fetch;
 use crate::apim::{Artifact, Cluster, Role};
 use crate::artifact::Cache;
 use crate::database::Databases;
-use crate::engine::{self, Interrupt, Outliner, RunResult, Settings};
+use crate::engine::{self, Interrupt, Outliner, Patience, RunResult, Settings};
 use crate::inventory::host::HostName;
 use crate::plan::Drafted;
 use crate::plan::model::Plan;
@@ -153,10 +154,12 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         limits,
         run: run_id(),
         operator: operator(),
-        purpose: format!("{verb} {}", playbook.name),
+        purpose: format!("{verb} {} of {}", playbook.name, bound::absolute(&files.inventory).display()),
+        patience: Patience { lock: Duration::from_secs(reach.wait_for_lock.into()), ..Patience::default() },
         outliner: Some(outliner(&cache)),
         ..Settings::new(*mode, verb)
     };
+    let recording = Recording::begin(wanted, &read, &playbook, &settings.run)?;
     let ended = runtime.block_on(async {
         let interrupt = interrupt();
         let prepare = async {
@@ -164,6 +167,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
             let sizes = ready.iter().map(|(sha256, (_, size))| (*sha256, *size)).collect();
             let plan = Arc::new(drafted.finish(&ready));
             binding.as_ref().map_or(Ok(()), |binding| binding.check(&plan, &look))?;
+            recording.planned(&plan);
             connect::know_hosts(&connector, &hosts_of(&plan), look.json).await?;
             Ok((plan, sizes))
         };
@@ -177,7 +181,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let settings = Settings { confirm, ..settings };
 
         let (events, happened) = mpsc::unbounded_channel();
-        let shown = report::show(Arc::clone(&plan), look, happened);
+        let shown = report::show(Arc::clone(&plan), look, recording.hears(happened));
         let connect: Arc<dyn Connect> = Arc::new(connector);
         let errands = Arc::new(Databases::new(Arc::clone(&connect)));
         let result = engine::run(Arc::clone(&plan), connect, errands, settings, events, interrupt).await;
@@ -188,6 +192,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     });
     // Whoever left at once does not wait for files that are being read.
     runtime.shutdown_background();
+    recording.end(ended.as_ref().map(|ended| &ended.result));
     ended
 }
 
@@ -264,7 +269,7 @@ async fn unless_interrupted<T>(
     }
 }
 
-fn hosts_of(plan: &Plan) -> Vec<HostName> {
+pub(super) fn hosts_of(plan: &Plan) -> Vec<HostName> {
     let mut hosts: Vec<HostName> = Vec::new();
     for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
         if !hosts.contains(&lane.host) {

@@ -127,6 +127,11 @@ impl Run {
             worker
         })
         .await;
+        if let Some(why) = self.held() {
+            self.stop(0, &why);
+            self.leave_hosts().await;
+            return;
+        }
         self.survey().await;
         let may_go_on = judgement::is_expected(self) && judgement::pass(self);
         match (self.shared.settings.mode, self.shared.is_interrupted()) {
@@ -135,6 +140,23 @@ impl Run {
             (Mode::Apply, true) => self.stop(0, CALLED_OFF),
             (Mode::Check, _) => {}
         }
+        self.leave_hosts().await;
+    }
+
+    /// Says which hosts another run holds: two runs at once are kept apart before either does anything, not half-way.
+    fn held(&self) -> Option<String> {
+        let held: Vec<&str> = self
+            .workers
+            .values()
+            .filter(|worker| worker.is_held)
+            .map(|worker| worker.host.0.as_str())
+            .collect();
+        let words = || format!("another run holds {}; nothing was changed anywhere", held.join(", "));
+        (!held.is_empty()).then(words)
+    }
+
+    /// Says goodbye to every host that was reached; each is free for others then.
+    async fn leave_hosts(&mut self) {
         self.for_each(|shared, mut worker| async move {
             worker.goodbye(&shared).await;
             worker

@@ -53,6 +53,8 @@ pub(super) struct Worker {
     pub(super) outcomes: BTreeMap<StepId, Outcome>,
     /// When answers were heard.
     pub(super) heard: BTreeMap<StepId, SystemTime>,
+    /// Whether another run holds the host.
+    pub(super) is_held: bool,
     /// Whether a barrier has counted it as lost for the rest of the run.
     pub(super) is_dropped: bool,
     /// Whether something was done on the host in this run, or may have been.
@@ -81,6 +83,7 @@ impl Worker {
             result: HostResult::default(),
             outcomes: BTreeMap::new(),
             heard: BTreeMap::new(),
+            is_held: false,
             is_dropped: false,
             is_touched: false,
             counted: BTreeSet::new(),
@@ -132,6 +135,7 @@ impl Worker {
         let (why, hint) = match why {
             Unreached::Gone(why, hint) => (why, hint),
             Unreached::Held(why) => {
+                self.is_held = true;
                 let hint = "wait until that run has ended, or end it; then run again";
                 (why, Some(hint.to_owned()))
             }

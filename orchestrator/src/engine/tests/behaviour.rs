@@ -232,10 +232,14 @@ async fn a_host_that_stays_held_is_not_touched() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Change);
+    scene.step("b", Act::Change);
     scene.hosts.world().held.insert(host("a"), 1000);
-    let (result, _) = scene.run().await;
+    let (result, events) = scene.run().await;
     let HostEnd::Unreachable(why, hint) = &result.hosts[&host("a")].end else { panic!("{result:?}") };
     assert!(why.contains("ops@elsewhere") && hint.is_some());
+    assert!(matches!(result.hosts[&host("b")].end, HostEnd::Stopped(_)), "the others are left alone, too");
+    assert!(!events.iter().any(|event| matches!(event, Event::StageStarted(..) | Event::StepStarted(..))));
+    assert!(result.stopped.is_some_and(|stopped| stopped.why.starts_with("another run holds a;")));
 }
 
 #[tokio::test(start_paused = true)]

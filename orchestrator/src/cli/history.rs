@@ -1,0 +1,291 @@
+//! `history`: what was done from this machine, run by run, and whether the records are as they were written.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::bound::absolute;
+use super::exit::{Exit, Kind};
+use super::options::Output;
+use crate::history::{Book, End, Ended, Entry, Line, Problem, Record, Recorded};
+use crate::report::style::{count, harmless, time};
+use crate::report::table::{Paint, Table};
+use crate::report::{Look, Style, say};
+use crate::state;
+
+/// So many runs are listed where nobody says how many.
+const LISTED: usize = 20;
+
+/// Options of `history`.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Only runs on this inventory
+    inventory: Option<PathBuf>,
+    /// How many of the latest runs; 0 for all that are kept
+    #[arg(short = 'n', long, value_name = "N", default_value_t = LISTED)]
+    last: usize,
+    #[command(flatten)]
+    from: From,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Show one run: what was done on which host, and how it ended
+    Show(Show),
+    /// Look whether every record is as it was written
+    Verify(From),
+}
+
+/// One run.
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The run's id, or how it begins
+    run: String,
+    /// Also show what was as wished
+    #[arg(short, long)]
+    verbose: bool,
+    #[command(flatten)]
+    from: From,
+}
+
+/// Where from, for whom.
+#[derive(Debug, clap::Args)]
+struct From {
+    /// Where runs are recorded; default: `$XDG_STATE_HOME/apim-deploy`
+    #[arg(long, value_name = "DIR", env = "APIM_DEPLOY_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    /// Words for people, or one JSON object per line
+    #[arg(short, long, value_enum, default_value_t = Output::Human)]
+    output: Output,
+}
+
+impl Args {
+    /// Returns who reads what is said.
+    pub(super) const fn output(&self) -> Output {
+        match &self.what {
+            Some(What::Show(show)) => show.from.output,
+            Some(What::Verify(from)) => from.output,
+            None => self.from.output,
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
+    match &args.what {
+        Some(What::Show(one)) => show(one),
+        Some(What::Verify(from)) => verify(from),
+        None => list(args),
+    }
+}
+
+impl From {
+    fn book(&self) -> Book {
+        Book::new(&self.state_dir.clone().unwrap_or_else(state::of_user))
+    }
+
+    fn look(&self) -> Look {
+        Look::detect(self.output == Output::Json, 0, false)
+    }
+}
+
+fn unreadable(book: &Book, error: &std::io::Error) -> Exit {
+    Exit::new(Kind::Failed, format!("cannot read the records in `{}`: {error}", book.folder().display()))
+}
+
+fn list(args: &Args) -> Result<Kind, Exit> {
+    let (book, look) = (args.from.book(), args.from.look());
+    let Recorded { mut runs, problems } = book.read().map_err(|error| unreadable(&book, &error))?;
+    if let Some(inventory) = args.inventory.as_deref().map(absolute) {
+        runs.retain(|record| record.inventory == inventory);
+    }
+    let more = if args.last == 0 { 0 } else { runs.len().saturating_sub(args.last) };
+    let shown = runs.get(more..).unwrap_or_default();
+    if look.json {
+        for record in shown {
+            say(&object(record).to_string())?;
+        }
+        let problems: Vec<&str> = problems.iter().map(|problem| problem.what.as_str()).collect();
+        say(&json!({"event": "history", "runs": runs.len(), "problems": problems}).to_string())?;
+    } else {
+        say(&listed(shown, more, look.out))?;
+        say_problems(&problems, look.out)?;
+    }
+    Ok(if problems.is_empty() { Kind::Converged } else { Kind::Failed })
+}
+
+fn say_problems(problems: &[Problem], style: Style) -> Result<(), Exit> {
+    for Problem { what, .. } in problems {
+        say(&format!("{} {}", style.bad("not as it was written:"), harmless(what)))?;
+    }
+    Ok(())
+}
+
+/// Says how a run ended: its word, and how it looks.
+fn end(end: End) -> (String, Paint) {
+    match end {
+        End::Running => ("goes on".to_owned(), Paint::Change),
+        End::NotEnded => ("not ended (killed)".to_owned(), Paint::Bad),
+        End::Ended { code, .. } => ended(code),
+    }
+}
+
+fn ended(code: u8) -> (String, Paint) {
+    match code {
+        0 => ("done".to_owned(), Paint::Good),
+        1 => ("failed".to_owned(), Paint::Bad),
+        2 => ("refused: files or flags".to_owned(), Paint::Plain),
+        4 => ("refused: it had moved".to_owned(), Paint::Plain),
+        130 => ("interrupted".to_owned(), Paint::Bad),
+        code => (format!("ended with {code}"), Paint::Bad),
+    }
+}
+
+fn listed(runs: &[Record], more: usize, style: Style) -> String {
+    if runs.is_empty() {
+        return "no run is recorded\n".to_owned();
+    }
+    let mut table =
+        Table::new(style, &["run", "begun (UTC)", ">took", "who", "what", "inventory", ">changed", "end"]);
+    for record in runs {
+        let (took, changed) = match record.end {
+            End::Ended { seconds, changed, .. } => {
+                (time(Duration::from_secs_f64(seconds.max(0.0))), changed.to_string())
+            }
+            End::Running | End::NotEnded => ("-".to_owned(), "?".to_owned()),
+        };
+        let what = format!("{} {}", record.verb, record.playbook);
+        let inventory = record.inventory.display().to_string();
+        let plain =
+            [record.run.clone(), minute(&record.at), took, record.operator.clone(), what, inventory, changed];
+        table.row(plain.into_iter().map(|text| (text, Paint::Plain)).chain([end(record.end)]));
+    }
+    let mut text = table.text();
+    if more > 0 {
+        text.push_str(&format!("{} before these (-n 0 shows all)\n", count(more, "run")));
+    }
+    text
+}
+
+/// Without fractions of a second.
+fn minute(at: &str) -> String {
+    at.split('.').next().unwrap_or(at).replace('T', " ")
+}
+
+fn object(record: &Record) -> serde_json::Value {
+    let (state, code, changed, seconds) = match record.end {
+        End::Running => ("running", None, None, None),
+        End::NotEnded => ("not_ended", None, None, None),
+        End::Ended { code, changed, seconds } => ("ended", Some(code), Some(changed), Some(seconds)),
+    };
+    json!({
+        "event": "run", "run": record.run, "begun": record.at, "verb": record.verb, "playbook": record.playbook,
+        "operator": record.operator, "inventory": record.inventory, "state": state, "code": code,
+        "changed": changed, "seconds": seconds,
+    })
+}
+
+fn verify(from: &From) -> Result<Kind, Exit> {
+    let (book, look) = (from.book(), from.look());
+    let Recorded { runs, problems } = book.verify().map_err(|error| unreadable(&book, &error))?;
+    if look.json {
+        for Problem { run, what } in &problems {
+            say(&json!({"event": "problem", "run": run, "what": what}).to_string())?;
+        }
+        say(&json!({"event": "verified", "runs": runs.len(), "whole": problems.is_empty()}).to_string())?;
+    } else if problems.is_empty() {
+        say(&look.out.good(format!("{}, as they were written", count(runs.len(), "record"))))?;
+    } else {
+        say_problems(&problems, look.out)?;
+    }
+    Ok(if problems.is_empty() { Kind::Converged } else { Kind::Failed })
+}
+
+fn show(args: &Show) -> Result<Kind, Exit> {
+    let (book, look) = (args.from.book(), args.from.look());
+    let Recorded { runs, .. } = book.read().map_err(|error| unreadable(&book, &error))?;
+    let record = Book::find(&runs, &args.run).ok_or_else(|| {
+        let text = format!("there is no record of a run `{}`, or more than one begins so", args.run);
+        Exit::new(Kind::Usage, text).hint("`apim-deploy history -n 0` lists all")
+    })?;
+    let lines = book.lines(&record.run).map_err(|error| {
+        Exit::new(Kind::Failed, format!("the record of run {} cannot be read: {error}", record.run))
+    })?;
+    if look.json {
+        for line in &lines {
+            say(&serde_json::to_string(line).map_err(std::io::Error::from)?)?;
+        }
+    } else {
+        say(&shown(record, &lines, args.verbose, look.out))?;
+    }
+    Ok(Kind::Converged)
+}
+
+fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String {
+    let mut text =
+        format!("run {}, begun {} UTC by {}\n", record.run, minute(&record.at), harmless(&record.operator));
+    let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
+    for Line { at, what, .. } in lines {
+        let told = match what {
+            Entry::Begun(begun) => {
+                let flags = begun.flags.iter().map(|flag| format!(" {flag}")).collect::<String>();
+                format!("{} {}{flags} (apim-deploy {})", begun.verb, begun.inventory.display(), begun.version)
+            }
+            Entry::Planned(planned) => format!(
+                "{} on {} in {}",
+                count(planned.steps, "step"),
+                count(planned.hosts.len(), "host"),
+                count(planned.stages.len(), "stage")
+            ),
+            Entry::Connected { host, hostname } if verbose => format!("{host}: connected ({hostname})"),
+            Entry::Unreachable { host, why } => format!("{host}: {} {why}", style.bad("unreachable")),
+            Entry::Surveyed { host, differ } if verbose => format!("{host}: looked at, {differ} to do"),
+            Entry::Stage { stage, title } => style.strong(format!("stage {}: {title}", stage + 1)),
+            Entry::Step { host, title, outcome, detail, seconds, .. } => {
+                *steps.entry(outcome).or_default() += 1;
+                if outcome == "ok" && !verbose {
+                    continue;
+                }
+                let word = match outcome.as_str() {
+                    "failed" => style.bad(outcome),
+                    "changed" => style.change(outcome),
+                    other => other.to_owned(),
+                };
+                let detail =
+                    if detail.is_empty() { String::new() } else { format!(": {}", detail.join("; ")) };
+                format!("{host}: {word} {title} ({seconds:.1} s){detail}")
+            }
+            Entry::Note { text } => text.clone(),
+            Entry::Interrupted => "the user asked to stop".to_owned(),
+            Entry::Ended(ended) => summed(ended),
+            Entry::Connected { .. } | Entry::Surveyed { .. } => continue,
+        };
+        let clock = at.split('T').nth(1).and_then(|clock| clock.split('.').next()).unwrap_or("");
+        text.push_str(&format!("{}  {}\n", style.faint(clock), harmless(&told)));
+    }
+    let counts: Vec<String> = steps.iter().map(|(outcome, number)| format!("{number} {outcome}")).collect();
+    let (word, _) = end(record.end);
+    text.push_str(&format!(
+        "{word}{}{}\n",
+        if counts.is_empty() { "" } else { ": steps " },
+        counts.join(", ")
+    ));
+    text
+}
+
+fn summed(ended: &Ended) -> String {
+    let hosts: Vec<String> = ended
+        .hosts
+        .iter()
+        .filter(|(_, sum)| sum.state != "done")
+        .map(|(host, sum)| format!("{host} {}", sum.state))
+        .collect();
+    let why = ended.why.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+    let hosts = if hosts.is_empty() { String::new() } else { format!("; {}", hosts.join(", ")) };
+    format!("ended with exit code {} after {:.1} s{hosts}{why}", ended.code, ended.seconds)
+}

@@ -1,0 +1,169 @@
+//! The record of a run that changes something: begun before anything is fetched or contacted, ended with the exit code.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use apim_agent::operation::Mode;
+use tokio::sync::mpsc;
+
+use super::bound;
+use super::exit::{Exit, Kind};
+use super::pipeline::{self, Wanted};
+use super::read::Read;
+use crate::binding::{self, Key};
+use crate::engine::event::Event;
+use crate::engine::{HostEnd, RunResult};
+use crate::history::{Begun, Book, Ended, HostSum, Planned, Recorder};
+use crate::plan::model::Plan;
+use crate::playbook::Playbook;
+use crate::report::remark;
+
+/// What is written down of a run; nothing, where it only looks.
+#[derive(Clone, Default)]
+pub(super) struct Recording(Option<Arc<Open>>);
+
+struct Open {
+    key: Key,
+    recorder: Mutex<Option<Recorder>>,
+}
+
+impl Recording {
+    /// Begins the record. A run that cannot be recorded does not begin.
+    pub(super) fn begin(wanted: &Wanted, read: &Read, playbook: &Playbook, run: &str) -> Result<Self, Exit> {
+        if wanted.mode != Mode::Apply {
+            return Ok(Self::default());
+        }
+        let key = bound::key(&wanted.reach)?;
+        let inventory = &wanted.files.inventory;
+        let files = read.inventory.files.iter().chain(&playbook.files);
+        let begun = Begun {
+            run: run.to_owned(),
+            verb: wanted.verb.to_owned(),
+            playbook: playbook.name.clone(),
+            flags: flags(wanted),
+            operator: pipeline::operator(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            inventory: bound::absolute(inventory),
+            files: bound::digests(inventory, files, &key)?,
+        };
+        let book = Book::new(&bound::state_folder(&wanted.reach));
+        let folder = book.folder().to_owned();
+        let recorder = Recorder::begin(book, begun).map_err(|error| unwritable(&folder, &error))?;
+        Ok(Self(Some(Arc::new(Open { key, recorder: Mutex::new(Some(recorder)) }))))
+    }
+
+    /// Writes down what is to be done.
+    pub(super) fn planned(&self, plan: &Plan) {
+        let Some(open) = &self.0 else { return };
+        let bytes = serde_json::to_vec(&binding::stages(plan, &[].into(), &open.key)).unwrap_or_default();
+        let lanes = || plan.stages.iter().flat_map(|stage| &stage.lanes);
+        let planned = Planned {
+            plan: Some(open.key.digest("steps", &bytes)),
+            hosts: pipeline::hosts_of(plan).into_iter().map(|host| host.0).collect(),
+            stages: plan.stages.iter().map(|stage| stage.title.clone()).collect(),
+            steps: lanes().map(|lane| lane.steps.len()).sum(),
+        };
+        open.with(|recorder| recorder.planned(planned));
+    }
+
+    /// Writes the events down on their way to the reporter.
+    pub(super) fn hears(&self, mut events: mpsc::UnboundedReceiver<Event>) -> mpsc::UnboundedReceiver<Event> {
+        let Some(open) = self.0.clone() else { return events };
+        let (onward, heard) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                // A reporter that is gone does not end the record.
+                if let Some(words) = open.with(|recorder| recorder.hear(&event)).flatten() {
+                    drop(onward.send(words));
+                }
+                drop(onward.send(event));
+            }
+        });
+        heard
+    }
+
+    /// Writes down how the run ended.
+    pub(super) fn end(self, ended: Result<&RunResult, &Exit>) {
+        let Some(open) = self.0 else { return };
+        let ended = match ended {
+            Ok(result) => of_result(result),
+            Err(exit) => {
+                Ended { code: exit.kind().code(), why: Some(exit.text().to_owned()), ..Ended::default() }
+            }
+        };
+        let recorder = open.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(Err(error)) = recorder.map(|recorder| recorder.end(ended)) {
+            remark(&format!("warning: the record of this run is not whole: {error}"));
+        }
+    }
+}
+
+impl Open {
+    fn with<T>(&self, work: impl FnOnce(&mut Recorder) -> T) -> Option<T> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
+    }
+}
+
+fn unwritable(folder: &Path, error: &std::io::Error) -> Exit {
+    let text =
+        format!("the run cannot be recorded in `{}`: {error}; nothing was contacted", folder.display());
+    Exit::new(Kind::Usage, text).hint("name a folder that you may write to with --state-dir")
+}
+
+/// Returns the flags that say what is done, without values that may be secret.
+fn flags(wanted: &Wanted) -> Vec<String> {
+    let Wanted { files, plays, rolling, reach, .. } = wanted;
+    let mut flags = Vec::new();
+    let mut add = |flag: &str, value: Option<String>| {
+        flags.extend(value.map(|value| format!("{flag} {value}")));
+    };
+    let list = |values: &[String]| (!values.is_empty()).then(|| values.join(","));
+    add("--limit", files.limit.clone());
+    add("--playbook", plays.playbook.clone());
+    add("--tags", list(&plays.tags));
+    add("--skip-tags", list(&plays.skip_tags));
+    let roles: Vec<String> = rolling.roles.iter().map(|role| role.group().to_owned()).collect();
+    add("--role", list(&roles));
+    for text in &files.extra_vars {
+        let name = match text.split_once('=') {
+            _ if text.starts_with('@') => text.clone(),
+            Some((name, _)) if !name.trim_start().starts_with('{') => format!("{name}=…"),
+            _ => "{…}".to_owned(),
+        };
+        add("--extra-vars", Some(name));
+    }
+    if reach.allow_outage {
+        flags.push("--allow-outage".to_owned());
+    }
+    flags
+}
+
+fn of_result(result: &RunResult) -> Ended {
+    let hosts = result.hosts.iter().map(|(name, host)| {
+        let state = match host.end {
+            HostEnd::Done => "done",
+            HostEnd::Failed(_) => "failed",
+            HostEnd::Unreachable(..) => "unreachable",
+            HostEnd::Stopped(_) => "stopped",
+        };
+        let tally = host.tally;
+        let sum = HostSum {
+            state: state.to_owned(),
+            ok: tally.ok,
+            changed: tally.changed,
+            skipped: tally.skipped,
+            failed: tally.failed,
+        };
+        (name.0.clone(), sum)
+    });
+    let why = result.stopped.as_ref();
+    Ended {
+        code: pipeline::kind(result).code(),
+        changed: result.changes(),
+        seconds: (result.wall.as_secs_f64() * 1000.0).round() / 1000.0,
+        hosts: hosts.collect(),
+        why: why.map(|stopped| {
+            format!("stopped in stage {}, {}: {}", stopped.stage + 1, stopped.title, stopped.why)
+        }),
+    }
+}
