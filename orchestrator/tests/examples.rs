@@ -14,6 +14,7 @@ fn run(arguments: &[&str]) -> Output {
         .env("APIM_ADMIN_PASSWORD", "secret-of-admin")
         .env("APIM_DB_PASSWORD", "secret-of-apim-db")
         .env("SHARED_DB_PASSWORD", "secret-of-shared-db")
+        .env("APIM_DB_ADMIN_PASSWORD", "secret-of-db-admin")
         .env("APIM_PKI_PASSPHRASE", "secret-of-pki")
         .env("APIM_KEYSTORE_PASSWORD", "secret-of-keystores")
         .output()
@@ -73,6 +74,7 @@ fn every_example_inventory_is_valid_with_every_built_in_playbook() {
             "site-dependencies-first.yaml",
             "prepare.yaml",
             "configure.yaml",
+            "load-balancer.yaml",
             "start.yaml",
             "stop.yaml",
             "rolling-restart.yaml",

@@ -4,8 +4,8 @@ use apim_agent::observation::Listener;
 
 use super::edges::{self, Edge, Target};
 use super::{Finding, Pairs, Scene};
-use crate::apim::port;
 use crate::apim::topology::{Node, NodeName};
+use crate::apim::{balancer, port};
 
 pub(super) fn ports(scene: &Scene<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Finding> {
     let Some(listeners) = pairs.listeners() else {
@@ -91,7 +91,8 @@ fn broken(scene: &Scene<'_>, edge: &Edge, problem: &str) -> Option<Finding> {
         }),
         Target::Endpoint { name, fronted, behind } => {
             let is_up = behind.iter().any(|node| listens_on_https(scene, node));
-            let ours = scene.cluster.hosts().iter().any(|host| host.is_load_balancer);
+            // One that we see to comes later in the same run; somebody else's must be there.
+            let ours = balancer::hosts(scene.cluster).next().is_some();
             if *fronted && (is_up || !ours) {
                 let what = format!("{name} at {to} ({}): {problem}", edge.purpose);
                 return Some(Finding::warn(
