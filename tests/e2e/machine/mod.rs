@@ -8,6 +8,7 @@ mod lab;
 mod order;
 mod password;
 mod poisoned;
+mod production;
 mod readiness;
 mod refused;
 

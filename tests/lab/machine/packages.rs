@@ -18,6 +18,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/ps", "procps"),
     ("/usr/bin/nsenter", "util-linux"),
     ("/usr/bin/curl", "curl"),
+    ("/usr/sbin/nginx", "nginx"),
     ("/usr/sbin/mariadbd", "mariadb-server"),
     ("/usr/bin/pg_ctlcluster", "postgresql"),
     ("/usr/bin/keytool", "default-jre-headless"),

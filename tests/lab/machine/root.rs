@@ -175,6 +175,8 @@ fn furnish(root: &Path) -> Result<(), LabError> {
     write(root, "etc/resolv.conf", "# the lab has no name server\n", 0o644)?;
     write(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n", 0o644)?;
     write(root, "etc/environment", "", 0o644)?;
+    // Packages bring folders for their logs; those of this machine are hidden.
+    create(&root.join("var/log/nginx"))?;
     write(root, "etc/sudoers.d/lab", &sudoers(), 0o440)?;
     let old = root.join("etc/ssh");
     for entry in fs::read_dir(&old).map_err(LabError::file("list", &old))?.flatten() {

@@ -81,6 +81,19 @@ impl Topology {
         )
     }
 
+    /// Returns the topology with one more machine, `lb`, for a load balancer.
+    #[must_use]
+    pub fn behind_balancer(mut self) -> Self {
+        let last = self.hosts.last().map_or(FIRST, |host| host.address.octets()[3].saturating_add(1));
+        self.hosts.push(Host {
+            name: "lb".to_owned(),
+            address: network::address(last),
+            group: "load_balancer".to_owned(),
+            kind: Kind::Bare,
+        });
+        self
+    }
+
     /// Returns the topology with its database host of another kind.
     #[must_use]
     pub fn on(mut self, kind: Kind) -> Self {
