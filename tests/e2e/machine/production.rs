@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -40,6 +41,9 @@ fn site() -> Option<Site> {
                 "gateway": "gw.wso2.com",
             }),
         );
+    // Passwords stand in it in the open, so nobody else may read it; what is written later keeps the mode.
+    let inventory = site.operator.file("inventory.yaml", "");
+    std::fs::set_permissions(inventory, std::fs::Permissions::from_mode(0o600)).expect("a private file");
     Some(site)
 }
 
@@ -69,7 +73,7 @@ impl Client {
             curl.arg("--cacert").arg(&self.authority).args(["--capath", "/nowhere"]);
         }
         let output = curl.arg(url).output().expect("curl runs");
-        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
     fn answers(&self, url: &str, expected: &str) {
