@@ -31,7 +31,7 @@ fn open(agent: &mut Child) {
     agent.stdout.as_mut().unwrap().read_exact(&mut magic).unwrap();
     assert_eq!(magic, MAGIC);
     let (run, operator, purpose) = ("r".to_owned(), "ann@desk".to_owned(), "apply".to_owned());
-    say(agent, &Request::Open(Open { run, operator, purpose, lock: true, again: false }));
+    say(agent, &Request::Open(Open { run, operator, purpose, lock: true, again: false, beside: false }));
     assert!(matches!(hear(agent), Some(Reply::Hello(hello)) if hello.build.len() == 64));
 }
 
@@ -85,7 +85,7 @@ fn converse(agent: &mut Child) -> Option<Vec<Outcome>> {
     let (run, operator, purpose) = ("r".to_owned(), "ann@desk".to_owned(), "apply".to_owned());
     write_message(
         agent.stdin.as_mut()?,
-        &Request::Open(Open { run, operator, purpose, lock: true, again: false }),
+        &Request::Open(Open { run, operator, purpose, lock: true, again: false, beside: false }),
     )
     .ok()?;
     hear(agent)?;

@@ -1,5 +1,7 @@
 //! Wait until conditions hold, within a deadline; when they do not, say what was awaited, the last answer, and the first cause found.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::operation::unit::ProcessMatch;
@@ -123,6 +125,15 @@ pub enum Condition {
         lowest: u32,
         /// The highest that is accepted.
         highest: u32,
+    },
+    /// Nobody from elsewhere is connected to these ports of the host.
+    Quiet {
+        /// The ports.
+        ports: Vec<u16>,
+        /// Whose connections count; empty: everybody's, the host's own and those of `except` apart.
+        from: Vec<IpAddr>,
+        /// Whose do not.
+        except: Vec<IpAddr>,
     },
     /// `then` holds, wherever `when` does: as long as `when` does not hold, this does. Both are looked at anew each time.
     Where {

@@ -70,6 +70,9 @@ pub struct Open {
     /// Whether the run goes on after a lost link: Hello then says which of its steps have ended on the host.
     #[serde(default)]
     pub again: bool,
+    /// Whether it stands beside another session of the same run: the lock that this one holds serves both.
+    #[serde(default)]
+    pub beside: bool,
 }
 
 /// One step of a lane.

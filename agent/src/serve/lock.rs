@@ -20,7 +20,8 @@ const RETRY: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: File,
+    /// `None` where another session of the same run holds the lock, for as long as this one lasts.
+    file: Option<File>,
 }
 
 #[derive(Debug)]
@@ -50,6 +51,9 @@ impl Lock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
+                Err(Errno::WOULDBLOCK) if open.beside && is_held_by(&mut file, &open.run) => {
+                    return Ok(Self { file: None });
+                }
                 Err(Errno::WOULDBLOCK) if Instant::now() < until && !inbox.is_hung_up() => {
                     thread::sleep(RETRY)
                 }
@@ -66,14 +70,21 @@ impl Lock {
             pid: std::process::id(),
         };
         note(&mut file, &holder).map_err(LockError::Io)?;
-        Ok(Self { file })
+        Ok(Self { file: Some(file) })
+    }
+
+    /// Says whether nobody else of the run works on the host.
+    pub(super) const fn is_own(&self) -> bool {
+        self.file.is_some()
     }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
         // The lock itself goes with the file; an old note misleads nobody, as it is read only while the lock is held.
-        self.file.set_len(0).ok();
+        if let Some(file) = &self.file {
+            file.set_len(0).ok();
+        }
     }
 }
 
@@ -88,12 +99,21 @@ fn note(file: &mut File, holder: &Holder) -> io::Result<()> {
     file.write_all(&text)
 }
 
-fn sentence(file: &mut File) -> String {
+/// Returns what the holder says of itself, if anything.
+fn holder(file: &mut File) -> Option<Holder> {
     let mut text = String::new();
-    // Nothing to be read leaves the sentence without a name.
-    file.take(64 * 1024).read_to_string(&mut text).ok();
-    match serde_json::from_str::<Holder>(&text) {
-        Ok(holder) => format!(
+    file.rewind().ok()?;
+    file.take(64 * 1024).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
+fn is_held_by(file: &mut File, run: &str) -> bool {
+    !run.is_empty() && holder(file).is_some_and(|holder| holder.run == run)
+}
+
+fn sentence(file: &mut File) -> String {
+    match holder(file) {
+        Some(holder) => format!(
             "{} has held this host for {} with `{}` (run {}, process {} on the host)",
             bounded(&holder.operator),
             ago(now().saturating_sub(holder.since)),
@@ -101,7 +121,7 @@ fn sentence(file: &mut File) -> String {
             bounded(&holder.run),
             holder.pid
         ),
-        Err(_) => "another agent holds this host and did not say who runs it".to_owned(),
+        None => "another agent holds this host and did not say who runs it".to_owned(),
     }
 }
 

@@ -118,7 +118,7 @@ fn converse(
             return Err(ServeError::Io { attempt: "use the host's lock", source });
         }
     };
-    let spool = Spool::open(system, lock.is_some())
+    let spool = Spool::open(system, lock.as_ref().is_some_and(Lock::is_own))
         .map_err(|source| ServeError::Io { attempt: "use the spool folder", source })?;
     let journal = Journal::new(system.state().folder());
     // Only who holds the lock knows that no other agent of the run still works on a step.

@@ -93,7 +93,7 @@ impl Talk {
 
 fn open(run: &str, lock: bool) -> Request {
     let (operator, purpose) = ("ann@desk".to_owned(), "apply site.yaml".to_owned());
-    Request::Open(Open { run: run.into(), operator, purpose, lock, again: false })
+    Request::Open(Open { run: run.into(), operator, purpose, lock, again: false, beside: false })
 }
 
 fn run(id: u32, mode: Mode, operation: Operation) -> Request {
@@ -308,6 +308,30 @@ fn a_second_run_is_told_who_holds_the_host_and_the_lock_goes_with_its_holder() {
     assert!(first.hang_up().is_ok());
     let mut third = Talk::open(&dir, true);
     assert!(third.hang_up().is_ok());
+}
+
+#[test]
+fn a_session_beside_another_one_of_the_same_run_changes_under_its_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut first = Talk::open(&dir, true);
+    let beside = |run: &str| {
+        let Request::Open(open) = open(run, true) else { panic!() };
+        let mut talk = Talk::start(&dir);
+        talk.say(&Request::Open(Open { beside: true, ..open }));
+        talk
+    };
+    let mut other = beside("r2");
+    assert!(matches!(other.hear(), Reply::Refused(_)), "another run's lock is no help");
+    let mut own = beside("r1");
+    assert!(matches!(own.hear(), Reply::Hello(_)));
+    own.say(&run(7, Mode::Apply, folder("/beside")));
+    assert!(matches!(own.outcome(7), Outcome::Changed(_)));
+    assert!(own.hang_up().is_ok());
+    let mut second = Talk::start(&dir);
+    second.say(&open("r3", true));
+    assert!(matches!(second.hear(), Reply::Refused(_)), "the first one holds it still");
+    assert!(first.hang_up().is_ok());
+    assert!(matches!(beside("r1").hear(), Reply::Hello(_)), "alone it takes the lock itself");
 }
 
 #[test]

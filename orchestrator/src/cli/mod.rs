@@ -79,6 +79,10 @@ enum Verb {
     Exec(exec::Args),
     /// Show what was done from this machine: every run that changed something, and whether the records are whole
     History(history::Args),
+    /// Take nodes out of the load balancers, until `undrain` or the next apply
+    Drain(restart::Shift),
+    /// Put nodes back into the load balancers
+    Undrain(restart::Shift),
     /// Draw the topology: hosts, nodes, ports, who connects to whom
     Graph(graph::Args),
     /// Write a first inventory, from a few answers or flags
@@ -102,6 +106,7 @@ impl Verb {
             Self::Diff(args) => args.shown.output,
             Self::Facts(args) => args.shown.output,
             Self::Exec(args) => args.shown.output,
+            Self::Drain(args) | Self::Undrain(args) => args.shown.output,
             Self::Preflight(args) => args.shown.output,
             Self::Audit(args) => args.shown.output,
             Self::Certs(args) => args.shown.output,
@@ -139,6 +144,8 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(&args),
         Verb::Restart(args) => restart::restart(args),
         Verb::Stop(args) => restart::stop(args),
+        Verb::Drain(args) => restart::drain(args),
+        Verb::Undrain(args) => restart::undrain(args),
         Verb::Start(args) => restart::start(args),
         Verb::Preflight(args) => preflight::run(args),
         Verb::Audit(args) => audit::run(args),

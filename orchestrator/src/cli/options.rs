@@ -52,6 +52,9 @@ pub(super) struct Reach {
     /// the inventory
     #[arg(long, value_name = "N", value_parser = limit)]
     pub(super) max_unavailable: Vec<(Option<String>, Allowance)>,
+    /// Take nodes down without taking them out of the load balancers first
+    #[arg(long)]
+    pub(super) no_drain: bool,
     /// Let the last healthy node of a role be taken down, too
     #[arg(long)]
     pub(super) allow_outage: bool,

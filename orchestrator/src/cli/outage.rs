@@ -1,11 +1,16 @@
 //! How many nodes may be down at once in a run, from inventory and flags; and what is refused before anything is contacted.
 
 use super::exit::{Exit, Kind};
-use super::options::Reach;
+use super::options::{Files, Reach};
 use super::pipeline::Pace;
-use crate::apim::{Cluster, Role, availability::Allowance};
+use super::read::{self, Read};
+use crate::apim::availability::Allowance;
+use crate::apim::balancer::{self, Flow};
+use crate::apim::{Cluster, Node, Role};
 use crate::engine::Limits;
+use crate::inventory::pattern;
 use crate::plan::Drafted;
+use crate::yaml::Span;
 
 /// Returns the limits of a run: flags weigh more than the inventory.
 pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
@@ -30,6 +35,38 @@ pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
         limits.pools.clear();
     }
     limits
+}
+
+/// Drafts that the nodes on hosts of `pattern` get requests, or none: never none of a role, unless an outage is wanted.
+pub(super) fn shifted(
+    read: &Read,
+    files: &Files,
+    (pattern, flow): (&str, Flow),
+    outage: bool,
+) -> Result<Drafted, Exit> {
+    let cluster = &read.cluster;
+    let hosts = pattern::select(&read.inventory, pattern, &Span::flag("PATTERN"))?;
+    let limited = read::limited(&read.inventory, files)?;
+    let is_chosen = |node: &&Node| {
+        limited.contains(node.host.as_str()) && hosts.iter().any(|host| host.name.0 == node.host)
+    };
+    let chosen: Vec<&Node> = cluster.nodes().iter().filter(is_chosen).collect();
+    if balancer::hosts(cluster).next().is_none() {
+        let exit = Exit::new(Kind::Usage, "there is no load balancer that apim-deploy sees to");
+        return Err(exit.hint("`apim: {load_balancer: {kind: nginx}}` on the hosts of `load_balancer` makes one (docs/load-balancer.md)"));
+    }
+    if chosen.is_empty() {
+        let exit = Exit::new(Kind::Usage, format!("no host of `{pattern}` carries a node"));
+        return Err(exit.hint("`apim-deploy graph` shows which nodes there are"));
+    }
+    for role in Role::ALL {
+        let left = cluster.of(role).filter(|node| !is_chosen(node)).count();
+        if flow == Flow::Held && !outage && left == 0 && cluster.of(role).next().is_some() {
+            let what = format!("this would take every {role} out of rotation, and nothing was contacted");
+            return Err(Exit::new(Kind::Usage, what).hint("--allow-outage does it all the same"));
+        }
+    }
+    Ok(Drafted::shifting(cluster, &chosen, flow))
 }
 
 /// Refuses to stop more nodes for good than may be down at once.

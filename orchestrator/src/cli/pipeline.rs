@@ -19,6 +19,7 @@ use super::outage;
 use super::preflight;
 use super::read;
 use super::record::Recording;
+use crate::apim::balancer::Flow;
 use crate::apim::settings::source::Fetch;
 use crate::apim::{Artifact, Cluster, Role};
 use crate::artifact::Cache;
@@ -61,6 +62,8 @@ pub(super) struct Rolling {
     pub(super) roles: Vec<Role>,
     /// How fast.
     pub(super) pace: Pace,
+    /// Nodes on hosts of this pattern are to get requests, or none, and nothing else is done.
+    pub(super) shift: Option<(String, Flow)>,
 }
 
 /// How fast nodes are taken down.
@@ -129,6 +132,9 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let limited = read::limited(&read.inventory, files)?;
         drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
     }
+    if let Some((pattern, flow)) = &rolling.shift {
+        drafted = outage::shifted(&read, files, (pattern.as_str(), *flow), reach.allow_outage)?;
+    }
     if !rolling.roles.is_empty() {
         drafted.keep_roles(&read.cluster, &rolling.roles);
         refuse_empty(&drafted, &rolling.roles)?;
@@ -165,7 +171,14 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let prepare = async {
             let ready = fetch(&cache, &artifacts, &look).await?;
             let sizes = ready.iter().map(|(sha256, (_, size))| (*sha256, *size)).collect();
-            let plan = Arc::new(drafted.finish(&ready));
+            let mut plan = drafted.finish(&ready);
+            if *mode == Mode::Apply {
+                plan.look_beside(&read.cluster);
+                if !reach.no_drain {
+                    plan.rotate(&read.cluster);
+                }
+            }
+            let plan = Arc::new(plan);
             binding.as_ref().map_or(Ok(()), |binding| binding.check(&plan, &look))?;
             recording.planned(&plan);
             connect::know_hosts(&connector, &hosts_of(&plan), look.json).await?;
@@ -271,9 +284,11 @@ async fn unless_interrupted<T>(
 
 pub(super) fn hosts_of(plan: &Plan) -> Vec<HostName> {
     let mut hosts: Vec<HostName> = Vec::new();
-    for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
-        if !hosts.contains(&lane.host) {
-            hosts.push(lane.host.clone());
+    let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes).map(|lane| &lane.host);
+    let balancers = plan.rotations.values().flat_map(|rotation| &rotation.balancers).map(|one| &one.host);
+    for host in lanes.chain(balancers) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
         }
     }
     hosts

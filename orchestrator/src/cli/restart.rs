@@ -1,4 +1,4 @@
-//! `restart`, `stop` and `start`: the day-to-day verbs about nodes, each a built-in playbook.
+//! `restart`, `stop`, `start`, `drain` and `undrain`: the day-to-day verbs about nodes.
 
 use apim_agent::operation::Mode;
 
@@ -7,6 +7,7 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Pace, Rolling, Wanted};
 use crate::apim::Role;
+use crate::apim::balancer::Flow;
 use crate::report;
 
 /// Options of `stop` and `start`, and of `restart` among others.
@@ -39,6 +40,33 @@ pub(super) struct Restart {
     all_at_once: bool,
 }
 
+/// Options of `drain` and of `undrain`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shift {
+    #[command(flatten)]
+    files: Files,
+    /// The nodes on these hosts: an Ansible pattern, such as `gw1`
+    #[arg(value_name = "PATTERN")]
+    pattern: String,
+    #[command(flatten)]
+    reach: Reach,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+    /// Change nothing: show what would be done
+    #[arg(short = 'C', long)]
+    check: bool,
+}
+
+/// `drain`: nodes get no more requests, until `undrain` or the next apply.
+pub(super) fn drain(shift: Shift) -> Result<Kind, Exit> {
+    turn("drain", shift, Flow::Held)
+}
+
+/// `undrain`: they get them again.
+pub(super) fn undrain(shift: Shift) -> Result<Kind, Exit> {
+    turn("undrain", shift, Flow::Open)
+}
+
 /// `restart`: every node is started anew.
 pub(super) fn restart(restart: Restart) -> Result<Kind, Exit> {
     let pace = if restart.all_at_once { Pace::AllAtOnce } else { Pace::Rolling };
@@ -55,6 +83,12 @@ pub(super) fn start(args: Args) -> Result<Kind, Exit> {
     run("start", None, &["start"], (args, Pace::Rolling))
 }
 
+fn turn(verb: &'static str, shift: Shift, flow: Flow) -> Result<Kind, Exit> {
+    let Shift { files, pattern, reach, shown, check } = shift;
+    let rolling = Rolling { shift: Some((pattern, flow)), ..Rolling::default() };
+    carry_out(verb, None, &[], (files, reach, shown, check, rolling))
+}
+
 fn run(
     verb: &'static str,
     playbook: Option<&str>,
@@ -62,13 +96,22 @@ fn run(
     (args, pace): (Args, Pace),
 ) -> Result<Kind, Exit> {
     let Args { files, role: roles, reach, shown, check } = args;
+    let rolling = Rolling { roles, pace, shift: None };
+    carry_out(verb, playbook, tags, (files, reach, shown, check, rolling))
+}
+
+fn carry_out(
+    verb: &'static str,
+    playbook: Option<&str>,
+    tags: &[&str],
+    (files, reach, shown, check, rolling): (Files, Reach, Shown, bool, Rolling),
+) -> Result<Kind, Exit> {
     let mode = if check { Mode::Check } else { Mode::Apply };
     let plays = Plays {
         playbook: playbook.map(str::to_owned),
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         skip_tags: Vec::new(),
     };
-    let rolling = Rolling { roles, pace };
     let wanted = Wanted {
         verb,
         mode,

@@ -94,6 +94,11 @@ impl Ledger {
         self.places.contains_key(node)
     }
 
+    /// Says whether a node of `pool` serves, as far as is known.
+    pub(crate) fn has_healthy(&self, pool: &str) -> bool {
+        self.limits.sizes.get(pool).is_none_or(|size| self.held(pool).count() < *size)
+    }
+
     /// Returns how `node` stands.
     pub(crate) fn standing(&self, node: &NodeName) -> Standing {
         match self.places.get(node) {
@@ -178,6 +183,16 @@ impl Ledger {
             if self.places.get(&node).is_some_and(|place| place.granted) {
                 self.lose(&node);
             }
+        }
+        self.settle()
+    }
+
+    /// Leave was granted for `node`, and it was not taken down after all: its place is free, and for the reason given the rollout
+    /// stops.
+    pub(crate) fn not_taken(&mut self, node: &NodeName, why: &str) -> Vec<(Ticket, Decision)> {
+        if self.places.get(node).is_some_and(|place| place.granted) {
+            self.places.remove(node);
+            self.halt(format!("{node} was not taken down: {why}"));
         }
         self.settle()
     }

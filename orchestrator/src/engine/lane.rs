@@ -7,12 +7,11 @@ use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::{Done, Reply, Request, Run, StepId};
 use apim_agent::value::Content;
-use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
-use self::asking::{Asked, answered};
+use self::asking::{Asked, Asking, answered};
 use self::deadline::own_deadline;
-use self::ending::surveyed;
+use self::ending::{Returning, returned, surveyed};
 use super::errand;
 use super::event::{Event, Level};
 use super::result::HostEnd;
@@ -80,6 +79,7 @@ async fn talk(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass)
         cancelled: false,
         begun: None,
         asking: None,
+        returning: None,
         failures: BTreeMap::new(),
         unanswered: 0,
         again_at: None,
@@ -124,7 +124,9 @@ struct Lane<'a> {
     /// The step in hand, and since when.
     begun: Option<(StepId, Instant)>,
     /// The step that waits for leave.
-    asking: Option<(StepId, oneshot::Receiver<Result<(), String>>)>,
+    asking: Option<Asking<'a>>,
+    /// A node that was shown to be healthy and is being put back into rotation.
+    returning: Option<Returning<'a>>,
     /// How often steps have failed that are tried again.
     failures: BTreeMap<StepId, u32>,
     /// Steps sent whose end was not heard.
@@ -139,7 +141,7 @@ impl<'a> Lane<'a> {
         let mut interrupt = self.shared.interrupt.clone();
         self.again_at = None;
         self.unanswered = 0;
-        self.catch_up(wire, worker)?;
+        self.catch_up(wire, worker).await?;
         if self.failed.is_some() {
             return Ok(());
         }
@@ -148,11 +150,12 @@ impl<'a> Lane<'a> {
         }
         let mut heard_at = Instant::now();
         let mut noticed = false;
-        while !self.left.is_empty() {
+        while !self.left.is_empty() || self.returning.is_some() {
             let notice_at = heard_at + self.shared.settings.patience.notice;
             let lost_at = heard_at + self.silence();
             tokio::select! {
-                reply = wire.next() => {
+                // What the host says next waits until the node is back: its steps are done in order, and so are their ends.
+                reply = wire.next(), if self.returning.is_none() => {
                     let reply = reply.map_err(|error| error.to_string())?;
                     heard_at = Instant::now();
                     noticed = false;
@@ -160,6 +163,11 @@ impl<'a> Lane<'a> {
                 }
                 answer = answered(&mut self.asking), if self.asking.is_some() => {
                     self.answer(answer, wire, worker);
+                    heard_at = Instant::now();
+                }
+                end = returned(&mut self.returning), if self.returning.is_some() => {
+                    self.returning = None;
+                    self.conclude(worker, end)?;
                     heard_at = Instant::now();
                 }
                 _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish), if !self.cancelled => {
@@ -191,7 +199,7 @@ impl<'a> Lane<'a> {
 
     /// Takes over what ended on the host while there was no link. What failed there is tried anew, commands apart: what they
     /// would do a second time is not known.
-    fn catch_up(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
+    async fn catch_up(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         for Done { step, outcome, millis } in std::mem::take(&mut wire.done) {
             let Ok(known) = self.find(step) else { continue };
             let counts = match &outcome {
@@ -204,6 +212,10 @@ impl<'a> Lane<'a> {
             };
             if counts && self.pass == Pass::Stage {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
+            }
+            if let Some(returning) = self.returning.take() {
+                let end = returning.await;
+                self.conclude(worker, end)?;
             }
         }
         Ok(())
@@ -220,7 +232,7 @@ impl<'a> Lane<'a> {
 
     /// Says whether the host has the next word.
     const fn is_owed(&self) -> bool {
-        self.asking.is_none() && self.unanswered > 0
+        self.asking.is_none() && self.returning.is_none() && self.unanswered > 0
     }
 
     fn tries_left(&self, step: &Step) -> u32 {

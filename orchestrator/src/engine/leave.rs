@@ -47,6 +47,10 @@ impl Budget {
         self.lock().ledger.is_down(node)
     }
 
+    pub(crate) fn has_healthy(&self, pool: &str) -> bool {
+        self.lock().ledger.has_healthy(pool)
+    }
+
     pub(crate) fn standing(&self, node: &NodeName) -> Standing {
         self.lock().ledger.standing(node)
     }
@@ -80,6 +84,12 @@ impl Budget {
     pub(crate) fn lane_over(&self, host: &HostName) {
         let mut state = self.lock();
         let decisions = state.ledger.lane_over(host);
+        self.tell(&mut state, decisions);
+    }
+
+    pub(crate) fn not_taken(&self, node: &NodeName, why: &str) {
+        let mut state = self.lock();
+        let decisions = state.ledger.not_taken(node, why);
         self.tell(&mut state, decisions);
     }
 

@@ -9,9 +9,12 @@
 //! outlines what is in a zip, for hosts that have much of it already; made by somebody else
 //! wire     a link in use: what is sent, what is heard
 //! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
+//! beside   a short conversation beside the run's own
+//! rotation a node is taken out of the load balancers before it is taken down, and put back when it is healthy
 //! budget   who may take a node down (a pure ledger); leave: waiting for it
 //! ```
 
+mod beside;
 mod budget;
 mod errand;
 pub mod event;
@@ -21,6 +24,7 @@ mod lane;
 mod leave;
 mod outlines;
 mod result;
+mod rotation;
 mod run;
 mod settings;
 mod settled;

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::beside;
 use super::budget::Standing;
 use super::errand::Errands;
 use super::event::Event;
@@ -19,6 +20,7 @@ use super::lane::{self, Pass};
 use super::leave::Budget;
 use super::outlines::Outlines;
 use super::result::{HostEnd, NodeResult, RunResult, Stopped};
+use super::rotation::Rotating;
 use super::settings::{Interrupt, Settings};
 use super::settled::is_of_its_host;
 use super::stage;
@@ -57,6 +59,7 @@ pub async fn run(
         budget,
         uploads_at_once,
         outlines,
+        rotating: Rotating::default(),
     });
     let mut run = Run::new(Arc::clone(&shared));
     let hosts = run.hosts.clone();
@@ -191,6 +194,9 @@ impl Run {
             self.take_from_survey(index);
         }
         self.result.nothing_to_do = met == plan.stages.len();
+        if !self.result.nothing_to_do {
+            beside::look_at_bystanders(&self.shared).await;
+        }
         for index in met..plan.stages.len() {
             if self.shared.is_interrupted() {
                 self.stop(index, CALLED_OFF);

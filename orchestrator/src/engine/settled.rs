@@ -38,6 +38,7 @@ fn is_local(condition: &Condition) -> bool {
         | Condition::Listens { .. }
         | Condition::Logged { .. }
         | Condition::Exists(_)
+        | Condition::Quiet { .. }
         | Condition::Version { .. } => true,
         Condition::Http { url, .. } => {
             ["http://127.0.0.1:", "https://127.0.0.1:"].iter().any(|own| url.starts_with(own))

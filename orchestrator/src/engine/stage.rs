@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::event::Event;
 use super::lane::{self, Pass};
 use super::result::HostEnd;
+use super::rotation;
 use super::run::Run;
 use super::worker::{Shared, Worker};
 use crate::inventory::host::HostName;
@@ -109,9 +110,32 @@ async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
     let lanes = lanes.filter(|lane| lane.host == worker.host);
     let mut steps: Vec<&Step> = lanes.flat_map(|lane| &lane.steps).collect();
     node_by_node(&mut steps, &|node| shared.budget.is_down(node));
+    for node in healed(&shared, &steps) {
+        rotation::keep_out(&shared, node).await;
+    }
     lane::run(&shared, &mut worker, &steps, Pass::Stage).await;
+    let nodes: BTreeSet<&NodeName> = steps.iter().filter_map(|step| step.node.as_ref()).collect();
+    for node in nodes {
+        if rotation::reconsider(&shared, node).await {
+            shared.budget.not_taken(node, "the run did not come to it");
+        }
+    }
     shared.budget.lane_over(&worker.host);
     worker
+}
+
+/// Returns the nodes that are down and that `steps` may bring up, where others of their pool serve: nobody should be sent to them
+/// before they are healthy.
+fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeSet<&'a NodeName> {
+    let works = steps.iter().filter(|step| !step.proves_health && !step.check_only);
+    let nodes = works.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
+    let is_healed = |node: &NodeName, pool: &str| {
+        shared.plan.rotations.contains_key(node)
+            && shared.budget.is_down(node)
+            && !shared.rotating.is_out(node)
+            && shared.budget.has_healthy(pool)
+    };
+    nodes.filter(|(node, pool)| is_healed(node, pool)).map(|(node, _)| node).collect()
 }
 
 /// Sorts the steps of a host's nodes so that one node is done before the next is begun, those that are down first: otherwise a

@@ -15,6 +15,7 @@ use super::event::{Event, Level};
 use super::leave::Budget;
 use super::outlines::Outlines;
 use super::result::{HostEnd, HostResult, Tally};
+use super::rotation::Rotating;
 use super::settings::{Interrupt, Settings};
 use super::wire::{Surroundings, Wire};
 use crate::inventory::host::HostName;
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) budget: Budget,
     pub(super) uploads_at_once: Arc<Semaphore>,
     pub(super) outlines: Arc<Outlines>,
+    pub(super) rotating: Rotating,
 }
 
 impl Shared {
@@ -183,7 +185,7 @@ async fn open(shared: &Shared, host: &HostName, again: Option<Duration>) -> Resu
     let mut told = false;
     loop {
         let attempt = tokio::select! {
-            attempt = open_once(shared, host, again.is_some()) => attempt,
+            attempt = open_once(shared, host, Manner::own(shared, again.is_some())) => attempt,
             _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish) => return Err(Unreached::Interrupted),
         };
         let (why, until) = match attempt {
@@ -207,8 +209,27 @@ async fn open(shared: &Shared, host: &HostName, again: Option<Duration>) -> Resu
     }
 }
 
-async fn open_once(shared: &Shared, host: &HostName, again: bool) -> Result<Wire, Unreached> {
-    let Settings { patience, run, operator, purpose, mode, .. } = &shared.settings;
+/// How a conversation is opened.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Manner {
+    /// With the host's lock.
+    pub(super) lock: bool,
+    /// After a lost link.
+    pub(super) again: bool,
+    /// Beside the run's own, if there is one.
+    pub(super) beside: bool,
+}
+
+impl Manner {
+    fn own(shared: &Shared, again: bool) -> Self {
+        Self { lock: shared.settings.mode == Mode::Apply, again, beside: false }
+    }
+}
+
+/// Opens a conversation, without waiting for another run.
+pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) -> Result<Wire, Unreached> {
+    let Settings { patience, run, operator, purpose, .. } = &shared.settings;
+    let Manner { lock, again, beside } = manner;
     let link = match timeout(patience.connect, shared.connect.connect(host)).await {
         Ok(Ok(link)) => link,
         Ok(Err(ConnectError { what, hint })) => return Err(Unreached::Gone(what, hint)),
@@ -217,13 +238,8 @@ async fn open_once(shared: &Shared, host: &HostName, again: bool) -> Result<Wire
             return Err(gone(format!("no connection to {} within {seconds} s", host)));
         }
     };
-    let open = Open {
-        run: run.clone(),
-        operator: operator.clone(),
-        purpose: purpose.clone(),
-        lock: *mode == Mode::Apply,
-        again,
-    };
+    let open =
+        Open { run: run.clone(), operator: operator.clone(), purpose: purpose.clone(), lock, again, beside };
     let surroundings = Surroundings {
         host: host.clone(),
         events: shared.events.clone(),

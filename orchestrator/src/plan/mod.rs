@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod model;
+pub mod rotation;
 pub mod show;
 
 pub use build::{Drafted, Wish, draft};

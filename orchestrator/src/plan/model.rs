@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::archive::Source;
+use apim_agent::operation::wait::Condition;
 use apim_agent::protocol::message::StepId;
-use apim_agent::value::{Content, Sha256};
+use apim_agent::value::{AbsPath, Content, Sha256};
 
 pub use crate::apim::NodeName;
 pub use crate::apim::availability::Allowance;
@@ -21,8 +22,51 @@ pub struct Plan {
     pub stages: Vec<Stage>,
     /// The bytes that operations name by digest.
     pub contents: Contents,
+    /// How nodes are taken out of rotation before they are taken down, and put back.
+    pub rotations: BTreeMap<NodeName, Rotation>,
+    /// Nodes that this plan does nothing with, and that count against the budget of a role all the same when they are down.
+    pub bystanders: Vec<Bystander>,
     /// How many tasks a condition left out, by host; they count as skipped.
     pub left_out: BTreeMap<HostName, usize>,
+}
+
+/// How a node is taken out of rotation, so that nobody is sent to it any more, and put back.
+#[derive(Debug, Clone)]
+pub struct Rotation {
+    /// The node's host.
+    pub host: HostName,
+    /// Where it is taken out.
+    pub balancers: Vec<Balancer>,
+    /// When nobody is served by it any more.
+    pub quiet: Condition,
+    /// How long that is waited for, in seconds.
+    pub limit_secs: u64,
+}
+
+/// One load balancer, and what its host's agent is asked for.
+#[derive(Debug, Clone)]
+pub struct Balancer {
+    /// Its host.
+    pub host: HostName,
+    /// Where it is to be found whether it knows the node; one that does not is left alone.
+    pub known_by: AbsPath,
+    /// The node gets no new requests.
+    pub drain: Operation,
+    /// It gets them again.
+    pub undrain: Operation,
+}
+
+/// A node that a plan does nothing with.
+#[derive(Debug, Clone)]
+pub struct Bystander {
+    /// The node.
+    pub node: NodeName,
+    /// Its host.
+    pub host: HostName,
+    /// The pool that it counts in.
+    pub pool: String,
+    /// What holds when it is healthy.
+    pub healthy: Operation,
 }
 
 /// What lies between two barriers.

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use apim_agent::operation::Operation;
+use apim_agent::operation::wait::Condition;
+
 use super::model::OnFailure;
 use super::{Wish, draft, show};
 use crate::apim::{Cluster, HostInput};
@@ -322,4 +325,56 @@ fn what_a_task_says_of_tries_checks_and_places_is_in_its_steps() {
             ("localhost", "three", 0, 5, false, true),
         ]
     );
+}
+
+/// The same cluster behind an nginx that we see to.
+fn balanced() -> String {
+    let issued =
+        "keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}";
+    let text = INVENTORY.replacen(
+        "  apim:\n",
+        &format!("  apim:\n      {issued}\n      load_balancer: {{kind: nginx}}\n"),
+        1,
+    );
+    text.replacen(
+        "    database: {hosts:",
+        "    load_balancer: {hosts: {lb: {ansible_host: 10.0.0.10}}}\n    database: {hosts:",
+        1,
+    )
+}
+
+#[test]
+fn nodes_that_may_go_down_leave_rotation_first_and_their_peers_beside_the_plan_are_looked_at() {
+    let (inventory, cluster) = world(&balanced());
+    let playbook = parsed(playbook::built_in("rolling-restart.yaml").unwrap());
+    let tags = Wanted::default();
+    let wish = Wish {
+        inventory: &inventory,
+        playbook: &playbook,
+        cluster: &cluster,
+        limit: Some("gw1:km1"),
+        tags: &tags,
+    };
+    let mut plan = draft(&wish).unwrap().finish(&BTreeMap::new());
+    plan.rotate(&cluster);
+    plan.look_beside(&cluster);
+    let out: Vec<&str> = plan.rotations.keys().map(|node| node.0.as_str()).collect();
+    assert_eq!(out.len(), 2, "{out:?}");
+    for rotation in plan.rotations.values() {
+        assert_eq!(rotation.limit_secs, 30);
+        let [balancer] = rotation.balancers.as_slice() else { panic!("{rotation:?}") };
+        let (Operation::Bundle(drain), Operation::Bundle(undrain)) = (&balancer.drain, &balancer.undrain)
+        else {
+            panic!("{balancer:?}")
+        };
+        assert_eq!(balancer.host.0, "lb");
+        assert!(!drain.files.is_empty() && drain != undrain);
+        let files = drain.files.iter().chain(&undrain.files);
+        assert!(files.clone().all(|file| plan.contents.sources.contains_key(&file.content.sha256)));
+        let Condition::Quiet { ports, from, .. } = &rotation.quiet else { panic!("{rotation:?}") };
+        assert!(ports.contains(&9443));
+        assert_eq!(from.as_slice(), ["10.0.0.10".parse::<std::net::IpAddr>().unwrap()]);
+    }
+    let beside: Vec<&str> = plan.bystanders.iter().map(|one| one.host.0.as_str()).collect();
+    assert_eq!(beside, ["km2", "gw2"]);
 }

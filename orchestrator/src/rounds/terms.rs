@@ -51,6 +51,7 @@ impl Terms {
             purpose: self.purpose.clone(),
             lock: self.lock,
             again: false,
+            beside: false,
         }
     }
 }

@@ -17,7 +17,14 @@ use super::*;
 mod real_agent;
 
 fn open() -> Open {
-    Open { run: "r1".into(), operator: "me@here".into(), purpose: "test".into(), lock: true, again: false }
+    Open {
+        run: "r1".into(),
+        operator: "me@here".into(),
+        purpose: "test".into(),
+        lock: true,
+        again: false,
+        beside: false,
+    }
 }
 
 fn pair() -> (Link, DuplexStream) {

@@ -1,7 +1,7 @@
 //! Trying conditions: each look answers whether it holds and what was seen. Keeps between looks what makes the next one cheap.
 
 use std::collections::HashMap;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use regex::Regex;
@@ -105,6 +105,7 @@ impl<'a> Examiner<'a> {
                 Err(error) => Answer::no(error.to_string()),
             },
             Condition::Version { of, lowest, highest } => version(self.system, of, *lowest, *highest),
+            Condition::Quiet { ports, from, except } => quiet(ports, from, except),
             Condition::Where { when, then } => {
                 let matters = self.look(when);
                 if matters.holds {
@@ -239,6 +240,23 @@ impl<'a> Examiner<'a> {
             Some(watch) => watch.look(),
             None => Answer::no("it was not looked for"),
         }
+    }
+}
+
+fn quiet(ports: &[u16], from: &[IpAddr], except: &[IpAddr]) -> Answer {
+    let counts = |socket: &Socket| {
+        let peer = socket.remote.ip();
+        let is_meant = if from.is_empty() { !peer.is_loopback() } else { from.contains(&peer) };
+        socket.state == State::Established
+            && ports.contains(&socket.local.port())
+            && is_meant
+            && !except.contains(&peer)
+    };
+    match socket::sockets(counts) {
+        Ok(found) if found.is_empty() => Answer::yes("there is none"),
+        Ok(found) if found.len() == 1 => Answer::no("1 connection"),
+        Ok(found) => Answer::no(format!("{} connections", found.len())),
+        Err(error) => Answer::no(error.to_string()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Waits on real processes, ports, logs and answers.
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -313,4 +313,31 @@ fn a_broken_pattern_is_refused_at_once() {
     let site = Site::living();
     let refused = wait(vec![logged("(")], 1).check(&site.system).unwrap_err();
     assert!(refused.what.contains("no regular expression"), "{}", refused.what);
+}
+
+#[test]
+fn a_port_is_quiet_when_nobody_who_counts_is_connected_to_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let (served, _) = listener.accept().unwrap();
+    let system = System::new(None, None).unwrap();
+    let mut examiner = examiner::Examiner::new(&system);
+    let here: IpAddr = "127.0.0.1".parse().unwrap();
+    let quiet = |from: &[IpAddr], except: &[IpAddr]| Condition::Quiet {
+        ports: vec![port],
+        from: from.to_vec(),
+        except: except.to_vec(),
+    };
+    let busy = examiner.look(&quiet(&[here], &[]));
+    assert_eq!((busy.holds, busy.text.as_str()), (false, "1 connection"));
+    assert!(examiner.look(&quiet(&[], &[])).holds, "the host's own do not count unless they are named");
+    assert!(examiner.look(&quiet(&[here], &[here])).holds);
+    assert!(examiner.look(&quiet(&["127.0.0.9".parse().unwrap()], &[])).holds);
+    drop((client, served));
+    let until = Instant::now() + Duration::from_secs(5);
+    while !examiner.look(&quiet(&[here], &[])).holds {
+        assert!(Instant::now() < until, "a closed connection counts on");
+        std::thread::yield_now();
+    }
 }

@@ -23,6 +23,10 @@ impl Condition {
             Self::Version { of, lowest, highest } => {
                 format!("a version from {lowest} to {highest} of {}", of.program)
             }
+            Self::Quiet { ports, .. } => {
+                let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+                format!("no connection to port {}", ports.join(", "))
+            }
             Self::Where { when, then } => format!("{} (where there is {})", then.words(), when.words()),
         }
     }
@@ -34,6 +38,7 @@ impl Condition {
             | Self::Listens { .. }
             | Self::Logged { .. }
             | Self::Exists(_)
+            | Self::Quiet { .. }
             | Self::Version { .. } => true,
             Self::Tcp { .. } | Self::Connected { .. } | Self::Http { .. } | Self::Where { .. } => false,
         }

@@ -57,6 +57,8 @@ pub struct LoadBalancer {
     pub trusted_proxies: Vec<String>,
     /// Networks that may call the gateways' management services; `None`: the control planes' addresses.
     pub management_from: Option<Vec<String>>,
+    /// Seconds that the connections to a node are waited for, once it gets no new requests.
+    pub drain_secs: u32,
     /// Files of the host that every `server` block includes.
     pub include: Vec<String>,
     /// Where it was written; the place of the host's settings where it was not.
@@ -79,6 +81,7 @@ impl LoadBalancer {
             max_body_mb: 100,
             trusted_proxies: Vec::new(),
             management_from: None,
+            drain_secs: 30,
             include: Vec::new(),
             span,
         }
@@ -106,6 +109,7 @@ impl LoadBalancer {
         read.request_secs = number("request_secs", 1, read.request_secs);
         read.idle_secs = number("idle_secs", 0, read.idle_secs);
         read.websocket_secs = number("websocket_secs", 1, read.websocket_secs);
+        read.drain_secs = number("drain_secs", 0, read.drain_secs);
         read.max_body_mb = number("max_body_mb", 0, read.max_body_mb);
         read.trusted_proxies = networks(&mut section, "trusted_proxies").unwrap_or_default();
         read.management_from = networks(&mut section, "management_from");

@@ -147,6 +147,18 @@ fn the_only_node_of_a_pool_may_be_restarted() {
 }
 
 #[test]
+fn a_node_that_was_not_taken_after_all_gives_its_place_back_and_stops_the_rollout() {
+    let mut ledger = Ledger::new(of_size(3, Allowance::Nodes(1)));
+    ledger.lane_announced(&host("a"), [node("g1")]);
+    ledger.lane_announced(&host("b"), [node("g2")]);
+    ledger.ask(&host("a"), &node("g1"), "gateway");
+    ledger.ask(&host("b"), &node("g2"), "gateway");
+    let decisions = ledger.not_taken(&node("g1"), "the balancer did not answer");
+    assert_eq!(refused(&decisions), [1]);
+    assert!(!ledger.is_down(&node("g1")));
+}
+
+#[test]
 fn questions_of_a_lost_link_are_void() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.lane_announced(&host("a"), [node("g1")]);

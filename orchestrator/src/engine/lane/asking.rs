@@ -1,12 +1,14 @@
 //! A host's question for leave to take a unit down, and its answer.
 
+use std::pin::Pin;
+
 use apim_agent::protocol::message::{Request, StepId};
 use apim_agent::value::UnitName;
-use tokio::sync::oneshot;
 
 use super::Lane;
 use crate::engine::event::{Event, Level};
 use crate::engine::leave::Leave;
+use crate::engine::rotation;
 use crate::engine::wire::Wire;
 use crate::engine::worker::Worker;
 use crate::plan::model::NodeName;
@@ -18,12 +20,20 @@ pub(super) struct Asked {
     pub(super) reason: String,
 }
 
-/// Waits for the budget's answer. A budget that is gone refuses.
-pub(super) async fn answered(
-    asking: &mut Option<(StepId, oneshot::Receiver<Result<(), String>>)>,
-) -> Result<(), String> {
+/// The end of the wait for leave.
+pub(super) struct Granting {
+    step: StepId,
+    node: NodeName,
+    answer: Result<(), String>,
+}
+
+/// A wait for leave, and for the node to be out of rotation.
+pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Granting> + Send + 'a>>;
+
+/// Waits for the end of a wait that may be there.
+pub(super) async fn answered(asking: &mut Option<Asking<'_>>) -> Granting {
     match asking {
-        Some((_, answer)) => answer.await.unwrap_or_else(|_| Err("the run is over".to_owned())),
+        Some(asking) => asking.await,
         None => std::future::pending().await,
     }
 }
@@ -37,30 +47,74 @@ impl Lane<'_> {
             return Ok(());
         };
         let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
-        match self.shared.budget.ask(&worker.host, &node, pool) {
+        let shared = self.shared;
+        let was_down = shared.budget.is_down(&node) && !shared.rotating.is_out(&node);
+        let leave = shared.budget.ask(&worker.host, &node, pool);
+        let words = match &leave {
+            Leave::Later(_, holders) => format!("waiting for {holders}"),
+            Leave::Now(Ok(())) if shared.plan.rotations.contains_key(&node) => {
+                format!("{node} is taken out of rotation first")
+            }
             Leave::Now(answer) => {
-                if answer.is_ok() && self.shared.settings.limits.is_single(pool) {
-                    let note = format!("{node} is the only one of {pool}: there is none while it is down");
-                    self.shared.tell(Event::Note(Level::Info, note));
+                let answer = answer.clone();
+                self.leave(Granting { step: *id, node, answer }, wire);
+                return Ok(());
+            }
+        };
+        self.tell(Event::WaitingForLeave(worker.host.clone(), *id, format!("{unit} ({reason}): {words}")));
+        let id = *id;
+        self.asking = Some(Box::pin(async move {
+            let granted = match leave {
+                Leave::Now(answer) => answer,
+                // A budget that is gone refuses.
+                Leave::Later(answer, _) => answer.await.unwrap_or_else(|_| Err("the run is over".to_owned())),
+            };
+            let answer = match granted {
+                Ok(()) if was_down => {
+                    rotation::keep_out(shared, &node).await;
+                    Ok(())
                 }
-                self.note_refusal(step.title.clone(), &answer);
-                wire.send(Request::Leave { step: *id, refused: answer.err() });
-            }
-            Leave::Later(answer, holders) => {
-                let words = format!("{unit} ({reason}): waiting for {holders}");
-                self.tell(Event::WaitingForLeave(worker.host.clone(), *id, words));
-                self.asking = Some((*id, answer));
-            }
-        }
+                Ok(()) => match rotation::take_out(shared, &node).await {
+                    Err(why) if shared.settings.limits.outage => {
+                        let note = format!("{why}; it is taken down all the same");
+                        shared.tell(Event::Note(Level::Warning, note));
+                        Ok(())
+                    }
+                    Err(why) => {
+                        shared.budget.not_taken(&node, &why);
+                        Err(why)
+                    }
+                    Ok(()) => Ok(()),
+                },
+                refused => refused,
+            };
+            Granting { step: id, node, answer }
+        }));
         Ok(())
     }
 
-    pub(super) fn answer(&mut self, answer: Result<(), String>, wire: &Wire, worker: &Worker) {
-        let Some((step, _)) = self.asking.take() else { return };
+    /// The wait for an answer is over.
+    pub(super) fn answer(&mut self, granting: Granting, wire: &Wire, worker: &Worker) {
+        self.asking = None;
+        self.tell(Event::LeaveDecided(worker.host.clone(), granting.step));
+        self.leave(granting, wire);
+    }
+
+    /// Tells the host whether it may take the node down.
+    fn leave(&mut self, granting: Granting, wire: &Wire) {
+        let Granting { step, node, answer } = granting;
         if let Ok(known) = self.find(step) {
             self.note_refusal(known.title.clone(), &answer);
+            let is_single =
+                known.budget.as_ref().is_some_and(|pool| self.shared.settings.limits.is_single(pool));
+            if answer.is_ok() && is_single {
+                let note = format!("{node} is the only one of its role: there is none while it is down");
+                self.shared.tell(Event::Note(Level::Info, note));
+            }
         }
-        self.tell(Event::LeaveDecided(worker.host.clone(), step));
+        if answer.is_ok() {
+            self.shared.rotating.goes_down(&node);
+        }
         wire.send(Request::Leave { step, refused: answer.err() });
     }
 

@@ -1,17 +1,52 @@
 //! The end of a step: what it counts for, and whether it is tried again.
 
+use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 use tokio::time::Instant;
 
 use super::{Lane, Pass};
 use crate::engine::event::{Event, Level};
-use crate::engine::hidden;
 use crate::engine::worker::{Shared, Worker};
-use crate::plan::model::Step;
+use crate::engine::{hidden, rotation};
+use crate::plan::model::{NodeName, Step};
+
+/// The end of a step.
+pub(super) struct End {
+    step: StepId,
+    outcome: Outcome,
+    took: Duration,
+}
+
+/// The end of a proof of health that does not count before the node is back in rotation.
+pub(super) type Returning<'a> = Pin<Box<dyn Future<Output = End> + Send + 'a>>;
+
+/// Waits until a node that may be on its way back is back.
+pub(super) async fn returned(returning: &mut Option<Returning<'_>>) -> End {
+    match returning {
+        Some(returning) => returning.await,
+        None => std::future::pending().await,
+    }
+}
+
+impl End {
+    const fn is_good(&self) -> bool {
+        matches!(self.outcome, Outcome::Ok | Outcome::Changed(_) | Outcome::Observed(_))
+    }
+
+    /// Puts the node back. One that is healthy and that nobody is sent to has not come back.
+    async fn put_back(mut self, shared: &Shared, node: &NodeName) -> Self {
+        if let Err(why) = rotation::put_back(shared, node).await {
+            let failure = Failure::new(format!("{node} is healthy, but {why}"));
+            let hint = "see to the load balancer, then run apply: it puts its files right";
+            self.outcome = Outcome::Failed(failure.hint(hint));
+        }
+        self
+    }
+}
 
 impl Lane<'_> {
     pub(super) fn finish(
@@ -28,13 +63,29 @@ impl Lane<'_> {
             self.begun = None;
             return Ok(());
         }
-        self.left.retain(|known| known.id != id);
         self.begun = None;
         if self.pass == Pass::Survey {
+            self.left.retain(|known| known.id != id);
             self.surveyed(worker, step, outcome, took);
             return Ok(());
         }
-        let healthy = matches!(outcome, Outcome::Ok | Outcome::Changed(_) | Outcome::Observed(_));
+        let end = End { step: id, outcome, took };
+        match &step.node {
+            Some(node) if step.proves_health && end.is_good() && self.shared.rotating.is_out(node) => {
+                let (shared, node) = (self.shared, node.clone());
+                self.returning = Some(Box::pin(async move { end.put_back(shared, &node).await }));
+                Ok(())
+            }
+            _ => self.conclude(worker, end),
+        }
+    }
+
+    /// The end of a step counts now.
+    pub(super) fn conclude(&mut self, worker: &mut Worker, end: End) -> Result<(), String> {
+        let step = self.find(end.step)?;
+        let healthy = end.is_good();
+        let End { step: id, outcome, took } = end;
+        self.left.retain(|known| known.id != id);
         if let (true, Some(node)) = (step.proves_health, &step.node) {
             self.shared.budget.proof_over(&worker.host, node, healthy);
         }

@@ -8,8 +8,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use apim_agent::facts::Facts;
-use apim_agent::operation::Mode;
 use apim_agent::operation::archive::part::Part;
+use apim_agent::operation::wait::Condition;
+use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use apim_agent::protocol::frame::MAGIC;
 use apim_agent::protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
@@ -61,6 +62,14 @@ pub(super) struct World {
     pub(super) taken: BTreeSet<String>,
     /// Pools of which a node was taken down and came back.
     pub(super) tried: BTreeSet<String>,
+    /// Nodes that get requests, by load balancer.
+    pub(super) rotation: BTreeSet<(HostName, String)>,
+    /// How often the connections of a node are still counted before there is none.
+    pub(super) busy: BTreeMap<String, usize>,
+    /// Load balancers that refuse every change.
+    pub(super) stubborn: BTreeSet<HostName>,
+    /// Load balancers that never answer a change.
+    pub(super) hanging: BTreeSet<HostName>,
     pub(super) converged: BTreeSet<StepId>,
     /// Hosts that cannot be reached.
     pub(super) dead: BTreeSet<HostName>,
@@ -224,6 +233,10 @@ impl Agent {
             self.hear().await?;
         }
         let step = run.step;
+        if step == StepId(u32::MAX) {
+            let outcome = self.aside(&run.operation).await;
+            return self.say(Reply::Finished { step, outcome, millis: 1 }).await;
+        }
         let outcome = if self.failed || self.cancelled {
             Outcome::Skipped("an earlier step failed, or the run was called off".into())
         } else if run.mode == Mode::Check {
@@ -246,6 +259,50 @@ impl Agent {
         };
         self.failed |= outcome.is_failure() && !run.ignore_failure;
         self.say(Reply::Finished { step, outcome, millis: 1 }).await
+    }
+
+    /// What is no step of a plan: load balancers are told, nodes are looked at. Paths say what is meant.
+    async fn aside(&self, operation: &Operation) -> Outcome {
+        let path = match operation {
+            Operation::Absent(absent) => absent.path.to_string(),
+            Operation::Wait(wait) => match wait.conditions.first() {
+                Some(Condition::Exists(path)) => path.to_string(),
+                _ => panic!("{wait:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let (what, node) = path.trim_start_matches('/').split_once('/').unwrap();
+        let at = (self.host.clone(), node.to_owned());
+        if matches!(what, "out" | "in") && self.hosts.world().hanging.contains(&self.host) {
+            std::future::pending::<()>().await;
+        }
+        let mut world = self.hosts.world();
+        let stands = match what {
+            "out" | "in" if world.stubborn.contains(&self.host) => {
+                return Outcome::Failed(Failure::new("the test of its files failed"));
+            }
+            "out" => {
+                world.log.push(format!("{}: {node} out", self.host));
+                world.rotation.remove(&at);
+                true
+            }
+            "in" => {
+                world.log.push(format!("{}: {node} in", self.host));
+                if world.down.contains(node) {
+                    world.violations.push(format!("{node} was put back while it was down"));
+                }
+                world.rotation.insert(at);
+                true
+            }
+            "quiet" => {
+                let left = world.busy.entry(node.to_owned()).or_default();
+                *left = left.saturating_sub(1);
+                *left == 0
+            }
+            "healthy" => !world.down.contains(node),
+            _ => true,
+        };
+        if stands { Outcome::Ok } else { Outcome::WouldChange(Difference::one("3 connections")) }
     }
 
     fn check(&self, step: StepId) -> Outcome {
@@ -348,6 +405,9 @@ impl World {
             let follows = self.taken.iter().any(|other| self.pools.get(other) == Some(&pool));
             if follows && !self.tried.contains(&pool) {
                 self.violations.push(format!("{node} did not wait for the first one of {pool}"));
+            }
+            if self.rotation.iter().any(|(_, known)| known == node) {
+                self.violations.push(format!("{node} was taken down while requests were sent to it"));
             }
             self.taken.insert(node.to_owned());
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::operation::absent::Absent;
+use apim_agent::operation::wait::Condition;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::AbsPath;
@@ -12,7 +13,7 @@ use tokio::sync::{mpsc, watch};
 use super::event::Event;
 use super::{Interrupt, NoErrands, RunResult, Settings};
 use crate::inventory::host::HostName;
-use crate::plan::model::{Allowance, Lane, NodeName, OnFailure, Plan, Stage, Step};
+use crate::plan::model::{Allowance, Balancer, Lane, NodeName, OnFailure, Plan, Rotation, Stage, Step};
 use fake::{Act, Hosts};
 
 mod availability;
@@ -21,6 +22,7 @@ mod fake;
 mod real;
 mod renewed;
 mod resumed;
+mod rotation;
 mod schedules;
 
 /// A plan in the making, with the hosts that it is for.
@@ -98,6 +100,27 @@ impl Scene {
         }
     }
 
+    /// These load balancers know `node`, which is on `host`.
+    fn rotation(&mut self, host: &str, node: &str, balancers: &[&str]) {
+        let path = |what: &str| AbsPath::parse(&format!("/{what}/{node}")).unwrap();
+        let told = |what: &str| Operation::Absent(Absent { path: path(what), recursive: false });
+        let balancers = balancers.iter().map(|lb| Balancer {
+            host: HostName((*lb).to_owned()),
+            known_by: path("known"),
+            drain: told("out"),
+            undrain: told("in"),
+        });
+        let rotation = Rotation {
+            host: HostName(host.to_owned()),
+            balancers: balancers.collect(),
+            quiet: Condition::Exists(path("quiet")),
+            limit_secs: 30,
+        };
+        let known = rotation.balancers.iter().map(|lb| (lb.host.clone(), node.to_owned()));
+        self.hosts.world().rotation.extend(known);
+        self.plan.rotations.insert(NodeName(node.to_owned()), rotation);
+    }
+
     async fn run(&self) -> (RunResult, Vec<Event>) {
         let (_sender, interrupt) = watch::channel(Interrupt::None);
         self.run_until(interrupt, |_| {}).await
@@ -119,7 +142,7 @@ impl Scene {
             events,
             interrupt,
         );
-        let run = tokio::spawn(tokio::time::timeout(Duration::from_secs(20), run));
+        let run = tokio::spawn(tokio::time::timeout(Duration::from_secs(3000), run));
         let mut all = Vec::new();
         while let Some(event) = happened.recv().await {
             seen(&event);

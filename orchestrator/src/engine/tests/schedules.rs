@@ -24,6 +24,21 @@ struct Cluster {
     width: Option<usize>,
     forks: usize,
     lost: Option<usize>,
+    balancers: Vec<Temper>,
+    busy: Vec<usize>,
+}
+
+/// What a load balancer does when it is told something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Temper {
+    Fine,
+    Stubborn,
+    Hanging,
+    Dead,
+}
+
+fn temper() -> impl Strategy<Value = Temper> {
+    prop_oneof![8 => Just(Temper::Fine), 1 => Just(Temper::Stubborn), 1 => Just(Temper::Hanging), 1 => Just(Temper::Dead)]
 }
 
 fn node() -> impl Strategy<Value = Node> {
@@ -57,14 +72,17 @@ fn cluster() -> impl Strategy<Value = Cluster> {
         prop::option::of(1..4_usize),
         1..8_usize,
         prop::option::weighted(0.1, 0..6_usize),
+        (prop::collection::vec(temper(), 0..3), prop::collection::vec(0..400_usize, 14)),
     )
-        .prop_map(|(nodes, dead, allowances, width, forks, lost)| Cluster {
+        .prop_map(|(nodes, dead, allowances, width, forks, lost, (balancers, busy))| Cluster {
             nodes,
             dead,
             allowances,
             width,
             forks,
             lost,
+            balancers,
+            busy,
         })
 }
 
@@ -79,6 +97,21 @@ fn scene(cluster: &Cluster) -> Scene {
         let names: Vec<String> = names.map(|(at, _)| format!("n{at}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         scene.allow(pool, cluster.allowances[number], &names);
+    }
+    let balancers: Vec<String> = (0..cluster.balancers.len()).map(|number| format!("lb{number}")).collect();
+    let balancers: Vec<&str> = balancers.iter().map(String::as_str).collect();
+    for (at, node) in cluster.nodes.iter().enumerate() {
+        scene.rotation(&format!("h{}", node.host), &format!("n{at}"), &balancers);
+        scene.hosts.world().busy.insert(format!("n{at}"), cluster.busy[at]);
+    }
+    for (name, temper) in balancers.iter().zip(&cluster.balancers) {
+        let mut world = scene.hosts.world();
+        match temper {
+            Temper::Fine => true,
+            Temper::Stubborn => world.stubborn.insert(host(name)),
+            Temper::Hanging => world.hanging.insert(host(name)),
+            Temper::Dead => world.dead.insert(host(name)),
+        };
     }
     scene.stage(OnFailure::StopAtBarrier).width = cluster.width;
     for is_late in [false, true] {
@@ -117,10 +150,12 @@ proptest! {
         let (result, _) = runtime.block_on(scene.run());
         let world = scene.hosts.world();
         prop_assert_eq!(&world.violations, &Vec::<String>::new());
-        let all_good = cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals);
+        let are_fine = cluster.balancers.iter().all(|temper| *temper == Temper::Fine);
+        let all_good = are_fine && cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals);
         if all_good {
             prop_assert!(result.is_success(), "{:?}", result);
             prop_assert!(world.down.is_empty());
+            prop_assert_eq!(world.rotation.len(), cluster.nodes.len() * cluster.balancers.len());
         }
     }
 }

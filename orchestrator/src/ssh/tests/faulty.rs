@@ -187,7 +187,14 @@ async fn silence_after_the_command_is_given_up_in_time() {
 async fn a_connection_that_breaks_in_the_middle_is_an_error_and_never_an_end() {
     let server = Faulty::start(Fault::DiesAfterTheMagic).await;
     let link = server.open().await.unwrap();
-    let open = Open { run: "r".into(), operator: "o".into(), purpose: "p".into(), lock: false, again: false };
+    let open = Open {
+        run: "r".into(),
+        operator: "o".into(),
+        purpose: "p".into(),
+        lock: false,
+        again: false,
+        beside: false,
+    };
     let error = session::Session::open(link, open).await.err().unwrap().to_string();
     assert!(error.contains("the connection was lost") && error.contains("gw1"), "{error}");
 }

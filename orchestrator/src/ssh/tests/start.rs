@@ -19,7 +19,14 @@ fn known() -> Option<Sshd> {
 }
 
 fn open() -> Open {
-    Open { run: "r".into(), operator: "o".into(), purpose: "p".into(), lock: false, again: false }
+    Open {
+        run: "r".into(),
+        operator: "o".into(),
+        purpose: "p".into(),
+        lock: false,
+        again: false,
+        beside: false,
+    }
 }
 
 fn installed(sshd: &Sshd) -> PathBuf {

@@ -1,0 +1,121 @@
+//! A short conversation beside the run's own with a host: a look, or a small change, that is no step of the plan.
+
+use std::time::Duration;
+
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use apim_agent::protocol::message::{Reply, Request, Run, StepId};
+use apim_agent::value::Content;
+use futures_util::future::join_all;
+use tokio::time::timeout;
+
+use super::wire::{Upload, Wire};
+use super::worker::{Manner, Shared, Unreached, open_once};
+use crate::inventory::host::HostName;
+
+/// No plan has so many steps: what ends under this name is nobody's step.
+const NAMELESS: StepId = StepId(u32::MAX);
+/// How long one operation may take.
+const DEADLINE: Duration = Duration::from_secs(150);
+/// How long its end is waited for.
+const GOODBYE: Duration = Duration::from_secs(5);
+
+/// A conversation.
+pub(super) struct Beside<'a> {
+    shared: &'a Shared,
+    host: &'a HostName,
+    wire: Wire,
+}
+
+impl<'a> Beside<'a> {
+    /// Opens one; with the lock where something is to be changed. An error says why there is none.
+    pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
+        match open_once(shared, host, Manner { lock, again: false, beside: true }).await {
+            Ok(wire) => Ok(Self { shared, host, wire }),
+            Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
+            Err(Unreached::Interrupted) => Err("the run was called off".to_owned()),
+        }
+    }
+
+    /// Has one operation looked at or done; an error says how the conversation broke off.
+    pub(super) async fn run(
+        &mut self,
+        title: &str,
+        operation: &Operation,
+        mode: Mode,
+    ) -> Result<Outcome, String> {
+        let run = Run {
+            step: NAMELESS,
+            title: title.to_owned(),
+            mode,
+            operation: operation.clone(),
+            ignore_failure: true,
+        };
+        self.wire.send(Request::Run(Box::new(run)));
+        match timeout(DEADLINE, self.outcome()).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(format!("{}: `{title}` did not end within {} s", self.host, DEADLINE.as_secs())),
+        }
+    }
+
+    async fn outcome(&mut self) -> Result<Outcome, String> {
+        loop {
+            match self.wire.next().await {
+                Ok(Some(Reply::Finished { outcome, .. })) => return Ok(outcome),
+                Ok(Some(Reply::Need { step, sha256, size, offset })) => {
+                    let source = self.shared.plan.contents.sources.get(&sha256);
+                    match source.filter(|_| offset <= size).cloned() {
+                        Some(source) => {
+                            let content = Content { sha256, size };
+                            self.wire.give(step, Upload { content, source, parts: Vec::new(), offset });
+                        }
+                        None => {
+                            let why = "there is no such content".to_owned();
+                            self.wire.send(Request::NoContent { sha256, why });
+                        }
+                    }
+                }
+                Ok(Some(Reply::Ask { step, .. })) => self.wire.send(Request::Leave { step, refused: None }),
+                Ok(Some(Reply::Started { .. } | Reply::Progress { .. })) => {}
+                // Nothing that is asked for in passing comes in a zip.
+                Ok(Some(Reply::Outline { .. } | Reply::NeedParts { .. })) => {
+                    return Err(format!("{}: the agent asks for what it does not need", self.host));
+                }
+                Ok(Some(Reply::Hello(_) | Reply::Refused(_) | Reply::Bye) | None) => {
+                    return Err(format!("{}: the agent ended the conversation", self.host));
+                }
+                Err(error) => return Err(format!("{}: {error}", self.host)),
+            }
+        }
+    }
+
+    /// Ends the conversation, and with it the lock.
+    pub(super) async fn close(mut self) {
+        self.wire.send(Request::Goodbye);
+        let bye = async { while !matches!(self.wire.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {} };
+        // Without an answer the link is closed; the agent leaves then just the same.
+        drop(timeout(GOODBYE, bye).await);
+    }
+}
+
+/// Nodes that the plan leaves alone count against the budget when they are down.
+pub(super) async fn look_at_bystanders(shared: &Shared) {
+    let looks = shared.plan.bystanders.iter().map(|bystander| async move {
+        let found = async {
+            let mut beside = Beside::open(shared, &bystander.host, false).await?;
+            let outcome = beside.run("healthy", &bystander.healthy, Mode::Check).await;
+            beside.close().await;
+            outcome
+        };
+        (bystander, found.await)
+    });
+    for (bystander, found) in join_all(looks).await {
+        match found {
+            Ok(Outcome::Ok | Outcome::Observed(_)) => {}
+            Ok(_) => shared.budget.found_down(&bystander.node, &bystander.pool, "not healthy"),
+            Err(_) => {
+                shared.budget.found_down(&bystander.node, &bystander.pool, "its host is unreachable");
+            }
+        }
+    }
+}

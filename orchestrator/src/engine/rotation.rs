@@ -1,0 +1,232 @@
+//! A node is taken out of the load balancers before it is taken down, and put back when it was shown to be healthy.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use apim_agent::operation::wait::{Condition, Wait};
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Outcome;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::beside::Beside;
+use super::event::{Event, Level};
+use super::worker::Shared;
+use crate::plan::model::{Balancer, NodeName, Rotation};
+
+/// How often a node's connections are counted.
+const PAUSE: Duration = Duration::from_millis(150);
+/// For how long there must be none. A balancer's former workers may still pick up a request for a moment after they were told to go.
+const SETTLE: Duration = Duration::from_millis(1000);
+
+/// Which nodes this run took out.
+#[derive(Default)]
+pub(super) struct Rotating {
+    out: StdMutex<BTreeMap<NodeName, Out>>,
+    /// One balancer is changed at a time: each is to be tested as it will be read.
+    turn: Mutex<()>,
+}
+
+/// Why a node is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Out {
+    /// It is about to be taken down.
+    Leaving,
+    /// It is down, or was.
+    Down,
+}
+
+/// Which way a node goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Out,
+    In,
+}
+
+impl Rotating {
+    fn out(&self) -> MutexGuard<'_, BTreeMap<NodeName, Out>> {
+        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says whether this run took `node` out, and has not put it back.
+    pub(super) fn is_out(&self, node: &NodeName) -> bool {
+        self.out().contains_key(node)
+    }
+
+    /// Notes that `node` may go down now: it stays out until it is healthy.
+    pub(super) fn goes_down(&self, node: &NodeName) {
+        if let Some(out) = self.out().get_mut(node) {
+            *out = Out::Down;
+        }
+    }
+
+    fn is_leaving(&self, node: &NodeName) -> bool {
+        self.out().get(node) == Some(&Out::Leaving)
+    }
+}
+
+/// Takes `node` out of every balancer, and waits until nobody is served by it any more, or for as long as the plan says. An error
+/// says which balancer did not do it; the others were told to go on as before.
+pub(super) async fn take_out(shared: &Shared, node: &NodeName) -> Result<(), String> {
+    let Some(rotation) = shared.plan.rotations.get(node) else { return Ok(()) };
+    shared.rotating.out().insert(node.clone(), Out::Leaving);
+    match turn(shared, rotation, node, Way::Out).await {
+        Ok(told) if told.is_empty() => {
+            shared.rotating.out().remove(node);
+            Ok(())
+        }
+        Ok(told) => {
+            note(shared, Level::Info, format!("{node} is out of rotation ({})", told.join(", ")));
+            become_quiet(shared, rotation, node).await;
+            if !shared.is_interrupted() {
+                return Ok(());
+            }
+            put_back(shared, node).await.and(Err("the run was called off".to_owned()))
+        }
+        Err(why) => {
+            if let Err(worse) = put_back(shared, node).await {
+                note(shared, Level::Warning, worse);
+            }
+            Err(format!("{node} could not be taken out of rotation: {why}"))
+        }
+    }
+}
+
+/// As [`take_out`], for a node that is down already: it should not be found before it is healthy, but that is no reason to leave
+/// it down.
+pub(super) async fn keep_out(shared: &Shared, node: &NodeName) {
+    let Some(rotation) = shared.plan.rotations.get(node) else { return };
+    shared.rotating.out().insert(node.clone(), Out::Down);
+    if let Err(why) = turn(shared, rotation, node, Way::Out).await {
+        note(shared, Level::Warning, format!("{node} is started although it is in rotation: {why}"));
+    }
+}
+
+/// Gives `node` requests again, if this run took it out.
+pub(super) async fn put_back(shared: &Shared, node: &NodeName) -> Result<(), String> {
+    let Some(rotation) = shared.plan.rotations.get(node).filter(|_| shared.rotating.is_out(node)) else {
+        return Ok(());
+    };
+    let told = turn(shared, rotation, node, Way::In).await;
+    let told = told.map_err(|why| format!("{node} could not be put back into rotation: {why}"))?;
+    shared.rotating.out().remove(node);
+    if !told.is_empty() {
+        note(shared, Level::Info, format!("{node} is back in rotation ({})", told.join(", ")));
+    }
+    Ok(())
+}
+
+/// Puts `node` back where it was taken out, and not taken down after all; says whether that was so.
+pub(super) async fn reconsider(shared: &Shared, node: &NodeName) -> bool {
+    let is_leaving = shared.rotating.is_leaving(node);
+    if is_leaving && let Err(why) = put_back(shared, node).await {
+        note(shared, Level::Warning, why);
+    }
+    is_leaving
+}
+
+/// Tells every balancer; returns the names of those that know the node.
+async fn turn(
+    shared: &Shared,
+    rotation: &Rotation,
+    node: &NodeName,
+    way: Way,
+) -> Result<Vec<String>, String> {
+    let _turn = shared.rotating.turn.lock().await;
+    let mut told = Vec::new();
+    for balancer in &rotation.balancers {
+        if tell(shared, balancer, node, way).await? {
+            told.push(balancer.host.0.clone());
+        }
+    }
+    Ok(told)
+}
+
+/// Tells one balancer; says whether it knows the node.
+async fn tell(shared: &Shared, balancer: &Balancer, node: &NodeName, way: Way) -> Result<bool, String> {
+    let mut beside = Beside::open(shared, &balancer.host, true).await?;
+    let told = tell_over(&mut beside, balancer, node, way).await;
+    beside.close().await;
+    told.map_err(|why| format!("load balancer {}: {why}", balancer.host))
+}
+
+async fn tell_over(
+    beside: &mut Beside<'_>,
+    balancer: &Balancer,
+    node: &NodeName,
+    way: Way,
+) -> Result<bool, String> {
+    let known = look("the node's files", vec![Condition::Exists(balancer.known_by.clone())]);
+    if !matches!(beside.run("known", &known, Mode::Check).await?, Outcome::Ok) {
+        return Ok(false);
+    }
+    let (title, operation) = match way {
+        Way::Out => (format!("{node}: taken out of rotation"), &balancer.drain),
+        Way::In => (format!("{node}: put back into rotation"), &balancer.undrain),
+    };
+    match beside.run(&title, operation, Mode::Apply).await? {
+        Outcome::Failed(failure) => {
+            let causes: String = failure.causes.iter().map(|cause| format!("; {cause}")).collect();
+            Err(format!("{}{causes}", failure.what))
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Waits until the node has no connections of the balancers any more.
+async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
+    let begun = Instant::now();
+    let limit = Duration::from_secs(rotation.limit_secs);
+    let why = match Beside::open(shared, &rotation.host, false).await {
+        Err(why) => why,
+        Ok(mut beside) => {
+            let wait = look("quiet", vec![rotation.quiet.clone()]);
+            let mut quiet_since = None;
+            let why = loop {
+                if shared.is_interrupted() {
+                    beside.close().await;
+                    return;
+                }
+                match beside.run("quiet", &wait, Mode::Check).await {
+                    Ok(Outcome::Ok) => {
+                        let since = *quiet_since.get_or_insert_with(Instant::now);
+                        if since.elapsed() >= SETTLE {
+                            beside.close().await;
+                            return;
+                        }
+                    }
+                    Ok(Outcome::WouldChange(found)) if begun.elapsed() < limit => {
+                        drop(found);
+                        quiet_since = None;
+                    }
+                    Ok(Outcome::WouldChange(found)) => {
+                        let seen = found.items.first().cloned().unwrap_or_default();
+                        break format!("after {} s: {seen}", limit.as_secs());
+                    }
+                    Ok(_) => break "its connections cannot be counted".to_owned(),
+                    Err(why) => break why,
+                }
+                sleep(PAUSE).await;
+            };
+            beside.close().await;
+            why
+        }
+    };
+    note(shared, Level::Warning, format!("{node} is taken down although it may still serve somebody: {why}"));
+}
+
+fn look(awaited: &str, conditions: Vec<Condition>) -> Operation {
+    Operation::Wait(Box::new(Wait {
+        awaited: awaited.to_owned(),
+        conditions,
+        deadline_secs: 0,
+        service: None,
+        settle_secs: 0,
+        remedy: None,
+    }))
+}
+
+fn note(shared: &Shared, level: Level, text: String) {
+    shared.tell(Event::Note(level, text));
+}

@@ -1,0 +1,103 @@
+//! How the nodes of a plan leave and enter rotation, and which nodes beside it count against a budget. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::wait::Condition;
+
+use super::model::{Balancer, Bystander, NodeName, Plan, Rotation};
+use crate::apim::balancer::{self, Flow, Wish};
+use crate::apim::{Cluster, Gate, Node, health, port};
+use crate::inventory::host::HostName;
+
+impl Plan {
+    /// Adds how its nodes are taken out of the load balancers that we see to, and put back. A role of one node has nobody who
+    /// could be sent requests in its place.
+    pub fn rotate(&mut self, cluster: &Cluster) {
+        for name in self.worked_on() {
+            let Some(node) = cluster.nodes().iter().find(|node| node.name == name) else { continue };
+            if cluster.of(node.role).nth(1).is_none() {
+                continue;
+            }
+            let balancers = self.balancers(cluster, node);
+            if !balancers.is_empty() {
+                let rotation = Rotation {
+                    host: HostName(node.host.clone()),
+                    balancers,
+                    quiet: quiet(cluster, node),
+                    limit_secs: u64::from(node.settings.load_balancer.drain_secs),
+                };
+                self.rotations.insert(name, rotation);
+            }
+        }
+    }
+
+    /// Adds the nodes that it does nothing with, of roles of which it may take a node down.
+    pub fn look_beside(&mut self, cluster: &Cluster) {
+        let worked_on = self.worked_on();
+        for node in cluster.nodes().iter().filter(|node| !worked_on.contains(&node.name)) {
+            if !cluster.peers(node).any(|peer| worked_on.contains(&peer.name)) {
+                continue;
+            }
+            self.bystanders.push(Bystander {
+                node: node.name.clone(),
+                host: HostName(node.host.clone()),
+                pool: node.role.group().to_owned(),
+                healthy: Operation::Wait(Box::new(health::wait(cluster, node, Gate::Started))),
+            });
+        }
+    }
+
+    /// Returns the nodes that it may take down.
+    fn worked_on(&self) -> BTreeSet<NodeName> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
+        let may = steps.filter(|step| step.budget.is_some() && !step.proves_health && !step.check_only);
+        may.filter_map(|step| step.node.clone()).collect()
+    }
+
+    fn balancers(&mut self, cluster: &Cluster, node: &Node) -> Vec<Balancer> {
+        // What cannot be made was told as a mistake when the cluster was built.
+        let held = balancer::shift(cluster, node, Flow::Held).unwrap_or_default();
+        let open = balancer::shift(cluster, node, Flow::Open).unwrap_or_default();
+        let mut open: BTreeMap<String, _> = open.into_iter().collect();
+        let mut all = Vec::new();
+        for (host, Wish { bundle: drain, contents }) in held {
+            let Some(Wish { bundle: undrain, contents: more }) = open.remove(&host) else { continue };
+            let Some(known_by) = drain.files.first().map(|file| file.path.clone()) else { continue };
+            for bytes in contents.into_iter().chain(more) {
+                self.contents.add(bytes);
+            }
+            all.push(Balancer {
+                host: HostName(host),
+                known_by,
+                drain: Operation::Bundle(drain),
+                undrain: Operation::Bundle(undrain),
+            });
+        }
+        all
+    }
+}
+
+/// Returns when no load balancer is connected to the ports of `node` by which it serves. Where the address of one is not known, whoever
+/// is no node of the cluster counts.
+#[must_use]
+pub fn quiet(cluster: &Cluster, node: &Node) -> Condition {
+    let mut bases = vec![port::HTTPS, port::HTTP];
+    if node.role.is_gateway() {
+        bases.extend([
+            port::GATEWAY_HTTPS,
+            port::GATEWAY_HTTP,
+            port::WS,
+            port::WSS,
+            port::WEBSUB_HTTP,
+            port::WEBSUB_HTTPS,
+        ]);
+    }
+    let from: Option<Vec<IpAddr>> =
+        balancer::hosts(cluster).map(|host| host.address.map(IpAddr::V4)).collect();
+    let from = from.unwrap_or_default();
+    let nodes = cluster.nodes().iter().filter_map(|node| node.address.map(IpAddr::V4));
+    let except = if from.is_empty() { nodes.collect() } else { Vec::new() };
+    Condition::Quiet { ports: bases.into_iter().map(|base| node.port(base)).collect(), from, except }
+}
