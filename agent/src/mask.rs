@@ -53,8 +53,13 @@ pub fn line(line: &str) -> String {
         .map_or_else(|| line.to_owned(), |user| user.replace_all(line, "${1}****@").into_owned());
     let hidden =
         SCHEME.as_ref().map_or(hidden.clone(), |scheme| scheme.replace_all(&hidden, "${1}****").into_owned());
+    pairs(&hidden)
+}
+
+/// Hides the values of suspicious keys. What stands behind another key may hold pairs itself: `Exception: password=x`.
+fn pairs(text: &str) -> String {
     let Some(pair) = PAIR.as_ref() else { return MASK.to_owned() };
-    pair.replace_all(&hidden, |found: &Captures<'_>| {
+    pair.replace_all(text, |found: &Captures<'_>| {
         let part = |at| found.get(at).map_or("", |part| part.as_str());
         let (key, between, value) = (part(1), part(2), part(3));
         if is_secret_key(key) {
@@ -66,7 +71,7 @@ pub fn line(line: &str) -> String {
                 .unwrap_or_default();
             format!("{key}{between}{quote}{MASK}{quote}")
         } else {
-            part(0).to_owned()
+            format!("{key}{between}{}", pairs(value))
         }
     })
     .into_owned()
@@ -132,6 +137,8 @@ mod tests {
             ("keystore.tls.key-password: changeit", "keystore.tls.key-password: ****"),
             ("Authorization: Basic YWRtaW46YWRtaW4=", "Authorization: Basic ****"),
             ("jdbc:mysql://root:hunter2@db:3306/x", "jdbc:mysql://root:****@db:3306/x"),
+            ("java.lang.Exception: password=hunter2", "java.lang.Exception: password=****"),
+            ("opts: \"a=b password=hunter2\"", "opts: \"a=b password=****\""),
             ("sent Bearer eyJhbGciOiJSUzI1NiJ9.e30.sig", "sent Bearer ****"),
             ("Started in 12 sec, port: 9443", "Started in 12 sec, port: 9443"),
             (

@@ -232,6 +232,15 @@ pub struct Printed {
     pub left_out: u64,
 }
 
+/// An entry of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// When it was written, in milliseconds since 1970; `None` when it does not say.
+    pub at: Option<u64>,
+    /// Its lines.
+    pub text: String,
+}
+
 /// A machine, as its kernel tells of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {

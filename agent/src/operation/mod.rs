@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::observation::LogEntry;
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::System;
 use crate::value::{Content, UnitName};
@@ -26,6 +27,7 @@ pub mod download;
 pub mod examine;
 pub mod execute;
 pub mod file;
+pub mod follow;
 pub mod group;
 pub mod inspect;
 pub mod line;
@@ -82,6 +84,8 @@ pub enum Operation {
     Examine(examine::Examine),
     /// Run a program by hand, and tell what it said.
     Execute(execute::Execute),
+    /// Tell the end of a log, and what is added to it; changes nothing.
+    Follow(follow::Follow),
 }
 
 /// Whether changes may be made.
@@ -137,6 +141,9 @@ pub trait Dialogue {
 
     /// Tells how far the work is (`total` 0 when unknown); cheap to call, rate-limited by the callee.
     fn progress(&mut self, what: &str, done: u64, total: u64);
+
+    /// Tells entries of a log, and whether they were written just now; waits until there is room for them on the way.
+    fn entries(&mut self, entries: Vec<LogEntry>, is_live: bool);
 
     /// Says whether the run was called off; long waits look at this and leave.
     fn is_cancelled(&self) -> bool;
@@ -196,6 +203,7 @@ impl Operation {
             Self::Sysctl(op) => op,
             Self::Examine(op) => op,
             Self::Execute(op) => op,
+            Self::Follow(op) => op,
         }
     }
 }
@@ -213,6 +221,9 @@ pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &m
     }
     if let Operation::Execute(op) = operation {
         return op.settle(mode, system, dialogue);
+    }
+    if let Operation::Follow(op) = operation {
+        return op.settle(system, dialogue);
     }
     let work = operation.converge();
     match (work.check(system), mode) {

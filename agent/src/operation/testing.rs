@@ -212,6 +212,8 @@ impl Dialogue for Answers<'_> {
 
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
 
+    fn entries(&mut self, _: Vec<crate::observation::LogEntry>, _: bool) {}
+
     fn is_cancelled(&self) -> bool {
         false
     }

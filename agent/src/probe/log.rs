@@ -38,6 +38,14 @@ impl Mark {
         Self { inode: Some(metadata.ino()), offset, witness: witness(&file, offset) }
     }
 
+    /// Returns the place at `offset` in the log at `path`; of a log that cannot be read, its beginning.
+    #[must_use]
+    pub fn at(path: &Path, offset: u64) -> Self {
+        let Ok(file) = open(path) else { return Self::default() };
+        let Ok(metadata) = file.metadata() else { return Self::default() };
+        Self { inode: Some(metadata.ino()), offset, witness: witness(&file, offset) }
+    }
+
     fn is_in(&self, file: &File, length: u64) -> bool {
         length >= self.offset && (self.witness.is_none() || witness(file, self.offset) == self.witness)
     }
@@ -193,7 +201,7 @@ pub fn age(path: &Path) -> io::Result<Duration> {
 }
 
 /// Opens a log: a regular file, never a link, so that who may write the folder cannot have another file shown.
-fn open(path: &Path) -> Result<File, ProbeError> {
+pub(super) fn open(path: &Path) -> Result<File, ProbeError> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
     let not_a_file = || ProbeError::NotAFile { path: path.display().to_string() };

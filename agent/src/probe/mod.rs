@@ -5,6 +5,7 @@
 use std::io;
 
 pub mod clock;
+pub mod entries;
 pub mod http;
 pub mod log;
 pub mod name;
@@ -12,6 +13,8 @@ pub mod process;
 pub mod rotation;
 pub mod served;
 pub mod socket;
+pub mod stamp;
+pub mod tail;
 pub mod text;
 
 /// Says what of the host could not be read.

@@ -17,6 +17,22 @@ pub fn since(log: &Path, inode: u64) -> Vec<PathBuf> {
     }
 }
 
+/// Returns the files that were the log before, newest first: those whose names go on with a date or a number.
+#[must_use]
+pub fn older(log: &Path) -> Vec<PathBuf> {
+    let name = log.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let stem = name.strip_suffix(".log").unwrap_or(name);
+    let is_numbered = |file: &Neighbour| {
+        let other = file.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let rest = other.strip_prefix(name).or_else(|| other.strip_prefix(stem)).unwrap_or_default();
+        rest.chars().nth(1).is_some_and(|c| c.is_ascii_digit())
+    };
+    let mut rotated = neighbours(log);
+    rotated.retain(is_numbered);
+    rotated.sort_by_key(|file| std::cmp::Reverse(file.modified));
+    rotated.into_iter().map(|file| file.path).collect()
+}
+
 struct Neighbour {
     path: PathBuf,
     inode: u64,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
+use crate::observation::LogEntry;
 use crate::operation::archive::part::Part;
 use crate::operation::{Mode, Operation};
 use crate::outcome::Outcome;
@@ -113,6 +114,15 @@ pub enum Reply {
         done: u64,
         /// Units in all; 0 when unknown.
         total: u64,
+    },
+    /// Entries of a log.
+    Entries {
+        /// The step that tells them.
+        step: StepId,
+        /// In the log's order.
+        entries: Vec<LogEntry>,
+        /// Whether they were written just now; the first of these, which may be empty, says that all that was there has been told.
+        is_live: bool,
     },
     /// Send these bytes, from `offset` on (an interrupted upload goes on).
     Need {

@@ -3,7 +3,7 @@
 //! ```text
 //! agent:         MAGIC  Hello{build, facts}            (or Refused, and leaves)
 //! orchestrator:  Run* …                                (sent ahead; run in order)
-//! agent:         Started  Progress*  Outline  Need  NeedParts  Ask  Finished …
+//! agent:         Started  Progress*  Entries*  Outline  Need  NeedParts  Ask  Finished …
 //! orchestrator:  Outline (after Outline)  Chunk* (after Need, NeedParts)  Leave (after Ask)  Cancel  Goodbye
 //! ```
 //!

@@ -1,11 +1,13 @@
 //! What a running step may ask: content, leave, and to tell how far it is.
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::inbox::{Answer, Awaited, Inbox};
 use super::outbox::Outbox;
 use super::spool::{Incoming, Spool};
+use crate::observation::LogEntry;
 use crate::operation::Dialogue;
 use crate::operation::archive::outline::MAX_BYTES;
 use crate::operation::archive::part::{self, Part};
@@ -16,6 +18,8 @@ use crate::value::{Content, UnitName};
 
 /// At most one progress message in this time.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
+/// How often it is looked whether there is room on the way again.
+const ROOM_EVERY: Duration = Duration::from_millis(10);
 
 pub(super) struct StepDialogue<'a> {
     step: StepId,
@@ -160,6 +164,13 @@ impl Dialogue for StepDialogue<'_> {
         }
         self.told = Some(Instant::now());
         self.outbox.send(&Reply::Progress { step: self.step, what: what.to_owned(), done, total });
+    }
+
+    fn entries(&mut self, entries: Vec<LogEntry>, is_live: bool) {
+        while self.outbox.is_full() && !self.is_cancelled() {
+            thread::sleep(ROOM_EVERY);
+        }
+        self.outbox.send(&Reply::Entries { step: self.step, entries, is_live });
     }
 
     fn is_cancelled(&self) -> bool {

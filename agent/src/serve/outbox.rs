@@ -13,6 +13,8 @@ use crate::protocol::message::Reply;
 
 /// Progress is left out when so many replies wait to be written.
 const BACKLOG: usize = 64;
+/// So many replies may wait when another large one is added.
+const AHEAD: usize = 4;
 /// How long the last replies may take to be written before the agent leaves anyway.
 const FLUSH: Duration = Duration::from_secs(20);
 
@@ -49,6 +51,11 @@ impl Outbox {
             // The writer leaves when the link is broken; the step goes on.
             replies.send(reply.clone()).ok();
         }
+    }
+
+    /// Says whether so much waits to be written that nothing large should be added.
+    pub(super) fn is_full(&self) -> bool {
+        !self.is_broken() && self.waiting.load(Ordering::Relaxed) > AHEAD
     }
 
     pub(super) fn is_broken(&self) -> bool {

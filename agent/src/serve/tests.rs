@@ -69,7 +69,7 @@ impl Talk {
                     assert_eq!(step, StepId(id));
                     return outcome;
                 }
-                Reply::Started { .. } | Reply::Progress { .. } => {}
+                Reply::Started { .. } | Reply::Progress { .. } | Reply::Entries { .. } => {}
                 other => panic!("{other:?}"),
             }
         }
@@ -79,7 +79,7 @@ impl Talk {
         loop {
             match self.hear() {
                 Reply::Need { offset, size, .. } => return (offset, size),
-                Reply::Started { .. } | Reply::Progress { .. } => {}
+                Reply::Started { .. } | Reply::Progress { .. } | Reply::Entries { .. } => {}
                 other => panic!("{other:?}"),
             }
         }

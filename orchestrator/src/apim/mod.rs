@@ -21,6 +21,7 @@ pub mod host_name;
 pub mod hosts_file;
 pub mod issued;
 pub mod jdk;
+pub mod logs;
 pub mod port;
 pub mod preflight;
 pub mod release;

@@ -142,6 +142,7 @@ fn path(operation: Option<&Operation>) -> Option<String> {
         | Operation::Inspect(_)
         | Operation::Sysctl(_)
         | Operation::Examine(_)
-        | Operation::Execute(_) => None,
+        | Operation::Execute(_)
+        | Operation::Follow(_) => None,
     }
 }

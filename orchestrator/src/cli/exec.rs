@@ -113,6 +113,7 @@ fn asked(args: &Args, secrets: &[Secret]) -> Asked {
         title: format!("exec: {}", words.chars().take(500).collect::<String>()),
         mode: if args.read_only { Mode::Check } else { Mode::Apply },
         takes: args.timeout + GRACE,
+        told: None,
         operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
     }
 }

@@ -20,7 +20,9 @@ mod history;
 mod init;
 mod inventory;
 mod issuing;
+mod logs;
 mod looking;
+mod merge;
 mod moment;
 mod options;
 mod outage;
@@ -75,6 +77,8 @@ enum Verb {
     Diff(diff::Args),
     /// Show what hosts are like: system, memory, disks, JDKs, clock, addresses, releases
     Facts(facts::Args),
+    /// Show the logs of nodes in one order, and what is added to them
+    Logs(logs::Args),
     /// Run a command on hosts at once; the same answers are told once
     Exec(exec::Args),
     /// Show what was done from this machine: every run that changed something, and whether the records are whole
@@ -107,6 +111,7 @@ impl Verb {
             Self::Facts(args) => args.shown.output,
             Self::Exec(args) => args.shown.output,
             Self::Drain(args) | Self::Undrain(args) => args.shown.output,
+            Self::Logs(args) => args.shown.output,
             Self::Preflight(args) => args.shown.output,
             Self::Audit(args) => args.shown.output,
             Self::Certs(args) => args.shown.output,
@@ -140,6 +145,7 @@ pub fn main() -> ExitCode {
         Verb::Facts(args) => facts::run(&args),
         Verb::Exec(args) => exec::run(&args),
         Verb::History(args) => history::run(&args),
+        Verb::Logs(args) => logs::run(&args),
         Verb::Graph(args) => graph::run(&args),
         Verb::Init(args) => init::run(&args),
         Verb::Restart(args) => restart::restart(args),

@@ -1,6 +1,10 @@
-//! Times on the command line: how long (`90s`, `10m`, `1h30m`, `2d`).
+//! Times on the command line: how long (`90s`, `10m`, `1h30m`, `2d`), and since when.
 
 use std::time::Duration;
+
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 const UNITS: &str = "write a number with s, m, h or d, such as 90s, 10m or 1h30m";
 
@@ -42,6 +46,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// Reads since when: so long ago, a moment with its zone (`2026-11-22T05:00:00Z`), or one of this machine's clock. Returns
+/// milliseconds since 1970.
+///
+/// # Errors
+/// In words for the command line.
+pub(super) fn since(text: &str) -> Result<u64, String> {
+    let moment = if let Ok(moment) = text.parse::<Timestamp>() {
+        moment
+    } else if let Ok(local) = text.parse::<DateTime>() {
+        local.to_zoned(TimeZone::system()).map_err(|error| error.to_string())?.timestamp()
+    } else {
+        let ago = duration(text)
+            .map_err(|why| format!("it is no moment such as 2026-11-22T05:00:00Z, and no time: {why}"))?;
+        let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
+        Timestamp::now().checked_sub(ago).map_err(|_| "that is before all time".to_owned())?
+    };
+    u64::try_from(moment.as_millisecond()).map_err(|_| "that is before 1970".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +80,15 @@ mod tests {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
         assert!(duration("10x").unwrap_err().contains("`x` is no unit"));
+    }
+
+    #[test]
+    fn since_is_a_moment_or_so_long_ago() {
+        assert_eq!(since("1970-01-01T00:00:01Z"), Ok(1000));
+        assert_eq!(since("2026-11-22T07:00:00+02:00"), since("2026-11-22T05:00:00Z"));
+        let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap();
+        assert!(now.abs_diff(since("10m").unwrap() + 600_000) < 5000);
+        assert!(since("2026-11-22 05:00").is_ok());
+        assert!(since("yesterday").unwrap_err().contains("no moment"));
     }
 }

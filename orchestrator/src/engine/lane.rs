@@ -260,6 +260,8 @@ impl<'a> Lane<'a> {
                 self.begun = Some((step, Instant::now()));
                 self.tell(Event::StepStarted(host, step, title));
             }
+            // No step of a plan tells logs.
+            Reply::Entries { step, .. } => drop(self.find(step)?),
             Reply::Progress { step, what, done, total } => {
                 self.find(step)?;
                 self.tell(Event::StepProgress(host, step, what, done, total));

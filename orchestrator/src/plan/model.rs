@@ -167,7 +167,8 @@ fn contents_of(operation: &Operation) -> Vec<Content> {
         | Operation::Inspect(_)
         | Operation::Sysctl(_)
         | Operation::Examine(_)
-        | Operation::Execute(_) => Vec::new(),
+        | Operation::Execute(_)
+        | Operation::Follow(_) => Vec::new(),
     }
 }
 

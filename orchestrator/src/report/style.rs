@@ -59,6 +59,13 @@ impl Style {
         self.paint("2", text)
     }
 
+    /// One of several things that are told apart by their colours.
+    #[must_use]
+    pub fn tinted(self, number: usize, text: impl Display) -> String {
+        const TINTS: [&str; 6] = ["36", "35", "34", "33", "32", "96"];
+        self.paint(TINTS.get(number % TINTS.len()).copied().unwrap_or("36"), text)
+    }
+
     fn paint(self, code: &str, text: impl Display) -> String {
         if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
     }

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use apim_agent::facts::Facts;
+use apim_agent::observation::LogEntry;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::{Reply, Request, Run, StepId};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::terms::{Heard, Listener, Terms};
@@ -31,13 +33,15 @@ pub struct Asked {
     pub operation: Operation,
     /// How long it may take by itself without a word.
     pub takes: Duration,
+    /// Where entries of a log go, and whether they were written just now; who takes them slowly slows the host down.
+    pub told: Option<mpsc::Sender<(Vec<LogEntry>, bool)>>,
 }
 
 impl Asked {
     /// Returns a look at what `operation` is about.
     #[must_use]
     pub fn look(title: impl Into<String>, operation: Operation) -> Self {
-        Self { title: title.into(), mode: Mode::Check, operation, takes: Duration::ZERO }
+        Self { title: title.into(), mode: Mode::Check, operation, takes: Duration::ZERO, told: None }
     }
 }
 
@@ -188,6 +192,16 @@ impl Talk {
             match reply {
                 Some(Reply::Finished { step, outcome, .. }) if order.contains(&step) => {
                     drop(ends.insert(step, outcome));
+                }
+                Some(Reply::Entries { step, entries, is_live }) => {
+                    let told = order.iter().position(|known| *known == step).and_then(|at| asked.get(at));
+                    if let Some(told) = told.and_then(|one| one.told.as_ref()) {
+                        tokio::select! {
+                            // Who does not want them any more is no error of the host.
+                            sent = told.send((entries, is_live)) => drop(sent),
+                            () = terms.stop.wished() => {}
+                        }
+                    }
                 }
                 Some(Reply::Need { sha256, .. }) => {
                     self.sender.no_content(sha256, "nothing is sent when only looking".to_owned()).await?;

@@ -62,6 +62,7 @@ fn shell(script: &str) -> Asked {
         mode: Mode::Apply,
         operation: Operation::Execute(Execute { run, reads_only: false }),
         takes: Duration::from_secs(30),
+        told: None,
     }
 }
 

@@ -26,6 +26,9 @@ const TEXT: usize = 8 * 1024;
 const DIFF: usize = 512 * 1024;
 /// Bytes of one output of a program.
 const PRINTED: usize = 128 * 1024;
+/// Bytes of one entry of a log, and entries in one reply.
+const ENTRY: usize = 64 * 1024;
+const BATCH: usize = 50_000;
 /// Entries of one list of a reply.
 const ENTRIES: usize = 1000;
 
@@ -100,6 +103,7 @@ pub(super) fn describe(reply: &Reply) -> String {
         Reply::Progress { step, what, done, total } => {
             format!("step {}: {} {done}/{total}", step.0, one_line(what.as_bytes(), 200))
         }
+        Reply::Entries { step, entries, .. } => format!("step {}: {} entries", step.0, entries.len()),
         Reply::Need { step, size, offset, .. } => format!("step {} needs bytes {offset} to {size}", step.0),
         Reply::NeedParts { step, parts, .. } => format!("step {} needs {} parts", step.0, parts.len()),
         Reply::Outline { step, .. } => format!("step {} asks for an outline", step.0),
@@ -120,6 +124,10 @@ fn bounded(mut reply: Reply) -> Reply {
         }
         Reply::Refused(refused) => text(&mut refused.why),
         Reply::Progress { what, .. } => text(what),
+        Reply::Entries { entries, .. } => {
+            entries.truncate(BATCH);
+            entries.iter_mut().for_each(|entry| long_text(&mut entry.text, ENTRY));
+        }
         Reply::Ask { reason, .. } => text(reason),
         Reply::Finished { outcome, .. } => self::outcome(outcome),
         Reply::Started { .. }

@@ -7,6 +7,7 @@ mod interrupted;
 mod issued;
 mod looking;
 mod messaging;
+mod reading;
 mod refused;
 mod secrets;
 mod upgraded;

@@ -31,6 +31,8 @@ impl Dialogue for Orchestrator {
     fn progress(&mut self, what: &str, _: u64, _: u64) {
         self.progress.push(what.to_owned());
     }
+    fn entries(&mut self, _: Vec<crate::observation::LogEntry>, _: bool) {}
+
     fn is_cancelled(&self) -> bool {
         self.is_cancelled
     }

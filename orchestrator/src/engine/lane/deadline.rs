@@ -29,7 +29,8 @@ pub(super) fn own_deadline(operation: &Operation) -> Duration {
         | Operation::Account(_)
         | Operation::Inspect(_)
         | Operation::Sysctl(_)
-        | Operation::Examine(_) => 0,
+        | Operation::Examine(_)
+        | Operation::Follow(_) => 0,
     };
     Duration::from_secs(seconds.min(24 * 3600))
 }
