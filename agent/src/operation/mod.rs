@@ -34,6 +34,7 @@ pub mod line;
 pub mod link;
 pub mod prune;
 mod pull;
+pub mod revert;
 pub mod sysctl;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -74,6 +75,8 @@ pub enum Operation {
     Command(command::Command),
     /// A service is installed and in the wished state.
     Unit(Box<unit::Unit>),
+    /// A service runs from a release that it ran from before.
+    Revert(Box<revert::Revert>),
     /// Some conditions hold, within a deadline.
     Wait(Box<wait::Wait>),
     /// Look, and report; changes nothing.
@@ -173,6 +176,11 @@ pub trait Converge {
         difference: &Difference,
     ) -> Result<Outcome, Failure>;
 
+    /// Apply mode only: keeps what is worth keeping of the host having been found as wished.
+    fn confirm(&self, system: &System) {
+        let _ = system;
+    }
+
     /// Check mode only: adds what is worth its cost only when somebody looks, such as a diff that needs the new content.
     /// Touches nothing but the agent's own spool.
     fn explain(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Difference {
@@ -198,6 +206,7 @@ impl Operation {
             Self::Account(op) => op,
             Self::Command(op) => op,
             Self::Unit(op) => op.as_ref(),
+            Self::Revert(op) => op.as_ref(),
             Self::Wait(op) => op.as_ref(),
             Self::Inspect(op) => op.as_ref(),
             Self::Sysctl(op) => op,
@@ -225,9 +234,18 @@ pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &m
     if let Operation::Follow(op) = operation {
         return op.settle(system, dialogue);
     }
+    if let Operation::Revert(op) = operation
+        && let Some(why) = op.is_pointless(system)
+    {
+        return Outcome::Skipped(why);
+    }
     let work = operation.converge();
     match (work.check(system), mode) {
-        (Ok(None), _) => Outcome::Ok,
+        (Ok(None), Mode::Check) => Outcome::Ok,
+        (Ok(None), Mode::Apply) => {
+            work.confirm(system);
+            Outcome::Ok
+        }
         (Ok(Some(_)), Mode::Check) if matches!(operation, Operation::Command(command) if !command.changes) => {
             Outcome::Skipped("a command that counts as no change is not run only to look".to_owned())
         }

@@ -13,7 +13,10 @@ use crate::system::System;
 use crate::value::{AbsPath, Content, UnitName};
 
 mod assess;
+mod change;
 pub(crate) mod record;
+pub mod release;
+pub(crate) mod releases;
 mod script;
 pub(crate) mod supervisor;
 pub(crate) mod systemd;
@@ -48,6 +51,9 @@ pub struct Unit {
     pub ask: bool,
     /// How to start and stop it where systemd is not to be had; `None` makes that a failure.
     pub script: Option<Script>,
+    /// The folder that it runs from, where there are several side by side.
+    #[serde(default)]
+    pub release: Option<release::Release>,
 }
 
 /// How a service says that it is up.

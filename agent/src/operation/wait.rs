@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::operation::unit::ProcessMatch;
+use crate::operation::unit::record::Record;
+use crate::operation::unit::releases::Releases;
+use crate::operation::unit::{ProcessMatch, supervisor};
 use crate::operation::version::VersionOf;
 use crate::operation::{Converge, Dialogue};
 use crate::outcome::{Difference, Failure, Outcome};
@@ -178,6 +180,20 @@ impl Wait {
     }
 }
 
+impl Wait {
+    /// Keeps in mind that the service is healthy from the release that it runs from.
+    fn note_up(&self, system: &System) {
+        let Some(service) = &self.service else { return };
+        let Ok(record) = Record::load(system, &service.unit) else { return };
+        let running = supervisor::matcher(system, &service.process).find();
+        let start = record.in_effect(running.iter().map(|process| process.started).min());
+        if let Some(folder) = start.and_then(|start| start.release.as_ref()) {
+            // Without the note it is only not known.
+            drop(Releases::note_up(system, &service.unit, folder));
+        }
+    }
+}
+
 impl Converge for Wait {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
         self.require_patterns()?;
@@ -202,5 +218,9 @@ impl Converge for Wait {
     ) -> Result<Outcome, Failure> {
         self.require_patterns()?;
         watch::Watch::new(self, system)?.run(dialogue)
+    }
+
+    fn confirm(&self, system: &System) {
+        self.note_up(system);
     }
 }

@@ -361,14 +361,14 @@ pub(super) fn missing_folder(path: &AbsPath) -> SystemError {
 
 /// One fixed name a file: a leftover of a killed agent is replaced by the next write instead of staying for ever.
 /// It is created exclusively, so a thing that somebody else put there is never written through.
-fn temporary_name(place: &Place) -> OsString {
+pub(super) fn temporary_name(place: &Place) -> OsString {
     let name = place.name.to_string_lossy();
     let short: String = name.chars().take(60).collect();
     OsString::from(format!(".{short}.apim-deploy"))
 }
 
 /// Removes a folder and all it holds, never leaving it through a link.
-fn remove_tree(dir: impl std::os::fd::AsFd, name: &OsStr) -> rustix::io::Result<()> {
+pub(super) fn remove_tree(dir: impl std::os::fd::AsFd, name: &OsStr) -> rustix::io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let folder = fs::openat(&dir, name, flags, Mode::empty())?;
     for entry in fs::Dir::read_from(&folder)? {

@@ -11,6 +11,7 @@ use rustix::process::geteuid;
 use crate::value::AbsPath;
 
 mod account;
+mod copy;
 mod error;
 mod facts;
 mod file;
@@ -23,6 +24,7 @@ mod tree;
 mod walk;
 
 pub use account::{Entry, GroupEntry, Ids};
+pub use copy::Allowance;
 pub use error::SystemError;
 pub use file::{Attributes, Bytes, Kind, Stat, digest};
 pub use kernel::{Setting, neat};

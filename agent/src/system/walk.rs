@@ -54,6 +54,12 @@ impl Place {
         let dir = self.dir.try_clone().map_err(|e| SystemError::io("open the folder of", &self.shown, e))?;
         Ok(Self { dir, name: name.to_os_string(), shown: self.shown.with_file_name(name) })
     }
+
+    /// Returns the place of `name` in the open folder `dir`, which is the one that this place names.
+    pub(super) fn below(&self, dir: impl AsFd, name: &OsStr) -> std::io::Result<Self> {
+        let dir = dir.as_fd().try_clone_to_owned()?;
+        Ok(Self { dir, name: name.to_os_string(), shown: self.shown.join(name) })
+    }
 }
 
 impl System {

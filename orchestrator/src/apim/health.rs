@@ -59,10 +59,13 @@ pub fn service(node: &Node, gate: Gate) -> Service {
 /// Returns the look at a node that tells how it is: its unit, the release in use, and both gates' conditions.
 #[must_use]
 pub fn inspect(cluster: &Cluster, node: &Node) -> Inspect {
+    // Whatever release is in use: how it is, is not a question of what is wished.
+    let mut there = node.clone();
+    there.home.log = there.home.current_log.clone();
     Inspect {
-        service: service(node, Gate::Complete),
+        service: service(&there, Gate::Complete),
         links: vec![node.home.current.clone()],
-        gates: conditions(cluster, node, Gate::Complete),
+        gates: conditions(cluster, &there, Gate::Complete),
         arguments: vec![MAXIMUM_HEAP.to_owned()],
         served: vec![node.port(port::HTTPS)],
     }

@@ -4,6 +4,18 @@ use apim_agent::value::{AbsPath, UnitName, ValueError};
 
 use super::role::Role;
 
+/// What a node itself makes below its home and needs after an upgrade (documentation, "updating WSO2 API Manager": the local registry and
+/// the search index, older text says `repository/data`; optionally the H2 files of metrics and of the message broker's store; what belongs
+/// to tenants). Everything else there comes from the distribution or from us.
+pub const STATE: [&str; 6] = [
+    "repository/database/WSO2CARBON_DB*",
+    "repository/database/WSO2METRICS_DB*",
+    "repository/database/WSO2MB_DB*",
+    "solr/data",
+    "repository/data",
+    "repository/tenants",
+];
+
 /// The paths of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Home {
@@ -17,7 +29,7 @@ pub struct Home {
     pub current: AbsPath,
     /// `deployment.toml`, the one input of the configuration.
     pub deployment_toml: AbsPath,
-    /// Variables of the service that are secrets, where it has any.
+    /// Variables of the service that are secrets, where it has any; with the release, because they go with its configuration.
     pub variables: AbsPath,
     /// Encrypts the secrets of the configuration, where that is wished.
     pub seal: AbsPath,
@@ -29,6 +41,8 @@ pub struct Home {
     pub drivers: AbsPath,
     /// The server's log.
     pub log: AbsPath,
+    /// The log of the server in use, whatever its release is.
+    pub current_log: AbsPath,
     /// The pid file (a hint only: stale and padded as a rule).
     pub pid_file: AbsPath,
     /// The start script, below `current`.
@@ -47,12 +61,13 @@ impl Home {
         let current = folder.join("current")?;
         Ok(Self {
             deployment_toml: home.join("repository/conf/deployment.toml")?,
-            variables: folder.join("secrets.env")?,
+            variables: home.join("secrets.env")?,
             seal: folder.join("seal-secrets.sh")?,
             password: home.join("password-persist")?,
             security: home.join("repository/resources/security")?,
             drivers: home.join("repository/components/lib")?,
             log: home.join("repository/logs/wso2carbon.log")?,
+            current_log: current.join("repository/logs/wso2carbon.log")?,
             pid_file: home.join("wso2carbon.pid")?,
             script: current.join("bin")?.join(role.script())?,
             component: folder,

@@ -27,6 +27,9 @@ pub enum ApimTask {
     Database,
     /// `apim_prune`: of the releases side by side only so many stay as the inventory says.
     Prune,
+    /// `apim_rollback`: the nodes run again from the release that was in use before the present one, as it was; where a role is named, its
+    /// nodes only.
+    Rollback(Option<Role>),
     /// `apim_hardening`: kernel settings and limits of the account.
     Hardening,
     /// `apim_audit`: the host is asked for the evidence of an audit.
@@ -78,8 +81,9 @@ impl Gate {
 
 impl ApimTask {
     /// The names of all tasks in a playbook.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 17] = [
         "apim_account",
+        "apim_rollback",
         "apim_java",
         "apim_hosts_file",
         "apim_distribution",
@@ -112,6 +116,7 @@ impl ApimTask {
             Self::Health(..) => "apim_health",
             Self::Database => "apim_database",
             Self::Prune => "apim_prune",
+            Self::Rollback(_) => "apim_rollback",
             Self::Preflight => "apim_preflight",
             Self::Hardening => "apim_hardening",
             Self::Audit => "apim_audit",

@@ -121,15 +121,17 @@ pub fn script(node: &Node) -> Script {
     }
 }
 
-/// Returns what the node runs with, by the words shown when one of them is why it is restarted.
+/// Returns what the node runs with, by the words shown when one of them is why it is restarted (`thing: detail` where a thing has details).
 #[must_use]
 pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
     let mut inputs = BTreeMap::from([
         ("release".to_owned(), node.release.clone()),
-        ("configuration".to_owned(), config::render(cluster, node).digest.to_string()),
         ("JDK".to_owned(), node.java_home.to_string()),
         ("heap".to_owned(), node.own.heap.options()),
     ]);
+    // By key, so that the reason for a restart can be told.
+    let keys = config::render(cluster, node).keys;
+    inputs.extend(keys.into_iter().map(|(key, digest)| (format!("deployment.toml: {key}"), digest)));
     if node.settings.secrets != SecretsMode::Plain {
         inputs.insert("secrets".to_owned(), node.settings.secrets.word().to_owned());
     }
@@ -137,12 +139,8 @@ pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
         inputs.insert("JVM options".to_owned(), options);
     }
     inputs.extend(hardening::inputs(node));
-    if !node.keystores.is_empty() {
-        let mut text = String::new();
-        for store in &node.keystores {
-            text.push_str(&format!("{} {}\n", store.path.name(), Sha256::of(&store.bytes)));
-        }
-        inputs.insert("keystores".to_owned(), Sha256::of(text.as_bytes()).to_string());
+    for store in &node.keystores {
+        inputs.insert(format!("keystores: {}", store.path.name()), Sha256::of(&store.bytes).to_string());
     }
     if let Some(driver) = node.settings.databases.as_ref().and_then(|databases| databases.driver.as_ref()) {
         inputs.insert("JDBC driver".to_owned(), driver.file.sha256.to_string());

@@ -78,6 +78,19 @@ impl Cache {
         path.is_file().then_some(path)
     }
 
+    /// Returns the kept file called `name` whose digest begins so, if there is exactly one.
+    #[must_use]
+    pub fn find(&self, beginning: &str, name: &str) -> Option<PathBuf> {
+        let folders = std::fs::read_dir(self.folder.join("files")).ok()?;
+        let mut found = folders
+            .filter_map(Result::ok)
+            .filter(|entry| entry.file_name().to_str().is_some_and(|digest| digest.starts_with(beginning)))
+            .map(|entry| entry.path().join(file_name(name)))
+            .filter(|path| path.is_file());
+        let first = found.next()?;
+        found.next().is_none().then_some(first)
+    }
+
     /// Returns every local file that cannot be read or is not what it should be: which, what is wrong, what to do.
     ///
     /// What is hashed is remembered, so that `provide` need not do it again.

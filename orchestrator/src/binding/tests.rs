@@ -38,6 +38,7 @@ fn step(id: u32, title: &str, password: &str) -> Step {
         retries: 0,
         delay_secs: 0,
         tags: Vec::new(),
+        rescue: Vec::new(),
     }
 }
 

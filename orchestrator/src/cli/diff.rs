@@ -138,6 +138,7 @@ fn path(operation: Option<&Operation>) -> Option<String> {
         | Operation::Group(_)
         | Operation::Account(_)
         | Operation::Command(_)
+        | Operation::Revert(_)
         | Operation::Wait(_)
         | Operation::Inspect(_)
         | Operation::Sysctl(_)

@@ -8,6 +8,7 @@ mod apply;
 mod audit;
 mod bound;
 mod certs;
+mod confirm;
 mod connect;
 mod databases;
 mod diff;
@@ -24,6 +25,7 @@ mod logs;
 mod looking;
 mod merge;
 mod moment;
+mod moves;
 mod options;
 mod outage;
 mod pipeline;
@@ -35,8 +37,10 @@ mod read;
 mod record;
 mod render;
 mod restart;
+mod rollback;
 mod standing;
 mod status;
+mod upgrade;
 mod validate;
 
 pub use exit::{Exit, Kind};
@@ -55,6 +59,10 @@ enum Verb {
     Apply(apply::Args),
     /// Show what apply would change on each host, without changing anything
     Plan(plan::Args),
+    /// Roll another version or zip of the product out, node by node; says first what goes where and what the databases need
+    Upgrade(upgrade::Args),
+    /// Bring nodes back to the release before the present one, with the configuration that it had
+    Rollback(rollback::Args),
     /// Check inventory and playbook without contacting any host
     Validate(validate::Args),
     /// Look whether the hosts can take what apply would bring, and say what to do where they cannot
@@ -103,6 +111,8 @@ impl Verb {
         let output = match self {
             Self::Apply(args) => args.shown.output,
             Self::Plan(args) => args.shown.output,
+            Self::Upgrade(args) => args.shown.output,
+            Self::Rollback(args) => args.shown.output,
             Self::Validate(args) => args.shown.output,
             Self::Status(args) => args.shown.output,
             Self::Restart(restart) => restart.args.shown.output,
@@ -137,6 +147,8 @@ pub fn main() -> ExitCode {
     let ended = match cli.verb {
         Verb::Apply(args) => apply::run(args),
         Verb::Plan(args) => plan::run(args),
+        Verb::Upgrade(args) => upgrade::run(args),
+        Verb::Rollback(args) => rollback::run(args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Render(args) => render::run(&args),
         Verb::Inventory(args) => inventory::run(&args),

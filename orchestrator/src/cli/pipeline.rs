@@ -64,6 +64,8 @@ pub(super) struct Rolling {
     pub(super) pace: Pace,
     /// Nodes on hosts of this pattern are to get requests, or none, and nothing else is done.
     pub(super) shift: Option<(String, Flow)>,
+    /// The release that nodes go back to, where the playbook brings them back and not to the one before.
+    pub(super) back_to: Option<String>,
 }
 
 /// How fast nodes are taken down.
@@ -117,12 +119,17 @@ pub(super) struct Ended {
     pub(super) binding: Option<Binding>,
 }
 
+/// Returns where big files are kept.
+pub(super) fn cache(reach: &Reach) -> Cache {
+    reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new)
+}
+
 /// Runs what is wanted.
 pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges, rolling, bind } = wanted;
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
-    let cache = reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
+    let cache = cache(reach);
     // A plan that is kept names what is to be sent, byte for byte: it must be there.
     let prepares = *mode == Mode::Apply || !matches!(bind, Bind::No);
     let issue = if prepares { Issue::Now } else { Issue::Tell };
@@ -138,6 +145,9 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     if !rolling.roles.is_empty() {
         drafted.keep_roles(&read.cluster, &rolling.roles);
         refuse_empty(&drafted, &rolling.roles)?;
+    }
+    if let Some(release) = &rolling.back_to {
+        drafted.go_back_to(release);
     }
     let limits = outage::limits(&read.cluster, reach, rolling.pace);
     if rolling.pace == Pace::ForGood {
@@ -187,7 +197,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
         let (plan, sizes): (_, BTreeMap<Sha256, u64>) =
             unless_interrupted(prepare, interrupt.clone()).await?;
         let settings = match judges {
-            true => Settings { judge: Some(preflight::judge(&read.cluster, &sizes)), ..settings },
+            true => Settings { judge: Some(preflight::judge(&read.cluster, &sizes, &cache)), ..settings },
             false => settings,
         };
         let confirm = binding.as_ref().map(|binding| binding.confirm(&plan, reach)).transpose()?.flatten();

@@ -10,10 +10,12 @@ use apim_agent::value::Sha256;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
+use super::moves::{self, Move};
 use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
 use crate::apim::Cluster;
 use crate::apim::preflight::{self, Check, Row, Seen, Status};
+use crate::artifact::Cache;
 use crate::engine::{HostEnd, Judge, Verdict};
 use crate::report::style::{count, harmless};
 use crate::report::table::{Paint, Table};
@@ -100,8 +102,8 @@ fn rows(ended: &Ended) -> Vec<Row> {
 }
 
 /// Returns who judges the answers in a run that changes something, or shows what it would.
-pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>) -> Judge {
-    let (cluster, sizes) = (cluster.clone(), sizes.clone());
+pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Cache) -> Judge {
+    let (cluster, sizes, cache) = (cluster.clone(), sizes.clone(), cache.clone());
     Judge(std::sync::Arc::new(move |testimonies| {
         let heard: Vec<Heard<'_>> = testimonies
             .iter()
@@ -132,6 +134,10 @@ pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>) -> Judge {
                 checks.join(", ")
             ));
         }
+        let moves = testimonies.iter().flat_map(|one| &one.moves);
+        let moves: Vec<Move> =
+            moves.map(|(title, moved)| Move { node: moves::node_of(title), moved: moved.clone() }).collect();
+        verdict.warnings.extend(moves::schemas(&cluster, &cache, &moves));
         verdict
     }))
 }

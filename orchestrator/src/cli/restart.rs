@@ -96,7 +96,7 @@ fn run(
     (args, pace): (Args, Pace),
 ) -> Result<Kind, Exit> {
     let Args { files, role: roles, reach, shown, check } = args;
-    let rolling = Rolling { roles, pace, shift: None };
+    let rolling = Rolling { roles, pace, shift: None, back_to: None };
     carry_out(verb, playbook, tags, (files, reach, shown, check, rolling))
 }
 
@@ -135,7 +135,7 @@ fn carry_out(
     Ok(pipeline::kind(&ended.result))
 }
 
-fn role(text: &str) -> Result<Role, String> {
+pub(super) fn role(text: &str) -> Result<Role, String> {
     Role::of_group(text)
         .ok_or_else(|| format!("there is no role `{text}`; roles: {}", Role::ALL.map(Role::group).join(", ")))
 }

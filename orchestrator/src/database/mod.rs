@@ -5,6 +5,7 @@
 //! session   one user's session, of either kind: mysql (forward: a loopback port that leads into the tunnel), postgres; tls, scram
 //! judge     what is to be done with a database, given what was found in it (pure; outline: tables and columns)
 //! script    the distribution's scripts out of the verified zip, cut into statements (split)
+//! upgrade   how the scripts of two distributions differ
 //! by_hand   what an administrator runs where we may not
 //! ```
 //!
@@ -23,8 +24,10 @@ mod script;
 mod session;
 mod split;
 mod tls;
+mod upgrade;
 
 pub use errand::Databases;
+pub use upgrade::{SchemaChange, schema_changes};
 
 /// Hears how far a load is: what, done, total.
 type Progress<'a> = dyn Fn(&str, u64, u64) + Send + Sync + 'a;

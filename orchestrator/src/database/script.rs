@@ -37,7 +37,8 @@ pub(super) async fn read(zip: PathBuf, name: &str, dialect: Dialect) -> Result<S
     }
 }
 
-fn from_zip(zip: &Path, name: &str, dialect: Dialect) -> Result<Script, Failure> {
+/// Returns the bytes of `name` (below the zip's top folder).
+pub(super) fn bytes(zip: &Path, name: &str) -> Result<Vec<u8>, Failure> {
     let failed = |error: &(dyn std::error::Error + 'static)| {
         Failure::from_error(format!("cannot read `{name}` in `{}`", zip.display()), error)
     };
@@ -56,9 +57,16 @@ fn from_zip(zip: &Path, name: &str, dialect: Dialect) -> Result<Script, Failure>
     if bytes.len() as u64 > LARGEST {
         return Err(Failure::new(format!("`{name}` in `{}` has more than {LARGEST} bytes", zip.display())));
     }
+    Ok(bytes)
+}
+
+fn from_zip(zip: &Path, name: &str, dialect: Dialect) -> Result<Script, Failure> {
+    let bytes = bytes(zip, name)?;
     let digest = Sha256::of(&bytes).to_string();
     let text = String::from_utf8_lossy(&bytes);
-    let statements = split(&text, dialect).map_err(|error| failed(&error))?;
+    let statements = split(&text, dialect).map_err(|error| {
+        Failure::from_error(format!("cannot read `{name}` in `{}`", zip.display()), &error)
+    })?;
     let outline = Outline::of_script(&statements);
     Ok(Script { digest, statements, outline, name: name.to_owned() })
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apim_agent::operation::unit::release::Moved;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
 
@@ -10,6 +11,7 @@ use super::event::{Event, Level};
 use super::result::HostEnd;
 use super::run::Run;
 use super::settings::{Surveyed, Testimony, Verdict};
+use super::worker::Worker;
 
 /// Asks the run's judge; says whether the run may go on. The steps of hosts that are found wanting have failed.
 pub(super) fn pass(run: &mut Run) -> bool {
@@ -90,7 +92,18 @@ fn testimonies(run: &Run) -> Vec<Testimony> {
                 facts: worker.and_then(|worker| worker.result.facts.clone()),
                 answers,
                 heard: worker.and_then(|worker| worker.heard.get(&step.id).copied()),
+                moves: worker.map(|worker| moves(run, worker)).unwrap_or_default(),
             }
+        })
+        .collect()
+}
+
+fn moves(run: &Run, worker: &Worker) -> Vec<(String, Moved)> {
+    let steps = run.shared.plan.steps().filter(|(host, _)| **host == worker.host);
+    steps
+        .filter_map(|(_, step)| match worker.outcomes.get(&step.id) {
+            Some(Outcome::WouldChange(found)) => Some((step.title.clone(), Moved::find(&found.items)?)),
+            _ => None,
         })
         .collect()
 }

@@ -24,6 +24,7 @@ mod asking;
 mod deadline;
 mod ending;
 mod giving;
+mod rescue;
 
 /// What a lane is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +33,8 @@ pub(super) enum Pass {
     Survey,
     /// In the mode that the step has, up to the first failure.
     Stage,
+    /// As a stage, for a step of it that failed.
+    Rescue,
 }
 
 /// Runs `steps` for the worker's host: the agent's in a conversation, our own errands beside it (survey) or in their turn (stage).
@@ -41,10 +44,9 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
         Pass::Survey => {
             let (agents, errands): (Vec<&Step>, Vec<&Step>) = steps.iter().copied().partition(is_agents);
             let host = worker.host.clone();
-            let (found, ()) = tokio::join!(
-                errand::survey(shared, &host, &errands),
-                talk(shared, worker, &agents, Pass::Survey)
-            );
+            let (found, ()) = tokio::join!(errand::survey(shared, &host, &errands), async {
+                talk(shared, worker, &agents, Pass::Survey).await.map_or((), |_| ())
+            });
             for (step, outcome, took) in found {
                 if let Some(failed) = surveyed(shared, worker, step, outcome, took)
                     && worker.result.end == HostEnd::Done
@@ -53,13 +55,15 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
                 }
             }
         }
-        Pass::Stage => {
+        Pass::Stage | Pass::Rescue => {
             for part in steps.chunk_by(|one, next| is_agents(one) == is_agents(next)) {
                 if worker.result.end != HostEnd::Done {
                     return;
                 }
                 if part.first().is_some_and(is_agents) {
-                    talk(shared, worker, part, pass).await;
+                    if let Some(failed) = talk(shared, worker, part, pass).await {
+                        rescue::run(shared, worker, failed).await;
+                    }
                 } else {
                     errand::run(shared, worker, part).await;
                 }
@@ -68,13 +72,19 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
     }
 }
 
-/// Has the agent run `steps`, over a new link when the present one is lost.
-async fn talk(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass) {
+/// Has the agent run `steps`, over a new link when the present one is lost. Returns the step that failed.
+async fn talk<'a>(
+    shared: &'a Shared,
+    worker: &mut Worker,
+    steps: &[&'a Step],
+    pass: Pass,
+) -> Option<&'a Step> {
     let mut lane = Lane {
         shared,
         pass,
         left: steps.to_vec(),
         failed: None,
+        culprit: None,
         stopped: None,
         cancelled: false,
         begun: None,
@@ -85,7 +95,7 @@ async fn talk(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass)
         again_at: None,
     };
     loop {
-        let Some(mut wire) = worker.wire.take() else { return };
+        let mut wire = worker.wire.take()?;
         let lost = match lane.converse(&mut wire, worker).await {
             Ok(()) => {
                 worker.wire = Some(wire);
@@ -101,14 +111,15 @@ async fn talk(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass)
             break;
         }
         if !worker.reconnect(shared, &lost).await {
-            return;
+            return None;
         }
     }
     if let Some(title) = lane.failed {
         worker.result.end = HostEnd::Failed(title);
-    } else if lane.cancelled && pass == Pass::Stage {
+    } else if lane.cancelled && pass != Pass::Survey {
         worker.result.end = lane.stopped.map_or(HostEnd::Done, |title| HostEnd::Stopped(Some(title)));
     }
+    lane.culprit
 }
 
 struct Lane<'a> {
@@ -118,6 +129,8 @@ struct Lane<'a> {
     left: Vec<&'a Step>,
     /// The title of the first step that failed.
     failed: Option<String>,
+    /// That step, where it was run.
+    culprit: Option<&'a Step>,
     /// The title of the first step that was left out because the run was called off.
     stopped: Option<String>,
     cancelled: bool,
@@ -144,6 +157,10 @@ impl<'a> Lane<'a> {
         self.catch_up(wire, worker).await?;
         if self.failed.is_some() {
             return Ok(());
+        }
+        if self.pass == Pass::Rescue {
+            // The agent does nothing more after a failure until it is told to.
+            wire.send(Request::Resume);
         }
         if self.again_at.is_none() {
             self.send_steps(wire);
@@ -210,7 +227,7 @@ impl<'a> Lane<'a> {
                 }
                 _ => false,
             };
-            if counts && self.pass == Pass::Stage {
+            if counts && self.pass != Pass::Survey {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
             }
             if let Some(returning) = self.returning.take() {
@@ -295,7 +312,7 @@ impl<'a> Lane<'a> {
     }
 
     fn tell(&self, event: Event) {
-        if self.pass == Pass::Stage || self.shared.settings.mode == Mode::Check {
+        if self.pass != Pass::Survey || self.shared.settings.mode == Mode::Check {
             self.shared.tell(event);
         }
     }
@@ -304,7 +321,9 @@ impl<'a> Lane<'a> {
     fn silence(&self) -> Duration {
         let step = self.begun.and_then(|(id, _)| self.find(id).ok()).or(self.left.first().copied());
         let own = match (self.pass, step) {
-            (Pass::Stage, Some(step)) => step.operation().map(own_deadline).unwrap_or_default(),
+            (Pass::Stage | Pass::Rescue, Some(step)) => {
+                step.operation().map(own_deadline).unwrap_or_default()
+            }
             _ => Duration::ZERO,
         };
         own + self.shared.settings.patience.silence

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::operation::Mode;
+use apim_agent::operation::unit::release::Moved;
 use apim_agent::outcome::Outcome;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -184,6 +185,7 @@ impl Run {
 
     async fn stages(&mut self) {
         self.note_who_is_down();
+        self.note_moves();
         let plan = Arc::clone(&self.shared.plan);
         let met = plan
             .stages
@@ -244,6 +246,15 @@ impl Run {
             worker.record(step.id, outcome.clone(), step.ignore_failure);
             let (host, title) = (lane.host.clone(), step.title.clone());
             shared.tell(Event::StepFinished(host, step.id, title, outcome, Duration::ZERO));
+        }
+    }
+
+    /// What the survey found of nodes that are to move to another release: what is run later replaces its findings.
+    fn note_moves(&mut self) {
+        for (step, outcome) in self.workers.values().flat_map(|worker| &worker.outcomes) {
+            if let Outcome::WouldChange(found) = outcome {
+                self.result.moves.extend(Moved::find(&found.items).map(|moved| (*step, moved)));
+            }
         }
     }
 

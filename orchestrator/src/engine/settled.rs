@@ -24,7 +24,8 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         | Operation::Group(_)
         | Operation::Account(_)
         | Operation::Sysctl(_)
-        | Operation::Unit(_) => true,
+        | Operation::Unit(_)
+        | Operation::Revert(_) => true,
         // What was answered before the first change is what was judged.
         Operation::Examine(_) => true,
         Operation::Wait(wait) => wait.conditions.iter().all(is_local),

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use apim_agent::operation::Operation;
+use apim_agent::operation::unit::State;
 use apim_agent::operation::wait::Wait;
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::Sha256;
 
-use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step};
+use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
 use super::rotation;
 use crate::apim::balancer::{self, Flow};
 use crate::apim::steps::lower;
@@ -232,6 +233,7 @@ impl Drafted {
                 proves_health: false,
                 contents: Vec::new(),
                 files: Vec::new(),
+                rescue: Vec::new(),
             };
             let step = DraftedStep {
                 draft,
@@ -322,6 +324,16 @@ impl Drafted {
         worked_on.filter_map(|step| step.draft.node.clone()).collect()
     }
 
+    /// Nodes that go back go to the release of this name, or one whose name begins so; not to the one that each host remembers.
+    pub fn go_back_to(&mut self, release: &str) {
+        let steps = self.stages.iter_mut().flat_map(|stage| &mut stage.lanes).flat_map(|(_, steps)| steps);
+        for step in steps {
+            if let Work::Host(Operation::Revert(revert)) = &mut step.draft.work {
+                revert.to = Some(release.to_owned());
+            }
+        }
+    }
+
     /// Returns the digests of the artifacts that hosts may ask for.
     #[must_use]
     pub fn needs(&self) -> BTreeSet<Sha256> {
@@ -357,8 +369,6 @@ impl Drafted {
                 let mut steps: Vec<Step> = steps
                     .into_iter()
                     .map(|mut step| {
-                        let id = StepId(next);
-                        next += 1;
                         for (sha256, _) in step.draft.files.clone() {
                             let size = artifacts.get(&sha256).map_or(0, |(_, size)| *size);
                             step.draft.set_size(sha256, size);
@@ -366,10 +376,11 @@ impl Drafted {
                         for bytes in &step.draft.contents {
                             contents.add(bytes.clone());
                         }
-                        step.numbered(id)
+                        step.numbered(&mut next)
                     })
                     .collect();
                 node_by_node(&mut steps);
+                rescue_what_was_started(&mut steps);
                 Lane { host, steps }
             });
             let lanes = lanes.collect();
@@ -404,9 +415,21 @@ impl DraftedStep {
         }
     }
 
-    fn numbered(self, id: StepId) -> Step {
+    fn numbered(self, next: &mut u32) -> Step {
+        let id = StepId(*next);
+        *next += 1;
         let Self { draft, tags, ignore_failure, check_only, no_log, retries, delay_secs } = self;
-        let Draft { title, work, node, budget, proves_health, contents: _, files: _ } = draft;
+        let Draft { title, work, node, budget, proves_health, contents: _, files: _, rescue } = draft;
+        let behind = |draft| Self {
+            draft,
+            tags: tags.clone(),
+            ignore_failure: false,
+            check_only: false,
+            no_log,
+            retries: 0,
+            delay_secs: 0,
+        };
+        let rescue = rescue.into_iter().map(|draft| behind(draft).numbered(next)).collect();
         Step {
             id,
             title,
@@ -420,6 +443,7 @@ impl DraftedStep {
             retries,
             delay_secs,
             tags,
+            rescue,
         }
     }
 }
@@ -443,5 +467,17 @@ fn node_by_node(steps: &mut [Step]) {
             }
         }
         together.sort_by_key(|step| order.iter().position(|node| Some(node) == step.node.as_ref()));
+    }
+}
+
+/// A node is rescued where its health is to be shown after it was started, and nowhere else: who only looks changes nothing.
+fn rescue_what_was_started(steps: &mut [Step]) {
+    let mut started: Vec<NodeName> = Vec::new();
+    for step in steps {
+        let starts = matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
+        started.extend(step.node.clone().filter(|_| starts && !step.check_only));
+        if step.node.as_ref().is_none_or(|node| !started.contains(node)) {
+            step.rescue.clear();
+        }
     }
 }

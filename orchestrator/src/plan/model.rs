@@ -69,6 +69,17 @@ pub struct Bystander {
     pub healthy: Operation,
 }
 
+impl Plan {
+    /// Returns every step with its host, in order; behind each those that are done when it has failed.
+    pub fn steps(&self) -> impl Iterator<Item = (&HostName, &Step)> {
+        let lanes = self.stages.iter().flat_map(|stage| &stage.lanes);
+        lanes.flat_map(|lane| {
+            let steps = lane.steps.iter().flat_map(|step| std::iter::once(step).chain(&step.rescue));
+            steps.map(|step| (&lane.host, step))
+        })
+    }
+}
+
 /// What lies between two barriers.
 #[derive(Debug, Clone)]
 pub struct Stage {
@@ -129,6 +140,8 @@ pub struct Step {
     pub delay_secs: u32,
     /// Tags, for `--tags` and `--skip-tags`.
     pub tags: Vec<String>,
+    /// What is done for its node once it has failed: in order, up to the first that does not succeed. The step has failed all the same.
+    pub rescue: Vec<Step>,
 }
 
 impl Step {
@@ -163,6 +176,7 @@ fn contents_of(operation: &Operation) -> Vec<Content> {
         | Operation::Group(_)
         | Operation::Account(_)
         | Operation::Command(_)
+        | Operation::Revert(_)
         | Operation::Wait(_)
         | Operation::Inspect(_)
         | Operation::Sysctl(_)

@@ -1,7 +1,7 @@
 //! The playbooks that come with the program.
 
 /// Name and text of each built-in playbook.
-pub const BUILT_IN: [(&str, &str); 12] = [
+pub const BUILT_IN: [(&str, &str); 13] = [
     ("site.yaml", include_str!("../../../playbooks/site.yaml")),
     ("site-dependencies-first.yaml", include_str!("../../../playbooks/site-dependencies-first.yaml")),
     ("audit.yaml", include_str!("../../../playbooks/audit.yaml")),
@@ -13,6 +13,7 @@ pub const BUILT_IN: [(&str, &str); 12] = [
     ("start.yaml", include_str!("../../../playbooks/start.yaml")),
     ("stop.yaml", include_str!("../../../playbooks/stop.yaml")),
     ("rolling-restart.yaml", include_str!("../../../playbooks/rolling-restart.yaml")),
+    ("rollback.yaml", include_str!("../../../playbooks/rollback.yaml")),
     ("health.yaml", include_str!("../../../playbooks/health.yaml")),
 ];
 

@@ -118,6 +118,7 @@ fn apim(word: &str, options: &Node, mistakes: &mut Mistakes) -> ApimTask {
             choice(reader.require("gate", mistakes), &Gate::WORDS, mistakes).unwrap_or(Gate::Started),
             role(&mut reader, mistakes),
         ),
+        "apim_rollback" => ApimTask::Rollback(role(&mut reader, mistakes)),
         // `is_module` knows the names; each of the others takes no option.
         _ => ApimTask::plain(word).unwrap_or(ApimTask::Account),
     };

@@ -21,8 +21,7 @@ struct Told {
 #[must_use]
 pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
     let mut all: Vec<Told> = Vec::new();
-    let steps = plan.stages.iter().flat_map(|stage| &stage.lanes);
-    for (host, step) in steps.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host.0, step))) {
+    for (host, step) in plan.steps().map(|(host, step)| (&host.0, step)) {
         let Some(Outcome::Failed(failure)) = result.outcomes.get(&step.id) else { continue };
         // Before an apply the survey's failures are advice; what was run after it replaces them.
         let told = Told {

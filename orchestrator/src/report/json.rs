@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use super::Face;
+use super::{Face, releases};
 use crate::engine::event::{Event, Level};
 use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
@@ -155,6 +155,7 @@ pub(super) fn recap(plan: &Plan, result: &RunResult) -> String {
         "event": "recap", "success": result.is_success(), "nothing_to_do": result.nothing_to_do,
         "interrupted": result.interrupted, "seconds": seconds(result.wall),
         "hosts": hosts, "nodes": nodes, "stages": stages, "stopped": stopped,
+        "releases": releases::json(plan, result),
     })
     .to_string()
 }

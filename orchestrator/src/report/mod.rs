@@ -23,6 +23,7 @@ mod json;
 mod lines;
 pub mod live;
 pub mod recap;
+mod releases;
 pub mod style;
 pub mod table;
 mod terminal;
@@ -98,8 +99,9 @@ pub fn conclude(plan: &Plan, result: &RunResult, look: &Look) -> io::Result<()> 
         return say(&json::recap(plan, result));
     }
     let failures = failure::text(plan, result, look.out);
+    let releases = releases::text(plan, result, look.out);
     let recap = recap::text(plan, result, look.out);
-    say(&format!("{failures}{recap}"))
+    say(&format!("{failures}{releases}{recap}"))
 }
 
 /// Prints `text` on standard output. A reader that has gone away is no error.

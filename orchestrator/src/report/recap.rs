@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::releases;
 use super::style::{Style, count, harmless, time};
 use super::table::{Paint, Table};
 use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
@@ -16,6 +17,7 @@ pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
     let mut text = table(result, style);
     text.push('\n');
     stages(&mut text, plan, result);
+    text.push_str(&releases::restarts(plan, result));
     if let Some(stopped) = &result.stopped {
         let line = format!("stopped in stage {}, {}: {}", stopped.stage + 1, stopped.title, stopped.why);
         line_to(&mut text, &style.bad(harmless(&line)));

@@ -32,6 +32,7 @@ fn step(id: u32, node: &str, title: &str) -> Step {
         retries: 0,
         delay_secs: 0,
         tags: Vec::new(),
+        rescue: Vec::new(),
     }
 }
 

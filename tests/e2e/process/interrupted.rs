@@ -53,7 +53,7 @@ impl Trial {
 }
 
 /// The agents that run on the host now.
-fn agents(small: &Small) -> Vec<Pid> {
+pub(super) fn agents(small: &Small) -> Vec<Pid> {
     let mark = small.host().state.display().to_string();
     apim_tests::process::processes(|arguments| arguments.contains("apim-agent") && arguments.contains(&mark))
 }

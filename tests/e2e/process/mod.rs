@@ -10,6 +10,7 @@ mod messaging;
 mod reading;
 mod refused;
 mod secrets;
+mod upgrade;
 mod upgraded;
 mod watching;
 

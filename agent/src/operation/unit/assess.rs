@@ -1,4 +1,4 @@
-//! How a unit differs from the wish, and bringing it about.
+//! How a unit differs from the wish.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -8,34 +8,37 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::record::{Record, Start};
-use super::supervisor::{self, Status, Stopped, Supervisor};
+use super::release::Moved;
+use super::supervisor::{Status, Supervisor};
 use super::{State, Unit, systemd};
-use crate::operation::Dialogue;
 use crate::outcome::Failure;
-use crate::probe::clock::{Moment, since_boot};
+use crate::probe::clock::since_boot;
 use crate::probe::log::{self, Reader};
 use crate::probe::process::Process;
-use crate::system::{Attributes, Bytes, Ids, Kind, System};
-use crate::value::{AbsPath, Content, FileMode, Sha256};
+use crate::system::{Kind, System};
+use crate::value::{AbsPath, FileMode, Sha256};
 
 /// Everybody may read a unit file: it holds no secret, and systemd warns of other modes.
-const UNIT_FILE_MODE: FileMode = FileMode::new(0o644);
+pub(super) const UNIT_FILE_MODE: FileMode = FileMode::new(0o644);
 /// A unit that has been up for longer than this without its own process has lost it: nothing starts that slowly.
 const LOST_AFTER: Duration = Duration::from_secs(60);
 
 /// What has to be done.
 #[derive(Debug)]
 pub(super) struct Assessment {
-    file: Option<&'static str>,
-    reload: bool,
-    enable: Option<bool>,
-    action: Action,
-    status: Status,
-    record: Record,
+    pub(super) file: Option<&'static str>,
+    pub(super) reload: bool,
+    pub(super) enable: Option<bool>,
+    pub(super) moved: Option<Moved>,
+    /// Whether the link to the release in use names another one, or none.
+    pub(super) turn: bool,
+    pub(super) action: Action,
+    pub(super) status: Status,
+    pub(super) record: Record,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Action {
+pub(super) enum Action {
     Nothing,
     Start,
     /// And why, each on its own.
@@ -46,12 +49,16 @@ enum Action {
 impl Assessment {
     /// Returns the difference in words; empty when there is none.
     pub(super) fn items(&self) -> Vec<String> {
-        let mut items: Vec<String> = self.file.map(str::to_owned).into_iter().collect();
+        let starts = matches!(self.action, Action::Start | Action::Restart(_));
+        let moved = self.moved.iter().filter(|_| starts);
+        let mut items: Vec<String> = moved.map(Moved::item).collect();
+        items.extend(self.file.map(str::to_owned));
         if self.reload && self.file.is_none() {
             items.push("reload: systemd holds an older unit file".to_owned());
         }
         items.extend(self.enable.map(|wanted| if wanted { "enable" } else { "disable" }.to_owned()));
         match &self.action {
+            Action::Nothing if self.turn => items.push("the link to the release in use".to_owned()),
             Action::Nothing => {}
             Action::Start => items.push("start".to_owned()),
             Action::Restart(reasons) => {
@@ -77,7 +84,10 @@ impl Unit {
         let supervisor = Supervisor::new(system, &self.name, &self.process);
         let record = Record::load(system, &self.name)?;
         let status = supervisor.status(&record)?;
-        let file = if system.has_systemd() { self.assess_file(system)? } else { None };
+        let moved = self.release.as_ref().map(|release| release.moved(system)).transpose()?.flatten();
+        // As long as another release is in use, its unit file stays: a service that falls over must come back as it was.
+        let stays = self.state == State::Unchanged && moved.is_some();
+        let file = if system.has_systemd() && !stays { self.assess_file(system)? } else { None };
         let shown = status.shown.as_ref();
         let enable = self.enabled.filter(|wanted| {
             let is = shown.and_then(systemd::Shown::is_enabled);
@@ -92,8 +102,14 @@ impl Unit {
             State::Stopped => Action::Stop,
             State::Started => self.assess_start(system, &status, &record)?,
         };
-        let reload = shown.is_some_and(|shown| shown.needs_reload) && self.file.is_some();
-        Ok(Assessment { file, reload, enable, action, status, record })
+        let reload = shown.is_some_and(|shown| shown.needs_reload) && self.file.is_some() && !stays;
+        let turn = self.state == State::Started && self.must_turn(system)?;
+        Ok(Assessment { file, reload, enable, moved, turn, action, status, record })
+    }
+
+    fn must_turn(&self, system: &System) -> Result<bool, Failure> {
+        let Some(release) = &self.release else { return Ok(false) };
+        Ok(release.in_use(system)?.as_ref() != Some(&release.folder))
     }
 
     fn assess_file(&self, system: &System) -> Result<Option<&'static str>, Failure> {
@@ -126,7 +142,7 @@ impl Unit {
             Some(start) => {
                 let labels = start.differing(&self.all_inputs(system));
                 if !labels.is_empty() {
-                    reasons.push(format!("{} changed", labels.join(", ")));
+                    reasons.push(format!("{} changed", in_words(&labels)));
                 }
                 reasons.extend(
                     start.hopeless.iter().map(|why| format!("its last start failed for good: {why}")),
@@ -175,7 +191,7 @@ impl Unit {
     }
 
     /// Returns the watched files that somebody edited and that were put right, or are about to be, since the start in effect.
-    fn edits(
+    pub(super) fn edits(
         &self,
         system: &System,
         record: &Record,
@@ -199,7 +215,7 @@ impl Unit {
     }
 
     /// Returns the wish's inputs, and what it is run with besides: its unit file, or its start command.
-    fn all_inputs(&self, system: &System) -> BTreeMap<String, String> {
+    pub(super) fn all_inputs(&self, system: &System) -> BTreeMap<String, String> {
         let mut inputs = self.inputs.clone();
         if system.has_systemd() {
             let digest = self.file.as_ref().map(|content| content.sha256.to_string());
@@ -221,98 +237,33 @@ impl Unit {
         Failure::new(what)
             .hint(format!("end it (`kill {}`) once it may go down, then run again", pids.join(" ")))
     }
-
-    /// Does what `assessment` says; returns what is worth telling besides.
-    pub(super) fn bring_about(
-        &self,
-        system: &System,
-        dialogue: &mut dyn Dialogue,
-        assessment: Assessment,
-    ) -> Result<Vec<String>, Failure> {
-        let Assessment { file, reload, enable, action, status, mut record } = assessment;
-        if let Some(content) = self.file.as_ref().filter(|_| file.is_some()) {
-            self.install(system, dialogue, content)?;
-        }
-        let is_new = file == Some("install unit file");
-        match self.enabled.filter(|_| is_new || enable.is_some()) {
-            Some(wanted) => systemd::enable(system, &self.name, wanted)?,
-            None if file.is_some() || reload => systemd::reload(system)?,
-            None => {}
-        }
-        let supervisor = Supervisor::new(system, &self.name, &self.process);
-        match action {
-            Action::Nothing => Ok(Vec::new()),
-            Action::Start => {
-                let mut told = Vec::new();
-                if !status.family.is_empty() || status.shown.as_ref().is_some_and(|shown| !shown.is_down()) {
-                    told.extend(self.stop(&supervisor, &status, dialogue)?);
-                }
-                let start = self.start(system, &record)?;
-                supervisor.start(&mut record, start)?;
-                Ok(told)
-            }
-            Action::Restart(reasons) => {
-                self.ask(dialogue, &status, &format!("restart: {}", reasons.join("; ")))?;
-                let told = self.stop(&supervisor, &status, dialogue)?;
-                let start = self.start(system, &record)?;
-                supervisor.start(&mut record, start)?;
-                Ok(told)
-            }
-            Action::Stop => {
-                self.ask(dialogue, &status, "stop")?;
-                let told =
-                    if status.is_down() { Vec::new() } else { self.stop(&supervisor, &status, dialogue)? };
-                supervisor::end(&status.strays, Duration::from_secs(self.stop_timeout_secs))?;
-                Ok(told)
-            }
-        }
-    }
-
-    fn install(
-        &self,
-        system: &System,
-        dialogue: &mut dyn Dialogue,
-        content: &Content,
-    ) -> Result<(), Failure> {
-        let local = dialogue.content(content)?;
-        let ids = if system.is_privileged() { Ids { uid: Some(0), gid: Some(0) } } else { Ids::default() };
-        let attributes = Attributes { mode: Some(UNIT_FILE_MODE), ids };
-        Ok(system.write(&systemd::unit_file(&self.name)?, &Bytes::File(&local), attributes)?)
-    }
-
-    fn ask(&self, dialogue: &mut dyn Dialogue, status: &Status, reason: &str) -> Result<(), Failure> {
-        let lives = !status.own.is_empty() || !status.family.is_empty();
-        if self.ask && lives { dialogue.permit(&self.name, reason) } else { Ok(()) }
-    }
-
-    fn stop(
-        &self,
-        supervisor: &Supervisor<'_>,
-        status: &Status,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Vec<String>, Failure> {
-        Ok(match supervisor.stop(status, self.stop_timeout_secs, dialogue)? {
-            Stopped::Gracefully => Vec::new(),
-            Stopped::Killed(secs) => {
-                vec![format!("ended with KILL, because it did not stop within {secs} s")]
-            }
-        })
-    }
-
-    fn start(&self, system: &System, record: &Record) -> Result<Start, Failure> {
-        Ok(Start {
-            at: Moment::now(),
-            inputs: self.all_inputs(system),
-            edits: self.edits(system, record, None)?,
-            log: self.log.clone(),
-            process: self.process.clone(),
-            script: self.script.clone(),
-            ..Start::default()
-        })
-    }
 }
 
-fn up_for(processes: &[Process]) -> Duration {
+/// How many details of one thing are told.
+const DETAILS: usize = 4;
+
+/// Returns labels in words; those of the form `thing: detail` stand together, as `thing (detail, detail)`.
+fn in_words(labels: &[String]) -> String {
+    let mut things: Vec<(&str, Vec<&str>)> = Vec::new();
+    for label in labels {
+        let (thing, detail) = label.split_once(": ").map_or((label.as_str(), None), |(a, b)| (a, Some(b)));
+        match things.iter_mut().find(|(known, _)| *known == thing) {
+            Some((_, details)) => details.extend(detail),
+            None => things.push((thing, detail.into_iter().collect())),
+        }
+    }
+    let words = things.into_iter().map(|(thing, details)| match details.len() {
+        0 => thing.to_owned(),
+        1..=DETAILS => format!("{thing} ({})", details.join(", ")),
+        more => {
+            let told = details.get(..DETAILS).unwrap_or_default().join(", ");
+            format!("{thing} ({told} and {} more)", more - DETAILS)
+        }
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
+pub(super) fn up_for(processes: &[Process]) -> Duration {
     processes
         .iter()
         .map(|process| process.started)

@@ -47,6 +47,8 @@ pub(crate) struct Start {
     pub(crate) passed: BTreeSet<String>,
     /// When the last of them was seen, in milliseconds after boot.
     pub(crate) passed_at_millis: Option<u64>,
+    /// The folder of the release that it runs from, where there are several.
+    pub(crate) release: Option<AbsPath>,
     /// Why it can never become healthy from this start on: a wait found it out, and only another start helps.
     pub(crate) hopeless: Option<String>,
 }

@@ -11,6 +11,8 @@ use crate::operation::arrival::Arrival;
 use crate::operation::{Mode, Operation, converge};
 use crate::probe::process::Process;
 
+mod releases;
+
 /// The orchestrator's side: notes what was asked, refuses when told so.
 #[derive(Default)]
 pub(crate) struct Orchestrator {
@@ -84,6 +86,7 @@ impl Site {
                 directory: Some(AbsPath::parse("/srv/app").unwrap()),
                 ..Script::default()
             }),
+            release: None,
         }
     }
 
@@ -144,6 +147,20 @@ fn other_inputs_restart_it_with_leave_and_name_the_reason() {
     assert_eq!(orchestrator.asked, ["app: restart: configuration, keystores changed"]);
     assert_ne!(site.own().first().map(|p| p.pid), before.first().map(|p| p.pid));
     assert_eq!(site.converge(&unit, &mut orchestrator), Outcome::Ok);
+}
+
+#[test]
+fn details_of_one_input_stand_together() {
+    let site = Site::living();
+    let mut orchestrator = Orchestrator::default();
+    site.converge(&site.unit(State::Started), &mut orchestrator);
+    let mut unit = site.unit(State::Started);
+    let labels = ["conf: a", "conf: b", "conf: c", "conf: d", "conf: e", "conf: f", "keystores"];
+    unit.inputs.extend(labels.map(|label| (label.to_owned(), "1".to_owned())));
+    assert_eq!(
+        site.converge(&unit, &mut orchestrator),
+        changed(&["restart: conf (a, b, c, d and 2 more), keystores changed"])
+    );
 }
 
 #[test]

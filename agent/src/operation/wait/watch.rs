@@ -170,6 +170,7 @@ impl<'a> Watch<'a> {
 
     fn succeeded(self) -> Outcome {
         self.note_passed();
+        self.wait.note_up(self.system);
         if self.done.is_empty() {
             return Outcome::Ok;
         }

@@ -2,6 +2,8 @@
 //!
 //! The product reads unknown keys without a word, so what stands here is checked against the documentation's samples by tests.
 
+use std::collections::BTreeMap;
+
 use apim_agent::value::{Secret, Sha256};
 
 use super::cluster::Cluster;
@@ -14,6 +16,7 @@ mod features;
 mod gateway;
 mod hardening;
 mod keystores;
+mod meaning;
 mod portal;
 mod raw;
 mod secrets;
@@ -40,6 +43,8 @@ pub struct Rendered {
     pub extracted: Extracted,
     /// A digest of what it says; comments, order and form do not matter.
     pub digest: Sha256,
+    /// A digest of each of its keys, by words for people; one of all secrets together.
+    pub keys: BTreeMap<String, String>,
     /// Derived keys that the user's `config:` gave another value.
     pub overridden: Vec<Override>,
     /// Keys of `config:` that are no table where the product has one, or the other way round; they are left out.
@@ -102,13 +107,14 @@ pub fn render(cluster: &Cluster, node: &Node) -> Rendered {
     for database in node.settings.databases.iter().flat_map(|d| [&d.apim_db, &d.shared_db]) {
         note(&database.password);
     }
-    let digest = toml::digest(&root);
+    let (digest, keys) = (meaning::digest(&root), meaning::keys(&root));
     let extracted = secrets::take_out(&mut root, node.settings.secrets, node.version.series());
     Rendered {
         text: toml::write(&root),
         secrets,
         extracted,
         digest,
+        keys,
         overridden: merged.overridden,
         clashes: merged.clashes,
     }

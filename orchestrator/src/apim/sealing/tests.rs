@@ -24,15 +24,19 @@ fn a_shell_reads_variables_as_they_were_meant() {
     let gateway = node(&cluster, "gw-1");
     let files = files(&cluster, gateway);
     let [file] = files.as_slice() else { panic!("one file") };
-    assert_eq!((file.path.as_str(), file.mode.bits()), ("/opt/wso2/gateway/secrets.env", 0o600));
+    assert_eq!(
+        (file.path.as_str(), file.mode.bits()),
+        ("/opt/wso2/gateway/releases/4.7.0-22222222/secrets.env", 0o600)
+    );
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("secrets.env");
     fs::write(&path, &file.bytes).expect("written");
     let script = folder.path().join("start.sh");
     fs::write(&script, "printf %s \"$APIM_DATABASE_SHARED_DB_PASSWORD\"").expect("written");
     let argv = with_variables(gateway, script.to_str().expect("UTF-8"));
-    let argv =
-        argv.iter().map(|word| word.replace("/opt/wso2/gateway/secrets.env", path.to_str().expect("UTF-8")));
+    let argv = argv.iter().map(|word| {
+        word.replace("/opt/wso2/gateway/releases/4.7.0-22222222/secrets.env", path.to_str().expect("UTF-8"))
+    });
     let argv: Vec<String> = argv.collect();
     let output = Process::new(&argv[0]).args(&argv[1..]).output().expect("a shell");
     assert_eq!(String::from_utf8_lossy(&output.stdout), password);
@@ -45,7 +49,7 @@ fn only_the_form_that_is_wished_shows_in_the_unit() {
         let cluster = of_mode(mode, "x");
         let text = unit::text(node(&cluster, "gw-1"));
         assert!(!text.contains("sharedadmin") && !text.contains("=x\n"));
-        text.contains("EnvironmentFile=/opt/wso2/gateway/secrets.env\n")
+        text.contains("EnvironmentFile=/opt/wso2/gateway/releases/4.7.0-22222222/secrets.env\n")
     };
     assert_eq!(["plain", "environment", "cipher"].map(has), [false, true, false]);
 }

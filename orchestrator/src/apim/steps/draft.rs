@@ -30,6 +30,8 @@ pub struct Draft {
     pub contents: Vec<Arc<[u8]>>,
     /// The artifacts that the operation names by digest.
     pub files: Vec<(Sha256, ArtifactName)>,
+    /// What is done for the node once this has failed, where this step follows one that starts it; without bytes of their own.
+    pub rescue: Vec<Draft>,
 }
 
 impl Draft {
@@ -43,6 +45,7 @@ impl Draft {
             proves_health: false,
             contents: Vec::new(),
             files: Vec::new(),
+            rescue: Vec::new(),
         }
     }
 

@@ -58,6 +58,7 @@ fn drafts(cluster: &Cluster, host: &Host) -> Result<Vec<Draft>, BalancerError> {
         stop_timeout_secs: STOP_SECS,
         ask: false,
         script: None,
+        release: None,
     };
     let listens =
         |port| Condition::Listens { port, process: ProcessMatch { arguments: vec![MASTER.to_owned()] } };

@@ -26,11 +26,13 @@ mod hardening;
 mod java;
 mod load_balancer;
 mod prune;
+mod revert;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use draft::Draft;
+pub use revert::BACK;
 
 /// Returns what `task` means on `host`, in order; nothing where the host carries no node that it concerns.
 #[must_use]
@@ -51,6 +53,9 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Keystores => each(&keystores),
         ApimTask::Driver => each(&driver::lower),
         ApimTask::Configuration => each(&|node| configuration(cluster, node)),
+        ApimTask::Rollback(role) => {
+            each(&|node| if is_of(node, *role) { revert::lower(cluster, node) } else { Vec::new() })
+        }
         ApimTask::Prune => each(&prune::lower),
         ApimTask::Service(state, role) => {
             each(&|node| if is_of(node, *role) { service::lower(cluster, node, *state) } else { Vec::new() })
@@ -134,5 +139,6 @@ fn gate_of(cluster: &Cluster, node: &Node, gate: Gate) -> Draft {
     let mut draft = Draft::new(title, Operation::Wait(Box::new(wait))).of(node);
     draft.budget = Some(node.role.group().to_owned());
     draft.proves_health = true;
+    draft.rescue = revert::rescue(cluster, node);
     draft
 }

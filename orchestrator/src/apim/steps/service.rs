@@ -3,30 +3,32 @@
 use std::sync::Arc;
 
 use apim_agent::operation::Operation;
-use apim_agent::operation::link::Link;
+use apim_agent::operation::unit::release::Release;
 use apim_agent::operation::unit::{Ready, State, Unit};
 use apim_agent::value::{AbsPath, Content};
 
 use super::Draft;
 use crate::apim::cluster::Cluster;
-use crate::apim::health;
 use crate::apim::settings::secrets::SecretsMode;
 use crate::apim::task::ServiceState;
 use crate::apim::topology::Node;
 use crate::apim::unit;
+use crate::apim::{health, home};
+
+/// What a node keeps besides its databases is small, but for the search index: this is a cap against mistakes, not a measure.
+const MAX_STATE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<Draft> {
     let words = node.words();
     match state {
         ServiceState::Started => {
-            vec![draft(cluster, node, State::Started, format!("{words}: running")), current(node)]
+            vec![draft(cluster, node, State::Started, format!("{words}: running"))]
         }
         ServiceState::Stopped => vec![draft(cluster, node, State::Stopped, format!("{words}: stopped"))],
         // Stopped and started are two wishes, each of which can be checked; "restarted" is none.
         ServiceState::Restarted => vec![
             draft(cluster, node, State::Stopped, format!("{words}: stopped, to be started anew")),
             draft(cluster, node, State::Started, format!("{words}: running")),
-            current(node),
         ],
         ServiceState::Installed => {
             vec![draft(cluster, node, State::Unchanged, format!("{words}: unit {}", node.unit))]
@@ -54,6 +56,7 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
         stop_timeout_secs: node.stop_secs(),
         ask: true,
         script: Some(unit::script(node)),
+        release: (!is_stop).then(|| release(node)),
     };
     let mut draft = Draft::new(title, Operation::Unit(Box::new(operation))).of(node);
     draft.budget = Some(node.role.group().to_owned());
@@ -72,8 +75,12 @@ fn watched(node: &Node) -> Vec<AbsPath> {
 }
 
 /// The unit runs from the release itself, so that a running server never finds another release below its feet; the link tells people (and
-/// `status`) which one is in use, and follows the start.
-fn current(node: &Node) -> Draft {
-    let link = Link { path: node.home.current.clone(), target: node.home.release.clone() };
-    Draft::new(format!("{}: current is {}", node.words(), node.release), Operation::Link(link)).of(node)
+/// `status`) which one is in use.
+fn release(node: &Node) -> Release {
+    Release {
+        folder: node.home.release.clone(),
+        link: node.home.current.clone(),
+        keeps: home::STATE.iter().map(|path| (*path).to_owned()).collect(),
+        max_bytes: MAX_STATE_BYTES,
+    }
 }

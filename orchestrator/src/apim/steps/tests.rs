@@ -118,7 +118,12 @@ fn a_unit_is_restarted_for_what_it_runs_with_and_says_which() {
     assert!(changed(HA, "gw-1").is_empty());
     assert_eq!(changed(&HA.replace("gateway: 2222", "gateway: 9222"), "gw-1"), ["release"]);
     assert_eq!(changed(&HA.replace("/opt/java", "/opt/java2"), "gw-1"), ["JDK"]);
-    assert_eq!(changed(&HA.replace("sharedadmin}", "other}"), "gw-1"), ["configuration"]);
+    assert_eq!(
+        changed(&HA.replace("sharedadmin}", "other}"), "gw-1"),
+        ["deployment.toml: passwords and keys"]
+    );
+    let cors = "  config: {apim: {cors: {allow_origins: 'https://a'}}}\n  java:";
+    assert_eq!(changed(&HA.replace("  java:", cors), "gw-1"), ["deployment.toml: [apim.cors] allow_origins"]);
     assert_eq!(
         changed(&HA.replace("  java:", "  gateway: {heap: 2g, java_opts: -Da=b}\n  java:"), "gw-1"),
         ["JVM options", "heap"]
@@ -127,18 +132,34 @@ fn a_unit_is_restarted_for_what_it_runs_with_and_says_which() {
 }
 
 #[test]
+fn what_a_file_says_restarts_a_node_and_how_it_says_it_does_not() {
+    let one = "  config: {admin_console: {authenticator: {iwa_ui_authenticator: {enable: true, config: a}}}}\n  java:";
+    let other = "  config: {admin_console: {authenticator: {iwa_ui_authenticator: {config: a, enable: true}}}}\n  java:";
+    let [one, other] = [one, other].map(|config| cluster(&HA.replace("  java:", config)));
+    let file = |cluster: &crate::apim::Cluster| {
+        lower(&ApimTask::Configuration, cluster, "gw-1").pop().expect("a file").contents[0].clone()
+    };
+    assert!(file(&one) != file(&other), "the file is written anew");
+    let unit = |cluster: &crate::apim::Cluster| {
+        lower(&ApimTask::Service(ServiceState::Started, None), cluster, "gw-1").pop().expect("a unit")
+    };
+    assert_eq!(unit(&one).operation(), unit(&other).operation(), "and nothing is to be restarted for it");
+}
+
+#[test]
 fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
     let cluster = cluster(HA);
     let start = lower(&ApimTask::Service(ServiceState::Started, None), &cluster, "gw-1");
-    let [unit, link] = start.as_slice() else { panic!("unit and link") };
+    let [unit] = start.as_slice() else { panic!("a unit") };
     assert_eq!(unit.budget.as_deref(), Some("gateway"));
     assert_eq!(unit.node.as_ref().map(|name| name.0.as_str()), Some("gw-1"));
     let Operation::Unit(operation) = unit.operation().unwrap() else { panic!("a unit") };
     assert!(operation.ask && operation.state == State::Started && operation.enabled == Some(true));
     assert_eq!(operation.name.as_str(), "wso2-gateway");
-    assert!(
-        matches!(link.operation().unwrap(), Operation::Link(link) if link.target.as_str().ends_with("releases/4.6.0-22222222"))
-    );
+    let release = operation.release.as_ref().expect("a release");
+    assert_eq!(release.folder.as_str(), "/opt/wso2/gateway/releases/4.6.0-22222222");
+    assert_eq!(release.link.as_str(), "/opt/wso2/gateway/current");
+    assert!(release.keeps.iter().any(|kept| kept == "repository/database/WSO2CARBON_DB*"));
     let restart = lower(&ApimTask::Service(ServiceState::Restarted, None), &cluster, "gw-1");
     let states: Vec<State> = restart
         .iter()

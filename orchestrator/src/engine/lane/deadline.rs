@@ -17,6 +17,7 @@ pub(super) fn own_deadline(operation: &Operation) -> Duration {
         Operation::Execute(execute) => deadline_of(&execute.run),
         Operation::Archive(archive) => archive.prepare.iter().map(|one| deadline_of(&one.command)).sum(),
         Operation::Unit(unit) => unit.stop_timeout_secs,
+        Operation::Revert(revert) => revert.stop_timeout_secs,
         Operation::Directory(_)
         | Operation::File(_)
         | Operation::Link(_)

@@ -93,9 +93,12 @@ impl Lane<'_> {
             && (matches!(outcome, Outcome::Skipped(_)) || (outcome.is_failure() && self.gives_up(step)));
         if called_off {
             self.stopped.get_or_insert_with(|| step.title.clone());
+        } else if self.pass == Pass::Rescue && matches!(outcome, Outcome::Skipped(_)) {
+            // There was nothing to be rescued; the failure stands for itself.
         } else if self.failed.is_none() {
             if outcome.is_failure() && !step.ignore_failure {
                 self.failed = Some(step.title.clone());
+                self.culprit = Some(step);
             }
             self.tell(Event::StepFinished(
                 worker.host.clone(),

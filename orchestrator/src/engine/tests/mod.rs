@@ -70,6 +70,7 @@ impl Scene {
             retries: 0,
             delay_secs: 0,
             tags: Vec::new(),
+            rescue: Vec::new(),
         };
         self.hosts.world().acts.insert(id, act);
         let stage = self.plan.stages.last_mut().unwrap();

@@ -120,6 +120,7 @@ pub(super) fn step(id: u32, title: &str, operation: Operation) -> Step {
         retries: 0,
         delay_secs: 0,
         tags: Vec::new(),
+        rescue: Vec::new(),
     }
 }
 

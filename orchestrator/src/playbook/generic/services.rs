@@ -51,6 +51,7 @@ pub(super) fn service(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
         stop_timeout_secs: STOP_SECS,
         ask: false,
         script: None,
+        release: None,
     };
     Some(vec![Draft::new(site.title, Operation::Unit(Box::new(unit)))])
 }

@@ -1,0 +1,189 @@
+//! Bringing about what an assessment found: the service goes down and comes up once, whatever the number of reasons.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::assess::{Action, Assessment, UNIT_FILE_MODE, up_for};
+use super::record::{Record, Start};
+use super::release::Moved;
+use super::releases::Releases;
+use super::supervisor::{self, Status, Stopped, Supervisor};
+use super::{Unit, systemd};
+use crate::operation::Dialogue;
+use crate::outcome::Failure;
+use crate::probe::clock::Moment;
+use crate::system::{Attributes, Bytes, Ids, System};
+
+impl Unit {
+    /// Does what `assessment` says; returns what is worth telling besides.
+    pub(super) fn bring_about(
+        &self,
+        system: &System,
+        dialogue: &mut dyn Dialogue,
+        assessment: Assessment,
+    ) -> Result<Vec<String>, Failure> {
+        // Fetched first: nothing is awaited from the other side while the service is down.
+        let text = match self.file.as_ref().filter(|_| assessment.file.is_some()) {
+            Some(content) => Some(dialogue.content(content)?),
+            None => None,
+        };
+        let supervisor = Supervisor::new(system, &self.name, &self.process);
+        match &assessment.action {
+            Action::Nothing => {
+                self.install(system, &assessment, text.as_deref())?;
+                if let Some(release) = self.release.as_ref().filter(|_| assessment.turn) {
+                    system.link(&release.link, release.folder.as_str().as_ref())?;
+                }
+                Ok(Vec::new())
+            }
+            Action::Start => {
+                let mut told = Vec::new();
+                let status = &assessment.status;
+                if !status.family.is_empty() || status.shown.as_ref().is_some_and(|shown| !shown.is_down()) {
+                    told.extend(self.stop(&supervisor, status, dialogue)?);
+                }
+                told.extend(self.carry_over(system, dialogue)?);
+                self.change_over(system, &assessment, text.as_deref())?;
+                self.start(&supervisor, assessment.record)?;
+                Ok(told)
+            }
+            Action::Restart(reasons) => {
+                let status = &assessment.status;
+                let moved = assessment.moved.iter().map(Moved::item);
+                let reasons: Vec<String> = moved.chain(reasons.iter().cloned()).collect();
+                self.require_release(system)?;
+                self.ask(dialogue, status, &format!("restart: {}", reasons.join("; ")))?;
+                self.note_up(system, &assessment);
+                let mut told = self.stop(&supervisor, status, dialogue)?;
+                match self.carry_over(system, dialogue) {
+                    Ok(carried) => told.extend(carried),
+                    Err(failure) => return Err(self.resume(&supervisor, assessment, failure)),
+                }
+                self.change_over(system, &assessment, text.as_deref())?;
+                self.start(&supervisor, assessment.record)?;
+                Ok(told)
+            }
+            Action::Stop => {
+                self.install(system, &assessment, text.as_deref())?;
+                let status = &assessment.status;
+                self.ask(dialogue, status, "stop")?;
+                let told =
+                    if status.is_down() { Vec::new() } else { self.stop(&supervisor, status, dialogue)? };
+                supervisor::end(&status.strays, Duration::from_secs(self.stop_timeout_secs))?;
+                Ok(told)
+            }
+        }
+    }
+
+    /// A service is not stopped for a release that it could not be started from.
+    fn require_release(&self, system: &System) -> Result<(), Failure> {
+        let Some(release) = &self.release else { return Ok(()) };
+        if system.stat(&release.folder)?.is_some() {
+            return Ok(());
+        }
+        let what = format!("{} was left as it is: its release `{}` is not here", self.name, release.folder);
+        Err(Failure::new(what).hint("bring the release to the host first: apply does"))
+    }
+
+    /// Puts the unit file in place, and sees to what follows from that.
+    fn install(&self, system: &System, assessment: &Assessment, text: Option<&Path>) -> Result<(), Failure> {
+        let Assessment { file, reload, enable, .. } = assessment;
+        if let Some(text) = text {
+            let ids =
+                if system.is_privileged() { Ids { uid: Some(0), gid: Some(0) } } else { Ids::default() };
+            let attributes = Attributes { mode: Some(UNIT_FILE_MODE), ids };
+            system.write(&systemd::unit_file(&self.name)?, &Bytes::File(text), attributes)?;
+        }
+        let is_new = *file == Some("install unit file");
+        match self.enabled.filter(|_| is_new || enable.is_some()) {
+            Some(wanted) => systemd::enable(system, &self.name, wanted),
+            None if file.is_some() || *reload => systemd::reload(system),
+            None => Ok(()),
+        }
+    }
+
+    fn carry_over(&self, system: &System, dialogue: &mut dyn Dialogue) -> Result<Vec<String>, Failure> {
+        let Some(release) = &self.release else { return Ok(Vec::new()) };
+        let carried = release.carry_over(system, &self.name, dialogue)?;
+        Ok((!carried.is_empty())
+            .then(|| format!("carried over {}", carried.join(", ")))
+            .into_iter()
+            .collect())
+    }
+
+    /// The service is down: from here on the release that is wished for is the one in use.
+    fn change_over(
+        &self,
+        system: &System,
+        assessment: &Assessment,
+        text: Option<&Path>,
+    ) -> Result<(), Failure> {
+        self.install(system, assessment, text)?;
+        if let Some(release) = self.release.as_ref().filter(|_| assessment.turn) {
+            system.link(&release.link, release.folder.as_str().as_ref())?;
+        }
+        Ok(())
+    }
+
+    /// A service that was stopped in vain is started again as it was; returns the failure with what became of it.
+    fn resume(&self, supervisor: &Supervisor<'_>, assessment: Assessment, failure: Failure) -> Failure {
+        let Assessment { status, mut record, .. } = assessment;
+        let Some(was) = record.in_effect(status.since()).cloned() else { return failure };
+        let start = Start { at: Moment::now(), session: None, passed: BTreeSet::new(), ..was };
+        let mut causes = failure.causes;
+        causes.push(match supervisor.start(&mut record, start) {
+            Ok(()) => format!("{} was started again as it was", self.name),
+            Err(again) => format!("{} could not be started again: {}", self.name, again.what),
+        });
+        Failure { causes, ..failure }
+    }
+
+    /// A service that has been up for so long was healthy, whoever did not wait for that.
+    fn note_up(&self, system: &System, assessment: &Assessment) {
+        let (status, record) = (&assessment.status, &assessment.record);
+        let patience = self.ready.as_ref().map(|ready| Duration::from_secs(ready.within_secs));
+        let folder = record.in_effect(status.since()).and_then(|start| start.release.as_ref());
+        if let (Some(patience), Some(folder)) = (patience, folder)
+            && up_for(&status.own) > patience
+        {
+            // Without the note it is only not known.
+            drop(Releases::note_up(system, &self.name, folder));
+        }
+    }
+
+    fn ask(&self, dialogue: &mut dyn Dialogue, status: &Status, reason: &str) -> Result<(), Failure> {
+        let lives = !status.own.is_empty() || !status.family.is_empty();
+        if self.ask && lives { dialogue.permit(&self.name, reason) } else { Ok(()) }
+    }
+
+    fn stop(
+        &self,
+        supervisor: &Supervisor<'_>,
+        status: &Status,
+        dialogue: &mut dyn Dialogue,
+    ) -> Result<Vec<String>, Failure> {
+        Ok(match supervisor.stop(status, self.stop_timeout_secs, dialogue)? {
+            Stopped::Gracefully => Vec::new(),
+            Stopped::Killed(secs) => {
+                vec![format!("ended with KILL, because it did not stop within {secs} s")]
+            }
+        })
+    }
+
+    fn start(&self, supervisor: &Supervisor<'_>, mut record: Record) -> Result<(), Failure> {
+        let system = supervisor.system;
+        let start = Start {
+            at: Moment::now(),
+            inputs: self.all_inputs(system),
+            edits: self.edits(system, &record, None)?,
+            log: self.log.clone(),
+            process: self.process.clone(),
+            script: self.script.clone(),
+            release: self.release.as_ref().map(|release| release.folder.clone()),
+            ..Start::default()
+        };
+        Releases::note(system, &self.name, &start)?;
+        supervisor.start(&mut record, start)
+    }
+}

@@ -1,0 +1,232 @@
+//! Releases side by side: moved to, with what the service keeps; gone back from, with what it was started with.
+
+use std::fs;
+
+use super::{Orchestrator, Site, changed};
+use crate::operation::revert::Revert;
+use crate::operation::unit::release::{Moved, Release};
+use crate::operation::unit::{ProcessMatch, Script, State, Unit};
+use crate::operation::wait::{Condition, Service, Wait};
+use crate::operation::{Mode, Operation, converge};
+use crate::outcome::Outcome;
+use crate::value::{AbsPath, Sha256, UnitName};
+
+fn path(text: &str) -> AbsPath {
+    AbsPath::parse(text).unwrap()
+}
+
+/// A host with the releases 1 and 2 of a service, each with what it is shipped with.
+fn site() -> Site {
+    let site = Site::living();
+    for name in ["1", "2"] {
+        let folder = site.real(&format!("srv/releases/{name}"));
+        fs::create_dir_all(folder.join("data/db")).unwrap();
+        fs::write(folder.join("run.sh"), "sh server.sh -Dhome=$PWD\n").unwrap();
+        fs::write(folder.join("server.sh"), "while :; do sleep 0.05; done\n").unwrap();
+        fs::write(folder.join("data/db/MAIN.db"), format!("shipped with {name}")).unwrap();
+        fs::write(folder.join("data/db/OTHER.db"), format!("shipped with {name}")).unwrap();
+        let stamp = format!("{{\"sha256\":\"{}\",\"finished\":1}}", Sha256::of(name.as_bytes()));
+        fs::write(folder.join(".apim-deploy.json"), stamp).unwrap();
+    }
+    site
+}
+
+fn process() -> ProcessMatch {
+    ProcessMatch { arguments: vec!["server.sh".to_owned(), "-Dhome=/srv/releases".to_owned()] }
+}
+
+fn unit(site: &Site, release: &str) -> Unit {
+    let folder = path(&format!("/srv/releases/{release}"));
+    let mut unit = site.unit(State::Started);
+    unit.inputs = [("release", release), ("configuration", release)]
+        .map(|(label, of)| (label.to_owned(), of.to_owned()))
+        .into();
+    unit.process = process();
+    unit.script = Some(Script {
+        argv: vec!["/bin/sh".to_owned(), format!("{folder}/run.sh")],
+        directory: Some(folder.clone()),
+        ..Script::default()
+    });
+    let keeps = vec!["data/db/MAIN*".to_owned(), "index/data".to_owned(), "nothing".to_owned()];
+    unit.release = Some(Release { folder, link: path("/srv/current"), keeps, max_bytes: 1 << 20 });
+    unit
+}
+
+fn revert(to: Option<&str>, unless_healthy: bool) -> Operation {
+    Operation::Revert(Box::new(Revert {
+        unit: UnitName::parse("app").unwrap(),
+        releases: path("/srv/releases"),
+        link: path("/srv/current"),
+        to: to.map(str::to_owned),
+        unless_healthy,
+        process: process(),
+        stop_timeout_secs: 10,
+        ask: true,
+    }))
+}
+
+/// The service is seen to be healthy.
+fn wait(site: &Site) {
+    let service =
+        Service { unit: UnitName::parse("app").unwrap(), process: process(), log: None, causes: Vec::new() };
+    let wait = Operation::Wait(Box::new(Wait {
+        awaited: "it".to_owned(),
+        conditions: vec![Condition::Process(process())],
+        deadline_secs: 10,
+        service: Some(service),
+        settle_secs: 0,
+        remedy: None,
+    }));
+    let outcome = converge(&wait, Mode::Apply, &site.system, &mut Orchestrator::default());
+    assert_eq!(outcome, Outcome::Ok);
+}
+
+fn run(site: &Site, operation: &Operation) -> Outcome {
+    converge(operation, Mode::Apply, &site.system, &mut Orchestrator::default())
+}
+
+fn text(site: &Site, name: &str) -> String {
+    fs::read_to_string(site.real(name)).unwrap()
+}
+
+fn current(site: &Site) -> String {
+    fs::read_link(site.real("srv/current")).unwrap().display().to_string()
+}
+
+fn runs_from(site: &Site) -> Vec<String> {
+    let found = crate::operation::unit::supervisor::matcher(&site.system, &process()).find();
+    let cwd = |pid: u32| fs::read_link(format!("/proc/{pid}/cwd")).unwrap();
+    found.iter().map(|one| cwd(one.pid).file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+/// Release 1 has run, was healthy, and made something.
+fn grown() -> Site {
+    let site = site();
+    assert_eq!(site.converge(&unit(&site, "1"), &mut Orchestrator::default()), changed(&["start"]));
+    wait(&site);
+    fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown").unwrap();
+    fs::create_dir_all(site.real("srv/releases/1/index/data")).unwrap();
+    fs::write(site.real("srv/releases/1/index/data/segment"), "grown").unwrap();
+    site
+}
+
+#[test]
+fn what_a_service_keeps_goes_along_to_the_next_release_and_stays_in_the_former() {
+    let site = grown();
+    let mut orchestrator = Orchestrator::default();
+    let outcome = site.converge(&unit(&site, "2"), &mut orchestrator);
+    let items = [
+        "release 1 -> 2",
+        "restart: configuration, release, start command changed",
+        "carried over data/db/MAIN.db, index/data",
+    ];
+    assert_eq!(outcome, changed(&items));
+    assert_eq!(
+        orchestrator.asked,
+        ["app: restart: release 1 -> 2; configuration, release, start command changed"]
+    );
+    assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "grown");
+    assert_eq!(text(&site, "srv/releases/2/data/db/OTHER.db"), "shipped with 2");
+    assert_eq!(text(&site, "srv/releases/2/index/data/segment"), "grown");
+    assert_eq!(text(&site, "srv/releases/1/data/db/MAIN.db"), "grown");
+    assert_eq!((current(&site).as_str(), runs_from(&site)), ("/srv/releases/2", vec!["2".to_owned()]));
+    assert_eq!(site.converge(&unit(&site, "2"), &mut orchestrator), Outcome::Ok);
+}
+
+#[test]
+fn a_release_that_was_up_keeps_its_own_and_one_that_never_was_gets_it_anew() {
+    for (was_up, expected) in [(true, "of its own"), (false, "grown later")] {
+        let site = grown();
+        site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+        if was_up {
+            wait(&site);
+        }
+        fs::write(site.real("srv/releases/2/data/db/MAIN.db"), "of its own").unwrap();
+        site.converge(&unit(&site, "1"), &mut Orchestrator::default());
+        assert_eq!(text(&site, "srv/releases/1/data/db/MAIN.db"), "grown", "it was up before");
+        fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown later").unwrap();
+        site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+        assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), expected);
+    }
+}
+
+#[test]
+fn an_agent_that_died_before_the_link_was_turned_begins_again() {
+    let site = grown();
+    let wish = unit(&site, "2");
+    let release = wish.release.clone().unwrap();
+    release.carry_over(&site.system, &wish.name, &mut Orchestrator::default()).unwrap();
+    fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown since").unwrap();
+    site.converge(&Unit { state: State::Stopped, ..wish.clone() }, &mut Orchestrator::default());
+    let outcome = site.converge(&wish, &mut Orchestrator::default());
+    let items = ["release 1 -> 2", "start", "carried over data/db/MAIN.db, index/data"];
+    assert_eq!(outcome, changed(&items));
+    assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "grown since");
+}
+
+#[test]
+fn a_service_whose_data_cannot_be_carried_over_runs_on_as_it_was() {
+    let site = grown();
+    let mut wish = unit(&site, "2");
+    wish.release.as_mut().unwrap().max_bytes = 4;
+    let Outcome::Failed(failure) = site.converge(&wish, &mut Orchestrator::default()) else { panic!() };
+    assert!(failure.what.contains("`data/db/MAIN.db` could not be carried over from 1"), "{failure:?}");
+    assert!(failure.causes.contains(&"app was started again as it was".to_owned()), "{failure:?}");
+    assert_eq!((current(&site).as_str(), runs_from(&site)), ("/srv/releases/1", vec!["1".to_owned()]));
+    assert_eq!(site.converge(&unit(&site, "1"), &mut Orchestrator::default()), Outcome::Ok);
+}
+
+#[test]
+fn back_to_the_former_release_means_with_what_it_was_started_with() {
+    let site = grown();
+    site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+    wait(&site);
+    assert_eq!(run(&site, &revert(None, false)), changed(&["release 2 -> 1"]));
+    assert_eq!((current(&site).as_str(), runs_from(&site)), ("/srv/releases/1", vec!["1".to_owned()]));
+    assert_eq!(
+        site.converge(&unit(&site, "1"), &mut Orchestrator::default()),
+        Outcome::Ok,
+        "its inputs, too"
+    );
+    // The one that was left was given up: there is nothing before this one.
+    let Outcome::Failed(failure) = run(&site, &revert(None, false)) else { panic!() };
+    assert!(failure.what.contains("cannot go back"), "{failure:?}");
+    assert!(failure.hint.unwrap().contains("2, 1"));
+    // By its name it can be had, and an apply goes forward, too.
+    assert_eq!(run(&site, &revert(Some("2"), false)), changed(&["release 1 -> 2"]));
+    assert_eq!(run(&site, &revert(Some("2"), false)), Outcome::Ok);
+    let Outcome::Failed(failure) = run(&site, &revert(Some("3"), false)) else { panic!() };
+    assert!(failure.what.contains("there is no such release here"), "{failure:?}");
+}
+
+#[test]
+fn a_release_that_is_no_longer_whole_is_nothing_to_go_back_to() {
+    let site = grown();
+    site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+    fs::remove_file(site.real("srv/releases/1/.apim-deploy.json")).unwrap();
+    assert!(run(&site, &revert(None, false)).is_failure());
+    assert_eq!(runs_from(&site), ["2"]);
+}
+
+#[test]
+fn what_was_healthy_once_is_not_gone_back_from_by_itself() {
+    let site = grown();
+    let skipped = |why: &str| Outcome::Skipped(why.to_owned());
+    assert_eq!(run(&site, &revert(None, true)), skipped("it was healthy from this release before"));
+    site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+    assert_eq!(run(&site, &revert(None, true)), changed(&["release 2 -> 1"]));
+
+    let fresh = self::site();
+    fresh.converge(&unit(&fresh, "1"), &mut Orchestrator::default());
+    assert_eq!(run(&fresh, &revert(None, true)), skipped("there is no former release to go back to"));
+}
+
+#[test]
+fn what_a_host_says_of_a_move_is_a_move_only_between_names() {
+    let find = |item: &str| Moved::find(&[item.to_owned()]);
+    let moved = Moved { from: "4.5.0-0a1b".to_owned(), to: "4.6.0-9f".to_owned() };
+    assert_eq!(find(&moved.item()), Some(moved));
+    for bad in ["release ../x -> 4.6.0", "release a -> b/c", "release a", "release a -> ", "link a -> b"] {
+        assert_eq!(find(bad), None, "{bad}");
+    }
+}

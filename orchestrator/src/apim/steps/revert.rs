@@ -1,0 +1,62 @@
+//! Back to a release that a node ran before, with the configuration that it had then: by hand (`apim_rollback`), and for a node that does
+//! not become healthy from a new release.
+//!
+//! Which release that is, is kept on the host. Its log is found through `current`, which is turned before the node starts.
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::revert::Revert;
+use apim_agent::operation::wait::Wait;
+
+use super::Draft;
+use crate::apim::cluster::Cluster;
+use crate::apim::task::Gate;
+use crate::apim::topology::Node;
+use crate::apim::{health, unit};
+
+/// The title of the step that goes back by itself, behind the node's words.
+pub const BACK: &str = "back to the release before";
+
+/// `apim_rollback`: back, and healthy there.
+pub(super) fn lower(cluster: &Cluster, node: &Node) -> Vec<Draft> {
+    vec![
+        revert(node, format!("{}: rolled back", node.words()), false),
+        proof(cluster, node, Gate::Started),
+        proof(cluster, node, Gate::Complete),
+    ]
+}
+
+/// Returns what is done for a node that was started from a new release and is not healthy.
+pub(super) fn rescue(cluster: &Cluster, node: &Node) -> Vec<Draft> {
+    vec![revert(node, format!("{}: {BACK}", node.words()), true), proof(cluster, node, Gate::Started)]
+}
+
+fn revert(node: &Node, title: String, unless_healthy: bool) -> Draft {
+    let operation = Revert {
+        unit: node.unit.clone(),
+        releases: node.home.releases.clone(),
+        link: node.home.current.clone(),
+        to: None,
+        unless_healthy,
+        process: unit::process(node),
+        stop_timeout_secs: node.role.stop_timeout_secs(),
+        ask: true,
+    };
+    let mut draft = Draft::new(title, Operation::Revert(Box::new(operation))).of(node);
+    draft.budget = Some(node.role.group().to_owned());
+    draft
+}
+
+fn proof(cluster: &Cluster, node: &Node, gate: Gate) -> Draft {
+    let mut there = node.clone();
+    there.home.log = there.home.current_log.clone();
+    let wait: Wait = health::wait(cluster, &there, gate);
+    let word = match gate {
+        Gate::Started => "started",
+        Gate::Complete => "complete",
+    };
+    let title = format!("{}: {word} from that release", node.words());
+    let mut draft = Draft::new(title, Operation::Wait(Box::new(wait))).of(node);
+    draft.budget = Some(node.role.group().to_owned());
+    draft.proves_health = true;
+    draft
+}

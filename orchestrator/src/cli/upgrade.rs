@@ -1,0 +1,82 @@
+//! `upgrade`: `apply`, for an inventory that names another version or another zip; what goes from where to where is said first.
+
+use apim_agent::operation::Mode;
+
+use super::bound::Bind;
+use super::confirm::confirm;
+use super::exit::{Exit, Kind};
+use super::moves;
+use super::options::{Files, Plays, Reach, Shown};
+use super::pipeline::{self, Rolling, Wanted};
+use super::rollback::nodes;
+use crate::report;
+
+/// Options of `upgrade`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    files: Files,
+    #[command(flatten)]
+    reach: Reach,
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+    /// Only say what would be upgraded, and what the databases need
+    #[arg(short = 'C', long)]
+    check: bool,
+    #[command(flatten)]
+    pub(super) shown: Shown,
+}
+
+pub(super) fn run(args: Args) -> Result<Kind, Exit> {
+    let Args { files, reach, yes, check, shown } = args;
+    let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: Vec::new() };
+    let mut wanted = Wanted {
+        verb: "upgrade",
+        mode: Mode::Check,
+        files,
+        plays,
+        reach,
+        shown,
+        diff: false,
+        inspects: false,
+        judges: false,
+        rolling: Rolling::default(),
+        bind: Bind::No,
+    };
+    let seen = pipeline::run(&wanted)?;
+    if seen.result.interrupted {
+        return Ok(Kind::Interrupted);
+    }
+    if moves::has_lost_hosts(&seen.result) {
+        report::say(&report::failure::text(&seen.plan, &seen.result, seen.look.out))?;
+        return Err(Exit::new(Kind::Failed, "not every host could be looked at; no host was changed")
+            .hint("leave those out with --limit, or bring them back first"));
+    }
+    let found = moves::upgrades(&seen.plan, &seen.result);
+    if found.is_empty() {
+        let text = "nothing would be upgraded: no node runs from another release than the inventory names";
+        return Err(Exit::new(Kind::Failed, text).hint(
+            "name another `apim.version`, with its `distributions.sha256`; for everything else there is `apply`",
+        ));
+    }
+    let schemas = moves::schemas(&seen.cluster, &pipeline::cache(&wanted.reach), &found);
+    if seen.look.json {
+        moves::objects(&found).iter().try_for_each(|object| report::say(object))?;
+        for text in &schemas {
+            report::say(&serde_json::json!({"event": "schema", "text": text}).to_string())?;
+        }
+    } else {
+        report::say(&moves::table(&found, seen.look.out))?;
+        schemas.iter().try_for_each(|text| report::say(&format!("\n{}", report::style::harmless(text))))?;
+    }
+    if check {
+        return Ok(Kind::Converged);
+    }
+    confirm(&format!("\n{} will be upgraded, within the budget of each role.", nodes(found.len())), yes)?;
+    wanted.mode = Mode::Apply;
+    wanted.judges = true;
+    let ended = pipeline::run(&wanted)?;
+    report::conclude(&ended.plan, &ended.result, &ended.look)?;
+    Ok(pipeline::kind(&ended.result))
+}

@@ -1,0 +1,158 @@
+//! Which node runs which release after a run that was to move some, and why nodes were restarted. Only makes text.
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::unit::State;
+use apim_agent::operation::unit::release::Moved;
+use apim_agent::outcome::{Difference, Outcome};
+use serde_json::{Value, json};
+
+use super::style::{Style, harmless};
+use super::table::{Paint, Table};
+use crate::engine::RunResult;
+use crate::plan::model::{Plan, Step};
+
+/// Where one node stands.
+struct Row {
+    node: String,
+    release: String,
+    /// What came of it, for people.
+    words: String,
+    /// The same, for programs.
+    state: &'static str,
+    paint: Paint,
+}
+
+/// Returns a table of the nodes that were to move, where not every one of them simply did; with what moved by itself.
+pub(super) fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
+    let rows = rows(plan, result);
+    let mut text = String::new();
+    let went_back = went_back(plan, result);
+    if went_back || rows.iter().any(|row| row.paint != Paint::Good) {
+        let mut table = Table::new(style, &["node", "release", ""]);
+        for row in rows {
+            table.row([(row.node, Paint::Plain), (row.release, Paint::Plain), (row.words, row.paint)]);
+        }
+        text.push_str(&format!("{}\n", table.text()));
+    }
+    if went_back {
+        let note = "who went back goes forward again with the next apply, as long as the inventory names the newer release";
+        text.push_str(&format!("{} {note}\n\n", style.change("note:")));
+    }
+    text
+}
+
+/// Says whether a node runs an older release than it did.
+fn went_back(plan: &Plan, result: &RunResult) -> bool {
+    plan.steps()
+        .any(|(_, step)| is_revert(step) && matches!(outcome(result, step), Some(Outcome::Changed(_))))
+}
+
+/// Returns the same for programs.
+pub(super) fn json(plan: &Plan, result: &RunResult) -> Vec<Value> {
+    let rows = rows(plan, result).into_iter();
+    rows.map(|row| json!({"node": row.node, "release": row.release, "state": row.state})).collect()
+}
+
+/// Returns why nodes were restarted, a line for each.
+pub(super) fn restarts(plan: &Plan, result: &RunResult) -> String {
+    let mut text = String::new();
+    for (_, step) in plan.steps() {
+        let Some(Operation::Unit(_)) = step.operation() else { continue };
+        let Some(Outcome::Changed(Difference { items, .. })) = outcome(result, step) else { continue };
+        let reasons: Vec<&str> = items.iter().filter_map(|item| item.strip_prefix("restart: ")).collect();
+        if !reasons.is_empty() {
+            let moved = Moved::find(items).map(|moved| format!("{}; ", moved.item())).unwrap_or_default();
+            let line = format!("restarted {}: {moved}{}", node_of(step), reasons.join("; "));
+            text.push_str(&harmless(&line));
+            text.push('\n');
+        }
+    }
+    text
+}
+
+fn outcome<'a>(result: &'a RunResult, step: &Step) -> Option<&'a Outcome> {
+    result.outcomes.get(&step.id)
+}
+
+const fn is_revert(step: &Step) -> bool {
+    matches!(step.operation(), Some(Operation::Revert(_)))
+}
+
+/// The words before the colon are the node's.
+fn node_of(step: &Step) -> String {
+    step.title.split_once(": ").map_or(step.title.as_str(), |(node, _)| node).to_owned()
+}
+
+fn rows(plan: &Plan, result: &RunResult) -> Vec<Row> {
+    let lanes: Vec<_> = plan.stages.iter().flat_map(|stage| &stage.lanes).collect();
+    let mut rows = Vec::new();
+    for lane in lanes {
+        for (at, step) in lane.steps.iter().enumerate() {
+            let moves = match step.operation() {
+                Some(Operation::Unit(unit)) => unit.state == State::Started,
+                Some(Operation::Revert(_)) => true,
+                _ => false,
+            };
+            let Some(moved) = result.moves.get(&step.id).filter(|_| moves) else { continue };
+            let behind: Vec<&Step> =
+                lane.steps.iter().skip(at + 1).filter(|other| other.node == step.node).collect();
+            rows.push(row(result, step, moved, &behind));
+        }
+    }
+    rows
+}
+
+fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row {
+    let row = |release: &str, words: String, state, paint| Row {
+        node: node_of(step),
+        release: release.to_owned(),
+        words,
+        state,
+        paint,
+    };
+    let Moved { from, to } = moved;
+    match outcome(result, step) {
+        Some(Outcome::Changed(_)) => {}
+        Some(Outcome::Ok) => return row(to, "was there already".to_owned(), "moved", Paint::Good),
+        Some(Outcome::Failed(failure)) => {
+            return row(from, format!("not moved: {}", failure.what), "not_moved", Paint::Bad);
+        }
+        _ => return row(from, "not touched".to_owned(), "not_touched", Paint::Plain),
+    }
+    let proofs = || behind.iter().filter(|step| step.proves_health);
+    let failed = |step: &&&Step| matches!(outcome(result, step), Some(Outcome::Failed(_)));
+    let Some(proof) = proofs().find(failed) else {
+        let is_known =
+            proofs().any(|step| matches!(outcome(result, step), Some(Outcome::Ok | Outcome::Changed(_))));
+        return match is_known || proofs().next().is_none() {
+            true => row(to, "moved, healthy".to_owned(), "moved", Paint::Good),
+            false => {
+                row(to, "moved; whether it is healthy is not known".to_owned(), "unknown", Paint::Change)
+            }
+        };
+    };
+    let Some(revert) = proof.rescue.iter().find(|step| is_revert(step)) else {
+        return row(to, "moved, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad);
+    };
+    let back = proof.rescue.iter().find(|step| step.proves_health);
+    match (outcome(result, revert), back.and_then(|step| outcome(result, step))) {
+        (Some(Outcome::Changed(found)), proof) => {
+            let there = Moved::find(&found.items).map_or_else(|| from.clone(), |moved| moved.to);
+            let healthy = matches!(proof, Some(Outcome::Ok | Outcome::Changed(_)));
+            let words = format!(
+                "{to} did not become healthy; back on {there}, {}",
+                if healthy { "healthy" } else { "NOT healthy" }
+            );
+            let (state, paint) =
+                if healthy { ("back", Paint::Change) } else { ("back_unhealthy", Paint::Bad) };
+            row(&there, words, state, paint)
+        }
+        (Some(Outcome::Failed(failure)), _) => row(
+            to,
+            format!("NOT healthy, and not brought back: {}", failure.what),
+            "moved_unhealthy",
+            Paint::Bad,
+        ),
+        _ => row(to, "moved, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad),
+    }
+}
