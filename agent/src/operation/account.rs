@@ -102,6 +102,7 @@ impl Converge for Account {
             group::edit(system, options)?;
         } else {
             group::edit(system, self.making())?;
+            group::note(system, &format!("account:{}", self.name))?;
         }
         Ok(Outcome::Changed(difference.clone()))
     }

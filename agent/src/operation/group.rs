@@ -15,17 +15,24 @@ pub struct Group {
     pub gid: Option<u32>,
 }
 
-/// Where accounts are not made (below `--root`): the names that were wished for.
+/// The names of what we made; below `--root`, where nothing is made, of what was wished for.
 const NOTED: &str = "accounts.json";
 
-/// Notes below `--root` that `name` was wished for.
+/// Notes that we made `name`, or below `--root` that it was wished for.
 pub(super) fn note(system: &System, name: &str) -> Result<(), Failure> {
     let mut noted: std::collections::BTreeSet<String> = system.state().read(NOTED)?.unwrap_or_default();
     noted.insert(name.to_owned());
     Ok(system.state().write(NOTED, &noted)?)
 }
 
-/// Says whether `name` was wished for before, below `--root`.
+/// Forgets that again.
+pub(super) fn forget(system: &System, name: &str) -> Result<(), Failure> {
+    let mut noted: std::collections::BTreeSet<String> = system.state().read(NOTED)?.unwrap_or_default();
+    noted.remove(name);
+    Ok(system.state().write(NOTED, &noted)?)
+}
+
+/// Says whether `name` was made by us, or below `--root` wished for before.
 pub(super) fn is_noted(system: &System, name: &str) -> Result<bool, Failure> {
     let noted: Option<std::collections::BTreeSet<String>> = system.state().read(NOTED)?;
     Ok(noted.is_some_and(|noted| noted.contains(name)))

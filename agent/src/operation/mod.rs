@@ -23,6 +23,7 @@ pub mod bundle;
 pub mod command;
 mod diff;
 pub mod directory;
+pub mod disowned;
 pub mod download;
 pub mod examine;
 pub mod execute;
@@ -40,6 +41,7 @@ pub mod sysctl;
 pub(crate) mod testing;
 mod text;
 pub mod unit;
+pub mod vacate;
 pub mod version;
 pub mod wait;
 
@@ -59,6 +61,8 @@ pub enum Operation {
     Archive(archive::Archive),
     /// Of the archives unpacked in a folder, only the newest stay.
     Prune(prune::Prune),
+    /// What was unpacked in a folder is gone for good, with what is ours around it.
+    Vacate(vacate::Vacate),
     /// A file was fetched from a URL.
     Download(download::Download),
     /// The files of one service are as wished, and it has read them.
@@ -71,6 +75,8 @@ pub enum Operation {
     Group(group::Group),
     /// An account exists.
     Account(account::Account),
+    /// An account that we made is gone.
+    Disowned(disowned::Disowned),
     /// A command was run.
     Command(command::Command),
     /// A service is installed and in the wished state.
@@ -198,12 +204,14 @@ impl Operation {
             Self::Absent(op) => op,
             Self::Archive(op) => op,
             Self::Prune(op) => op,
+            Self::Vacate(op) => op,
             Self::Download(op) => op,
             Self::Bundle(op) => op,
             Self::Block(op) => op,
             Self::Line(op) => op,
             Self::Group(op) => op,
             Self::Account(op) => op,
+            Self::Disowned(op) => op,
             Self::Command(op) => op,
             Self::Unit(op) => op.as_ref(),
             Self::Revert(op) => op.as_ref(),

@@ -102,18 +102,29 @@ impl Converge for Prune {
                 )));
             }
             dialogue.progress(&format!("removing {name}"), 0, 0);
-            let mut path = self.at(&name)?;
-            if !name.ends_with(ON_ITS_WAY) {
-                // A folder that is half removed must not be taken for one that is whole.
-                let out = self.at(&format!("{name}{ON_ITS_WAY}"))?;
-                system.remove(&out, true)?;
-                system.rename_new(&path, &out)?;
-                path = out;
-            }
-            system.remove(&path, true)?;
+            remove(system, &self.folder, &name)?;
         }
         Ok(Outcome::Changed(difference.clone()))
     }
+}
+
+/// Says whether a folder of that name is on its way in or out, and nobody's any more once no agent works on it.
+pub(super) fn is_passing(name: &str) -> bool {
+    name.contains(".unpack-")
+}
+
+/// Removes what was unpacked at `name` in `folder`.
+pub(super) fn remove(system: &System, folder: &AbsPath, name: &str) -> Result<(), Failure> {
+    let at = |name: &str| folder.join(name).map_err(|error| bad_name(name, &error));
+    let mut path = at(name)?;
+    if !is_passing(name) {
+        // A folder that is half removed must not be taken for one that is whole.
+        let out = at(&format!("{name}{ON_ITS_WAY}"))?;
+        system.remove(&out, true)?;
+        system.rename_new(&path, &out)?;
+        path = out;
+    }
+    Ok(system.remove(&path, true)?)
 }
 
 #[cfg(test)]

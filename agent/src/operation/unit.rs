@@ -75,6 +75,8 @@ pub enum State {
     Running,
     /// Not running.
     Stopped,
+    /// Not running, not started at boot, and its file is gone where it is ours: it is what `file` names, or we have started the unit.
+    Gone,
     /// As it is: only the file and `enabled` are seen to, and a restart that is due stays due.
     Unchanged,
 }

@@ -6,6 +6,7 @@ use apim_agent::operation::Mode;
 
 use super::bound::{self, Bind};
 use super::exit::{Exit, Kind};
+use super::installed::Installed;
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
 use crate::report::{self, changes};
@@ -55,6 +56,11 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
+    if mode == Mode::Apply {
+        let mut installed = Installed::of(&wanted.files.inventory);
+        installed.add(&ended.cluster, &ended.plan, &ended.result);
+        installed.save();
+    }
     if (check || (diff && ended.result.changes() > 0)) && !look.json {
         let detail = changes::Detail { diff, all: look.verbosity > 0 };
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;

@@ -19,6 +19,7 @@ mod graph;
 mod guard;
 mod history;
 mod init;
+mod installed;
 mod inventory;
 mod issuing;
 mod logs;
@@ -35,6 +36,7 @@ mod plan;
 mod preflight;
 mod read;
 mod record;
+mod remove;
 mod render;
 mod restart;
 mod rollback;
@@ -69,6 +71,8 @@ enum Verb {
     Preflight(preflight::Args),
     /// Go through the checklist for production: what holds, with the evidence
     Audit(audit::Args),
+    /// Take a host out of the cluster, with everything that was installed on it
+    Remove(remove::Args),
     /// Write every file that apply would place, into a folder of this machine
     Render(render::Args),
     /// Show hosts, groups and variables as ansible-inventory does
@@ -113,6 +117,7 @@ impl Verb {
             Self::Plan(args) => args.shown.output,
             Self::Upgrade(args) => args.shown.output,
             Self::Rollback(args) => args.shown.output,
+            Self::Remove(args) => args.shown.output,
             Self::Validate(args) => args.shown.output,
             Self::Status(args) => args.shown.output,
             Self::Restart(restart) => restart.args.shown.output,
@@ -149,6 +154,7 @@ pub fn main() -> ExitCode {
         Verb::Plan(args) => plan::run(args),
         Verb::Upgrade(args) => upgrade::run(args),
         Verb::Rollback(args) => rollback::run(args),
+        Verb::Remove(args) => remove::run(args),
         Verb::Validate(args) => validate::run(&args),
         Verb::Render(args) => render::run(&args),
         Verb::Inventory(args) => inventory::run(&args),

@@ -13,6 +13,7 @@ use super::bound::{self, Bind, Binding};
 use super::connect;
 use super::exit::{Exit, Kind};
 use super::guard;
+use super::installed;
 use super::issuing::Issue;
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::outage;
@@ -28,6 +29,7 @@ use crate::engine::{self, Interrupt, Outliner, Patience, RunResult, Settings};
 use crate::inventory::host::HostName;
 use crate::plan::Drafted;
 use crate::plan::model::Plan;
+use crate::playbook::Playbook;
 use crate::report::{self, Look};
 use crate::session::Connect;
 use crate::yaml::Mistakes;
@@ -124,17 +126,40 @@ pub(super) fn cache(reach: &Reach) -> Cache {
     reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new)
 }
 
+/// What was read and drafted for a run.
+pub(super) struct Material {
+    pub(super) read: read::Read,
+    pub(super) playbook: Playbook,
+    pub(super) drafted: Drafted,
+    /// The cluster that budgets count with, where it is another one than that of the plan.
+    pub(super) counted: Option<Cluster>,
+}
+
 /// Runs what is wanted.
 pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
-    let Wanted { verb, mode, files, plays, reach, shown, diff, inspects, judges, rolling, bind } = wanted;
+    run_with(wanted, |cache, issue| {
+        let (read, playbook, drafted) = read::all_with(&wanted.files, &wanted.plays, cache, issue)?;
+        Ok(Material { read, playbook, drafted, counted: None })
+    })
+}
+
+/// Runs what is wanted, with what `read` makes of the files.
+pub(super) fn run_with(
+    wanted: &Wanted,
+    read: impl FnOnce(&Cache, Issue) -> Result<Material, Exit>,
+) -> Result<Ended, Exit> {
+    let Wanted { verb, mode, files, plays: _, reach, shown, diff, inspects, judges, rolling, bind } = wanted;
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let cache = cache(reach);
     // A plan that is kept names what is to be sent, byte for byte: it must be there.
     let prepares = *mode == Mode::Apply || !matches!(bind, Bind::No);
     let issue = if prepares { Issue::Now } else { Issue::Tell };
-    let (read, playbook, mut drafted) = read::all_with(files, plays, &cache, issue)?;
+    let Material { read, playbook, mut drafted, counted } = read(&cache, issue)?;
     read::tell(&read, &look)?;
+    if matches!(*verb, "apply" | "plan" | "status") {
+        installed::tell(&files.inventory, &read.cluster, &look)?;
+    }
     if *inspects {
         let limited = read::limited(&read.inventory, files)?;
         drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
@@ -149,7 +174,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     if let Some(release) = &rolling.back_to {
         drafted.go_back_to(release);
     }
-    let limits = outage::limits(&read.cluster, reach, rolling.pace);
+    let limits = outage::limits(counted.as_ref().unwrap_or(&read.cluster), reach, rolling.pace);
     if rolling.pace == Pace::ForGood {
         outage::refuse(&read.cluster, &drafted, &limits)?;
     }

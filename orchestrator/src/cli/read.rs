@@ -10,8 +10,10 @@ use super::exit::{self, Exit, Kind};
 use super::guard;
 use super::issuing::{self, Issue};
 use super::options::{Files, Plays};
-use crate::apim::{Cluster, HostInput, StartOrder, trust};
+use super::pipeline::Material;
+use crate::apim::{Cluster, Draft, HostInput, StartOrder, trust};
 use crate::artifact::Cache;
+use crate::inventory::host::HostName;
 use crate::inventory::{self, Inventory, pattern};
 use crate::plan::{Drafted, Wish, draft};
 use crate::playbook::tags::Wanted;
@@ -117,6 +119,58 @@ pub(super) fn all_with(
     };
     let drafted = draft(&wish)?;
     Ok((read, playbook, drafted))
+}
+
+/// An inventory of which one host is to leave the cluster.
+pub(super) struct Removal {
+    inventory: Inventory,
+    /// The cluster as it is, with the host.
+    pub(super) cluster: Cluster,
+    host: HostName,
+}
+
+impl Removal {
+    /// Reads the inventory.
+    pub(super) fn read(files: &Files, host: &HostName) -> Result<Self, Exit> {
+        let inventory = inventory(files)?;
+        let cluster = unchecked_of(inventory.clone())?.cluster;
+        Ok(Self { inventory, cluster, host: host.clone() })
+    }
+
+    /// Drafts what the rest of the cluster is without the host, and `leaving` behind it.
+    pub(super) fn draft(
+        self,
+        plays: &Plays,
+        (files, cache, issue): (&Files, &Cache, Issue),
+        leaving: Vec<Draft>,
+    ) -> Result<Material, Exit> {
+        let Self { inventory, cluster, host } = self;
+        let playbook = site(cluster.start_order())?;
+        let (read, mut drafted) = if cluster.nodes().iter().all(|node| node.host == host.0) {
+            let open = guard::open(&inventory);
+            (Read { inventory, cluster: cluster.clone(), open }, Drafted::default())
+        } else {
+            let mut rest = inventory.clone();
+            rest.hosts.retain(|known| known.name != host);
+            let mut read = cluster_of(rest)?;
+            issuing::provide(&mut read.cluster, &files.inventory, cache, issue)?;
+            // It is still reached.
+            read.inventory = inventory;
+            let tags = Wanted { only: Vec::new(), skip: plays.skip_tags.clone() };
+            let limit = format!("all:!{host}");
+            let wish = Wish {
+                inventory: &read.inventory,
+                playbook: &playbook,
+                cluster: &read.cluster,
+                limit: Some(&limit),
+                tags: &tags,
+            };
+            let drafted = draft(&wish)?;
+            (read, drafted)
+        };
+        drafted.add_stage(format!("take {host} away"), &host, leaving);
+        Ok(Material { read, playbook, drafted, counted: Some(cluster) })
+    }
 }
 
 /// Says what is very likely not meant, and what the operator should know, though neither is a mistake.

@@ -16,6 +16,7 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         | Operation::Link(_)
         | Operation::Absent(_)
         | Operation::Prune(_)
+        | Operation::Vacate(_)
         | Operation::Archive(_)
         | Operation::Download(_)
         | Operation::Block(_)
@@ -23,6 +24,7 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         | Operation::Line(_)
         | Operation::Group(_)
         | Operation::Account(_)
+        | Operation::Disowned(_)
         | Operation::Sysctl(_)
         | Operation::Unit(_)
         | Operation::Revert(_) => true,

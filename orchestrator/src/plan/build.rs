@@ -235,15 +235,7 @@ impl Drafted {
                 files: Vec::new(),
                 rescue: Vec::new(),
             };
-            let step = DraftedStep {
-                draft,
-                tags: Vec::new(),
-                ignore_failure: true,
-                check_only: true,
-                no_log: false,
-                retries: 0,
-                delay_secs: 0,
-            };
+            let step = DraftedStep { ignore_failure: true, check_only: true, ..DraftedStep::plain(draft) };
             stage.add(&HostName(node.host.clone()), step);
         }
         if !stage.lanes.is_empty() {
@@ -263,15 +255,7 @@ impl Drafted {
             on_failure: OnFailure::StopAtBarrier,
             lanes: Vec::new(),
         };
-        let step = |draft: Draft, ignore_failure: bool| DraftedStep {
-            draft,
-            tags: Vec::new(),
-            ignore_failure,
-            check_only: false,
-            no_log: false,
-            retries: 0,
-            delay_secs: 0,
-        };
+        let step = |draft, ignore_failure| DraftedStep { ignore_failure, ..DraftedStep::plain(draft) };
         let (mut shifts, mut quiet) = (stage(words), stage("connections end"));
         for node in nodes {
             // What cannot be made was told as a mistake when the cluster was built.
@@ -301,6 +285,15 @@ impl Drafted {
         }
         stages.retain(|stage| !stage.lanes.is_empty());
         Self { stages, ..Self::default() }
+    }
+
+    /// Adds a last stage that does `drafts` on one host.
+    pub fn add_stage(&mut self, title: String, host: &HostName, drafts: Vec<Draft>) {
+        if !drafts.is_empty() {
+            let steps = drafts.into_iter().map(DraftedStep::plain).collect();
+            let lanes = vec![(host.clone(), steps)];
+            self.stages.push(DraftedStage { title, on_failure: OnFailure::StopAtBarrier, lanes });
+        }
     }
 
     /// Leaves only the steps about nodes of these roles.
@@ -400,6 +393,19 @@ impl DraftedStage {
 }
 
 impl DraftedStep {
+    /// A step that no task of a playbook says anything about.
+    const fn plain(draft: Draft) -> Self {
+        Self {
+            draft,
+            tags: Vec::new(),
+            ignore_failure: false,
+            check_only: false,
+            no_log: false,
+            retries: 0,
+            delay_secs: 0,
+        }
+    }
+
     fn new(mut draft: Draft, bound: &BoundTask) -> Self {
         if bound.no_log {
             draft.title.clone_from(&bound.title);

@@ -9,6 +9,7 @@ mod looking;
 mod messaging;
 mod reading;
 mod refused;
+mod scaled;
 mod secrets;
 mod upgrade;
 mod upgraded;

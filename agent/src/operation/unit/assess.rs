@@ -87,7 +87,11 @@ impl Unit {
         let moved = self.release.as_ref().map(|release| release.moved(system)).transpose()?.flatten();
         // As long as another release is in use, its unit file stays: a service that falls over must come back as it was.
         let stays = self.state == State::Unchanged && moved.is_some();
-        let file = if system.has_systemd() && !stays { self.assess_file(system)? } else { None };
+        let file = match (system.has_systemd() && !stays, self.state) {
+            (false, _) => None,
+            (true, State::Gone) => self.assess_removal(system, &record)?,
+            (true, _) => self.assess_file(system)?,
+        };
         let shown = status.shown.as_ref();
         let enable = self.enabled.filter(|wanted| {
             let is = shown.and_then(systemd::Shown::is_enabled);
@@ -98,8 +102,8 @@ impl Unit {
             State::Unchanged => Action::Nothing,
             State::Running if status.is_up() => Action::Nothing,
             State::Running => Action::Start,
-            State::Stopped if status.is_down() && status.strays.is_empty() => Action::Nothing,
-            State::Stopped => Action::Stop,
+            State::Stopped | State::Gone if status.is_down() && status.strays.is_empty() => Action::Nothing,
+            State::Stopped | State::Gone => Action::Stop,
             State::Started => self.assess_start(system, &status, &record)?,
         };
         let reload = shown.is_some_and(|shown| shown.needs_reload) && self.file.is_some() && !stays;
@@ -110,6 +114,15 @@ impl Unit {
     fn must_turn(&self, system: &System) -> Result<bool, Failure> {
         let Some(release) = &self.release else { return Ok(false) };
         Ok(release.in_use(system)?.as_ref() != Some(&release.folder))
+    }
+
+    fn assess_removal(&self, system: &System, record: &Record) -> Result<Option<&'static str>, Failure> {
+        let path = systemd::unit_file(&self.name)?;
+        if system.stat(&path)?.is_none_or(|found| found.kind != Kind::File) {
+            return Ok(None);
+        }
+        let is_as_written = self.file.map(|content| content.sha256) == system.digest(&path)?;
+        Ok((is_as_written || record.last().is_some()).then_some("remove unit file"))
     }
 
     fn assess_file(&self, system: &System) -> Result<Option<&'static str>, Failure> {

@@ -9,7 +9,7 @@ use super::record::{Record, Start};
 use super::release::Moved;
 use super::releases::Releases;
 use super::supervisor::{self, Status, Stopped, Supervisor};
-use super::{Unit, systemd};
+use super::{State, Unit, systemd};
 use crate::operation::Dialogue;
 use crate::outcome::Failure;
 use crate::probe::clock::Moment;
@@ -24,12 +24,14 @@ impl Unit {
         assessment: Assessment,
     ) -> Result<Vec<String>, Failure> {
         // Fetched first: nothing is awaited from the other side while the service is down.
-        let text = match self.file.as_ref().filter(|_| assessment.file.is_some()) {
+        let is_gone = self.state == State::Gone;
+        let removes = is_gone && assessment.file.is_some();
+        let text = match self.file.as_ref().filter(|_| assessment.file.is_some() && !is_gone) {
             Some(content) => Some(dialogue.content(content)?),
             None => None,
         };
         let supervisor = Supervisor::new(system, &self.name, &self.process);
-        match &assessment.action {
+        let told = match &assessment.action {
             Action::Nothing => {
                 self.install(system, &assessment, text.as_deref())?;
                 if let Some(release) = self.release.as_ref().filter(|_| assessment.turn) {
@@ -73,7 +75,20 @@ impl Unit {
                 supervisor::end(&status.strays, Duration::from_secs(self.stop_timeout_secs))?;
                 Ok(told)
             }
+        };
+        if is_gone && told.is_ok() {
+            self.forget(system, removes)?;
         }
+        told
+    }
+
+    /// Takes the file away, if it is to go, and what is known of the unit's starts.
+    fn forget(&self, system: &System, removes: bool) -> Result<(), Failure> {
+        if removes {
+            system.remove(&systemd::unit_file(&self.name)?, false)?;
+            systemd::reload(system)?;
+        }
+        Ok(Record::default().save(system, &self.name)?)
     }
 
     /// A service is not stopped for a release that it could not be started from.
@@ -98,7 +113,7 @@ impl Unit {
         let is_new = *file == Some("install unit file");
         match self.enabled.filter(|_| is_new || enable.is_some()) {
             Some(wanted) => systemd::enable(system, &self.name, wanted),
-            None if file.is_some() || *reload => systemd::reload(system),
+            None if (file.is_some() && self.state != State::Gone) || *reload => systemd::reload(system),
             None => Ok(()),
         }
     }

@@ -189,6 +189,18 @@ fn stopping_takes_the_helper_along_and_a_stopped_service_stays_stopped() {
 }
 
 #[test]
+fn a_service_that_is_to_be_gone_is_stopped_and_its_starts_are_forgotten() {
+    let site = Site::living();
+    let mut orchestrator = Orchestrator::default();
+    site.converge(&site.unit(State::Started), &mut orchestrator);
+    assert_eq!(site.converge(&site.unit(State::Gone), &mut orchestrator), changed(&["stop"]));
+    assert!(site.own().is_empty() && site.everything().is_empty());
+    let record = record::Record::load(&site.system, &site.unit(State::Gone).name).unwrap();
+    assert_eq!(record, record::Record::default());
+    assert_eq!(site.converge(&site.unit(State::Gone), &mut orchestrator), Outcome::Ok);
+}
+
+#[test]
 fn a_service_that_ignores_term_is_killed_and_that_is_said() {
     let site = Site::new("trap '' TERM; echo up > ready; while :; do sleep 0.05; done\n");
     let mut orchestrator = Orchestrator::default();

@@ -26,12 +26,14 @@ mod hardening;
 mod java;
 mod load_balancer;
 mod prune;
+mod removal;
 mod revert;
 mod service;
 #[cfg(test)]
 mod tests;
 
 pub use draft::Draft;
+pub use removal::removal;
 pub use revert::BACK;
 
 /// Returns what `task` means on `host`, in order; nothing where the host carries no node that it concerns.

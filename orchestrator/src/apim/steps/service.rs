@@ -36,14 +36,19 @@ pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<
     }
 }
 
+/// Returns the draft after which the unit is gone from its host.
+pub(super) fn gone(cluster: &Cluster, node: &Node) -> Draft {
+    draft(cluster, node, State::Gone, format!("{}: no unit {}", node.words(), node.unit))
+}
+
 fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
     let text: Arc<[u8]> = unit::text(node).into_bytes().into();
-    let is_stop = state == State::Stopped;
+    let (is_stop, is_gone) = (state == State::Stopped, state == State::Gone);
     let operation = Unit {
         name: node.unit.clone(),
         // To stop a node says nothing about how it should run.
         file: (!is_stop).then(|| Content::of(&text)),
-        enabled: (!is_stop).then_some(true),
+        enabled: (!is_stop).then_some(!is_gone),
         state,
         inputs: if is_stop { std::collections::BTreeMap::new() } else { unit::inputs(cluster, node) },
         watch: watched(node),
@@ -60,7 +65,7 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
     };
     let mut draft = Draft::new(title, Operation::Unit(Box::new(operation))).of(node);
     draft.budget = Some(node.role.group().to_owned());
-    if !is_stop {
+    if !is_stop && !is_gone {
         draft.contents.push(text);
     }
     draft

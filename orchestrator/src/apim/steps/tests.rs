@@ -172,6 +172,32 @@ fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
 }
 
 #[test]
+fn a_host_that_leaves_is_stopped_first_and_loses_what_is_ours_and_nothing_else() {
+    let cluster = cluster(HA);
+    assert!(removal(&cluster, "lb").is_empty());
+    let drafts = removal(&cluster, "gw-1");
+    let Some(Operation::Unit(first)) = drafts[0].operation() else { panic!("{:?}", drafts[0]) };
+    assert!(first.state == State::Stopped && first.ask && drafts[0].budget.as_deref() == Some("gateway"));
+    let paths = |folder: &str| AbsPath::parse(folder).unwrap();
+    let mut gone = Vec::new();
+    for draft in &drafts {
+        match draft.operation().unwrap() {
+            Operation::Unit(unit) => assert!(matches!(unit.state, State::Stopped | State::Gone)),
+            Operation::Vacate(vacate) => gone.push(vacate.folder.clone()),
+            // Nothing goes with all it holds.
+            Operation::Absent(absent) => assert!(!absent.recursive, "{absent:?}"),
+            Operation::Block(block) => assert!(block.lines.is_empty()),
+            Operation::Disowned(disowned) => {
+                assert_eq!(disowned.needed_by, [paths("/opt/wso2/gateway")]);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(gone.first(), Some(&paths("/opt/wso2/gateway/releases")));
+    assert!(matches!(drafts.last().and_then(Draft::operation), Some(Operation::Disowned(_))));
+}
+
+#[test]
 fn unit_files_are_these() {
     let text = basics("  gateway: {heap: 2g, java_opts: '-Dx=100% -Dy=1'}\n  user: apim\n")
         + &hosts(&["cp control_plane", "g gateway"]);

@@ -1,0 +1,88 @@
+//! A host leaves the cluster: its nodes are stopped, and what was installed for them goes. What others made stays.
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::absent::Absent;
+use apim_agent::operation::block::Block;
+use apim_agent::operation::disowned::Disowned;
+use apim_agent::operation::vacate::Vacate;
+use apim_agent::value::AbsPath;
+
+use super::{Draft, service};
+use crate::apim::cluster::Cluster;
+use crate::apim::settings::source::Java;
+use crate::apim::task::ServiceState;
+use crate::apim::topology::Node;
+use crate::apim::{hardening, hosts_file};
+
+/// Returns the steps that take everything of ours from `host`: nothing for a host without nodes.
+#[must_use]
+pub fn removal(cluster: &Cluster, host: &str) -> Vec<Draft> {
+    let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
+    let Some(first) = nodes.first() else { return Vec::new() };
+    let mut drafts = Vec::new();
+    for node in &nodes {
+        drafts.extend(service::lower(cluster, node, ServiceState::Stopped));
+        drafts.push(service::gone(cluster, node));
+        drafts.push(releases(node));
+    }
+    drafts.extend(shared(first));
+    drafts.extend(names(first));
+    drafts.extend(tuning());
+    drafts.push(account(first, &nodes));
+    drafts
+}
+
+fn releases(node: &Node) -> Draft {
+    let home = &node.home;
+    let vacate = Vacate {
+        folder: home.releases.clone(),
+        ours: vec![home.current.clone(), home.variables.clone(), home.seal.clone()],
+        emptied: vec![home.releases.clone(), home.component.clone()],
+    };
+    Draft::new(format!("{}: nothing of it in {}", node.words(), home.component), Operation::Vacate(vacate))
+        .of(node)
+}
+
+/// The JDKs that came with the releases, and the folder of everything once it is empty.
+fn shared(node: &Node) -> Option<Draft> {
+    let top = AbsPath::parse(&node.settings.install_dir).ok()?;
+    let folder = match &node.settings.java {
+        Some(Java::Archive(_)) => node.java_home.parent(),
+        None | Some(Java::Home(_)) => top.join("java").ok()?,
+    };
+    let vacate = Vacate { emptied: vec![folder.clone(), top.clone()], folder, ours: Vec::new() };
+    Some(Draft::new(format!("nothing of ours in {top}"), Operation::Vacate(vacate)))
+}
+
+fn names(node: &Node) -> Option<Draft> {
+    if !node.settings.hosts_file.enabled {
+        return None;
+    }
+    let block = Block {
+        path: AbsPath::parse("/etc/hosts").ok()?,
+        marker: hosts_file::MARKER.to_owned(),
+        lines: Vec::new(),
+        create: true,
+    };
+    Some(Draft::new("no names of the cluster in /etc/hosts", Operation::Block(block)))
+}
+
+/// The files have names of our own. The kernel keeps the values until it boots.
+fn tuning() -> impl Iterator<Item = Draft> {
+    [
+        ("no kernel settings of ours at boot", hardening::SYSCTL_FILE),
+        ("no limits of ours", hardening::LIMITS_FILE),
+    ]
+    .into_iter()
+    .filter_map(|(title, path)| {
+        let path = AbsPath::parse(path).ok()?;
+        Some(Draft::new(title, Operation::Absent(Absent { path, recursive: false })))
+    })
+}
+
+fn account(first: &Node, nodes: &[&Node]) -> Draft {
+    let (user, group) = (first.settings.user.clone(), first.settings.group.clone());
+    let title = format!("account {user}, if it was made for the nodes");
+    let needed_by = nodes.iter().map(|node| node.home.component.clone()).collect();
+    Draft::new(title, Operation::Disowned(Disowned { user, group, needed_by }))
+}
