@@ -77,9 +77,9 @@ impl<'a> Beside<'a> {
                 }
                 Ok(Some(Reply::Ask { step, .. })) => self.wire.send(Request::Leave { step, refused: None }),
                 Ok(Some(Reply::Started { .. } | Reply::Progress { .. })) => {}
-                // Nothing that is asked for in passing comes in a zip.
-                Ok(Some(Reply::Outline { .. } | Reply::NeedParts { .. })) => {
-                    return Err(format!("{}: the agent asks for what it does not need", self.host));
+                // Nothing that is asked for in passing comes in a zip, and no log is followed.
+                Ok(Some(Reply::Outline { .. } | Reply::NeedParts { .. } | Reply::Entries { .. })) => {
+                    return Err(format!("{}: the agent speaks of what it was not asked for", self.host));
                 }
                 Ok(Some(Reply::Hello(_) | Reply::Refused(_) | Reply::Bye) | None) => {
                     return Err(format!("{}: the agent ended the conversation", self.host));
