@@ -7,6 +7,7 @@ pub mod cli;
 pub mod distributions;
 pub mod files;
 pub mod inventory;
+pub mod load;
 pub mod machine;
 pub mod poison;
 pub mod poll;

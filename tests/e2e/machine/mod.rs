@@ -11,6 +11,7 @@ mod poisoned;
 mod production;
 mod readiness;
 mod refused;
+mod rolling;
 
 use std::time::{Duration, Instant};
 
