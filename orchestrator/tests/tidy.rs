@@ -42,12 +42,13 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
     ("session", &["inventory"]),
     ("playbook", &["inventory", "apim", "template", "yaml"]),
     ("inventory", &["template", "vault", "yaml"]),
-    ("artifact", &["apim"]),
+    ("artifact", &["apim", "http"]),
     ("apim", &["keystore", "yaml"]),
     ("keystore", &[]),
     ("template", &["yaml"]),
     ("vault", &["yaml"]),
     ("state", &[]),
+    ("http", &[]),
     ("yaml", &[]),
 ];
 
@@ -81,7 +82,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("toml_edit", &["apim/config"]),
     ("indicatif", &["report/"]),
     ("clap", &["cli/", "main.rs"]),
-    ("reqwest", &["artifact"]),
+    ("reqwest", &["http/"]),
     ("minijinja", &["template"]),
     ("comfy_table", &["report/", "cli/"]),
     ("jks", &["keystore/"]),

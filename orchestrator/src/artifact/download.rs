@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use apim_agent::value::Sha256;
 use futures_util::StreamExt as _;
-use reqwest::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
-use reqwest::{Client, Response, StatusCode};
 use sha2::Digest as _;
 
 use super::{ArtifactError, Cache, Progress};
 use crate::apim::Artifact;
+use crate::http::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
+use crate::http::{self, Client, Response, StatusCode, shown, words};
 
 /// How often a broken download is taken up again.
 const ATTEMPTS: u32 = 5;
@@ -86,14 +86,8 @@ pub(super) async fn fetch(
 }
 
 fn client(artifact: &Artifact) -> Result<Client, ArtifactError> {
-    let mut builder = Client::builder()
-        .connect_timeout(CONNECT)
-        .read_timeout(SILENCE)
-        .user_agent(concat!("apim-deploy/", env!("CARGO_PKG_VERSION")));
-    if let Some(proxy) = &artifact.proxy {
-        let proxy = reqwest::Proxy::all(proxy).map_err(|error| failed(artifact, &words(&error)))?;
-        builder = builder.proxy(proxy);
-    }
+    let builder = http::builder(artifact.proxy.as_deref()).map_err(|why| failed(artifact, &why))?;
+    let builder = builder.connect_timeout(CONNECT).read_timeout(SILENCE);
     builder.build().map_err(|error| failed(artifact, &words(&error)))
 }
 
@@ -232,33 +226,4 @@ fn version(headers: &HeaderMap) -> Option<String> {
 
 fn failed(artifact: &Artifact, why: &str) -> ArtifactError {
     ArtifactError::Fetch { name: artifact.name.0.clone(), url: shown(&artifact.source), why: why.to_owned() }
-}
-
-/// Returns a URL as it may be shown: without user, password and query.
-fn shown(source: &str) -> String {
-    let Ok(mut url) = url::Url::parse(source) else { return "a URL that cannot be read".to_owned() };
-    // These fail for URLs that have no host.
-    if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
-        return "a URL without a host".to_owned();
-    }
-    url.set_query(None);
-    url.to_string()
-}
-
-/// Returns an error and its causes, without the URL that may hold a password.
-fn words(error: &reqwest::Error) -> String {
-    let mut causes = Vec::new();
-    let mut next: Option<&dyn std::error::Error> = std::error::Error::source(error);
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    let what = match () {
-        () if error.is_timeout() => "no answer in time",
-        () if error.is_connect() => "no connection",
-        () if error.is_body() || error.is_decode() => "it broke off",
-        () if error.is_redirect() => "redirected too often",
-        () => "the request failed",
-    };
-    if causes.is_empty() { what.to_owned() } else { format!("{what}: {}", causes.join(": ")) }
 }

@@ -2,15 +2,15 @@
 //!
 //! Peers forget it first, one node of a role at a time; then its nodes are stopped, and what we put there goes.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{IsTerminal as _, stderr, stdin};
 
 use apim_agent::operation::Mode;
 
-use super::bound::Bind;
+use super::confirm::confirm;
 use super::exit::{Exit, Kind};
 use super::installed::Installed;
 use super::options::{Files, Plays, Reach, Shown};
-use super::pipeline::{self, Rolling, Wanted};
+use super::pipeline::{self, Wanted};
 use super::read::Removal;
 use crate::apim::steps;
 use crate::apim::{Cluster, Draft, Role};
@@ -57,19 +57,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     }
     let mode = if check { Mode::Check } else { Mode::Apply };
     let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: vec!["preflight".to_owned()] };
-    let wanted = Wanted {
-        verb: "remove",
-        mode,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-        rolling: Rolling::default(),
-        bind: Bind::No,
-    };
+    let wanted = Wanted { mode, plays, ..Wanted::look("remove", None, (files, reach, shown)) };
     let ended = pipeline::run_with(&wanted, |cache, issue| {
         removal.draft(&wanted.plays, (&wanted.files, cache, issue), leaving)
     })?;
@@ -164,15 +152,9 @@ fn ask(host: &str, leaving: &[Draft], cluster: &Cluster) -> Result<(), Exit> {
         text.push_str("what others made on it stays: only what apim-deploy unpacked, wrote or made goes\n");
     }
     remark(&text);
-    if !io::stdin().is_terminal() {
+    if !stdin().is_terminal() || !stderr().is_terminal() {
         let exit = Exit::new(Kind::Usage, "nobody is there to be asked; nothing was contacted");
         return Err(exit.hint("say --yes if that is what you want"));
     }
-    remark("do it? [y/N] ");
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer)?;
-    if matches!(answer.trim(), "y" | "Y" | "yes") {
-        return Ok(());
-    }
-    Err(Exit::new(Kind::Interrupted, "not done; nothing was contacted"))
+    confirm(&format!("Take {host} out of the cluster?"), false)
 }

@@ -2,7 +2,6 @@
 
 use apim_agent::operation::Mode;
 
-use super::bound::Bind;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Pace, Rolling, Wanted};
@@ -112,19 +111,7 @@ fn carry_out(
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
         skip_tags: Vec::new(),
     };
-    let wanted = Wanted {
-        verb,
-        mode,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-        rolling,
-        bind: Bind::No,
-    };
+    let wanted = Wanted { mode, plays, rolling, ..Wanted::look(verb, None, (files, reach, shown)) };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if check && !look.json {

@@ -3,11 +3,10 @@
 use apim_agent::operation::Mode;
 use apim_agent::operation::unit::release::is_name;
 
-use super::bound::Bind;
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};
 use super::moves::{self, Move};
-use super::options::{Files, Plays, Reach, Shown};
+use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
 use super::restart::role;
 use crate::apim::Role;
@@ -39,20 +38,9 @@ fn release(text: &str) -> Result<String, String> {
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, role: roles, to, yes, reach, shown } = args;
-    let plays = Plays { playbook: Some("rollback.yaml".to_owned()), tags: Vec::new(), skip_tags: Vec::new() };
-    let mut wanted = Wanted {
-        verb: "rollback",
-        mode: Mode::Check,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-        rolling: Rolling { roles, back_to: to, ..Rolling::default() },
-        bind: Bind::No,
-    };
+    let rolling = Rolling { roles, back_to: to, ..Rolling::default() };
+    let mut wanted =
+        Wanted { rolling, ..Wanted::look("rollback", Some("rollback.yaml"), (files, reach, shown)) };
     let seen = pipeline::run(&wanted)?;
     if seen.result.interrupted {
         return Ok(Kind::Interrupted);

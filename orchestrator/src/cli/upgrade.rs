@@ -2,12 +2,11 @@
 
 use apim_agent::operation::Mode;
 
-use super::bound::Bind;
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};
 use super::moves;
-use super::options::{Files, Plays, Reach, Shown};
-use super::pipeline::{self, Rolling, Wanted};
+use super::options::{Files, Reach, Shown};
+use super::pipeline::{self, Wanted};
 use super::rollback::nodes;
 use crate::report;
 
@@ -30,20 +29,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, reach, yes, check, shown } = args;
-    let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: Vec::new() };
-    let mut wanted = Wanted {
-        verb: "upgrade",
-        mode: Mode::Check,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: false,
-        inspects: false,
-        judges: false,
-        rolling: Rolling::default(),
-        bind: Bind::No,
-    };
+    let mut wanted = Wanted::look("upgrade", None, (files, reach, shown));
     let seen = pipeline::run(&wanted)?;
     if seen.result.interrupted {
         return Ok(Kind::Interrupted);
