@@ -27,6 +27,12 @@ pub fn digest(line: &[u8]) -> Sha256 {
     Sha256::of(line)
 }
 
+/// Says whether a line names one before it.
+#[must_use]
+pub fn is_linked(line: &[u8]) -> bool {
+    serde_json::from_slice(line).is_ok_and(|Link { before }| before.is_some())
+}
+
 /// Makes sure that `lines` (without their ends) hold together. What the first one names is not known here: older lines may have been
 /// given up. A line that is no object was torn when its writer died; the next one names it all the same. Lines in front that name
 /// nothing are from before there were chains.

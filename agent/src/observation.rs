@@ -5,6 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+mod deed;
+
+pub use deed::{Deed, Flaw, Recorded};
+
 /// What was seen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Observation {
@@ -106,6 +110,8 @@ pub enum Answer {
     Machine(Box<Machine>),
     /// The names in a folder, in order; empty where there is none.
     Within(Vec<String>),
+    /// What the host's own record says was done there.
+    Recorded(Box<Recorded>),
     /// It could not be found out, and why.
     Unknown(String),
 }

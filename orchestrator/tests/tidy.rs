@@ -60,15 +60,15 @@ const AGENT: &[(&str, &[&str])] = &[
         "serve",
         &["chain", "protocol", "operation", "system", "facts", "outcome", "observation", "mask", "value"],
     ),
-    ("chain", &["value"]),
     ("protocol", &["operation", "facts", "outcome", "observation", "value"]),
-    ("operation", &["probe", "system", "mask", "outcome", "observation", "value"]),
+    ("operation", &["probe", "system", "chain", "mask", "outcome", "observation", "value"]),
     ("probe", &["system", "mask", "outcome", "observation", "value"]),
     ("system", &["mask", "facts", "outcome", "observation", "value"]),
     ("outcome", &["observation", "value"]),
     ("observation", &["value"]),
     ("facts", &["value"]),
     ("mask", &["value"]),
+    ("chain", &["value"]),
     ("value", &[]),
 ];
 

@@ -35,6 +35,7 @@ pub mod line;
 pub mod link;
 pub mod prune;
 mod pull;
+pub mod recall;
 pub mod revert;
 pub mod sysctl;
 #[cfg(test)]
@@ -95,6 +96,8 @@ pub enum Operation {
     Execute(execute::Execute),
     /// Tell the end of a log, and what is added to it; changes nothing.
     Follow(follow::Follow),
+    /// Tell what the host's own record says was done there, and whether it is whole; changes nothing.
+    Recall(recall::Recall),
 }
 
 /// Whether changes may be made.
@@ -221,6 +224,7 @@ impl Operation {
             Self::Examine(op) => op,
             Self::Execute(op) => op,
             Self::Follow(op) => op,
+            Self::Recall(op) => op,
         }
     }
 }
@@ -241,6 +245,9 @@ pub fn converge(operation: &Operation, mode: Mode, system: &System, dialogue: &m
     }
     if let Operation::Follow(op) = operation {
         return op.settle(system, dialogue);
+    }
+    if let Operation::Recall(op) = operation {
+        return op.settle(system);
     }
     if let Operation::Revert(op) = operation
         && let Some(why) = op.is_pointless(system)

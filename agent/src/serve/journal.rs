@@ -1,34 +1,42 @@
 //! The host's own record of what was done: one JSON line a finished step, bounded, readable by its owner only, free of secrets.
 //!
-//! A run whose link was lost reads back from it what became of the step that was in hand.
+//! A run whose link was lost reads back from it what became of the step that was in hand. Two sessions of one run may add to it at
+//! once; when a session ends the digest of the last line is kept beside it, so that a lost end is noticed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
 use crate::chain;
 use crate::observation::Answer;
+use crate::operation::recall::{FILE, LAST_FILE, LIMIT, OLD_FILE};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::protocol::message::{Done, StepId};
 use crate::value::Sha256;
 
-/// Its name in the state folder.
-const FILE: &str = "journal.jsonl";
-/// At this length the journal is set aside (one old one is kept).
-const LIMIT: u64 = 4 * 1024 * 1024;
 /// So much of its end is read back.
 const TAIL: u64 = 512 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Journal {
-    path: PathBuf,
-    /// The digest of the last line, once it is known; whoever holds the host's lock is the only one who writes.
-    last: Cell<Option<Sha256>>,
+    folder: PathBuf,
+    /// What this session wrote last, if anything.
+    last: Cell<Option<Last>>,
+}
+
+/// The last line, and the file as it was then: when it is so no longer, another session of the run has written.
+#[derive(Debug, Clone, Copy)]
+struct Last {
+    digest: Sha256,
+    /// Which file, how long.
+    file: (u64, u64),
 }
 
 /// One line.
@@ -98,14 +106,14 @@ pub(super) fn words(outcome: &Outcome) -> (&'static str, Vec<String>) {
 
 impl Journal {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { path: folder.join(FILE), last: Cell::new(None) }
+        Self { folder: folder.to_owned(), last: Cell::new(None) }
     }
 
     /// Returns the steps of `run` that did something, each with its last outcome. A line that cannot be read is none.
     pub(super) fn done(&self, run: &str) -> Vec<Done> {
         let mut done = BTreeMap::new();
-        for path in [self.path.with_extension("jsonl.old"), self.path.clone()] {
-            let text = tail(&path).unwrap_or_default();
+        for name in [OLD_FILE, FILE] {
+            let text = tail(&self.folder.join(name)).unwrap_or_default();
             let lines = text.split(|byte| *byte == b'\n');
             let past = lines.filter_map(|line| serde_json::from_slice::<Past>(line).ok());
             for past in past.filter(|past| past.run == run) {
@@ -121,24 +129,55 @@ impl Journal {
 
     /// Adds a line, which names the one before it.
     pub(super) fn append(&self, line: Line<'_>) -> io::Result<()> {
+        let _alone = self.alone()?;
+        let path = self.folder.join(FILE);
+        let now = which(&path);
         let before = match self.last.get() {
-            Some(last) => Some(last),
-            None => self.find_last()?,
+            Some(last) if now == Some(last.file) => Some(last.digest),
+            _ => self.find_last()?,
         };
-        if fs::metadata(&self.path).is_ok_and(|data| data.len() > LIMIT) {
-            fs::rename(&self.path, self.path.with_extension("jsonl.old"))?;
+        if now.is_some_and(|(_, length)| length > LIMIT) {
+            fs::rename(&path, self.folder.join(OLD_FILE))?;
+            // What was last before this may be given up next.
+            self.keep_last(before)?;
         }
         let mut text = serde_json::to_vec(&Line { before, ..line })?;
         let digest = chain::digest(&text);
         text.push(b'\n');
-        OpenOptions::new().append(true).create(true).mode(0o600).open(&self.path)?.write_all(&text)?;
-        self.last.set(Some(digest));
+        OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?.write_all(&text)?;
+        self.last.set(which(&path).map(|file| Last { digest, file }));
         Ok(())
+    }
+
+    /// Keeps what the last line is, if this session wrote any.
+    pub(super) fn seal(&self) -> io::Result<()> {
+        if self.last.get().is_none() {
+            return Ok(());
+        }
+        let _alone = self.alone()?;
+        // What is kept of the last line must not outlive the line when the power goes.
+        File::open(self.folder.join(FILE))?.sync_data()?;
+        self.keep_last(self.find_last()?)
+    }
+
+    fn keep_last(&self, last: Option<Sha256>) -> io::Result<()> {
+        let Some(last) = last else { return Ok(()) };
+        let (path, new) = (self.folder.join(LAST_FILE), self.folder.join("journal.last.new"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(format!("{last}\n").as_bytes())?;
+        fs::rename(new, path)
+    }
+
+    /// Waits until no other session writes.
+    fn alone(&self) -> io::Result<File> {
+        let folder = File::open(&self.folder)?;
+        retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))?;
+        Ok(folder)
     }
 
     /// Returns the digest of the last line that is there; one that was torn when its agent died gets its end.
     fn find_last(&self) -> io::Result<Option<Sha256>> {
-        for path in [self.path.clone(), self.path.with_extension("jsonl.old")] {
+        for path in [FILE, OLD_FILE].map(|name| self.folder.join(name)) {
             let text = tail(&path).unwrap_or_default();
             if text.last().is_some_and(|last| *last != b'\n') {
                 OpenOptions::new().append(true).open(&path)?.write_all(b"\n")?;
@@ -150,6 +189,11 @@ impl Journal {
         }
         Ok(None)
     }
+}
+
+/// Returns which file stands there, and how long it is.
+fn which(path: &Path) -> Option<(u64, u64)> {
+    fs::metadata(path).ok().map(|data| (data.ino(), data.len()))
 }
 
 fn tail(path: &Path) -> io::Result<Vec<u8>> {

@@ -128,6 +128,9 @@ fn converse(
     let mut worker =
         Worker { inbox, outbox, system, open, locked: lock.is_some(), spool, journal, failed: false };
     let result = worker.work();
+    if let Err(error) = worker.journal.seal() {
+        writeln!(std::io::stderr(), "apim-agent: cannot keep the end of the journal: {error}").ok();
+    }
     // The lock goes last: nothing of ours touches the host behind it.
     drop(worker);
     drop(lock);

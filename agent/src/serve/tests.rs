@@ -14,6 +14,7 @@ use crate::protocol::message::StepId;
 use crate::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
 mod archives;
+mod journal;
 mod parts;
 
 /// An agent on a host below a temporary root, and our end of the conversation.

@@ -146,6 +146,7 @@ fn path(operation: Option<&Operation>) -> Option<String> {
         | Operation::Sysctl(_)
         | Operation::Examine(_)
         | Operation::Execute(_)
-        | Operation::Follow(_) => None,
+        | Operation::Follow(_)
+        | Operation::Recall(_) => None,
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::bound::absolute;
 use super::exit::{Exit, Kind};
+use super::journals;
 use super::options::Output;
 use crate::history::{Book, End, Ended, Entry, Line, Problem, Record, Recorded};
 use crate::report::style::{count, harmless, time};
@@ -40,6 +41,8 @@ enum What {
     Show(Show),
     /// Look whether every record is as it was written
     Verify(From),
+    /// Show what the hosts' own journals say was done there, and whether they are as they were written
+    Hosts(Box<journals::Args>),
 }
 
 /// One run.
@@ -71,6 +74,7 @@ impl Args {
         match &self.what {
             Some(What::Show(show)) => show.from.output,
             Some(What::Verify(from)) => from.output,
+            Some(What::Hosts(hosts)) => hosts.shown.output,
             None => self.from.output,
         }
     }
@@ -80,6 +84,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     match &args.what {
         Some(What::Show(one)) => show(one),
         Some(What::Verify(from)) => verify(from),
+        Some(What::Hosts(hosts)) => journals::run(hosts),
         None => list(args),
     }
 }

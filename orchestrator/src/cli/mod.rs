@@ -22,6 +22,7 @@ mod init;
 mod installed;
 mod inventory;
 mod issuing;
+mod journals;
 mod logs;
 mod looking;
 mod merge;

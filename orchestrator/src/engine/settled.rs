@@ -31,7 +31,11 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         // What was answered before the first change is what was judged.
         Operation::Examine(_) => true,
         Operation::Wait(wait) => wait.conditions.iter().all(is_local),
-        Operation::Command(_) | Operation::Inspect(_) | Operation::Execute(_) | Operation::Follow(_) => false,
+        Operation::Command(_)
+        | Operation::Inspect(_)
+        | Operation::Execute(_)
+        | Operation::Follow(_)
+        | Operation::Recall(_) => false,
     }
 }
 

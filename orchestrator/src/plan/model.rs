@@ -184,7 +184,8 @@ fn contents_of(operation: &Operation) -> Vec<Content> {
         | Operation::Sysctl(_)
         | Operation::Examine(_)
         | Operation::Execute(_)
-        | Operation::Follow(_) => Vec::new(),
+        | Operation::Follow(_)
+        | Operation::Recall(_) => Vec::new(),
     }
 }
 

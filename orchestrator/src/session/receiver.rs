@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use apim_agent::facts::Facts;
 use apim_agent::observation::{
-    Account, Answer, Disk, Entry, Listener, Machine, Observation, Printed, Reached, Resolved, Served,
+    Account, Answer, Deed, Disk, Entry, Flaw, Listener, Machine, Observation, Printed, Reached, Recorded,
+    Resolved, Served,
 };
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use apim_agent::protocol::message::Reply;
@@ -29,6 +30,8 @@ const PRINTED: usize = 128 * 1024;
 /// Bytes of one entry of a log, and entries in one reply.
 const ENTRY: usize = 64 * 1024;
 const BATCH: usize = 50_000;
+/// Steps of a host's own record.
+const DEEDS: usize = 5000;
 /// Entries of one list of a reply.
 const ENTRIES: usize = 1000;
 
@@ -263,6 +266,16 @@ fn answer(answer: &mut Answer) {
             }
         }
         Answer::Within(names) => texts(names),
+        Answer::Recorded(recorded) => {
+            let Recorded { deeds, last, flaw, .. } = recorded.as_mut();
+            deeds.truncate(DEEDS);
+            for Deed { run, operator, title, outcome, detail, .. } in deeds {
+                [run, operator, title, outcome].into_iter().for_each(text);
+                texts(detail);
+            }
+            last.iter_mut().for_each(text);
+            flaw.iter_mut().for_each(|Flaw { file, what, .. }| [file, what].into_iter().for_each(text));
+        }
         Answer::Holds(found) => found.truncate(ENTRIES),
         Answer::Unknown(why) => text(why),
         Answer::Entry(None) | Answer::Account(None) | Answer::Agent { .. } => {}

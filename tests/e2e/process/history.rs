@@ -163,3 +163,73 @@ fn a_run_that_is_killed_holds_nothing_and_the_next_one_says_what_it_goes_on_with
     assert_eq!(changed(&third), 0);
     history(&small, &["verify"], 0);
 }
+
+/// Asks the hosts for their journals; returns the objects.
+fn hosts(small: &Small, words: &[&str], code: i32) -> Vec<Value> {
+    let inventory = small.inventory().display().to_string();
+    history(small, &[&["hosts", &inventory][..], words].concat(), code)
+}
+
+#[test]
+fn hosts_tell_what_was_done_there_and_whether_their_journals_are_whole() {
+    let small = Small::new();
+    let none = hosts(&small, &[], 0);
+    assert_eq!((none.len(), none[0]["lines"].as_u64()), (1, Some(0)), "{none:?}");
+    small.apply().ended_with(0);
+    small.apply().ended_with(0);
+    let runs: Vec<String> = history(&small, &["-n", "0"], 0)
+        .iter()
+        .filter_map(|run| run["run"].as_str().map(str::to_owned))
+        .collect();
+    let deeds = |words: &[&str]| {
+        let mut all = hosts(&small, words, 0);
+        let end = all.pop().expect("the journal's own line");
+        assert_eq!((end["event"].as_str(), end["whole"].as_bool()), (Some("journal"), Some(true)), "{end}");
+        (all, end)
+    };
+    let (some, end) = deeds(&["-n", "3"]);
+    assert_eq!(some.len(), 3);
+    assert!(end["left_out"].as_u64().is_some_and(|left| left > 3), "{end}");
+    let (all, _) = deeds(&["--run", &runs[0]]);
+    let of_run = |run: &str, all: &[Value]| all.iter().all(|deed| deed["run"] == run);
+    assert!(all.len() > 10 && of_run(&runs[0], &all), "{all:?}");
+    assert!(all[0]["operator"].as_str().is_some_and(|who| who.starts_with("operator@")), "{:?}", all[0]);
+    let (idle, _) = deeds(&["--run", &runs[0], "-v"]);
+    assert!(idle.len() > all.len() && of_run(&runs[0], &idle), "{idle:?}");
+    assert_eq!(deeds(&["--run", &runs[1], "-v"]).0, Vec::<Value>::new(), "it found all as wished");
+    assert_eq!(deeds(&["--since", "2035-01-01T00:00:00Z"]).0, Vec::<Value>::new());
+    let inventory = small.inventory();
+    let words = ["history".as_ref(), "hosts".as_ref(), inventory.as_os_str()];
+    let told = small.operator.run(words).ended_with(0);
+    assert!(told.stdout.contains(&format!("run {} by operator@", runs[0])), "{}", told.stdout);
+    assert_eq!(ends(&small), [ended(0), ended(0)], "looking is not recorded");
+
+    let journal = small.host().state.join("journal.jsonl");
+    let whole = fs::read_to_string(&journal).expect("the journal");
+    let words = |words: &[&str]| {
+        small
+            .operator
+            .run(["history", "hosts", &inventory.display().to_string(), "--verify"].iter().chain(words))
+    };
+    assert!(words(&[]).ended_with(0).stdout.contains("as they were written"));
+    edit(&journal, "\"outcome\":\"changed\"", "\"outcome\":\"ok\"");
+    let told = words(&[]).ended_with(1).stdout;
+    assert!(told.starts_with("am1: journal.jsonl is not as it was written, line "), "{told}");
+    let cut: Vec<&str> = whole.lines().collect();
+    fs::write(&journal, cut[..cut.len() - 1].join("\n") + "\n").expect("cut");
+    let told = words(&[]).ended_with(1).stdout;
+    assert!(told.contains(&format!("line {}", cut.len() - 1)) && told.contains("cut off"), "{told}");
+    let found = hosts(&small, &[], 1);
+    assert_eq!(found.last().expect("its end")["flaw"]["file"], "journal.jsonl", "{found:?}");
+}
+
+#[test]
+fn a_journal_is_read_while_a_run_holds_the_host() {
+    let small = Small::new();
+    let first = slow(&small, 4);
+    let seen = hosts(&small, &["-n", "0", "-v"], 0);
+    let id = history(&small, &[], 0)[0]["run"].as_str().expect("an id").to_owned();
+    assert!(seen.len() > 1 && seen[0]["run"] == id.as_str(), "{seen:?}");
+    assert_eq!(ends(&small), [("running".to_owned(), None)], "it goes on meanwhile");
+    first.wait(Duration::from_secs(120)).ended_with(0);
+}

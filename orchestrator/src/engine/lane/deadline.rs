@@ -33,7 +33,8 @@ pub(super) fn own_deadline(operation: &Operation) -> Duration {
         | Operation::Inspect(_)
         | Operation::Sysctl(_)
         | Operation::Examine(_)
-        | Operation::Follow(_) => 0,
+        | Operation::Follow(_)
+        | Operation::Recall(_) => 0,
     };
     Duration::from_secs(seconds.min(24 * 3600))
 }
