@@ -1,13 +1,14 @@
 //! Runs the real `apim-deploy` as a person would: a clean environment, its own home, its output kept.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::poll::until;
 
@@ -124,21 +125,55 @@ impl Operator {
         let stderr = self.folder.path().join(format!("run-{number}.err"));
         let arguments: Vec<_> = arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect();
         let words = arguments.iter().map(|argument| argument.to_string_lossy()).collect::<Vec<_>>().join(" ");
-        let child = Command::new(&self.binary)
-            .args(&arguments)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .env("HOME", self.folder.path().join("home"))
-            .env("USER", "operator")
-            .env("NO_COLOR", "1")
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.folder.path())
+        let child = self
+            .command(&arguments)
             .stdin(Stdio::null())
             .stdout(File::create(&stdout).expect("a file for its output"))
             .stderr(File::create(&stderr).expect("a file for its errors"))
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.binary.display()));
         Running { child, begun: Instant::now(), stdout, stderr, words }
+    }
+
+    /// Runs `apim-deploy` to its end on a terminal, where somebody has typed `line`. What it says to people is its standard error.
+    ///
+    /// # Panics
+    /// When there is no terminal to be had, or it cannot be started.
+    pub fn answer<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, line: &str) -> Run {
+        let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal of our own");
+        let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("a name in UTF-8");
+        let end = || File::options().read(true).write(true).open(&name).expect("the terminal's other end");
+        let mut terminal = File::from(terminal);
+        let (stdout, begun) = (self.folder.path().join("answered.out"), Instant::now());
+        let mut child = self
+            .command(&arguments.into_iter().map(|argument| argument.as_ref().to_owned()).collect::<Vec<_>>())
+            .stdin(end())
+            .stdout(File::create(&stdout).expect("a file for its output"))
+            .stderr(end())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.binary.display()));
+        terminal.write_all(format!("{line}\n").as_bytes()).expect("typed");
+        let mut said = Vec::new();
+        // It ends with an error once nobody holds the other end.
+        terminal.read_to_end(&mut said).unwrap_or_default();
+        let status = child.wait().expect("the run can be waited for");
+        let stderr = String::from_utf8_lossy(&said).replace("\r\n", "\n");
+        Run { code: code(status), stdout: read(&stdout), stderr, took: begun.elapsed() }
+    }
+
+    fn command(&self, arguments: &[OsString]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .args(arguments)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.folder.path().join("home"))
+            .env("USER", "operator")
+            .env("NO_COLOR", "1")
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.folder.path());
+        command
     }
 }
 

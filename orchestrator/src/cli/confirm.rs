@@ -5,10 +5,14 @@ use std::io::{IsTerminal as _, stderr, stdin};
 use super::exit::{Exit, Kind};
 use crate::report::remark;
 
-/// Asks `question` on a terminal and goes on with a yes; where nobody can be asked, the command itself was the answer.
+/// Asks `question` on a terminal and goes on with a yes. Where nobody can be asked only `yes` is one.
 pub(super) fn confirm(question: &str, yes: bool) -> Result<(), Exit> {
-    if yes || !stdin().is_terminal() || !stderr().is_terminal() {
+    if yes {
         return Ok(());
+    }
+    if !stdin().is_terminal() || !stderr().is_terminal() {
+        let exit = Exit::new(Kind::Usage, "nobody is there to be asked; no host was changed");
+        return Err(exit.hint("say --yes if that is what you want"));
     }
     remark(&format!("{question} Type yes to go on: "));
     let mut answer = String::new();

@@ -137,6 +137,12 @@ impl Removal {
         Ok(Self { inventory, cluster, host: host.clone() })
     }
 
+    /// Returns what was read, with the host.
+    pub(super) fn whole(&self) -> Read {
+        let (inventory, cluster) = (self.inventory.clone(), self.cluster.clone());
+        Read { open: guard::open(&inventory), inventory, cluster }
+    }
+
     /// Drafts what the rest of the cluster is without the host, and `leaving` behind it.
     pub(super) fn draft(
         self,

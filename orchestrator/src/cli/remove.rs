@@ -2,13 +2,13 @@
 //!
 //! Peers forget it first, one node of a role at a time; then its nodes are stopped, and what we put there goes.
 
-use std::io::{IsTerminal as _, stderr, stdin};
-
 use apim_agent::operation::Mode;
 
 use super::confirm::confirm;
+use super::connect::{self, Rights};
 use super::exit::{Exit, Kind};
 use super::installed::Installed;
+use super::looking::{Ready, Round};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Wanted};
 use super::read::Removal;
@@ -16,6 +16,7 @@ use crate::apim::steps;
 use crate::apim::{Cluster, Draft, Role};
 use crate::inventory::host::HostName;
 use crate::report::{self, Look, changes, remark};
+use crate::rounds::Away;
 use crate::yaml::nearest;
 
 /// Options of `remove`.
@@ -54,6 +55,9 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let leaving = if gone { Vec::new() } else { steps::removal(&removal.cluster, &host) };
     if !check && !yes {
         ask(&host, &leaving, &removal.cluster)?;
+    }
+    if !check && !gone {
+        find(&removal, &host, (&reach, look))?;
     }
     let mode = if check { Mode::Check } else { Mode::Apply };
     let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: vec!["preflight".to_owned()] };
@@ -130,7 +134,26 @@ fn last_of(cluster: &Cluster, host: &str) -> Vec<Role> {
     last
 }
 
-/// Shows what would be done, and asks; without a person who could answer nothing is done.
+/// Makes sure that the host can be reached: otherwise its peers would forget it, and it would go on as it is.
+fn find(removal: &Removal, host: &str, (reach, look): (&Reach, Look)) -> Result<(), Exit> {
+    let read = removal.whole();
+    let connector = connect::connector_with(&read.inventory, Rights::Usual, reach)?;
+    let ready = Ready::new(read, look, vec![HostName(host.to_owned())], connector, format!("remove {host}"));
+    ready.ask(|Round { mut peers, connect, terms }| async move {
+        for peer in &mut peers {
+            let found = peer.ask(connect.as_ref(), &terms, &[], &|_, _| {}).await;
+            peer.goodbye().await;
+            found.map_err(|Away { why, hint }| {
+                let exit = Exit::new(Kind::Failed, format!("{why}; no host was changed"));
+                let exit = hint.into_iter().fold(exit, Exit::hint);
+                exit.hint(format!("if {host} is gone for good, --gone tells only its peers"))
+            })?;
+        }
+        Ok(())
+    })
+}
+
+/// Shows what would be done, and asks.
 fn ask(host: &str, leaving: &[Draft], cluster: &Cluster) -> Result<(), Exit> {
     let mut text = format!("{host} leaves the cluster:\n");
     let mut peers: Vec<&str> = Vec::new();
@@ -152,9 +175,5 @@ fn ask(host: &str, leaving: &[Draft], cluster: &Cluster) -> Result<(), Exit> {
         text.push_str("what others made on it stays: only what apim-deploy unpacked, wrote or made goes\n");
     }
     remark(&text);
-    if !stdin().is_terminal() || !stderr().is_terminal() {
-        let exit = Exit::new(Kind::Usage, "nobody is there to be asked; nothing was contacted");
-        return Err(exit.hint("say --yes if that is what you want"));
-    }
     confirm(&format!("Take {host} out of the cluster?"), false)
 }

@@ -4,7 +4,7 @@ use std::fs;
 
 use apim_tests::cli::{Operator, Run};
 use apim_tests::distributions::Distributions;
-use apim_tests::process::processes;
+use apim_tests::process::{Fault, processes};
 use apim_tests::rehearsal::Rehearsal;
 use apim_tests::tree;
 
@@ -24,10 +24,19 @@ struct Scaled {
 
 impl Scaled {
     fn run(&self, words: &[&str]) -> Run {
-        let inventory = self.rehearsal.write();
+        self.operator.run(self.words(words))
+    }
+
+    /// The same on a terminal, where somebody types `line`.
+    fn answer(&self, words: &[&str], line: &str) -> Run {
+        self.operator.answer(self.words(words), line)
+    }
+
+    fn words(&self, words: &[&str]) -> Vec<String> {
+        let inventory = self.rehearsal.write().display().to_string();
         let (verb, rest) = words.split_first().expect("a verb");
-        let arguments = [verb, inventory.to_str().expect("a path")].into_iter().chain(rest.iter().copied());
-        self.operator.run(arguments)
+        let rest = rest.iter().map(|word| (*word).to_owned());
+        [(*verb).to_owned(), inventory].into_iter().chain(rest).collect()
     }
 
     fn toml(&self, host: &str, component: &str) -> String {
@@ -95,6 +104,12 @@ fn a_traffic_manager_comes_and_goes() {
         "{}",
         unasked.text()
     );
+    let no = scaled.answer(&["remove", "tm2"], "n").ended_with(130);
+    assert!(
+        no.stderr.contains("Take tm2 out of the cluster?") && no.stderr.contains("not confirmed"),
+        "{}",
+        no.text()
+    );
     let last = scaled.run(&["remove", "cp1", "--yes"]).ended_with(2);
     assert!(
         last.stderr.contains("the last control plane") && last.stderr.contains("--allow-outage"),
@@ -117,6 +132,38 @@ fn a_traffic_manager_comes_and_goes() {
     assert_eq!(scaled.names("cp1"), names, "its name is gone from its peers");
     let again = scaled.run(&["remove", "tm2", "--yes"]).ended_with(0);
     assert!(again.stderr.contains("nothing is left of ours on tm2"), "{}", again.text());
+
+    scaled.rehearsal.inventory.without("tm2");
+    let last = scaled.run(&["apply"]).ended_with(0);
+    assert!(changed(&last) == 0 && !last.stderr.contains("tm2"), "{}", last.text());
+}
+
+#[test]
+fn of_a_host_that_is_gone_only_its_peers_are_told() {
+    let rehearsal = Rehearsal::up(NODES, &Distributions::ready()).expect("the process lab comes up");
+    let mut scaled = Scaled { operator: Operator::new(), rehearsal };
+    scaled.run(&["apply"]).ended_with(0);
+    let (left, servers) = (scaled.tree("tm2"), scaled.servers("tm2"));
+    assert!(servers > 0 && scaled.toml("gw1", "gateway").contains("tm2"));
+    scaled.rehearsal.lab.host("tm2").expect("the host").fault(Fault::Refuse);
+
+    // Without the word for it its peers are not told: it may be away for a while only.
+    let lost = scaled.run(&["remove", "tm2", "--yes"]).ended_with(1);
+    assert!(lost.stderr.contains("no host was changed") && lost.stderr.contains("--gone"), "{}", lost.text());
+    assert!(scaled.toml("gw1", "gateway").contains("tm2"), "a peer was changed");
+
+    let unasked = scaled.run(&["remove", "tm2", "--gone"]).ended_with(2);
+    assert!(unasked.stderr.contains("nothing is done on tm2 itself"), "{}", unasked.text());
+    let gone = scaled.run(&["remove", "tm2", "--gone", "--yes"]).ended_with(0);
+    assert!(gone.stderr.contains("no peer names tm2 any more; nothing was done on it"), "{}", gone.text());
+    for peer in ["gw1", "cp1", "tm1"] {
+        assert!(!scaled.names(peer).contains("tm2"), "{}", scaled.names(peer));
+    }
+    assert!(!scaled.toml("gw1", "gateway").contains("tm2"), "{}", scaled.toml("gw1", "gateway"));
+    assert_eq!(scaled.servers("tm2"), servers, "somebody was there all the same");
+    tree::assert_same(&left, &scaled.tree("tm2"), "the host that was away");
+    let again = scaled.run(&["remove", "tm2", "--gone", "--yes"]).ended_with(0);
+    assert!(changed(&again) == 0 && again.stderr.contains("no peer names tm2"), "{}", again.text());
 
     scaled.rehearsal.inventory.without("tm2");
     let last = scaled.run(&["apply"]).ended_with(0);

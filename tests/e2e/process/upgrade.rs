@@ -75,6 +75,12 @@ impl Grown {
         self.small.operator.run(arguments)
     }
 
+    /// Runs a verb on a terminal, where somebody types `line`.
+    fn answer(&self, verb: &str, line: &str) -> apim_tests::cli::Run {
+        let inventory = self.small.inventory().display().to_string();
+        self.small.operator.answer([verb, &inventory], line)
+    }
+
     /// The release that was left, as it lies there.
     fn left(&self) -> String {
         let root = self.small.host().root.clone();
@@ -110,7 +116,7 @@ fn a_release_is_placed_beside_the_one_that_serves_and_takes_over_what_the_node_m
     let grown = Grown::new();
     let (server, left, name) = (grown.server(), grown.left(), grown.name());
     grown.run(&["apply", "--tags", "prepare,configure"]).ended_with(0);
-    assert_eq!((grown.server(), grown.name()), (server, name.clone()), "the node noticed it");
+    assert_eq!((grown.server(), grown.name()), (server.clone(), name.clone()), "the node noticed it");
     tree::assert_same(&left, &grown.left(), "the release that serves was touched");
 
     let plan = grown.run(&["plan", "--exit-code"]).ended_with(3);
@@ -119,7 +125,13 @@ fn a_release_is_placed_beside_the_one_that_serves_and_takes_over_what_the_node_m
     for word in [name.as_str(), "databases, 4.5.0 -> 4.6.0: "] {
         assert!(asked.text().contains(word), "{}", asked.text());
     }
-    let run = grown.run(&["upgrade"]).ended_with(0);
+    // Nobody is there to be asked, or somebody says no: nothing happens.
+    let unasked = grown.run(&["upgrade"]).ended_with(2);
+    assert!(unasked.stderr.contains("nobody is there to be asked") && unasked.stderr.contains("--yes"));
+    let no = grown.answer("upgrade", "no").ended_with(130);
+    assert!(no.stderr.contains("1 node will be upgraded") && no.stderr.contains("not confirmed"), "{no:?}");
+    assert_eq!((grown.server(), grown.name()), (server, name.clone()), "the node was touched");
+    let run = grown.run(&["upgrade", "--yes"]).ended_with(0);
     assert!(run.text().contains(&format!("release {name} -> 4.6.0-")), "{}", run.text());
     let reason = format!("restarted all-in-one am1: release {name} -> 4.6.0-");
     assert!(run.text().contains(&reason), "{}", run.text());
@@ -130,14 +142,16 @@ fn a_release_is_placed_beside_the_one_that_serves_and_takes_over_what_the_node_m
 
     // And back, with what it was started with then.
     let new = grown.name();
-    let nothing = grown.run(&["upgrade"]).ended_with(1);
+    let nothing = grown.run(&["upgrade", "--yes"]).ended_with(1);
     assert!(nothing.text().contains("nothing would be upgraded"), "{}", nothing.text());
-    let back = grown.run(&["rollback"]).ended_with(0);
+    grown.run(&["rollback"]).ended_with(2);
+    assert_eq!(grown.name(), new, "nobody was asked");
+    let back = grown.answer("rollback", "yes").ended_with(0);
     assert_eq!(grown.name(), name, "{}", back.text());
     for word in [new.as_str(), name.as_str(), "goes forward again with the next apply"] {
         assert!(back.text().contains(word), "{}", back.text());
     }
-    let twice = grown.run(&["rollback"]).ended_with(1);
+    let twice = grown.run(&["rollback", "--yes"]).ended_with(1);
     assert!(twice.text().contains("no host was changed"), "{}", twice.text());
     grown.run(&["apply"]).ended_with(0);
     assert_eq!(grown.name(), new, "an apply goes forward again");
