@@ -27,13 +27,16 @@ const SETTLE_SECS: u64 = 3;
 #[must_use]
 pub fn wait(cluster: &Cluster, node: &Node, gate: Gate) -> Wait {
     let health = &node.settings.health;
+    // Whatever release is in use: a node that is about to move to another one is as healthy as it was.
+    let mut there = node.clone();
+    there.home.log = there.home.current_log.clone();
     let (word, deadline_secs, settle_secs) = match gate {
         Gate::Started => ("started", health.started_secs, 0),
         Gate::Complete => ("complete", health.complete_secs, SETTLE_SECS),
     };
     Wait {
         awaited: format!("{} {word}", node.words()),
-        conditions: conditions(cluster, node, gate),
+        conditions: conditions(cluster, &there, gate),
         deadline_secs,
         service: Some(service(node, gate)),
         settle_secs,

@@ -6,7 +6,6 @@ use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::{Reply, Request, Run, StepId};
 use apim_agent::value::Content;
-use futures_util::future::join_all;
 use tokio::time::timeout;
 
 use super::wire::{Upload, Wire};
@@ -35,6 +34,16 @@ impl<'a> Beside<'a> {
             Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
             Err(Unreached::Interrupted) => Err("the run was called off".to_owned()),
         }
+    }
+
+    /// Goes on with a conversation that was kept.
+    pub(super) const fn resume(shared: &'a Shared, host: &'a HostName, wire: Wire) -> Self {
+        Self { shared, host, wire }
+    }
+
+    /// Keeps the conversation for later.
+    pub(super) fn keep(self) -> Wire {
+        self.wire
     }
 
     /// Has one operation looked at or done; an error says how the conversation broke off.
@@ -95,27 +104,5 @@ impl<'a> Beside<'a> {
         let bye = async { while !matches!(self.wire.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {} };
         // Without an answer the link is closed; the agent leaves then just the same.
         drop(timeout(GOODBYE, bye).await);
-    }
-}
-
-/// Nodes that the plan leaves alone count against the budget when they are down.
-pub(super) async fn look_at_bystanders(shared: &Shared) {
-    let looks = shared.plan.bystanders.iter().map(|bystander| async move {
-        let found = async {
-            let mut beside = Beside::open(shared, &bystander.host, false).await?;
-            let outcome = beside.run("healthy", &bystander.healthy, Mode::Check).await;
-            beside.close().await;
-            outcome
-        };
-        (bystander, found.await)
-    });
-    for (bystander, found) in join_all(looks).await {
-        match found {
-            Ok(Outcome::Ok | Outcome::Observed(_)) => {}
-            Ok(_) => shared.budget.found_down(&bystander.node, &bystander.pool, "not healthy"),
-            Err(_) => {
-                shared.budget.found_down(&bystander.node, &bystander.pool, "its host is unreachable");
-            }
-        }
     }
 }

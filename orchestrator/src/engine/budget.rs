@@ -83,10 +83,31 @@ impl Ledger {
         Self { limits, ..Self::default() }
     }
 
-    /// Notes that `node` is down without leave having been asked.
-    pub(crate) fn found_down(&mut self, node: &NodeName, pool: &str, why: &str) {
-        let place = Place { pool: pool.to_owned(), why: why.to_owned(), granted: false };
-        self.places.entry(node.clone()).or_insert(place);
+    /// Notes that `node` is down without leave having been asked; says whether that is news.
+    pub(crate) fn found_down(&mut self, node: &NodeName, pool: &str, why: &str) -> bool {
+        let is_news = !self.is_down(node);
+        if is_news {
+            let place = Place { pool: pool.to_owned(), why: why.to_owned(), granted: false };
+            self.places.insert(node.clone(), place);
+        }
+        is_news
+    }
+
+    /// Leave was granted for `node`, which is still up. Where the rollout has stopped since, or more nodes of its pool turned out to
+    /// be down than may be, it is taken back, and asked for anew.
+    pub(crate) fn confirm(
+        &mut self,
+        host: &HostName,
+        node: &NodeName,
+    ) -> Option<(Ticket, Vec<(Ticket, Decision)>)> {
+        let place = self.places.get(node).filter(|place| place.granted)?;
+        let pool = place.pool.clone();
+        let is_too_many = !self.limits.outage && self.held(&pool).count() > self.limits.of(&pool);
+        if self.halted.is_none() && !is_too_many {
+            return None;
+        }
+        self.places.remove(node);
+        Some(self.ask(host, node, &pool))
     }
 
     /// Says whether `node` occupies a place.

@@ -39,8 +39,16 @@ impl Budget {
         self.blocked.subscribe()
     }
 
-    pub(crate) fn found_down(&self, node: &NodeName, pool: &str, why: &str) {
-        self.lock().ledger.found_down(node, pool, why);
+    /// Notes that `node` is down; says whether that is news.
+    pub(crate) fn found_down(&self, node: &NodeName, pool: &str, why: &str) -> bool {
+        self.lock().ledger.found_down(node, pool, why)
+    }
+
+    /// Returns the new question for leave, where the one that was granted for `node` does not hold any more.
+    pub(crate) fn confirm(&self, host: &HostName, node: &NodeName, pool: &str) -> Option<Leave> {
+        let mut state = self.lock();
+        let asked = state.ledger.confirm(host, node)?;
+        Some(self.wait(&mut state, asked, pool))
     }
 
     pub(crate) fn is_down(&self, node: &NodeName) -> bool {
@@ -65,10 +73,19 @@ impl Budget {
 
     pub(crate) fn ask(&self, host: &HostName, node: &NodeName, pool: &str) -> Leave {
         let mut state = self.lock();
-        let (ticket, decisions) = state.ledger.ask(host, node, pool);
+        let asked = state.ledger.ask(host, node, pool);
+        self.wait(&mut state, asked, pool)
+    }
+
+    fn wait(
+        &self,
+        state: &mut State,
+        (ticket, decisions): (Ticket, Vec<(Ticket, Decision)>),
+        pool: &str,
+    ) -> Leave {
         let (sender, mut receiver) = oneshot::channel();
         state.waiting.insert(ticket, sender);
-        self.tell(&mut state, decisions);
+        self.tell(state, decisions);
         match receiver.try_recv() {
             Ok(answer) => Leave::Now(answer),
             Err(_) => Leave::Later(receiver, state.ledger.holders(pool)),

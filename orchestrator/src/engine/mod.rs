@@ -9,6 +9,7 @@
 //! outlines what is in a zip, for hosts that have much of it already; made by somebody else
 //! wire     a link in use: what is sent, what is heard
 //! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
+//! peers    the other nodes of a role: are they still healthy, before one more is taken down
 //! beside   a short conversation beside the run's own
 //! rotation a node is taken out of the load balancers before it is taken down, and put back when it is healthy
 //! budget   who may take a node down (a pure ledger); leave: waiting for it
@@ -23,6 +24,7 @@ mod judgement;
 mod lane;
 mod leave;
 mod outlines;
+mod peers;
 mod result;
 mod rotation;
 mod run;

@@ -12,7 +12,6 @@ use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::beside;
 use super::budget::Standing;
 use super::errand::Errands;
 use super::event::Event;
@@ -20,6 +19,7 @@ use super::judgement;
 use super::lane::{self, Pass};
 use super::leave::Budget;
 use super::outlines::Outlines;
+use super::peers::{self, Watching};
 use super::result::{HostEnd, NodeResult, RunResult, Stopped};
 use super::rotation::Rotating;
 use super::settings::{Interrupt, Settings};
@@ -61,6 +61,7 @@ pub async fn run(
         uploads_at_once,
         outlines,
         rotating: Rotating::default(),
+        watching: Watching::default(),
     });
     let mut run = Run::new(Arc::clone(&shared));
     let hosts = run.hosts.clone();
@@ -161,6 +162,7 @@ impl Run {
 
     /// Says goodbye to every host that was reached; each is free for others then.
     async fn leave_hosts(&mut self) {
+        peers::leave(&self.shared).await;
         self.for_each(|shared, mut worker| async move {
             worker.goodbye(&shared).await;
             worker
@@ -197,7 +199,7 @@ impl Run {
         }
         self.result.nothing_to_do = met == plan.stages.len();
         if !self.result.nothing_to_do {
-            beside::look_at_bystanders(&self.shared).await;
+            peers::look_at_bystanders(&self.shared).await;
         }
         for index in met..plan.stages.len() {
             if self.shared.is_interrupted() {
@@ -282,12 +284,13 @@ impl Run {
             }
         }
         for (node, seen) in nodes {
-            match seen.pool {
-                Some(pool) if seen.is_unreachable => budget.found_down(node, pool, "its host is unreachable"),
-                Some(pool) if seen.is_managed && seen.proofs > 0 && seen.held == 0 => {
-                    budget.found_down(node, pool, "not healthy");
-                }
-                Some(_) | None => {}
+            let why = match seen.is_unreachable {
+                true => "its host is unreachable",
+                false if seen.is_managed && seen.proofs > 0 && seen.held == 0 => "not healthy",
+                false => continue,
+            };
+            if let Some(pool) = seen.pool {
+                budget.found_down(node, pool, why);
             }
         }
     }

@@ -14,6 +14,7 @@ use super::errand::Errands;
 use super::event::{Event, Level};
 use super::leave::Budget;
 use super::outlines::Outlines;
+use super::peers::Watching;
 use super::result::{HostEnd, HostResult, Tally};
 use super::rotation::Rotating;
 use super::settings::{Interrupt, Settings};
@@ -34,6 +35,7 @@ pub(super) struct Shared {
     pub(super) uploads_at_once: Arc<Semaphore>,
     pub(super) outlines: Arc<Outlines>,
     pub(super) rotating: Rotating,
+    pub(super) watching: Watching,
 }
 
 impl Shared {

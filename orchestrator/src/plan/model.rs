@@ -24,8 +24,8 @@ pub struct Plan {
     pub contents: Contents,
     /// How nodes are taken out of rotation before they are taken down, and put back.
     pub rotations: BTreeMap<NodeName, Rotation>,
-    /// Nodes that this plan does nothing with, and that count against the budget of a role all the same when they are down.
-    pub bystanders: Vec<Bystander>,
+    /// All nodes of the roles of which it may take a node down: those that are down count against the budget.
+    pub peers: Vec<Peer>,
     /// How many tasks a condition left out, by host; they count as skipped.
     pub left_out: BTreeMap<HostName, usize>,
 }
@@ -56,17 +56,19 @@ pub struct Balancer {
     pub undrain: Operation,
 }
 
-/// A node that a plan does nothing with.
+/// A node of a role of which a plan may take a node down.
 #[derive(Debug, Clone)]
-pub struct Bystander {
+pub struct Peer {
     /// The node.
     pub node: NodeName,
     /// Its host.
     pub host: HostName,
     /// The pool that it counts in.
     pub pool: String,
-    /// What holds when it is healthy.
+    /// What holds when it is healthy, whatever release it runs from.
     pub healthy: Operation,
+    /// Whether the plan may take it down itself; otherwise nothing is done with it.
+    pub is_worked_on: bool,
 }
 
 impl Plan {

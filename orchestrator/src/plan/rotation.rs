@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::Condition;
 
-use super::model::{Balancer, Bystander, NodeName, Plan, Rotation};
+use super::model::{Balancer, NodeName, Peer, Plan, Rotation};
 use crate::apim::balancer::{self, Flow, Wish};
 use crate::apim::{Cluster, Gate, Node, health, port};
 use crate::inventory::host::HostName;
@@ -33,18 +33,20 @@ impl Plan {
         }
     }
 
-    /// Adds the nodes that it does nothing with, of roles of which it may take a node down.
+    /// Adds the nodes of the roles of which it may take a node down.
     pub fn look_beside(&mut self, cluster: &Cluster) {
         let worked_on = self.worked_on();
-        for node in cluster.nodes().iter().filter(|node| !worked_on.contains(&node.name)) {
-            if !cluster.peers(node).any(|peer| worked_on.contains(&peer.name)) {
+        for node in cluster.nodes() {
+            let is_worked_on = worked_on.contains(&node.name);
+            if !is_worked_on && !cluster.peers(node).any(|peer| worked_on.contains(&peer.name)) {
                 continue;
             }
-            self.bystanders.push(Bystander {
+            self.peers.push(Peer {
                 node: node.name.clone(),
                 host: HostName(node.host.clone()),
                 pool: node.role.group().to_owned(),
                 healthy: Operation::Wait(Box::new(health::wait(cluster, node, Gate::Started))),
+                is_worked_on,
             });
         }
     }

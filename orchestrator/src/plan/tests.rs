@@ -375,6 +375,7 @@ fn nodes_that_may_go_down_leave_rotation_first_and_their_peers_beside_the_plan_a
         assert!(ports.contains(&9443));
         assert_eq!(from.as_slice(), ["10.0.0.10".parse::<std::net::IpAddr>().unwrap()]);
     }
-    let beside: Vec<&str> = plan.bystanders.iter().map(|one| one.host.0.as_str()).collect();
+    let beside: Vec<&str> =
+        plan.peers.iter().filter(|one| !one.is_worked_on).map(|one| one.host.0.as_str()).collect();
     assert_eq!(beside, ["km2", "gw2"]);
 }

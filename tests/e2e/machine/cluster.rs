@@ -80,22 +80,8 @@ fn started_in_order(site: &Site) {
         let begun = of_role.iter().map(|node| site.started(node)).min().expect("nodes of the role");
         story.push_str(&format!("{group}: started at {begun}, the role before was up at {healthy_since}\n"));
         assert!(begun >= healthy_since, "started too early:\n{story}");
-        healthy_since = of_role.iter().map(|node| marked(site, node)).max().expect("nodes of the role");
+        healthy_since = of_role.iter().map(|node| site.marked(node)).max().expect("nodes of the role");
     }
-}
-
-/// Returns when the node's log said that it was started, by the machine's monotonic clock.
-fn marked(site: &Site, node: &Node) -> u64 {
-    let log = format!("{}/repository/logs/wso2carbon.log", node.home());
-    let line = format!(
-        "line=$(grep -m1 'WSO2 Carbon started in' {log}) || exit 1; \
-         stamp=$(echo \"$line\" | grep -oE '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9:]{{8}},[0-9]{{3}}' | tr ',' '.'); \
-         then=$(date -d \"$stamp\" +%s%6N); now=$(date +%s%6N); \
-         up=$(awk '{{printf \"%d\", $1 * 1000000}}' /proc/uptime); echo $((up - (now - then)))"
-    );
-    let micros = site.sh(&node.host, &line);
-    // /proc/uptime has hundredths of a second.
-    micros.trim().parse::<u64>().unwrap_or_else(|_| panic!("{}: no marker", node.host)).saturating_sub(20_000)
 }
 
 /// Every gateway has its APIs and hears from both control planes and both traffic managers.

@@ -1,10 +1,13 @@
 //! On machines: systemd, OpenSSH, sudo, MariaDB. One at a time, for there is one lab per machine.
 
+mod balanced;
 mod cluster;
 mod databases;
 mod faults;
+mod fleet;
 mod interrupted;
 mod lab;
+mod looked_after;
 mod order;
 mod password;
 mod poisoned;
@@ -66,6 +69,31 @@ impl Site {
         let unit = format!("wso2-{}", node.folder);
         let line = format!("systemctl show -P ExecMainStartTimestampMonotonic {unit}");
         self.sh(&node.host, &line).trim().parse().unwrap_or_else(|_| panic!("{unit} has no start time"))
+    }
+
+    /// Returns when the node's log said last that it was started, by the machine's monotonic clock.
+    fn marked(&self, node: &Node) -> u64 {
+        let log = format!("{}/repository/logs/wso2carbon.log", node.home());
+        let line = format!(
+            "line=$(grep 'WSO2 Carbon started in' {log} | tail -n 1); \
+             stamp=$(echo \"$line\" | grep -oE '[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}[ T][0-9:]{{8}},[0-9]{{3}}' | tr ',' '.'); \
+             then=$(date -d \"$stamp\" +%s%6N); now=$(date +%s%6N); \
+             up=$(awk '{{printf \"%d\", $1 * 1000000}}' /proc/uptime); echo $((up - (now - then)))"
+        );
+        let micros = self.sh(&node.host, &line);
+        // /proc/uptime has hundredths of a second.
+        micros
+            .trim()
+            .parse::<u64>()
+            .unwrap_or_else(|_| panic!("{}: no marker", node.host))
+            .saturating_sub(20_000)
+    }
+
+    /// Returns now, by the machine's monotonic clock.
+    fn now(&self) -> u64 {
+        let uptime = std::fs::read_to_string("/proc/uptime").expect("the machine's clock");
+        let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).expect("seconds");
+        (seconds * 1e6) as u64
     }
 
     /// Returns the nodes, in the documented start order.

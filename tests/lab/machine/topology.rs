@@ -81,6 +81,22 @@ impl Topology {
         )
     }
 
+    /// Returns as many of each role as `counts` says, by the short names `km`, `gw`, `cp` and `tm`, and a database.
+    ///
+    /// # Errors
+    /// When a name is none of these, or the subnet has no room for so many.
+    pub fn of(counts: &[(&str, usize)]) -> Result<Self, LabError> {
+        let mut names = Vec::new();
+        for (short, count) in counts {
+            let known = ROLES.iter().find(|(name, _)| name == short);
+            let (_, group) = known
+                .ok_or_else(|| LabError::Topology(format!("there is no role with the short name {short}")))?;
+            names.extend((1..=*count).map(|n| (format!("{short}{n}"), *group, Kind::Bare)));
+        }
+        names.push(("db".to_owned(), "database", Kind::Database));
+        Self::place(names)
+    }
+
     /// Returns the topology with one more machine, `lb`, for a load balancer.
     #[must_use]
     pub fn behind_balancer(mut self) -> Self {

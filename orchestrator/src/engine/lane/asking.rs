@@ -8,9 +8,10 @@ use apim_agent::value::UnitName;
 use super::Lane;
 use crate::engine::event::{Event, Level};
 use crate::engine::leave::Leave;
-use crate::engine::rotation;
 use crate::engine::wire::Wire;
-use crate::engine::worker::Worker;
+use crate::engine::worker::{Shared, Worker};
+use crate::engine::{peers, rotation};
+use crate::inventory::host::HostName;
 use crate::plan::model::NodeName;
 
 /// A host's question for leave to take a unit down.
@@ -38,6 +39,69 @@ pub(super) async fn answered(asking: &mut Option<Asking<'_>>) -> Granting {
     }
 }
 
+/// Who asks for leave.
+struct Asker<'a> {
+    shared: &'a Shared,
+    host: HostName,
+    step: StepId,
+    node: NodeName,
+    pool: String,
+}
+
+impl Asker<'_> {
+    /// Waits until the node may go down, and nobody is sent to it any more; an error says why it may not.
+    async fn granted(&self, mut leave: Leave, was_down: bool) -> Result<(), String> {
+        let Self { shared, node, .. } = self;
+        loop {
+            match leave {
+                Leave::Now(answer) => answer?,
+                // A budget that is gone refuses.
+                Leave::Later(answer, _) => {
+                    answer.await.unwrap_or_else(|_| Err("the run is over".to_owned()))?;
+                }
+            }
+            if was_down {
+                rotation::keep_out(shared, node).await;
+                return Ok(());
+            }
+            if !shared.settings.limits.outage {
+                peers::look_again(shared, node, &self.pool).await;
+            }
+            if let Some(again) = shared.budget.confirm(&self.host, node, &self.pool) {
+                leave = self.again(again);
+                continue;
+            }
+            match rotation::take_out(shared, node).await {
+                Ok(()) => {}
+                Err(why) if shared.settings.limits.outage => {
+                    let note = format!("{why}; it is taken down all the same");
+                    shared.tell(Event::Note(Level::Warning, note));
+                }
+                Err(why) => {
+                    shared.budget.not_taken(node, &why);
+                    return Err(why);
+                }
+            }
+            // That may have taken a while.
+            match shared.budget.confirm(&self.host, node, &self.pool) {
+                Some(again) => {
+                    rotation::put_back(shared, node).await?;
+                    leave = self.again(again);
+                }
+                None => return Ok(()),
+            }
+        }
+    }
+
+    fn again(&self, leave: Leave) -> Leave {
+        if let Leave::Later(_, holders) = &leave {
+            let words = format!("{}: waiting for {holders}", self.node);
+            self.shared.tell(Event::WaitingForLeave(self.host.clone(), self.step, words));
+        }
+        leave
+    }
+}
+
 impl Lane<'_> {
     pub(super) fn ask(&mut self, wire: &Wire, worker: &Worker, asked: &Asked) -> Result<(), String> {
         let Asked { step: id, unit, reason } = asked;
@@ -52,9 +116,10 @@ impl Lane<'_> {
         let leave = shared.budget.ask(&worker.host, &node, pool);
         let words = match &leave {
             Leave::Later(_, holders) => format!("waiting for {holders}"),
-            Leave::Now(Ok(())) if shared.plan.rotations.contains_key(&node) => {
+            Leave::Now(Ok(())) if !was_down && shared.plan.rotations.contains_key(&node) => {
                 format!("{node} is taken out of rotation first")
             }
+            Leave::Now(Ok(())) if !was_down => format!("its peers in {pool} are looked at first"),
             Leave::Now(answer) => {
                 let answer = answer.clone();
                 self.leave(Granting { step: *id, node, answer }, wire);
@@ -63,32 +128,10 @@ impl Lane<'_> {
         };
         self.tell(Event::WaitingForLeave(worker.host.clone(), *id, format!("{unit} ({reason}): {words}")));
         let id = *id;
+        let asker = Asker { shared, host: worker.host.clone(), step: id, node, pool: pool.clone() };
         self.asking = Some(Box::pin(async move {
-            let granted = match leave {
-                Leave::Now(answer) => answer,
-                // A budget that is gone refuses.
-                Leave::Later(answer, _) => answer.await.unwrap_or_else(|_| Err("the run is over".to_owned())),
-            };
-            let answer = match granted {
-                Ok(()) if was_down => {
-                    rotation::keep_out(shared, &node).await;
-                    Ok(())
-                }
-                Ok(()) => match rotation::take_out(shared, &node).await {
-                    Err(why) if shared.settings.limits.outage => {
-                        let note = format!("{why}; it is taken down all the same");
-                        shared.tell(Event::Note(Level::Warning, note));
-                        Ok(())
-                    }
-                    Err(why) => {
-                        shared.budget.not_taken(&node, &why);
-                        Err(why)
-                    }
-                    Ok(()) => Ok(()),
-                },
-                refused => refused,
-            };
-            Granting { step: id, node, answer }
+            let answer = asker.granted(leave, was_down).await;
+            Granting { step: asker.step, node: asker.node, answer }
         }));
         Ok(())
     }

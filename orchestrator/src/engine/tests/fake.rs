@@ -66,6 +66,8 @@ pub(super) struct World {
     pub(super) rotation: BTreeSet<(HostName, String)>,
     /// How often the connections of a node are still counted before there is none.
     pub(super) busy: BTreeMap<String, usize>,
+    /// How often a look at a node finds it unhealthy although it is not.
+    pub(super) hiccups: BTreeMap<String, usize>,
     /// Load balancers that refuse every change.
     pub(super) stubborn: BTreeSet<HostName>,
     /// Load balancers that never answer a change.
@@ -233,6 +235,9 @@ impl Agent {
             self.hear().await?;
         }
         let step = run.step;
+        if self.hosts.world().dead.contains(&self.host) {
+            return Err(Gone);
+        }
         if step == StepId(u32::MAX) {
             let outcome = self.aside(&run.operation).await;
             return self.say(Reply::Finished { step, outcome, millis: 1 }).await;
@@ -299,7 +304,12 @@ impl Agent {
                 *left = left.saturating_sub(1);
                 *left == 0
             }
-            "healthy" => !world.down.contains(node),
+            "healthy" => {
+                let hiccups = world.hiccups.entry(node.to_owned()).or_default();
+                let is_away = *hiccups > 0;
+                *hiccups = hiccups.saturating_sub(1);
+                !is_away && !world.down.contains(node)
+            }
             _ => true,
         };
         if stands { Outcome::Ok } else { Outcome::WouldChange(Difference::one("3 connections")) }

@@ -13,12 +13,13 @@ use tokio::sync::{mpsc, watch};
 use super::event::Event;
 use super::{Interrupt, NoErrands, RunResult, Settings};
 use crate::inventory::host::HostName;
-use crate::plan::model::{Allowance, Balancer, Lane, NodeName, OnFailure, Plan, Rotation, Stage, Step};
+use crate::plan::model::{Allowance, Balancer, Lane, NodeName, OnFailure, Peer, Plan, Rotation, Stage, Step};
 use fake::{Act, Hosts};
 
 mod availability;
 mod behaviour;
 mod fake;
+mod peers;
 mod real;
 mod renewed;
 mod resumed;
@@ -98,6 +99,20 @@ impl Scene {
         world.limits.insert(pool.to_owned(), limits.of(pool));
         for node in nodes {
             world.pools.insert((*node).to_owned(), pool.to_owned());
+        }
+    }
+
+    /// The run may look at these nodes, each with its host, before it takes one of their pool down.
+    fn peers(&mut self, pool: &str, nodes: &[(&str, &str)]) {
+        for (name, node) in nodes {
+            let path = AbsPath::parse(&format!("/healthy/{node}")).unwrap();
+            self.plan.peers.push(Peer {
+                node: NodeName((*node).to_owned()),
+                host: host(name),
+                pool: pool.to_owned(),
+                healthy: Operation::Absent(Absent { path, recursive: false }),
+                is_worked_on: true,
+            });
         }
     }
 

@@ -7,7 +7,7 @@ use super::fake::Act;
 use super::*;
 use crate::engine::HostEnd;
 use crate::engine::event::Level;
-use crate::plan::model::Bystander;
+use crate::plan::model::Peer;
 
 /// Two gateways behind two load balancers that are not in the plan.
 fn scene() -> Scene {
@@ -148,11 +148,12 @@ async fn a_node_that_is_down_beside_the_plan_counts() {
     scene.step("a", Act::Restart("g1".into()));
     scene.step("a", Act::Prove("g1".into()));
     let path = AbsPath::parse("/healthy/g2").unwrap();
-    scene.plan.bystanders.push(Bystander {
+    scene.plan.peers.push(Peer {
         node: NodeName("g2".into()),
         host: host("b"),
         pool: "gateway".into(),
         healthy: Operation::Absent(Absent { path, recursive: false }),
+        is_worked_on: false,
     });
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "g2 is healthy: {result:?}");

@@ -1,0 +1,143 @@
+//! What the survey found may be old when a node is taken down: its peers are looked at again.
+
+use apim_agent::outcome::Outcome;
+
+use super::fake::Act;
+use super::*;
+use crate::engine::event::Level;
+use crate::engine::{HostEnd, Standing};
+
+const NODES: [(&str, &str); 3] = [("a", "g1"), ("b", "g2"), ("c", "g3")];
+
+/// Three gateways that are restarted one after the other.
+fn scene(limit: usize) -> Scene {
+    let mut scene = Scene::new();
+    scene.pool("gateway", limit, &NODES.map(|(_, node)| node));
+    scene.peers("gateway", &NODES);
+    scene.stage(OnFailure::StopAtBarrier);
+    for (host, node) in NODES {
+        scene.step(host, Act::Restart(node.into()));
+        scene.step(host, Act::Prove(node.into()));
+    }
+    scene
+}
+
+/// Runs the scene; as soon as the first step of `host` is at work, `then` happens to the world.
+async fn run(scene: &Scene, host: &str, then: impl Fn(&Scene)) -> (RunResult, Vec<Event>) {
+    let (_sender, interrupt) = watch::channel(Interrupt::None);
+    scene
+        .run_until(interrupt, |event| {
+            if matches!(event, Event::LeaveDecided(at, _) if at.0 == host) {
+                then(scene);
+            }
+        })
+        .await
+}
+
+fn refusals(result: &RunResult) -> Vec<String> {
+    let failed = result.outcomes.values().filter_map(|outcome| match outcome {
+        Outcome::Failed(failure) => Some(failure.what.clone()),
+        _ => None,
+    });
+    failed.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_dies_meanwhile_counts_and_who_comes_next_stays_up() {
+    for is_dead in [false, true] {
+        let scene = scene(1);
+        // The first one is down for long enough.
+        scene.hosts.world().turns.insert(StepId(2), 200);
+        let (result, events) = run(&scene, "a", |scene| {
+            let mut world = scene.hosts.world();
+            match is_dead {
+                // It does not say so, and its own lane asks before it is looked at: then it is healed.
+                false => world.down.insert("g3".into()),
+                true => world.dead.insert(host("c")),
+            };
+        })
+        .await;
+        assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
+        let told = events.iter().any(|event| {
+            matches!(event, Event::Note(Level::Warning, text)
+                if text.starts_with("g3 was healthy when the run began, and is down now: "))
+        });
+        match is_dead {
+            false => {
+                assert!(
+                    told && result.is_success(),
+                    "it is started again, and the next one follows: {result:?}"
+                );
+                assert!(scene.hosts.world().down.is_empty());
+            }
+            true => {
+                let standing = |node: &str| result.nodes.iter().find(|one| one.node.0 == node).unwrap();
+                assert_eq!(standing("g1").standing, Standing::Renewed);
+                assert!(told || standing("g3").standing == Standing::Renewed, "{events:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_beyond_the_plan_counts_as_well_and_nobody_waits_for_it_in_vain() {
+    let mut scene = scene(1);
+    scene.plan.stages[0].lanes.pop();
+    scene.plan.peers[2].is_worked_on = false;
+    scene.hosts.world().turns.insert(StepId(2), 200);
+    let (result, _) = run(&scene, "a", |scene| {
+        scene.hosts.world().dead.insert(host("c"));
+    })
+    .await;
+    let standing = |node: &str| &result.nodes.iter().find(|one| one.node.0 == node).unwrap().standing;
+    assert_eq!((standing("g1"), standing("g2")), (&Standing::Renewed, &Standing::Untouched));
+    assert!(matches!(result.hosts[&host("b")].end, HostEnd::Failed(_)));
+    let refused = refusals(&result);
+    assert!(
+        refused[0].contains("g2 was not touched") && refused[0].contains("g3 (its host is unreachable)"),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_that_may_go_together_neither_goes_where_both_others_are_dead() {
+    let mut scene = scene(2);
+    scene.settings.limits.canary = false;
+    scene.plan.stages[0].lanes.pop();
+    scene.plan.peers[2].is_worked_on = false;
+    let first = StepId(1);
+    scene.hosts.world().turns.insert(first, 50);
+    let (_sender, interrupt) = watch::channel(Interrupt::None);
+    let (result, _) = scene
+        .run_until(interrupt, |event| {
+            if matches!(event, Event::StepStarted(at, id, _) if at.0 == "a" && *id == first) {
+                scene.hosts.world().dead.insert(host("c"));
+            }
+        })
+        .await;
+    assert_eq!(scene.hosts.world().violations, Vec::<String>::new(), "{result:?}");
+    let down_at_once = scene.hosts.world().down.len();
+    assert_eq!(down_at_once, 0, "{result:?}");
+    assert!(result.is_success(), "one after the other there is room for both: {result:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_away_for_a_moment_is_no_reason_to_stop() {
+    let scene = scene(1);
+    scene.hosts.world().turns.insert(StepId(2), 200);
+    scene.hosts.world().hiccups.insert("g3".into(), 1);
+    let (result, _) = scene.run().await;
+    assert!(result.is_success(), "{result:?}");
+    assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_is_wanted_asks_nobody() {
+    let mut scene = scene(3);
+    scene.settings.limits.outage = true;
+    scene.settings.limits.canary = false;
+    scene.plan.peers[2].host = host("nowhere");
+    scene.hosts.world().dead.insert(host("nowhere"));
+    let (result, _) = scene.run().await;
+    assert!(result.is_success(), "{result:?}");
+}
