@@ -101,10 +101,10 @@ pub fn list(cluster: &Cluster, now: i64, all: bool) -> Vec<Listed> {
         }
     }
     for host in cluster.hosts().iter().filter(|host| host.is_load_balancer) {
-        if issued::settings(cluster).is_none() {
+        let identity = cluster.balancer_identity(&host.name);
+        if issued::settings(cluster).is_none() && identity.is_none() {
             continue;
         }
-        let identity = cluster.balancer_identity(&host.name);
         let certificate = identity.and_then(|identity| identity.certificate().cloned());
         found.push(Listed {
             node: host.name.clone(),

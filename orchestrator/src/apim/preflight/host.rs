@@ -264,7 +264,14 @@ pub(super) fn security_module(scene: &Scene<'_>, host: &str, pairs: &Pairs<'_>) 
         .nodes_on(host)
         .flat_map(|node| [&node.home.releases, &node.java_home])
         .find(|path| enforces && !USUAL.iter().any(|usual| path.as_str().starts_with(usual)));
+    let refuses = enforces
+        && !super::balanced_ports(scene.cluster, host).is_empty()
+        && pairs.text(ask::WEB_CONNECTS).is_some_and(|value| value.starts_with('0'));
     vec![match unusual {
+        _ if refuses => Finding::warn(
+            format!("SELinux enforcing{armour}, and nginx may not connect to other hosts"),
+            "`setsebool -P httpd_can_network_connect on`; ports other than 80 and 443 also need `semanage port -a -t http_port_t`",
+        ),
         None => Finding::ok(format!("SELinux enforcing{armour}")),
         Some(path) => Finding::warn(
             format!("SELinux enforcing{armour}, and {path} is where services may not run programs from"),

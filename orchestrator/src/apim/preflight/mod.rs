@@ -9,6 +9,7 @@ use apim_agent::facts::Facts;
 use apim_agent::observation::Answer;
 use apim_agent::value::Sha256;
 
+use super::balancer;
 use super::cluster::Cluster;
 pub use super::settings::preflight::{Check, Level};
 
@@ -105,6 +106,21 @@ impl Finding {
     }
 }
 
+/// What matters on a host that carries a load balancer and no node.
+const OF_BALANCERS: [Check; 6] =
+    [Check::Os, Check::Ports, Check::Clock, Check::Privilege, Check::Systemd, Check::SecurityModule];
+
+/// Says whether no node is on `host`.
+fn is_bare(cluster: &Cluster, host: &str) -> bool {
+    cluster.nodes_on(host).next().is_none()
+}
+
+/// Returns the ports of the load balancer on `host`, where we see to one.
+fn balanced_ports(cluster: &Cluster, host: &str) -> Vec<u16> {
+    let known = cluster.hosts().iter().find(|one| one.name == host && balancer::is_ours(one));
+    known.map(|one| balancer::ports(cluster, one)).unwrap_or_default()
+}
+
 /// What judges share.
 struct Scene<'a> {
     cluster: &'a Cluster,
@@ -137,7 +153,9 @@ fn rows(scene: &Scene<'_>, seen: &Seen<'_>) -> Vec<Row> {
         scene.cluster.hosts().iter().find(|host| host.name == seen.host).map(|host| &host.settings);
     let level = |check| settings.and_then(|settings| settings.preflight.level(check));
     let mut rows = Vec::new();
-    for check in Check::ALL.into_iter().filter(|check| level(*check) != Some(Level::Off)) {
+    let concerns = |check: Check| !is_bare(scene.cluster, seen.host) || OF_BALANCERS.contains(&check);
+    let looked_at = |check: &Check| level(*check) != Some(Level::Off) && concerns(*check);
+    for check in Check::ALL.into_iter().filter(looked_at) {
         let findings = match (scene.hosts.get(seen.host), &seen.answers) {
             (Some(pairs), _) => look(scene, seen, pairs, check),
             (None, Err(why)) => vec![Finding::unknown(why.clone())],

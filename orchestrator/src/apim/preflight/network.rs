@@ -23,22 +23,39 @@ pub(super) fn ports(scene: &Scene<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Fin
             }
         }
     }
+    for port in super::balanced_ports(scene.cluster, host) {
+        let there: Vec<&Listener> = listeners.iter().filter(|one| one.port == port).collect();
+        match there.iter().find(|one| one.own.is_none()) {
+            None if there.is_empty() => free += 1,
+            None => own += 1,
+            Some(other) => findings.push(Finding::fail(
+                format!("port {port} of the load balancer is held by {}", holder(other)),
+                "stop it, or give the endpoint another port (`apim.endpoints`, `load_balancer: {redirect_port: …}`)",
+            )),
+        }
+    }
     if findings.is_empty() {
+        let whose = if super::is_bare(scene.cluster, host) { "nginx" } else { "our own nodes" };
         findings.push(Finding::ok(match (free, own) {
             (free, 0) => format!("{free} ports are free"),
-            (0, own) => format!("{own} ports are held by our own nodes"),
-            (free, own) => format!("{free} ports are free, {own} held by our own nodes"),
+            (0, own) => format!("{own} ports are held by {whose}"),
+            (free, own) => format!("{free} ports are free, {own} held by {whose}"),
         }));
     }
     findings
 }
 
-fn taken(node: &Node, port: port::Port, holder: &Listener) -> Finding {
-    let who = match holder.pid {
-        Some(pid) if holder.account.is_empty() => format!("pid {pid} ({})", holder.name),
-        Some(pid) => format!("pid {pid} ({}, {})", holder.name, holder.account),
+/// Returns who listens, in words.
+fn holder(listener: &Listener) -> String {
+    match listener.pid {
+        Some(pid) if listener.account.is_empty() => format!("pid {pid} ({})", listener.name),
+        Some(pid) => format!("pid {pid} ({}, {})", listener.name, listener.account),
         None => "a process that cannot be seen from here".to_owned(),
-    };
+    }
+}
+
+fn taken(node: &Node, port: port::Port, listener: &Listener) -> Finding {
+    let who = holder(listener);
     let found = format!("port {} ({}) of the {} is held by {who}", port.number, port.purpose, node.words());
     let remedy = format!("stop it, or move the node's ports: `{}: {{port_offset: 10}}`", node.role.group());
     // The product starts without these and only logs it.

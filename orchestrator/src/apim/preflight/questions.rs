@@ -1,6 +1,7 @@
 //! What is asked of a host: everything in one exchange, nothing that is slow where all is well.
 
 use apim_agent::operation::examine::{Examine, Question};
+use apim_agent::operation::unit::ProcessMatch;
 use apim_agent::value::AbsPath;
 
 use super::{edges, names};
@@ -29,8 +30,25 @@ pub(super) const PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 /// Ports that they are not given all the same.
 pub(super) const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
-const TEXTS: [&str; 10] =
-    [CONTAINER, SELINUX, APPARMOR, NR_OPEN, FILE_MAX, THREADS_MAX, PID_MAX, ENTROPY, PORT_RANGE, RESERVED];
+/// Whether `SELinux` lets a web server connect to other hosts (`1 1`).
+pub(super) const WEB_CONNECTS: &str = "/sys/fs/selinux/booleans/httpd_can_network_connect";
+
+/// What nginx calls each of its processes.
+const NGINX: &str = "nginx: ";
+
+const TEXTS: [&str; 11] = [
+    WEB_CONNECTS,
+    CONTAINER,
+    SELINUX,
+    APPARMOR,
+    NR_OPEN,
+    FILE_MAX,
+    THREADS_MAX,
+    PID_MAX,
+    ENTROPY,
+    PORT_RANGE,
+    RESERVED,
+];
 
 /// Returns the question who listens on the ports of these nodes.
 pub(in crate::apim) fn listeners(nodes: &[&Node]) -> Question {
@@ -41,12 +59,25 @@ pub(in crate::apim) fn listeners(nodes: &[&Node]) -> Question {
     Question::Listeners { ports, own: nodes.iter().map(|node| unit::process(node)).collect() }
 }
 
+/// Returns the question with the ports of the load balancer that we see to on `host`, if there is one.
+fn with_balancer(cluster: &Cluster, host: &str, question: Question) -> Question {
+    let Question::Listeners { mut ports, mut own } = question else { return question };
+    let more = super::balanced_ports(cluster, host);
+    if !more.is_empty() {
+        ports.extend(more);
+        ports.sort_unstable();
+        ports.dedup();
+        own.push(ProcessMatch { arguments: vec![NGINX.to_owned()] });
+    }
+    Question::Listeners { ports, own }
+}
+
 /// Returns what `host` is asked.
 #[must_use]
 pub fn examine(cluster: &Cluster, host: &str) -> Examine {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
     let mut questions = vec![Question::Agent];
-    questions.push(listeners(&nodes));
+    questions.push(with_balancer(cluster, host, listeners(&nodes)));
     let mut add = |question: Question| {
         if !questions.contains(&question) {
             questions.push(question);

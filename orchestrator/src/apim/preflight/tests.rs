@@ -24,7 +24,7 @@ impl World {
         let cluster = cluster(text);
         let mut answers = BTreeMap::new();
         for host in cluster.hosts() {
-            if cluster.nodes_on(&host.name).next().is_some() {
+            if cluster.nodes_on(&host.name).next().is_some() || crate::apim::balancer::is_ours(host) {
                 let questions = examine(&cluster, &host.name).questions;
                 answers.insert(host.name.clone(), questions.iter().map(good).collect());
             }
@@ -160,6 +160,41 @@ fn a_port_is_taken_by_a_stranger_and_not_by_the_node_itself() {
         }
     });
     assert_eq!(world.row("gw-1", Check::Ports).status, Status::Warn, "the product starts without JMX");
+}
+
+#[test]
+fn a_load_balancers_ports_must_be_free_or_nginx_own_and_nothing_of_nodes_is_asked_of_it() {
+    let nginx = "  keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}\n  load_balancer: {kind: nginx}\n  endpoints:\n";
+    let mut world = World::new(&HA.replacen("  endpoints:\n", nginx, 1));
+    let rows = world.rows();
+    let own: Vec<&Row> = rows.iter().filter(|row| row.host == "lb").collect();
+    assert_eq!(own.len(), 6, "{own:#?}");
+    assert!(own.iter().all(|row| row.status == Status::Ok && !row.found.is_empty()), "{own:#?}");
+    let listens = |own: Option<usize>| {
+        move |question: &Question, answer: &mut Answer| {
+            if let Question::Listeners { ports, .. } = question {
+                assert!(ports.contains(&443) && ports.contains(&80), "{ports:?}");
+                *answer = Answer::Listeners(vec![listener(443, own)]);
+            }
+        }
+    };
+    world.change("lb", listens(Some(0)));
+    let row = world.row("lb", Check::Ports);
+    assert!(row.status == Status::Ok && row.found.contains("1 held by nginx"), "{row:?}");
+    world.change("lb", listens(None));
+    let row = world.row("lb", Check::Ports);
+    assert_eq!(row.status, Status::Fail);
+    assert_eq!(row.found, "port 443 of the load balancer is held by pid 42 (nginx, www-data)");
+
+    world.text("lb", "/sys/fs/selinux/enforce", "1");
+    assert_eq!(world.row("lb", Check::SecurityModule).status, Status::Ok);
+    world.text("lb", "/sys/fs/selinux/booleans/httpd_can_network_connect", "0 0");
+    let row = world.row("lb", Check::SecurityModule);
+    assert!(
+        row.status == Status::Warn && row.remedy.is_some_and(|it| it.contains("setsebool")),
+        "{}",
+        row.found
+    );
 }
 
 #[test]

@@ -6,6 +6,7 @@ use apim_agent::operation::examine::Examine;
 use apim_agent::value::AbsPath;
 
 use super::audit;
+use super::balancer;
 use super::cluster::Cluster;
 use super::files::{self, PlacedFile};
 use super::health;
@@ -46,8 +47,10 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
         ApimTask::Java => java::lower(&nodes),
         ApimTask::HostsFile => nodes.first().map(|node| hosts(cluster, node)).unwrap_or_default(),
         ApimTask::Hardening => nodes.first().map(|node| hardening::lower(cluster, node)).unwrap_or_default(),
-        ApimTask::Preflight => asked(cluster, host, "preflight", preflight::examine),
-        ApimTask::Audit => asked(cluster, host, "audit", audit::examine),
+        ApimTask::Preflight if nodes.is_empty() && !is_balancer(cluster, host) => Vec::new(),
+        ApimTask::Preflight => vec![question("preflight", preflight::examine(cluster, host))],
+        ApimTask::Audit if nodes.is_empty() => Vec::new(),
+        ApimTask::Audit => vec![question("audit", audit::examine(cluster, host))],
         ApimTask::Database => database::lower(cluster, host),
         ApimTask::LoadBalancer => load_balancer::lower(cluster, host),
         ApimTask::DatabaseLogin => database::lower_login(cluster, host),
@@ -73,11 +76,12 @@ fn is_of(node: &Node, role: Option<Role>) -> bool {
 }
 
 /// Questions only; what the answers mean is judged when every host has answered.
-fn asked(cluster: &Cluster, host: &str, title: &str, examine: fn(&Cluster, &str) -> Examine) -> Vec<Draft> {
-    if cluster.nodes_on(host).next().is_none() {
-        return Vec::new();
-    }
-    vec![Draft::new(title, Operation::Examine(examine(cluster, host)))]
+fn question(title: &str, examine: Examine) -> Draft {
+    Draft::new(title, Operation::Examine(examine))
+}
+
+fn is_balancer(cluster: &Cluster, host: &str) -> bool {
+    balancer::hosts(cluster).any(|one| one.name == host)
 }
 
 fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::balancer;
 use super::cluster::Cluster;
 use super::settings::keystores::{Keystore, KeystoreMode, Purpose};
 use super::topology::Node;
@@ -65,6 +66,7 @@ pub fn check(cluster: &Cluster, now: i64) -> Findings {
         }
         signer(node, &mut findings);
     }
+    balancers(cluster, now, &mut findings);
     connections(cluster, &mut findings);
     findings
 }
@@ -109,23 +111,48 @@ fn own(node: &Node, store: &Keystore, opened: &Opened, now: i64, findings: &mut 
     for (at, certificate) in chain.iter().enumerate() {
         // Nobody looks at the dates of a root.
         if at == 0 || !certificate.is_self_issued() {
-            dates(store, certificate, now, findings);
+            let whose = format!("{}: the certificate of {}", shown(store), certificate.subject);
+            dates((whose, file_span(store)), certificate, now, findings);
         }
     }
     let Some(certificate) = chain.first() else { return };
     uses(node, store, certificate, findings);
 }
 
-fn dates(store: &Keystore, certificate: &Certificate, now: i64, findings: &mut Findings) {
-    let whose = format!("{}: the certificate of {}", shown(store), certificate.subject);
+/// Looks at the load balancers' own certificates, where the user brings them; which names they cover was looked at when they were read.
+fn balancers(cluster: &Cluster, now: i64, findings: &mut Findings) {
+    for host in balancer::hosts(cluster) {
+        let Some(said) = &host.settings.load_balancer.certificate else { continue };
+        let chain = cluster.balancer_identity(&host.name).map(|identity| identity.chain.as_slice());
+        for (at, certificate) in chain.unwrap_or_default().iter().enumerate() {
+            if at > 0 && certificate.is_self_issued() {
+                continue;
+            }
+            let file = &said.file;
+            let whose = format!(
+                "`apim.load_balancer.certificate`: `{}`: the certificate of {}",
+                file.value, certificate.subject
+            );
+            let mut found = Findings::default();
+            dates((whose, &file.span), certificate, now, &mut found);
+            // Hosts that share a setting share its mistakes.
+            found.notes.into_iter().for_each(|note| findings.note(note));
+            for mistake in found.mistakes.0 {
+                findings.mistake(&mistake.span, mistake.what, mistake.hint.unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn dates((whose, span): (String, &Span), certificate: &Certificate, now: i64, findings: &mut Findings) {
     let days = certificate.days_left(now);
     if certificate.not_after <= now {
         let over = format!("{whose} expired {} ago", in_days(-days));
-        findings.mistakes.add_hint(file_span(store), over, "renew it: no peer accepts it any more");
+        findings.mistakes.add_hint(span, over, "renew it: no peer accepts it any more");
     } else if certificate.not_before > now {
         let wait = (certificate.not_before - now).div_euclid(86_400) + 1;
         let early = format!("{whose} is not valid yet, but in {}", in_days(wait));
-        findings.mistakes.add_hint(file_span(store), early, "is this machine's clock right?");
+        findings.mistakes.add_hint(span, early, "is this machine's clock right?");
     } else if days < WARN_DAYS {
         findings.notes.push(format!("{whose} expires in {}", in_days(days)));
     }

@@ -97,6 +97,51 @@ fn dates_are_told_once() {
 }
 
 #[test]
+fn the_dates_of_a_load_balancers_own_certificate_are_told_and_it_is_listed() {
+    let pem = |from, until| {
+        let identity = quick(&["api.x.org", "gw.x.org"], from, until);
+        let content = Content::default().identity("a", identity);
+        keystore::write(Format::Pem, None, &content, &Secret::new("shipped")).expect("a file")
+    };
+    let text = format!(
+        "{}{}",
+        basics(
+            "  endpoints: {control_plane: api.x.org, gateway: gw.x.org}\n  load_balancer: {kind: nginx, certificate: {file: lb.pem}}\n"
+        ),
+        hosts(&[
+            "cp control_plane",
+            "cp2 control_plane",
+            "gw gateway",
+            "gw2 gateway",
+            "lb load_balancer",
+            "lb2 load_balancer"
+        ])
+    );
+    for (until, mistake, note, state) in [
+        (NOW - 2 * DAY, "expired 2 days ago", "", "expired"),
+        (NOW + 5 * DAY, "", "expires in 5 days", "ends soon"),
+        (NOW + 90 * DAY, "", "", "valid"),
+    ] {
+        let file = pem(NOW - 9 * DAY, until);
+        let cluster = build_with(&text, &|_: &str, _: &Span| Ok(file.clone())).expect("a cluster");
+        let found = check(&cluster, NOW);
+        let mistakes: Vec<String> = found.mistakes.0.iter().map(|one| one.what.clone()).collect();
+        let notes: Vec<&String> = found.notes.iter().filter(|note| note.contains("load_balancer")).collect();
+        assert_eq!(mistakes.len(), usize::from(!mistake.is_empty()), "{mistakes:?}");
+        assert_eq!(notes.len(), usize::from(!note.is_empty()), "{notes:?}");
+        assert!(
+            mistakes.iter().all(|told| told.contains("lb.pem") && told.contains(mistake)),
+            "{mistakes:?}"
+        );
+        assert!(notes.iter().all(|told| told.contains(note)), "{notes:?}");
+        let listed = crate::apim::certificates::list(&cluster, NOW, false);
+        let own: Vec<_> = listed.iter().filter(|one| one.purpose == "load balancer").collect();
+        assert_eq!(own.len(), 2);
+        assert!(own.iter().all(|one| one.state.word() == state), "{own:?}");
+    }
+}
+
+#[test]
 fn every_connection_of_the_documented_cluster_is_known() {
     let cluster = cluster(crate::apim::testing::HA);
     let mut words: Vec<String> = edges(&cluster)
