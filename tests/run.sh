@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs everything that is tested, after `make` has built it: format, lints, docs, then the tests, the machine lab's last.
+# Runs everything that is tested, after `make` has built it: format, lints, docs, then the tests, those of the machine lab
+# one after the other beside all others.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '\n== %s\n' "$*"; }
