@@ -264,9 +264,8 @@ mod tests {
         assert!(!bench.real("/etc/r/new").exists());
         let former = Operation::Bundle(bundle(&bench, &[("/etc/r/a", "1\n")]));
         assert_eq!(bench.run(&former, Mode::Check), Outcome::Ok, "as it was, nothing due");
-        assert!(
-            bench.system.state().foreign_edits(&[AbsPath::parse("/etc/r/a").unwrap()]).unwrap().is_empty()
-        );
+        let path = AbsPath::parse("/etc/r/a").unwrap();
+        assert_eq!(crate::operation::edited::put_right(&bench.system, &path).unwrap(), None);
     }
 
     #[test]

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::diff::{Shown, diff};
-use super::{Converge, Dialogue, attributes};
+use super::{Converge, Dialogue, attributes, edited};
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::{Bytes, Kind, Stat, System};
-use crate::value::{AbsPath, Content, FileMode, Owner, Secret};
+use crate::value::{AbsPath, Content, FileMode, Owner, Secret, Sha256};
 
 /// The file at `path` holds `content`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,8 @@ pub enum Show {
 
 /// Texts up to this size are shown as a diff.
 const DIFF_LIMIT: u64 = 256 * 1024;
+/// No text: what it says is not known.
+const UNJUDGED: &[u8] = &[0];
 
 impl File {
     /// Returns what stands there, if it is a regular file, and whether it holds the wished bytes.
@@ -49,6 +51,18 @@ impl File {
         let same = found.size == self.content.size
             && system.digest(&self.path)?.is_some_and(|d| d == self.content.sha256);
         Ok(Some((found, same)))
+    }
+
+    /// Notes what the text says that stands there now.
+    fn note_text(&self, system: &System) -> Result<(), Failure> {
+        if self.content.size > DIFF_LIMIT {
+            return Ok(());
+        }
+        let text = system.read(&self.path, DIFF_LIMIT)?.unwrap_or_default();
+        if Sha256::of(&text) == self.content.sha256 {
+            edited::note_text(system, &self.path, &text)?;
+        }
+        Ok(())
     }
 
     /// Returns the text that stands there, when a diff with it may and can be shown.
@@ -119,11 +133,20 @@ impl Converge for File {
                 && state.is_foreign_edit(&self.path, found)?
             {
                 difference.items.push("it had been edited by somebody else".to_owned());
-                state.mark_foreign_edit(&self.path)?;
             }
+            let says_otherwise = edited::says_otherwise(system, &self.path)?;
+            if says_otherwise {
+                // Whatever comes in between, it is known.
+                edited::note_put_right(system, &self.path)?;
+            }
+            edited::note_text(system, &self.path, UNJUDGED)?;
             difference.diff = self.diff(self.shown_text(system).as_deref(), &new);
             state.note_writing(&self.path, self.content.sha256)?;
             system.write(&self.path, &Bytes::File(&new), wish)?;
+            if says_otherwise {
+                edited::note_put_right(system, &self.path)?;
+            }
+            self.note_text(system)?;
         }
         state.note_written(&self.path, self.content.sha256)?;
         Ok(Outcome::Changed(difference))
@@ -189,13 +212,16 @@ mod tests {
     fn an_edit_by_somebody_else_is_put_right_and_noted() {
         let bench = Bench::new();
         bench.write("/etc/x.toml", "not ours yet");
-        let path = [AbsPath::parse("/etc/x.toml").unwrap()];
+        let put_right = || edited::put_right(&bench.system, &AbsPath::parse("/etc/x.toml").unwrap()).unwrap();
         bench.assert_converges(&wish(&bench, "one", None, Show::Text));
         bench.assert_converges(&wish(&bench, "two", None, Show::Text));
-        assert!(bench.system.state().foreign_edits(&path).unwrap().is_empty());
+        bench.write("/etc/x.toml", "# by hand\ntwo");
+        let found = difference(bench.assert_converges(&wish(&bench, "two", None, Show::Text)));
+        assert!(found.items.iter().any(|item| item == "it had been edited by somebody else"), "{found:?}");
+        assert_eq!(put_right(), None, "a comment says nothing");
         bench.write("/etc/x.toml", "two, by hand");
         bench.assert_converges(&wish(&bench, "two", None, Show::Text));
-        assert_eq!(bench.system.state().foreign_edits(&path).unwrap(), path);
+        assert!(put_right().is_some());
     }
 
     #[test]

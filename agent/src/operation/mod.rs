@@ -25,6 +25,7 @@ mod diff;
 pub mod directory;
 pub mod disowned;
 pub mod download;
+mod edited;
 pub mod examine;
 pub mod execute;
 pub mod file;

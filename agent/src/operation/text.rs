@@ -1,6 +1,7 @@
 //! Editing a text file that we do not own: read, compare, write atomically with owner and mode kept.
 
 use super::diff::{Shown, diff};
+use super::edited;
 use crate::outcome::{Difference, Failure, Outcome};
 use crate::system::{Attributes, Bytes, System};
 use crate::value::{AbsPath, Sha256};
@@ -52,7 +53,7 @@ pub(super) fn write(
         && state.is_foreign_edit(&key, Sha256::of(found))?
     {
         difference.items.push("it had been edited by somebody else".to_owned());
-        state.mark_foreign_edit(path)?;
+        edited::note_put_right(system, path)?;
     }
     state.note_writing(&key, Sha256::of(&edit.ours))?;
     system.write(path, &Bytes::Memory(&edit.new), Attributes::default())?;

@@ -14,6 +14,7 @@ use crate::value::{AbsPath, Content, UnitName};
 
 mod assess;
 mod change;
+pub(crate) mod reading;
 pub(crate) mod record;
 pub mod release;
 pub(crate) mod releases;
@@ -36,7 +37,7 @@ pub struct Unit {
     pub state: State,
     /// What it runs with: label (for people, such as `configuration`) to digest. Another digest means a restart is due, and the label says why.
     pub inputs: BTreeMap<String, String>,
-    /// Files that it reads at start: when one of them was found edited by somebody else and put right, a restart is due.
+    /// Files that it reads at start, and only then: when it may have read one of them as somebody else edited it, a restart is due.
     pub watch: Vec<AbsPath>,
     /// Its log file; the length at each start is kept, for what asks "since this start".
     pub log: Option<AbsPath>,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::operation::unit::record::Record;
 use crate::operation::unit::releases::Releases;
-use crate::operation::unit::{ProcessMatch, supervisor};
+use crate::operation::unit::{ProcessMatch, reading, supervisor};
 use crate::operation::version::VersionOf;
 use crate::operation::{Converge, Dialogue};
 use crate::outcome::{Difference, Failure, Outcome};
@@ -181,15 +181,19 @@ impl Wait {
 }
 
 impl Wait {
-    /// Keeps in mind that the service is healthy from the release that it runs from.
+    /// Keeps in mind that the service is healthy: from the release that it runs from, and with the files that it has read.
     fn note_up(&self, system: &System) {
         let Some(service) = &self.service else { return };
         let Ok(record) = Record::load(system, &service.unit) else { return };
         let running = supervisor::matcher(system, &service.process).find();
         let start = record.in_effect(running.iter().map(|process| process.started).min());
+        // Without the notes it is only not known.
         if let Some(folder) = start.and_then(|start| start.release.as_ref()) {
-            // Without the note it is only not known.
             drop(Releases::note_up(system, &service.unit, folder));
+        }
+        let said_so = |condition: &Condition| matches!(condition, Condition::Logged { since_start_of, .. } if *since_start_of == service.unit);
+        if self.conditions.iter().any(said_so) {
+            drop(reading::note_up(system, &service.unit, &running));
         }
     }
 }

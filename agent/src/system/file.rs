@@ -56,6 +56,8 @@ pub struct Stat {
     pub size: u64,
     /// Its device and inode.
     pub id: (u64, u64),
+    /// When something of it was changed last, in nanoseconds since 1970 by the host's clock.
+    pub changed_nanos: i128,
 }
 
 impl Stat {
@@ -73,6 +75,7 @@ impl Stat {
             gid: stat.st_gid,
             size: u64::try_from(stat.st_size).unwrap_or(0),
             id: (stat.st_dev, stat.st_ino),
+            changed_nanos: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
         }
     }
 }

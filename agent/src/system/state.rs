@@ -1,9 +1,8 @@
 //! What the agent keeps between runs, in its state folder: small JSON files, replaced atomically, readable by their owner only.
 //!
-//! Also kept: the digest of what we last wrote at each path, and which paths somebody else edited since, so that a service
-//! that read such a file is restarted after it was put right.
+//! Also kept: the digest of what we last wrote at each path, to tell what somebody else made of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -16,7 +15,6 @@ use super::SystemError;
 use crate::value::{AbsPath, Sha256};
 
 const WRITTEN: &str = "written.json";
-const FOREIGN: &str = "foreign-edits.json";
 /// A state file is read up to this size.
 const LIMIT: u64 = 16 * 1024 * 1024;
 
@@ -129,41 +127,20 @@ impl State {
         self.write_digests(&written)
     }
 
+    /// Says whether what was `found` at `path` is what we wrote there.
+    ///
+    /// # Errors
+    /// When the state cannot be read.
+    pub fn is_ours(&self, path: &AbsPath, found: Sha256) -> Result<bool, SystemError> {
+        Ok(self.written()?.get(path).is_some_and(|ours| ours.contains(&found)))
+    }
+
     /// Says whether what was `found` at `path` is what somebody else made of what we wrote there.
     ///
     /// # Errors
     /// When the state cannot be read.
     pub fn is_foreign_edit(&self, path: &AbsPath, found: Sha256) -> Result<bool, SystemError> {
         Ok(self.written()?.get(path).is_some_and(|ours| !ours.contains(&found)))
-    }
-
-    /// Notes that what stood at `path` was edited by somebody else and is being put right.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub fn mark_foreign_edit(&self, path: &AbsPath) -> Result<(), SystemError> {
-        let mut edits = self.edits()?;
-        if edits.insert(path.clone()) { self.write(FOREIGN, &edits) } else { Ok(()) }
-    }
-
-    /// Returns those of `paths` that are noted as edited by somebody else and put right since.
-    ///
-    /// # Errors
-    /// When the state cannot be read.
-    pub fn foreign_edits(&self, paths: &[AbsPath]) -> Result<Vec<AbsPath>, SystemError> {
-        let edits = self.edits()?;
-        Ok(paths.iter().filter(|path| edits.contains(*path)).cloned().collect())
-    }
-
-    /// Forgets these notes: what read the files has been started anew.
-    ///
-    /// # Errors
-    /// When the state cannot be written.
-    pub fn clear_foreign_edits(&self, paths: &[AbsPath]) -> Result<(), SystemError> {
-        let mut edits = self.edits()?;
-        let before = edits.len();
-        edits.retain(|path| !paths.contains(path));
-        if edits.len() == before { Ok(()) } else { self.write(FOREIGN, &edits) }
     }
 
     /// Survives a crash of the agent; not waited for on disk, as it is written twice with every file: when power fails, what is
@@ -182,9 +159,5 @@ impl State {
             Err(SystemError::State { .. }) => Ok(Written::new()),
             Err(error) => Err(error),
         }
-    }
-
-    fn edits(&self) -> Result<BTreeSet<AbsPath>, SystemError> {
-        Ok(self.read(FOREIGN)?.unwrap_or_default())
     }
 }

@@ -2,6 +2,7 @@
 
 mod bound;
 mod converge;
+mod edited;
 mod history;
 mod interrupted;
 mod issued;

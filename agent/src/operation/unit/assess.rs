@@ -11,6 +11,7 @@ use super::record::{Record, Start};
 use super::release::Moved;
 use super::supervisor::{Status, Supervisor};
 use super::{State, Unit, systemd};
+use crate::operation::edited;
 use crate::outcome::Failure;
 use crate::probe::clock::since_boot;
 use crate::probe::log::{self, Reader};
@@ -162,7 +163,7 @@ impl Unit {
                 );
             }
         }
-        let edited = self.edits(system, record, effective)?;
+        let edited = self.edits(system, status, effective)?;
         reasons.extend(edited.iter().map(|path| format!("{path} was edited by hand")));
         let has_process = self.process.arguments.is_empty() || !status.own.is_empty();
         if reasons.is_empty() && !has_process && up_for(&status.family) > LOST_AFTER {
@@ -203,27 +204,25 @@ impl Unit {
         Ok(is_stuck.then(|| format!("its last start is stuck: up for {since} s, and it has not said so")))
     }
 
-    /// Returns the watched files that somebody edited and that were put right, or are about to be, since the start in effect.
-    pub(super) fn edits(
+    /// Returns the files that the service that runs may have read as somebody else had edited them.
+    fn edits(
         &self,
         system: &System,
-        record: &Record,
+        status: &Status,
         effective: Option<&Start>,
     ) -> Result<Vec<AbsPath>, Failure> {
-        let mut edited = system.state().foreign_edits(&self.watch)?;
-        // a start that was cut off before it took effect had taken these over
-        if let Some(starting) = record.starting.as_ref().filter(|starting| effective != Some(*starting)) {
-            edited.extend(starting.edits.iter().filter(|path| self.watch.contains(path)).cloned());
-        }
+        let since = status.since();
+        let mut edited = Vec::new();
         for path in &self.watch {
-            if let Some(found) = system.digest(path)?
-                && system.state().is_foreign_edit(path, found)?
-            {
+            if effective.is_some_and(|start| start.reading.has_read(path, &status.own)) {
+                continue;
+            }
+            let was_edited = edited::put_right(system, path)?
+                .is_some_and(|at| since.is_none_or(|since| !at.is_before_start(since)));
+            if was_edited || edited::says_otherwise(system, path)? {
                 edited.push(path.clone());
             }
         }
-        edited.sort();
-        edited.dedup();
         Ok(edited)
     }
 

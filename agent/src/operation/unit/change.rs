@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::assess::{Action, Assessment, UNIT_FILE_MODE, up_for};
+use super::reading::Reading;
 use super::record::{Record, Start};
 use super::release::Moved;
 use super::releases::Releases;
@@ -191,7 +192,7 @@ impl Unit {
         let start = Start {
             at: Moment::now(),
             inputs: self.all_inputs(system),
-            edits: self.edits(system, &record, None)?,
+            reading: Reading::of(self.watch.clone()),
             log: self.log.clone(),
             process: self.process.clone(),
             script: self.script.clone(),

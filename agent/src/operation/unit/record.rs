@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::reading::Reading;
 use super::{ProcessMatch, Script};
 use crate::probe::clock::Moment;
 use crate::probe::log::Mark;
@@ -31,8 +32,8 @@ pub(crate) struct Start {
     pub(crate) at: Moment,
     /// Label and digest of everything it was started with.
     pub(crate) inputs: BTreeMap<String, String>,
-    /// Files edited by hand and put right that this start takes account of.
-    pub(crate) edits: Vec<AbsPath>,
+    /// The files that it reads at start.
+    pub(crate) reading: Reading,
     /// The log.
     pub(crate) log: Option<AbsPath>,
     /// Where the log ended before the start.

@@ -75,6 +75,7 @@ impl Releases {
             log: start.log.clone(),
             process: start.process.clone(),
             script: start.script.clone(),
+            reading: start.reading.unread(),
             release: start.release.clone(),
             ..Start::default()
         };

@@ -213,9 +213,9 @@ impl<'a> Supervisor<'a> {
     pub(crate) fn start(&self, record: &mut Record, mut start: Start) -> Result<(), Failure> {
         start.mark =
             start.log.as_ref().map(|log| Mark::end_of(&self.system.resolve(log))).unwrap_or_default();
+        start.reading.begin(self.system)?;
         record.starting = Some(start.clone());
         record.save(self.system, self.name)?;
-        self.system.state().clear_foreign_edits(&start.edits)?;
         if self.system.has_systemd() {
             systemd::start(self.system, self.name).map_err(|failure| self.explained(failure, &start))?;
         } else if let Some(script) = &start.script {

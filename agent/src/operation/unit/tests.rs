@@ -11,6 +11,7 @@ use crate::operation::arrival::Arrival;
 use crate::operation::{Mode, Operation, converge};
 use crate::probe::process::Process;
 
+mod edited;
 mod releases;
 
 /// The orchestrator's side: notes what was asked, refuses when told so.
@@ -262,26 +263,6 @@ fn a_start_that_was_cut_off_before_it_took_effect_leaves_the_restart_due() {
     cut_off.at = record.started.clone().unwrap().at;
     record.starting = Some(cut_off);
     record.save(&site.system, &unit.name).unwrap();
-    assert_eq!(unit.check(&site.system).unwrap(), None);
-}
-
-#[test]
-fn a_file_edited_by_hand_makes_a_restart_due_until_it_was_restarted() {
-    let site = Site::living();
-    let mut orchestrator = Orchestrator::default();
-    let unit = site.unit(State::Started);
-    let path = AbsPath::parse("/srv/app/app.conf").unwrap();
-    fs::write(site.real("srv/app/app.conf"), "ours").unwrap();
-    site.system.state().note_written(&path, crate::value::Sha256::of(b"ours")).unwrap();
-    site.converge(&unit, &mut orchestrator);
-    assert_eq!(unit.check(&site.system).unwrap(), None);
-    fs::write(site.real("srv/app/app.conf"), "theirs").unwrap();
-    let edited = Some(vec!["restart: /srv/app/app.conf was edited by hand".to_owned()]);
-    assert_eq!(unit.check(&site.system).unwrap().map(|d| d.items), edited);
-    fs::write(site.real("srv/app/app.conf"), "ours").unwrap();
-    site.system.state().mark_foreign_edit(&path).unwrap();
-    assert_eq!(unit.check(&site.system).unwrap().map(|d| d.items), edited);
-    assert!(matches!(site.converge(&unit, &mut orchestrator), Outcome::Changed(_)));
     assert_eq!(unit.check(&site.system).unwrap(), None);
 }
 
