@@ -41,6 +41,7 @@ mod remove;
 mod render;
 mod restart;
 mod rollback;
+mod serving;
 mod standing;
 mod status;
 mod upgrade;

@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Value, json};
 
 use super::issuing;
+use super::serving::Serving;
 use crate::apim::certificates::{State, list};
 use crate::apim::health::MAXIMUM_HEAP;
 use crate::apim::settings::keystores::Purpose;
@@ -23,6 +24,8 @@ pub(super) struct Row<'a> {
     pub(super) seen: Result<&'a Observation, String>,
     /// How many steps would change something; `None` where that was not looked at.
     pub(super) drift: Option<usize>,
+    /// Whether load balancers send it requests.
+    pub(super) serving: Serving,
 }
 
 /// For how many days a certificate holds, and whether that is the one that is served.
@@ -98,7 +101,7 @@ impl Row<'_> {
             "release": self.release(), "wished_release": self.node.release, "observed": self.seen.as_ref().ok(),
             "problem": self.seen.as_ref().err(), "healthy": self.is_healthy(), "drift": self.drift,
             "heap": self.heap(), "certificate_days": ends.map(|ends| ends.days),
-            "certificate_served": ends.map(|ends| ends.is_served),
+            "certificate_served": ends.map(|ends| ends.is_served), "rotation": self.serving.json(),
         })
     }
 
@@ -115,14 +118,27 @@ impl Row<'_> {
             (words, _) => format!(": {}", words.replace('\n', "; ")),
         };
         let release = self.release().unwrap_or("-");
-        format!("{} {health}, {release}, {unit}{drift}{shut}", self.node.name)
+        let rotation = self.serving.words().map(|words| format!(", {words}")).unwrap_or_default();
+        format!("{} {health}, {release}, {unit}{rotation}{drift}{shut}", self.node.name)
     }
 }
 
 /// Returns the table of all nodes.
 pub(super) fn table(rows: &[Row<'_>], cluster: &Cluster, style: Style) -> String {
-    let heads =
-        ["node", "role", "release", "unit", "up", ">restarts", ">memory", ">heap", ">cert", "drift", "gates"];
+    let heads = [
+        "node",
+        "role",
+        "release",
+        "unit",
+        "up",
+        ">restarts",
+        ">memory",
+        ">heap",
+        ">cert",
+        "in rotation",
+        "drift",
+        "gates",
+    ];
     let mut table = Table::new(style, &heads);
     for row in rows {
         let seen = row.seen.as_ref().ok();
@@ -162,6 +178,7 @@ pub(super) fn table(rows: &[Row<'_>], cluster: &Cluster, style: Style) -> String
             (or_none(seen.and_then(|seen| seen.memory_bytes).map(bytes)), Paint::Plain),
             (or_none(row.heap().map(str::to_owned)), Paint::Plain),
             certificate,
+            row.serving.cell(),
             drift,
             row.gates(),
         ]);
@@ -175,6 +192,11 @@ mod tests {
 
     use super::*;
     use crate::apim::testing;
+    use crate::cli::serving::Place;
+
+    fn serving(host: &str, place: Place) -> Serving {
+        Serving([(host.to_owned(), place)].into())
+    }
 
     fn seen(node: &Node, holds: bool) -> Observation {
         Observation {
@@ -199,9 +221,24 @@ mod tests {
         let nodes = &cluster.nodes()[..3];
         let observed = [seen(&nodes[0], true), seen(&nodes[1], false)];
         let rows = [
-            Row { node: &nodes[0], seen: Ok(&observed[0]), drift: Some(0) },
-            Row { node: &nodes[1], seen: Ok(&observed[1]), drift: Some(3) },
-            Row { node: &nodes[2], seen: Err("it does not answer".into()), drift: None },
+            Row {
+                node: &nodes[0],
+                seen: Ok(&observed[0]),
+                drift: Some(0),
+                serving: serving("lb", Place::In),
+            },
+            Row {
+                node: &nodes[1],
+                seen: Ok(&observed[1]),
+                drift: Some(3),
+                serving: serving("lb", Place::Out),
+            },
+            Row {
+                node: &nodes[2],
+                seen: Err("it does not answer".into()),
+                drift: None,
+                serving: Serving::default(),
+            },
         ];
         assert_eq!(rows.iter().map(Row::is_healthy).collect::<Vec<_>>(), [true, false, false]);
         let lines: Vec<String> = rows.iter().map(Row::line).collect();

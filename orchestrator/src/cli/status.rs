@@ -18,6 +18,7 @@ use super::moment;
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::pipeline;
 use super::read;
+use super::serving::Balancers;
 use super::standing::{Row, table};
 use crate::apim::Cluster;
 use crate::artifact::Cache;
@@ -57,7 +58,8 @@ enum Drift {
     Off,
 }
 
-/// What is asked of one host: the steps, and the operations in the same order.
+/// What is asked of one host: the steps, and the operations in the same order; behind them, what a load balancer is asked.
+#[derive(Default)]
 struct Questions<'a> {
     steps: Vec<&'a Step>,
     asked: Vec<Asked>,
@@ -77,14 +79,22 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     drafted.add_inspection(&read.cluster, &|host| limited.contains(host));
     let at_hand = pipeline::at_hand(&read.cluster, &drafted, (&cache, &look))?;
     let plan = drafted.finish(&at_hand);
-    let questions = questions(&plan, &read.cluster, drift);
+    let mut questions = questions(&plan, &read.cluster, drift);
+    let balancers = Balancers::of(&read.cluster, |node| {
+        let nodes = questions.values().flat_map(|own| own.steps.iter().filter_map(|step| step.node.as_ref()));
+        nodes.into_iter().any(|shown| shown == node)
+    });
+    for host in balancers.hosts() {
+        let look = balancers.question(host).map(|look| Asked::look("who gets requests", look));
+        questions.entry(host).or_default().asked.extend(look);
+    }
     let hosts: Vec<HostName> = questions.keys().map(|host| (*host).clone()).collect();
     let connector = connect::connector_with(&read.inventory, Rights::Usual, &reach)?;
     let ready = Ready::new(read, look, hosts, connector, format!("status {}", files.inventory.display()));
     let cluster = &ready.read.cluster;
     let forks = Arc::new(Semaphore::new(usize::from(reach.forks)));
     ready.ask(|round| async {
-        let shower = Shower { cluster, questions: &questions, look };
+        let shower = Shower { cluster, questions: &questions, balancers: &balancers, look };
         match watch {
             None => once(round, &shower, &forks).await,
             Some(every) => {
@@ -98,7 +108,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
 fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'a HostName, Questions<'a>> {
     let mut all: BTreeMap<&'a HostName, Questions<'a>> = BTreeMap::new();
     for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
-        let own = all.entry(&lane.host).or_insert_with(|| Questions { steps: Vec::new(), asked: Vec::new() });
+        let own = all.entry(&lane.host).or_default();
         for step in &lane.steps {
             let Some(operation) = step.operation() else { continue };
             let is_look = matches!(operation, Operation::Inspect(_));
@@ -217,6 +227,7 @@ async fn again_and_again(
 struct Shower<'a> {
     cluster: &'a Cluster,
     questions: &'a BTreeMap<&'a HostName, Questions<'a>>,
+    balancers: &'a Balancers,
     look: Look,
 }
 
@@ -225,13 +236,19 @@ impl Shower<'_> {
         let mut rows = Vec::new();
         for node in self.cluster.nodes() {
             let host = HostName(node.host.clone());
-            let Some(questions) = self.questions.get(&host) else { continue };
+            let Some(questions) = self.questions.get(&host).filter(|own| !own.steps.is_empty()) else {
+                continue;
+            };
             let (seen, drift) = match heard.get(&host) {
                 None => (Err("connecting".to_owned()), None),
                 Some(Err(_)) => (Err("unreachable".to_owned()), None),
                 Some(Ok(outcomes)) => questions.of(&node.name, outcomes),
             };
-            rows.push(Row { node, seen, drift });
+            let serving = self.balancers.serving(&node.name, |host| {
+                let outcomes = heard.get(host)?.as_ref().ok()?;
+                outcomes.get(self.questions.get(host)?.steps.len())
+            });
+            rows.push(Row { node, seen, drift, serving });
         }
         rows
     }
