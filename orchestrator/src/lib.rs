@@ -12,6 +12,7 @@ pub mod cli;
 pub mod database;
 pub mod engine;
 pub mod history;
+pub mod hooks;
 pub mod http;
 pub mod inventory;
 pub mod keystore;

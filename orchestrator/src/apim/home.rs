@@ -45,6 +45,8 @@ pub struct Home {
     pub current_log: AbsPath,
     /// The pid file (a hint only: stale and padded as a rule).
     pub pid_file: AbsPath,
+    /// There while a hook keeps the node from getting requests.
+    pub drained: AbsPath,
     /// The start script, below `current`.
     pub script: AbsPath,
 }
@@ -70,6 +72,7 @@ impl Home {
             current_log: current.join("repository/logs/wso2carbon.log")?,
             pid_file: home.join("wso2carbon.pid")?,
             script: current.join("bin")?.join(role.script())?,
+            drained: folder.join("drained")?,
             component: folder,
             releases,
             release: home,

@@ -17,6 +17,7 @@ pub mod graph;
 pub mod hardening;
 pub mod health;
 pub mod home;
+pub mod hook;
 pub mod host_name;
 pub mod hosts_file;
 pub mod issued;

@@ -89,6 +89,23 @@ pub fn ports(role: Role, offset: u16) -> Vec<Port> {
         .collect()
 }
 
+/// Returns the ports by which a node of `role` serves clients and load balancers, offset aside, each with its name.
+#[must_use]
+pub fn serving(role: Role) -> Vec<(&'static str, u16)> {
+    let mut ports = vec![("https", HTTPS), ("http", HTTP)];
+    if role.is_gateway() {
+        ports.extend([
+            ("gateway_https", GATEWAY_HTTPS),
+            ("gateway_http", GATEWAY_HTTP),
+            ("ws", WS),
+            ("wss", WSS),
+            ("websub_http", WEBSUB_HTTP),
+            ("websub_https", WEBSUB_HTTPS),
+        ]);
+    }
+    ports
+}
+
 /// Returns ports as the kernel writes lists of them: sorted, neighbours joined, such as `5672,9610-9612`.
 #[must_use]
 pub fn ranges(ports: &[u16]) -> String {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use apim_agent::operation::Operation;
 use apim_agent::value::{Secret, Sha256};
 
+use super::hook::{Shift, ShiftWish};
 use super::settings::databases::{Creation, DatabaseType, Tls};
 
 /// The work of a step.
@@ -16,6 +17,8 @@ pub enum Work {
     Host(Operation),
     /// The orchestrator's, on the databases that the host uses, as seen from that host.
     Database(Arc<DatabaseWork>),
+    /// The orchestrator's, on load balancers that hooks tell about a node.
+    Shift(Shift),
 }
 
 impl Work {
@@ -24,7 +27,17 @@ impl Work {
     pub const fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Host(operation) => Some(operation),
-            Self::Database(_) => None,
+            Self::Database(_) | Self::Shift(_) => None,
+        }
+    }
+
+    /// Returns what the agent looks at to find out whether there is anything to do, if it is the agent who can tell.
+    #[must_use]
+    pub fn look(&self) -> Option<Operation> {
+        match self {
+            Self::Host(operation) => Some(operation.clone()),
+            Self::Shift(Shift { hooks, wish: ShiftWish::Returned }) => Some(hooks.unmarked()),
+            Self::Database(_) | Self::Shift(_) => None,
         }
     }
 }

@@ -6,7 +6,7 @@ use apim_agent::facts::Facts;
 use apim_agent::operation::Operation;
 use apim_agent::outcome::{Difference, Outcome};
 use apim_agent::protocol::message::StepId;
-use apim_agent::value::Sha256;
+use apim_agent::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
@@ -111,25 +111,30 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
     let how = (proves_health, ignore_failure, check_only, no_log, retries, delay_secs, tags);
     let who = (&host.0, title, node.as_ref().map(|node| &node.0), budget, how);
     let mut bytes = serde_json::to_vec(&who).unwrap_or_default();
+    let mut secrets: Vec<&Secret> = Vec::new();
     match work {
         Work::Host(operation) => bytes.extend(serde_json::to_vec(operation).unwrap_or_default()),
         Work::Database(database) => {
             // Shown, its secrets are masked; they are part of what is done all the same.
             bytes.extend(format!("{database:?}").into_bytes());
-            let mut secret = |one: &apim_agent::value::Secret| {
-                bytes.push(0);
-                bytes.extend(one.expose().as_bytes());
-            };
             match &database.wish {
                 DatabaseWish::Schemas(wish) => {
-                    wish.creation.admin.iter().for_each(|admin| secret(&admin.password));
-                    wish.schemas.iter().for_each(|schema| secret(&schema.login.password));
+                    secrets.extend(wish.creation.admin.iter().map(|admin| &admin.password));
+                    secrets.extend(wish.schemas.iter().map(|schema| &schema.login.password));
                 }
                 DatabaseWish::Logins { logins, .. } => {
-                    logins.iter().for_each(|login| secret(&login.password));
+                    secrets.extend(logins.iter().map(|login| &login.password));
                 }
             }
         }
+        Work::Shift(shift) => {
+            bytes.extend(format!("{shift:?}").into_bytes());
+            secrets.extend(shift.hooks.secrets());
+        }
+    }
+    for secret in secrets {
+        bytes.push(0);
+        bytes.extend(secret.expose().as_bytes());
     }
     key.digest("step", &bytes)
 }

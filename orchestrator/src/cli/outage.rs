@@ -51,13 +51,14 @@ pub(super) fn shifted(
         limited.contains(node.host.as_str()) && hosts.iter().any(|host| host.name.0 == node.host)
     };
     let chosen: Vec<&Node> = cluster.nodes().iter().filter(is_chosen).collect();
-    if balancer::hosts(cluster).next().is_none() {
-        let exit = Exit::new(Kind::Usage, "there is no load balancer that apim-deploy sees to");
-        return Err(exit.hint("`apim: {load_balancer: {kind: nginx}}` on the hosts of `load_balancer` makes one (docs/load-balancer.md)"));
-    }
     if chosen.is_empty() {
         let exit = Exit::new(Kind::Usage, format!("no host of `{pattern}` carries a node"));
         return Err(exit.hint("`apim-deploy graph` shows which nodes there are"));
+    }
+    let is_told = |node: &&Node| cluster.hooks(&node.name).is_some();
+    if balancer::hosts(cluster).next().is_none() && !chosen.iter().any(is_told) {
+        let exit = Exit::new(Kind::Usage, "there is no load balancer that apim-deploy can tell");
+        return Err(exit.hint("`apim: {load_balancer: {kind: nginx}}` on the hosts of `load_balancer` makes one, hooks tell one of yours (docs/load-balancer.md)"));
     }
     for role in Role::ALL {
         let left = cluster.of(role).filter(|node| !is_chosen(node)).count();

@@ -25,7 +25,8 @@ use crate::apim::settings::source::Fetch;
 use crate::apim::{Artifact, Cluster, Role};
 use crate::artifact::Cache;
 use crate::database::Databases;
-use crate::engine::{self, Interrupt, Outliner, Patience, RunResult, Settings};
+use crate::engine::{self, Caller, Interrupt, Outliner, Patience, RunResult, Settings};
+use crate::hooks::FromHere;
 use crate::inventory::host::HostName;
 use crate::plan::Drafted;
 use crate::plan::model::Plan;
@@ -157,6 +158,9 @@ pub(super) fn run_with(
     let issue = if prepares { Issue::Now } else { Issue::Tell };
     let Material { read, playbook, mut drafted, counted } = read(&cache, issue)?;
     read::tell(&read, &look)?;
+    if matches!(*verb, "preflight" | "apply" | "plan" | "restart") && !reach.no_drain {
+        read::tell_hooks(&read.cluster, &look)?;
+    }
     if matches!(*verb, "apply" | "plan" | "status") {
         installed::tell(&files.inventory, &read.cluster, &look)?;
     }
@@ -166,6 +170,9 @@ pub(super) fn run_with(
     }
     if let Some((pattern, flow)) = &rolling.shift {
         drafted = outage::shifted(&read, files, (pattern.as_str(), *flow), reach.allow_outage)?;
+    }
+    if reach.no_drain {
+        drafted.leave_hooks_alone();
     }
     if !rolling.roles.is_empty() {
         drafted.keep_roles(&read.cluster, &rolling.roles);
@@ -198,6 +205,7 @@ pub(super) fn run_with(
         purpose: format!("{verb} {} of {}", playbook.name, bound::absolute(&files.inventory).display()),
         patience: Patience { lock: Duration::from_secs(reach.wait_for_lock.into()), ..Patience::default() },
         outliner: Some(outliner(&cache)),
+        hooks: Some(Caller(Arc::new(FromHere))),
         ..Settings::new(*mode, verb)
     };
     let recording = Recording::begin(wanted, &read, &playbook, &settings.run)?;
@@ -210,7 +218,7 @@ pub(super) fn run_with(
             if *mode == Mode::Apply {
                 plan.look_beside(&read.cluster);
                 if !reach.no_drain {
-                    plan.rotate(&read.cluster);
+                    plan.rotate(&read.cluster, counted.as_ref().unwrap_or(&read.cluster));
                 }
             }
             let plan = Arc::new(plan);
@@ -321,9 +329,9 @@ pub(super) fn hosts_of(plan: &Plan) -> Vec<HostName> {
     let mut hosts: Vec<HostName> = Vec::new();
     let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes).map(|lane| &lane.host);
     let balancers = plan.rotations.values().flat_map(|rotation| &rotation.balancers).map(|one| &one.host);
-    for host in lanes.chain(balancers) {
-        if !hosts.contains(host) {
-            hosts.push(host.clone());
+    for host in lanes.chain(balancers).cloned().chain(plan.hosts_of_hooks()) {
+        if !hosts.contains(&host) {
+            hosts.push(host);
         }
     }
     hosts

@@ -13,9 +13,10 @@ use super::options::{Files, Plays};
 use super::pipeline::Material;
 use crate::apim::{Cluster, Draft, HostInput, StartOrder, trust};
 use crate::artifact::Cache;
+use crate::hooks::look as look_at;
 use crate::inventory::host::HostName;
 use crate::inventory::{self, Inventory, pattern};
-use crate::plan::{Drafted, Wish, draft};
+use crate::plan::{Drafted, Wish, draft, hooks};
 use crate::playbook::tags::Wanted;
 use crate::playbook::{self, Playbook, built_in};
 use crate::report::{Look, remark, say};
@@ -194,6 +195,24 @@ pub(super) fn tell(read: &Read, look: &Look) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Says which hooks cannot work from this machine as it is.
+pub(super) fn tell_hooks(cluster: &Cluster, look: &Look) -> std::io::Result<()> {
+    let nodes = cluster.nodes().iter().filter_map(|node| cluster.hooks(&node.name));
+    let mut found: Vec<String> = Vec::new();
+    for hook in nodes.flat_map(|hooks| hooks.all()) {
+        let text = look_at(hook).map(|why| format!("hook `{}` will fail: {why}", hook.words));
+        found.extend(text.filter(|text| !found.contains(text)));
+    }
+    for text in found {
+        if look.json {
+            say(&json!({"event": "note", "level": "warning", "text": text}).to_string())?;
+        } else {
+            remark(&format!("{} {text}\n", look.err.bad("warning:")));
+        }
+    }
+    Ok(())
+}
+
 /// Says what is very likely not meant in an inventory.
 pub(super) fn tell_warnings(inventory: &Inventory, look: &Look) -> std::io::Result<()> {
     say_warnings(&inventory.warnings, look)
@@ -254,7 +273,8 @@ fn unchecked_of(inventory: Inventory) -> Result<Read, Mistakes> {
         .collect();
     let mut mistakes = Mistakes::default();
     match Cluster::build(&hosts, &read_file, &mut mistakes) {
-        Some(cluster) if mistakes.0.is_empty() => {
+        Some(mut cluster) if mistakes.0.is_empty() => {
+            cluster.set_hooks(hooks::read(&inventory, &cluster, &read_file)?);
             let open = guard::open(&inventory);
             guard::refuse(&open, &cluster, &mut mistakes);
             if mistakes.0.is_empty() { Ok(Read { inventory, cluster, open }) } else { Err(mistakes) }

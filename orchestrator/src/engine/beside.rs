@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use super::wire::{Upload, Wire};
 use super::worker::{Manner, Shared, Unreached, open_once};
 use crate::inventory::host::HostName;
+use crate::plan::model::Contents;
 
 /// No plan has so many steps: what ends under this name is nobody's step.
 const NAMELESS: StepId = StepId(u32::MAX);
@@ -24,21 +25,23 @@ pub(super) struct Beside<'a> {
     shared: &'a Shared,
     host: &'a HostName,
     wire: Wire,
+    /// Bytes that are no plan's.
+    pub(super) contents: Contents,
 }
 
 impl<'a> Beside<'a> {
     /// Opens one; with the lock where something is to be changed. An error says why there is none.
     pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
         match open_once(shared, host, Manner { lock, again: false, beside: true }).await {
-            Ok(wire) => Ok(Self { shared, host, wire }),
+            Ok(wire) => Ok(Self { shared, host, wire, contents: Contents::default() }),
             Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
             Err(Unreached::Interrupted) => Err("the run was called off".to_owned()),
         }
     }
 
     /// Goes on with a conversation that was kept.
-    pub(super) const fn resume(shared: &'a Shared, host: &'a HostName, wire: Wire) -> Self {
-        Self { shared, host, wire }
+    pub(super) fn resume(shared: &'a Shared, host: &'a HostName, wire: Wire) -> Self {
+        Self { shared, host, wire, contents: Contents::default() }
     }
 
     /// Keeps the conversation for later.
@@ -53,6 +56,17 @@ impl<'a> Beside<'a> {
         operation: &Operation,
         mode: Mode,
     ) -> Result<Outcome, String> {
+        self.run_within(title, operation, mode, DEADLINE).await
+    }
+
+    /// As [`Self::run`], for what may take as long as `limit`.
+    pub(super) async fn run_within(
+        &mut self,
+        title: &str,
+        operation: &Operation,
+        mode: Mode,
+        limit: Duration,
+    ) -> Result<Outcome, String> {
         let run = Run {
             step: NAMELESS,
             title: title.to_owned(),
@@ -61,9 +75,9 @@ impl<'a> Beside<'a> {
             ignore_failure: true,
         };
         self.wire.send(Request::Run(Box::new(run)));
-        match timeout(DEADLINE, self.outcome()).await {
+        match timeout(limit, self.outcome()).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(format!("{}: `{title}` did not end within {} s", self.host, DEADLINE.as_secs())),
+            Err(_) => Err(format!("{}: `{title}` did not end within {} s", self.host, limit.as_secs())),
         }
     }
 
@@ -72,7 +86,8 @@ impl<'a> Beside<'a> {
             match self.wire.next().await {
                 Ok(Some(Reply::Finished { outcome, .. })) => return Ok(outcome),
                 Ok(Some(Reply::Need { step, sha256, size, offset })) => {
-                    let source = self.shared.plan.contents.sources.get(&sha256);
+                    let of_plan = &self.shared.plan.contents.sources;
+                    let source = self.contents.sources.get(&sha256).or_else(|| of_plan.get(&sha256));
                     match source.filter(|_| offset <= size).cloned() {
                         Some(source) => {
                             let content = Content { sha256, size };

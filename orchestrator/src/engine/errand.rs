@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::event::{Event, Level};
 use super::hidden;
 use super::result::HostEnd;
+use super::rotation;
 use super::settings::Interrupt;
 use super::worker::{Shared, Worker};
 use crate::inventory::host::HostName;
@@ -107,7 +108,11 @@ async fn tried(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Out
 }
 
 async fn once(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
-    let Work::Database(work) = &step.work else { return Outcome::Ok };
+    let work = match &step.work {
+        Work::Host(_) => return Outcome::Ok,
+        Work::Shift(shift) => return rotation::shift(shared, shift, mode).await,
+        Work::Database(work) => work,
+    };
     let progress = |what: &str, done: u64, total: u64| {
         if mode == Mode::Apply {
             shared.tell(Event::StepProgress(host.clone(), step.id, what.to_owned(), done, total));

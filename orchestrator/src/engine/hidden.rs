@@ -2,10 +2,18 @@
 
 use apim_agent::outcome::{Difference, Failure, Outcome};
 
-use crate::plan::model::Step;
+use super::hooks;
+use crate::plan::model::{Shift, ShiftWish, Step, Work};
 
 /// Returns the outcome as it may be shown.
 pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {
+    let outcome = match (&step.work, outcome) {
+        // The agent speaks of the file that says so.
+        (Work::Shift(Shift { hooks, wish: ShiftWish::Returned }), Outcome::WouldChange(_)) => {
+            Outcome::WouldChange(hooks::calls(&hooks.undrain))
+        }
+        (_, outcome) => outcome,
+    };
     if !step.no_log {
         return outcome;
     }

@@ -42,7 +42,8 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
     let is_agents = |step: &&Step| step.operation().is_some();
     match pass {
         Pass::Survey => {
-            let (agents, errands): (Vec<&Step>, Vec<&Step>) = steps.iter().copied().partition(is_agents);
+            let (agents, errands): (Vec<&Step>, Vec<&Step>) =
+                steps.iter().copied().partition(|step| step.look().is_some());
             let host = worker.host.clone();
             let (found, ()) = tokio::join!(errand::survey(shared, &host, &errands), async {
                 talk(shared, worker, &agents, Pass::Survey).await.map_or((), |_| ())
@@ -262,7 +263,7 @@ impl<'a> Lane<'a> {
         // A failure that is ignored is one only after the last try.
         let ignore_failure = is_survey || (step.ignore_failure && self.tries_left(step) == 0);
         let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
-        let operation = step.operation()?.clone();
+        let operation = if is_survey { step.look()? } else { step.operation()?.clone() };
         Some(Run { step: step.id, title: step.title.clone(), mode, operation, ignore_failure })
     }
 

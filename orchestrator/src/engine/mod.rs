@@ -12,6 +12,7 @@
 //! peers    the other nodes of a role: are they still healthy, before one more is taken down
 //! beside   a short conversation beside the run's own
 //! rotation a node is taken out of the load balancers before it is taken down, and put back when it is healthy
+//! hooks    load balancers that somebody else sees to are told, and it is kept on the node's host that they were
 //! budget   who may take a node down (a pure ledger); leave: waiting for it
 //! ```
 
@@ -20,6 +21,7 @@ mod budget;
 mod errand;
 pub mod event;
 mod hidden;
+mod hooks;
 mod judgement;
 mod lane;
 mod leave;
@@ -42,6 +44,6 @@ pub use errand::{Errand, Errands, NoErrands};
 pub use result::{HostEnd, HostResult, NodeResult, RunResult, Stopped, Tally};
 pub use run::run;
 pub use settings::{
-    Confirm, Confirming, Interrupt, Judge, Judging, Outliner, Outlining, Patience, Settings, Surveyed,
-    Testimony, Verdict,
+    CallHooks, Caller, Confirm, Confirming, Interrupt, Judge, Judging, Outliner, Outlining, Patience,
+    Refusal, Settings, Surveyed, Testimony, Verdict,
 };

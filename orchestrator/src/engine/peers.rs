@@ -12,6 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use super::beside::Beside;
 use super::event::{Event, Level};
+use super::hooks;
 use super::wire::Wire;
 use super::worker::Shared;
 use crate::inventory::host::HostName;
@@ -97,13 +98,22 @@ async fn ask(shared: &Shared, peer: &Peer, kept: Option<Wire>) -> Result<Result<
         Some(wire) => Beside::resume(shared, &peer.host, wire),
         None => Beside::open(shared, &peer.host, false).await?,
     };
-    let Ok(outcome) = timeout(PATIENCE, beside.run("healthy", &peer.healthy, Mode::Check)).await else {
+    let looks = async {
+        let healthy = beside.run("healthy", &peer.healthy, Mode::Check).await?;
+        let returned = match &peer.returned {
+            Some(returned) => beside.run("in rotation", returned, Mode::Check).await?,
+            None => Outcome::Ok,
+        };
+        Ok::<_, String>((healthy, returned))
+    };
+    let Ok(outcomes) = timeout(PATIENCE, looks).await else {
         return Err(format!("{}: no answer within {} s", peer.host, PATIENCE.as_secs()));
     };
-    let outcome = outcome?;
+    let outcomes = outcomes?;
     shared.watching.keep(&peer.host, beside.keep());
-    Ok(match outcome {
-        Outcome::Ok | Outcome::Observed(_) => Ok(()),
+    Ok(match outcomes {
+        (Outcome::Ok | Outcome::Observed(_), Outcome::Ok) => Ok(()),
+        (Outcome::Ok | Outcome::Observed(_), _) => Err(hooks::LEFT_OUT),
         _ => Err("not healthy"),
     })
 }

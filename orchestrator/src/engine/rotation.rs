@@ -1,31 +1,42 @@
 //! A node is taken out of the load balancers before it is taken down, and put back when it was shown to be healthy.
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex as StdMutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use apim_agent::operation::wait::{Condition, Wait};
 use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::beside::Beside;
 use super::event::{Event, Level};
+use super::hooks;
 use super::worker::Shared;
-use crate::plan::model::{Balancer, NodeName, Rotation};
+use crate::plan::model::{Balancer, Hooks, NodeName, Rotation, Shift, ShiftWish};
 
 /// How often a node's connections are counted.
 const PAUSE: Duration = Duration::from_millis(150);
 /// For how long there must be none. A balancer's former workers may still pick up a request for a moment after they were told to go.
 const SETTLE: Duration = Duration::from_millis(1000);
 
-/// Which nodes this run took out.
+/// Which nodes are out.
 #[derive(Default)]
 pub(super) struct Rotating {
-    out: StdMutex<BTreeMap<NodeName, Out>>,
+    state: StdMutex<State>,
     /// One balancer is changed at a time: each is to be tested as it will be read.
     turn: Mutex<()>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Those that this run took out, or found left out, and has not put back.
+    out: BTreeMap<NodeName, Out>,
+    /// Those of them that hooks took out.
+    hooked: BTreeMap<NodeName, Arc<Hooks>>,
+    /// Those that a hook of a former run took out.
+    left_out: BTreeSet<NodeName>,
 }
 
 /// Why a node is out.
@@ -45,24 +56,42 @@ enum Way {
 }
 
 impl Rotating {
-    fn out(&self) -> MutexGuard<'_, BTreeMap<NodeName, Out>> {
-        self.out.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether this run took `node` out, and has not put it back.
+    /// Says whether `node` is out, and has not been put back.
     pub(super) fn is_out(&self, node: &NodeName) -> bool {
-        self.out().contains_key(node)
+        self.state().out.contains_key(node)
     }
 
     /// Notes that `node` may go down now: it stays out until it is healthy.
     pub(super) fn goes_down(&self, node: &NodeName) {
-        if let Some(out) = self.out().get_mut(node) {
+        if let Some(out) = self.state().out.get_mut(node) {
             *out = Out::Down;
         }
     }
 
+    /// Notes that hooks of a former run took a node out: it is put back once it is healthy.
+    pub(super) fn was_left_out(&self, hooks: &Arc<Hooks>) {
+        let mut state = self.state();
+        state.out.insert(hooks.node.clone(), Out::Down);
+        state.hooked.insert(hooks.node.clone(), Arc::clone(hooks));
+        state.left_out.insert(hooks.node.clone());
+    }
+
     fn is_leaving(&self, node: &NodeName) -> bool {
-        self.out().get(node) == Some(&Out::Leaving)
+        self.state().out.get(node) == Some(&Out::Leaving)
+    }
+
+    fn hooked(&self, node: &NodeName) -> Option<Arc<Hooks>> {
+        self.state().hooked.get(node).cloned()
+    }
+
+    fn is_back(&self, node: &NodeName) {
+        let mut state = self.state();
+        state.out.remove(node);
+        state.hooked.remove(node);
     }
 }
 
@@ -70,10 +99,10 @@ impl Rotating {
 /// says which balancer did not do it; the others were told to go on as before.
 pub(super) async fn take_out(shared: &Shared, node: &NodeName) -> Result<(), String> {
     let Some(rotation) = shared.plan.rotations.get(node) else { return Ok(()) };
-    shared.rotating.out().insert(node.clone(), Out::Leaving);
-    match turn(shared, rotation, node, Way::Out).await {
+    shared.rotating.state().out.insert(node.clone(), Out::Leaving);
+    match out_of_all(shared, rotation, node).await {
         Ok(told) if told.is_empty() => {
-            shared.rotating.out().remove(node);
+            shared.rotating.is_back(node);
             Ok(())
         }
         Ok(told) => {
@@ -93,26 +122,100 @@ pub(super) async fn take_out(shared: &Shared, node: &NodeName) -> Result<(), Str
     }
 }
 
+async fn out_of_all(shared: &Shared, rotation: &Rotation, node: &NodeName) -> Result<Vec<String>, String> {
+    let mut told = turn(shared, rotation, node, Way::Out).await?;
+    if let Some(hooks) = &rotation.hooks {
+        let _turn = shared.rotating.turn.lock().await;
+        hooks::mark(shared, hooks).await?;
+        shared.rotating.state().hooked.insert(node.clone(), Arc::clone(hooks));
+        hooks::drain(shared, hooks).await?;
+        told.extend(hooks::shown(&hooks.drain));
+    }
+    Ok(told)
+}
+
 /// As [`take_out`], for a node that is down already: it should not be found before it is healthy, but that is no reason to leave
-/// it down.
+/// it down. Hooks are not called: their balancers look after nodes that are down by themselves.
 pub(super) async fn keep_out(shared: &Shared, node: &NodeName) {
     let Some(rotation) = shared.plan.rotations.get(node) else { return };
-    shared.rotating.out().insert(node.clone(), Out::Down);
+    if rotation.balancers.is_empty() {
+        return;
+    }
+    shared.rotating.state().out.insert(node.clone(), Out::Down);
     if let Err(why) = turn(shared, rotation, node, Way::Out).await {
         note(shared, Level::Warning, format!("{node} is started although it is in rotation: {why}"));
     }
 }
 
-/// Gives `node` requests again, if this run took it out.
+/// Gives `node` requests again, if it is out.
 pub(super) async fn put_back(shared: &Shared, node: &NodeName) -> Result<(), String> {
-    let Some(rotation) = shared.plan.rotations.get(node).filter(|_| shared.rotating.is_out(node)) else {
+    if !shared.rotating.is_out(node) {
         return Ok(());
-    };
-    let told = turn(shared, rotation, node, Way::In).await;
+    }
+    let told = into_all(shared, node).await;
     let told = told.map_err(|why| format!("{node} could not be put back into rotation: {why}"))?;
-    shared.rotating.out().remove(node);
+    shared.rotating.is_back(node);
     if !told.is_empty() {
         note(shared, Level::Info, format!("{node} is back in rotation ({})", told.join(", ")));
+    }
+    Ok(())
+}
+
+/// One that does not answer keeps nobody else from being told.
+async fn into_all(shared: &Shared, node: &NodeName) -> Result<Vec<String>, String> {
+    let ours = match shared.plan.rotations.get(node) {
+        Some(rotation) => turn(shared, rotation, node, Way::In).await,
+        None => Ok(Vec::new()),
+    };
+    let Some(hooks) = shared.rotating.hooked(node) else { return ours };
+    let _turn = shared.rotating.turn.lock().await;
+    match (ours, hooks::undrain(shared, &hooks).await) {
+        (Ok(mut told), Ok(())) => {
+            told.extend(hooks::shown(&hooks.undrain));
+            Ok(told)
+        }
+        (Err(one), Err(other)) => Err(format!("{one}; {other}")),
+        (Err(why), Ok(())) | (Ok(_), Err(why)) => Err(why),
+    }
+}
+
+/// Does a step about load balancers that hooks tell.
+pub(super) async fn shift(shared: &Shared, shift: &Shift, mode: Mode) -> Outcome {
+    let Shift { hooks, wish } = shift;
+    let node = &hooks.node;
+    let (done, told) = match (mode, wish) {
+        (Mode::Check, ShiftWish::Returned) => return Outcome::Ok,
+        (Mode::Check, ShiftWish::Out(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
+        (Mode::Check, ShiftWish::In) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
+        // The proof of its health has put it back, most likely.
+        (Mode::Apply, ShiftWish::Returned) if !shared.rotating.state().left_out.contains(node) => {
+            return Outcome::Ok;
+        }
+        (Mode::Apply, ShiftWish::Returned) => (put_back(shared, node).await, &hooks.undrain),
+        (Mode::Apply, ShiftWish::In) => (hooks::undrain(shared, hooks).await, &hooks.undrain),
+        (Mode::Apply, ShiftWish::Out(limit)) => (out_by_hand(shared, hooks, *limit).await, &hooks.drain),
+    };
+    match done {
+        Ok(()) => Outcome::Changed(hooks::calls(told)),
+        Err(why) => Outcome::Failed(Failure::new(why).hint(BY_HAND)),
+    }
+}
+
+/// What is done when a hook fails.
+const BY_HAND: &str =
+    "see to the load balancer; `apim-deploy undrain` calls the hooks again that put the node back";
+
+async fn out_by_hand(shared: &Shared, hooks: &Hooks, limit: u64) -> Result<(), String> {
+    hooks::mark(shared, hooks).await?;
+    if let Err(why) = hooks::drain(shared, hooks).await {
+        let back = hooks::undrain(shared, hooks).await;
+        return Err(match back {
+            Ok(()) => why,
+            Err(worse) => format!("{why}; it could not be put back: {worse}"),
+        });
+    }
+    if let Err(why) = hooks::drained(shared, hooks, Duration::from_secs(limit)).await {
+        note(shared, Level::Warning, format!("{} may still serve somebody: {why}", hooks.node));
     }
     Ok(())
 }
@@ -178,6 +281,13 @@ async fn tell_over(
 async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
     let begun = Instant::now();
     let limit = Duration::from_secs(rotation.limit_secs);
+    if let Some(hooks) = rotation.hooks.as_ref().filter(|hooks| !hooks.drained.is_empty()) {
+        match hooks::drained(shared, hooks, limit).await {
+            Err(why) => return still_serves(shared, node, &why),
+            Ok(()) if rotation.balancers.is_empty() => return,
+            Ok(()) => {}
+        }
+    }
     let why = match Beside::open(shared, &rotation.host, false).await {
         Err(why) => why,
         Ok(mut beside) => {
@@ -213,6 +323,10 @@ async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
             why
         }
     };
+    still_serves(shared, node, &why);
+}
+
+fn still_serves(shared: &Shared, node: &NodeName, why: &str) {
     note(shared, Level::Warning, format!("{node} is taken down although it may still serve somebody: {why}"));
 }
 

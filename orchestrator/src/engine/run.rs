@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::budget::Standing;
 use super::errand::Errands;
 use super::event::Event;
+use super::hooks;
 use super::judgement;
 use super::lane::{self, Pass};
 use super::leave::Budget;
@@ -28,7 +29,7 @@ use super::stage;
 use super::worker::{Shared, Worker};
 use crate::inventory::host::HostName;
 use crate::plan::build::LOCALHOST;
-use crate::plan::model::{Lane, NodeName, Plan, Step};
+use crate::plan::model::{Lane, NodeName, Plan, Shift, ShiftWish, Step, Work};
 use crate::session::Connect;
 
 /// Why a run ends that the user stopped.
@@ -187,6 +188,7 @@ impl Run {
 
     async fn stages(&mut self) {
         self.note_who_is_down();
+        self.note_who_was_left_out();
         self.note_moves();
         let plan = Arc::clone(&self.shared.plan);
         let met = plan
@@ -291,6 +293,26 @@ impl Run {
             };
             if let Some(pool) = seen.pool {
                 budget.found_down(node, pool, why);
+            }
+        }
+    }
+
+    /// Nodes that a hook of a former run took out, and that are not back, serve nobody: they count as down until they are put back.
+    fn note_who_was_left_out(&self) {
+        let Shared { plan, budget, rotating, .. } = self.shared.as_ref();
+        let steps = || plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
+        for (host, step) in plan.steps() {
+            let Work::Shift(Shift { hooks, wish: ShiftWish::Returned }) = &step.work else { continue };
+            let outcomes = self.workers.get(host).map(|worker| &worker.outcomes);
+            let found = outcomes.and_then(|outcomes| outcomes.get(&step.id));
+            if !matches!(found, Some(Outcome::WouldChange(_))) {
+                continue;
+            }
+            rotating.was_left_out(hooks);
+            let of_node = |other: &&Step| other.node.as_ref() == Some(&hooks.node);
+            let pool = steps().filter(of_node).find_map(|other| other.budget.as_deref());
+            if let (Some(pool), false) = (pool, budget.is_down(&hooks.node)) {
+                budget.found_down(&hooks.node, pool, hooks::LEFT_OUT);
             }
         }
     }

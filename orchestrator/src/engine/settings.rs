@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +16,7 @@ use apim_agent::value::{Content, Sha256};
 
 use super::budget::Limits;
 use crate::inventory::host::HostName;
+use crate::plan::model::Hook;
 
 /// How a run is to be done.
 #[derive(Debug, Clone)]
@@ -43,6 +45,33 @@ pub struct Settings {
     pub confirm: Option<Confirm>,
     /// Who makes outlines of zips, so that hosts with a former release are sent only what they lack; without one zips go whole.
     pub outliner: Option<Outliner>,
+    /// Who calls hooks that are called from this machine.
+    pub hooks: Option<Caller>,
+}
+
+/// Calls hooks that are called from this machine.
+pub trait CallHooks: Send + Sync + 'static {
+    /// Calls one, once; within its time. The error says what went wrong, and whether to try again makes sense.
+    fn call<'a>(&'a self, hook: &'a Hook) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
+}
+
+/// Why a hook did not do what it should.
+#[derive(Debug, Clone)]
+pub struct Refusal {
+    /// What went wrong, and what it said.
+    pub failure: Failure,
+    /// Whether it may work the next time.
+    pub may_pass: bool,
+}
+
+/// Who calls hooks.
+#[derive(Clone)]
+pub struct Caller(pub Arc<dyn CallHooks>);
+
+impl std::fmt::Debug for Caller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Caller")
+    }
 }
 
 /// What a host answered to one step's questions.
@@ -173,6 +202,7 @@ impl Settings {
             judge: None,
             confirm: None,
             outliner: None,
+            hooks: None,
         }
     }
 }

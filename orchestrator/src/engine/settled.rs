@@ -3,11 +3,14 @@
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::Condition;
 
-use crate::plan::model::Step;
+use crate::plan::model::{ShiftWish, Step, Work};
 
 /// Says whether what a look at `step` finds depends on its own host alone. What looks at peers, or may (a command), does not: that
 /// nothing was done on this host says nothing about them.
 pub(super) fn is_of_its_host(step: &Step) -> bool {
+    if let Work::Shift(shift) = &step.work {
+        return shift.wish == ShiftWish::Returned;
+    }
     // What we do ourselves for a host is about somebody else.
     let Some(operation) = step.operation() else { return false };
     match operation {

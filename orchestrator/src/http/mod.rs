@@ -1,7 +1,7 @@
 //! The one door to HTTP from this machine: clients as we make them, and errors and URLs in words that hold no password.
 
 pub use reqwest::header;
-pub use reqwest::{Client, ClientBuilder, Error, Response, StatusCode};
+pub use reqwest::{Certificate, Client, ClientBuilder, Error, Method, Response, StatusCode, redirect};
 
 /// Returns the beginning of a client: our name, no answer kept waiting for, a proxy where one is named. Without one the usual
 /// variables of the environment count (`HTTPS_PROXY`, `NO_PROXY`, …).

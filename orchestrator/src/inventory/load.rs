@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::extra::parse_extra;
 use super::model::{Group, Host, Inventory, members};
 use super::sources::{files_beside, inventory_files, read_inventory, variables_in};
-use super::variables::{DEEP, Layers};
+use super::variables::{self, DEEP, Layers};
 use super::{file, pattern};
 use crate::template::Scope;
 use crate::vault::Vault;
@@ -81,14 +81,12 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
     let others = Scope::others("hostvars", &scopes);
     for (raw, (name, scope)) in hosts.into_iter().zip(&scopes) {
         let scope = scope.with_magic(&others).with_top(Arc::clone(&given));
-        let apim = match scope.variable(DEEP) {
-            None => Node { kind: Kind::Map(Vec::new()), span: raw.span.clone() },
-            Some(Ok(node)) => node,
-            Some(Err(found)) => {
-                mistakes.0.extend(found.0);
-                Node { kind: Kind::Map(Vec::new()), span: raw.span.clone() }
-            }
-        };
+        let nothing = || Node { kind: Kind::Map(Vec::new()), span: raw.span.clone() };
+        let (now, later) = raw.variables.get(DEEP).map_or_else(|| (nothing(), nothing()), variables::part);
+        let apim = scope.render(&now).unwrap_or_else(|found| {
+            mistakes.0.extend(found.0);
+            nothing()
+        });
         super::spelling::warn(&raw.variables, &mut inventory.warnings);
         let connection = connection::read(name, &raw.variables, &scope, &mut mistakes);
         inventory.hosts.push(Host {
@@ -97,6 +95,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
             groups: raw.groups,
             variables: raw.variables,
             apim,
+            later,
             connection,
             scope,
         });

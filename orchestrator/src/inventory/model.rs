@@ -39,6 +39,8 @@ pub struct Host {
     pub variables: Node,
     /// Its `apim` map, merged over its groups, rendered and opened; an empty map when there is none.
     pub apim: Node,
+    /// What was parted from it, as it was written: values that are templates over a node (a map).
+    pub later: Node,
     /// How it is reached.
     pub connection: Connection,
     /// What templates about this host see.

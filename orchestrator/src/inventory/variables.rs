@@ -7,6 +7,27 @@ use crate::yaml::{Key, Kind, Node};
 /// The variable that is merged in depth over all levels: a host changes one setting without repeating the rest.
 pub(super) const DEEP: &str = "apim";
 
+/// What of that variable holds templates over a node, which are rendered once there are nodes: a map in it, and keys of that map.
+const LATER: (&str, [&str; 3]) = ("load_balancer", ["drain", "undrain", "drained"]);
+
+/// Parts `apim` from what is rendered later, which comes as a map of its own.
+pub(super) fn part(apim: &Node) -> (Node, Node) {
+    let (mut now, mut later) = (apim.clone(), Vec::new());
+    if let Kind::Map(entries) = &mut now.kind {
+        let inner = entries.iter_mut().filter(|(key, _)| key.text == LATER.0);
+        for (_, inner) in inner {
+            if let Kind::Map(entries) = &mut inner.kind {
+                let (parted, kept) = std::mem::take(entries)
+                    .into_iter()
+                    .partition(|(key, _)| LATER.1.contains(&key.text.as_str()));
+                (later, *entries) = (parted, kept);
+            }
+        }
+    }
+    let span = apim.span.clone();
+    (now, Node { kind: Kind::Map(later), span })
+}
+
 /// Variables in the order in which they were first set, with what was set last.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Layers {

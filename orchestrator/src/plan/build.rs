@@ -8,20 +8,19 @@ use std::path::PathBuf;
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::unit::State;
-use apim_agent::operation::wait::Wait;
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::Sha256;
 
 use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
-use super::rotation;
-use crate::apim::balancer::{self, Flow};
 use crate::apim::steps::lower;
-use crate::apim::{Cluster, Draft, Node, NodeName, Role, health};
+use crate::apim::{Cluster, Draft, NodeName, Role, health};
 use crate::inventory::Inventory;
 use crate::inventory::host::HostName;
 use crate::playbook::tags::Wanted;
 use crate::playbook::{Bound, BoundTask, Play, Playbook, Strategy, Task, bind, expand};
 use crate::yaml::{Mistakes, Span};
+
+mod shifting;
 
 /// The name of this machine, for tasks that are done here in place of a host.
 pub const LOCALHOST: &str = "localhost";
@@ -241,50 +240,6 @@ impl Drafted {
         if !stage.lanes.is_empty() {
             self.stages.push(stage);
         }
-    }
-
-    /// Drafts that these nodes get requests from the load balancers that we see to, or none, and nothing else.
-    #[must_use]
-    pub fn shifting(cluster: &Cluster, nodes: &[&Node], flow: Flow) -> Self {
-        let (words, waits) = match flow {
-            Flow::Open => ("put back into rotation", false),
-            Flow::Held => ("taken out of rotation", true),
-        };
-        let stage = |title: &str| DraftedStage {
-            title: title.to_owned(),
-            on_failure: OnFailure::StopAtBarrier,
-            lanes: Vec::new(),
-        };
-        let step = |draft, ignore_failure| DraftedStep { ignore_failure, ..DraftedStep::plain(draft) };
-        let (mut shifts, mut quiet) = (stage(words), stage("connections end"));
-        for node in nodes {
-            // What cannot be made was told as a mistake when the cluster was built.
-            for (host, balancer::Wish { bundle, contents }) in
-                balancer::shift(cluster, node, flow).unwrap_or_default()
-            {
-                let title = format!("{}: {words}", node.words());
-                let mut draft = Draft::new(title, Operation::Bundle(bundle)).of(node);
-                draft.contents = contents;
-                shifts.add(&HostName(host), step(draft, false));
-            }
-            let wait = Wait {
-                awaited: format!("{} serves nobody", node.words()),
-                conditions: vec![rotation::quiet(cluster, node)],
-                deadline_secs: u64::from(node.settings.load_balancer.drain_secs),
-                service: None,
-                settle_secs: 0,
-                remedy: None,
-            };
-            let draft = Draft::new(wait.awaited.clone(), Operation::Wait(Box::new(wait))).of(node);
-            // That somebody is still connected after the limit is said, and changes nothing.
-            quiet.add(&HostName(node.host.clone()), step(draft, true));
-        }
-        let mut stages = vec![shifts];
-        if waits {
-            stages.push(quiet);
-        }
-        stages.retain(|stage| !stage.lanes.is_empty());
-        Self { stages, ..Self::default() }
     }
 
     /// Adds a last stage that does `drafts` on one host.

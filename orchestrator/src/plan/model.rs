@@ -1,6 +1,6 @@
 //! Plan, stage, lane, step: the four nested words that carry the engine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,6 +12,7 @@ use apim_agent::value::{AbsPath, Content, Sha256};
 
 pub use crate::apim::NodeName;
 pub use crate::apim::availability::Allowance;
+pub use crate::apim::hook::{Call, Hook, Hooks, Program, Shift, ShiftWish};
 pub use crate::apim::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
 use crate::inventory::host::HostName;
 
@@ -37,6 +38,8 @@ pub struct Rotation {
     pub host: HostName,
     /// Where it is taken out.
     pub balancers: Vec<Balancer>,
+    /// How load balancers are told that somebody else sees to.
+    pub hooks: Option<Arc<Hooks>>,
     /// When nobody is served by it any more.
     pub quiet: Condition,
     /// How long that is waited for, in seconds.
@@ -69,9 +72,22 @@ pub struct Peer {
     pub healthy: Operation,
     /// Whether the plan may take it down itself; otherwise nothing is done with it.
     pub is_worked_on: bool,
+    /// What holds when no hook keeps it from getting requests, where it has hooks.
+    pub returned: Option<Operation>,
 }
 
 impl Plan {
+    /// Returns the hosts on which hooks are run.
+    #[must_use]
+    pub fn hosts_of_hooks(&self) -> BTreeSet<HostName> {
+        let shifts = self.steps().filter_map(|(_, step)| match &step.work {
+            Work::Shift(shift) => Some(&shift.hooks),
+            Work::Host(_) | Work::Database(_) => None,
+        });
+        let hooks = shifts.chain(self.rotations.values().filter_map(|rotation| rotation.hooks.as_ref()));
+        hooks.flat_map(|hooks| hooks.hosts()).map(|host| HostName(host.to_owned())).collect()
+    }
+
     /// Returns every step with its host, in order; behind each those that are done when it has failed.
     pub fn steps(&self) -> impl Iterator<Item = (&HostName, &Step)> {
         let lanes = self.stages.iter().flat_map(|stage| &stage.lanes);
@@ -151,6 +167,12 @@ impl Step {
     #[must_use]
     pub const fn operation(&self) -> Option<&Operation> {
         self.work.operation()
+    }
+
+    /// Returns what the agent is asked for when it is only looked at; `None` where the agent cannot tell.
+    #[must_use]
+    pub fn look(&self) -> Option<Operation> {
+        self.work.look()
     }
 
     /// Returns the contents that the operation names; a host may ask for these and no others.

@@ -12,19 +12,21 @@ use crate::apim::{Cluster, Gate, Node, health, port};
 use crate::inventory::host::HostName;
 
 impl Plan {
-    /// Adds how its nodes are taken out of the load balancers that we see to, and put back. A role of one node has nobody who
-    /// could be sent requests in its place.
-    pub fn rotate(&mut self, cluster: &Cluster) {
+    /// Adds how its nodes are taken out of the load balancers, and put back. A role of one node has nobody who could be sent requests
+    /// in its place. `whole` is the cluster before a host leaves it: load balancers that hooks tell still know that host.
+    pub fn rotate(&mut self, cluster: &Cluster, whole: &Cluster) {
         for name in self.worked_on() {
-            let Some(node) = cluster.nodes().iter().find(|node| node.name == name) else { continue };
-            if cluster.of(node.role).nth(1).is_none() {
+            let Some(node) = whole.nodes().iter().find(|node| node.name == name) else { continue };
+            if whole.of(node.role).nth(1).is_none() {
                 continue;
             }
             let balancers = self.balancers(cluster, node);
-            if !balancers.is_empty() {
+            let hooks = whole.hooks(&name).cloned();
+            if !balancers.is_empty() || hooks.is_some() {
                 let rotation = Rotation {
                     host: HostName(node.host.clone()),
                     balancers,
+                    hooks,
                     quiet: quiet(cluster, node),
                     limit_secs: u64::from(node.settings.load_balancer.drain_secs),
                 };
@@ -47,6 +49,7 @@ impl Plan {
                 pool: node.role.group().to_owned(),
                 healthy: Operation::Wait(Box::new(health::wait(cluster, node, Gate::Started))),
                 is_worked_on,
+                returned: cluster.hooks(&node.name).map(|hooks| hooks.unmarked()),
             });
         }
     }
@@ -85,21 +88,15 @@ impl Plan {
 /// is no node of the cluster counts.
 #[must_use]
 pub fn quiet(cluster: &Cluster, node: &Node) -> Condition {
-    let mut bases = vec![port::HTTPS, port::HTTP];
-    if node.role.is_gateway() {
-        bases.extend([
-            port::GATEWAY_HTTPS,
-            port::GATEWAY_HTTP,
-            port::WS,
-            port::WSS,
-            port::WEBSUB_HTTP,
-            port::WEBSUB_HTTPS,
-        ]);
-    }
+    let ports = port::serving(node.role).into_iter().map(|(_, base)| node.port(base)).collect();
+    let theirs = &node.settings.load_balancer.addresses;
+    // Hooks tell balancers of which we know nothing but the addresses that the inventory names.
+    let is_known = cluster.hooks(&node.name).is_none() || !theirs.is_empty();
+    let ours = balancer::hosts(cluster).map(|host| host.address);
     let from: Option<Vec<IpAddr>> =
-        balancer::hosts(cluster).map(|host| host.address.map(IpAddr::V4)).collect();
-    let from = from.unwrap_or_default();
+        ours.chain(theirs.iter().copied().map(Some)).map(|address| address.map(IpAddr::V4)).collect();
+    let from = from.filter(|_| is_known).unwrap_or_default();
     let nodes = cluster.nodes().iter().filter_map(|node| node.address.map(IpAddr::V4));
     let except = if from.is_empty() { nodes.collect() } else { Vec::new() };
-    Condition::Quiet { ports: bases.into_iter().map(|base| node.port(base)).collect(), from, except }
+    Condition::Quiet { ports, from, except }
 }

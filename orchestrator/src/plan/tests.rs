@@ -13,7 +13,7 @@ use crate::playbook::tags::Wanted;
 use crate::playbook::{self, Playbook};
 use crate::yaml::{Mistakes, Span};
 
-const INVENTORY: &str = r#"
+pub(super) const INVENTORY: &str = r#"
 all:
   vars:
     apim:
@@ -45,7 +45,7 @@ all:
     database: {hosts: {db: {ansible_host: 10.0.0.9}}}
 "#;
 
-fn world(text: &str) -> (Inventory, Cluster) {
+pub(super) fn world(text: &str) -> (Inventory, Cluster) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inventory.yaml");
     std::fs::write(&path, text).unwrap();
@@ -76,7 +76,7 @@ fn plan_of(playbook: &Playbook, limit: Option<&str>, tags: &Wanted) -> super::mo
         .finish(&BTreeMap::new())
 }
 
-fn parsed(text: &str) -> Playbook {
+pub(super) fn parsed(text: &str) -> Playbook {
     playbook::parse("play.yaml", text)
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(crate::yaml::Colours::Off)))
 }
@@ -356,7 +356,7 @@ fn nodes_that_may_go_down_leave_rotation_first_and_their_peers_beside_the_plan_a
         tags: &tags,
     };
     let mut plan = draft(&wish).unwrap().finish(&BTreeMap::new());
-    plan.rotate(&cluster);
+    plan.rotate(&cluster, &cluster);
     plan.look_beside(&cluster);
     let out: Vec<&str> = plan.rotations.keys().map(|node| node.0.as_str()).collect();
     assert_eq!(out.len(), 2, "{out:?}");

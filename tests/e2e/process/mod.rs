@@ -4,6 +4,7 @@ mod bound;
 mod converge;
 mod edited;
 mod history;
+mod hooks;
 mod interrupted;
 mod issued;
 mod looking;

@@ -86,6 +86,7 @@ impl Builder<'_> {
             warnings: Mistakes::default(),
             balancers: BTreeMap::new(),
             authority: None,
+            hooks: BTreeMap::new(),
         };
         endpoints::resolve(&mut cluster, self.mistakes);
         balancer::check::look(&mut cluster, self.files, self.mistakes);

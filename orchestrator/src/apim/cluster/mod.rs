@@ -7,11 +7,12 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::availability::Allowance;
+use super::hook::Hooks;
 use super::port;
 use super::role::{Role, StartOrder};
 use super::settings::Settings;
 use super::settings::environments::Environment;
-use super::topology::{Endpoint, Node};
+use super::topology::{Endpoint, Node, NodeName};
 use crate::keystore::{Certificate, Identity};
 use crate::yaml::{self, Mistakes};
 
@@ -88,6 +89,8 @@ pub struct Cluster {
     balancers: BTreeMap<String, Identity>,
     /// Who issues the cluster's certificates, once it is known.
     authority: Option<Certificate>,
+    /// Hooks of load balancers, by node.
+    hooks: BTreeMap<NodeName, Arc<Hooks>>,
 }
 
 impl Cluster {
@@ -128,6 +131,17 @@ impl Cluster {
     /// Hands a load balancer's host what it shows its clients.
     pub(super) fn set_balancer(&mut self, host: &str, identity: Identity) {
         self.balancers.insert(host.to_owned(), identity);
+    }
+
+    /// Hands the nodes the hooks by which load balancers are told of them.
+    pub fn set_hooks(&mut self, hooks: BTreeMap<NodeName, Arc<Hooks>>) {
+        self.hooks = hooks;
+    }
+
+    /// Returns the hooks by which load balancers are told of a node, if it has any.
+    #[must_use]
+    pub fn hooks(&self, node: &NodeName) -> Option<&Arc<Hooks>> {
+        self.hooks.get(node)
     }
 
     /// Adds what the operator should know.

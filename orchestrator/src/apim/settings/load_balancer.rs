@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::read::{At, Section, text_of};
+use crate::apim::hook::Action;
 use crate::yaml::{Kind, Node, Span};
 
 /// Who sees to the load balancer.
@@ -59,6 +60,8 @@ pub struct LoadBalancer {
     pub management_from: Option<Vec<String>>,
     /// Seconds that the connections to a node are waited for, once it gets no new requests.
     pub drain_secs: u32,
+    /// Addresses of load balancers that others see to: who is connected from there is waited for; none: whoever is no node.
+    pub addresses: Vec<Ipv4Addr>,
     /// Files of the host that every `server` block includes.
     pub include: Vec<String>,
     /// Where it was written; the place of the host's settings where it was not.
@@ -82,6 +85,7 @@ impl LoadBalancer {
             trusted_proxies: Vec::new(),
             management_from: None,
             drain_secs: 30,
+            addresses: Vec::new(),
             include: Vec::new(),
             span,
         }
@@ -114,6 +118,16 @@ impl LoadBalancer {
         read.trusted_proxies = networks(&mut section, "trusted_proxies").unwrap_or_default();
         read.management_from = networks(&mut section, "management_from");
         read.include = includes(&mut section);
+        read.addresses = addresses(&mut section);
+        for key in Action::ALL.map(Action::word) {
+            // What stands here in place was parted from the rest, and is read for each node.
+            if let Some(node) = section.take(key) {
+                let what =
+                    format!("`{}` cannot come out of a template of `load_balancer`", section.path(key));
+                let hint = "write it in place; templates in it see the node";
+                section.mistakes.add_hint(&node.span, what, hint);
+            }
+        }
         section.finish();
         read
     }
@@ -149,6 +163,24 @@ fn networks(section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<Stri
         }
     }
     Some(read)
+}
+
+fn addresses(section: &mut Section<'_, '_>) -> Vec<Ipv4Addr> {
+    let Some(node) = section.take("addresses") else { return Vec::new() };
+    let what = section.path("addresses");
+    let mut read = Vec::new();
+    for item in items(node) {
+        let Some(text) = text_of(item, &what, section.mistakes) else { continue };
+        match text.value.parse() {
+            Ok(address) => read.push(address),
+            Err(_) => section.mistakes.add_hint(
+                &text.span,
+                format!("`{what}`: `{}` is no IPv4 address", text.value),
+                "the address from which it connects to nodes, such as 10.0.0.5",
+            ),
+        }
+    }
+    read
 }
 
 fn includes(section: &mut Section<'_, '_>) -> Vec<String> {

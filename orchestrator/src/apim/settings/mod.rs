@@ -14,6 +14,7 @@ pub mod endpoint;
 pub mod environments;
 pub mod features;
 pub mod hardening;
+pub mod hooks;
 pub mod keystores;
 pub mod load_balancer;
 pub mod messaging;

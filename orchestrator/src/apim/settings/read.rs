@@ -39,6 +39,10 @@ impl<'a, 'm> Section<'a, 'm> {
         self.map.span()
     }
 
+    pub(super) fn what(&self) -> &str {
+        &self.what
+    }
+
     pub(super) fn path(&self, key: &str) -> String {
         format!("{}.{key}", self.what)
     }

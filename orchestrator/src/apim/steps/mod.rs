@@ -29,6 +29,7 @@ mod load_balancer;
 mod prune;
 mod removal;
 mod revert;
+mod rotation;
 mod service;
 #[cfg(test)]
 mod tests;
@@ -36,6 +37,7 @@ mod tests;
 pub use draft::Draft;
 pub use removal::removal;
 pub use revert::BACK;
+pub use rotation::shift;
 
 /// Returns what `task` means on `host`, in order; nothing where the host carries no node that it concerns.
 #[must_use]
@@ -66,7 +68,7 @@ pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
             each(&|node| if is_of(node, *role) { service::lower(cluster, node, *state) } else { Vec::new() })
         }
         ApimTask::Health(gate, role) => {
-            each(&|node| if is_of(node, *role) { vec![gate_of(cluster, node, *gate)] } else { Vec::new() })
+            each(&|node| if is_of(node, *role) { healthy(cluster, node, *gate) } else { Vec::new() })
         }
     }
 }
@@ -134,6 +136,15 @@ fn configuration(cluster: &Cluster, node: &Node) -> Vec<Draft> {
 
 fn placed(node: &Node, title: String, file: PlacedFile) -> Draft {
     Draft::file(title, file).of(node)
+}
+
+/// A node that has started is to get requests, too.
+fn healthy(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Draft> {
+    let mut drafts = vec![gate_of(cluster, node, gate)];
+    if gate == Gate::Started {
+        drafts.extend(rotation::returned(cluster, node));
+    }
+    drafts
 }
 
 fn gate_of(cluster: &Cluster, node: &Node, gate: Gate) -> Draft {

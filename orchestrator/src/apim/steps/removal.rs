@@ -23,6 +23,7 @@ pub fn removal(cluster: &Cluster, host: &str) -> Vec<Draft> {
     for node in &nodes {
         drafts.extend(service::lower(cluster, node, ServiceState::Stopped));
         drafts.push(service::gone(cluster, node));
+        drafts.extend(unmarked(cluster, node));
         drafts.push(releases(node));
     }
     drafts.extend(shared(first));
@@ -30,6 +31,13 @@ pub fn removal(cluster: &Cluster, host: &str) -> Vec<Draft> {
     drafts.extend(tuning());
     drafts.push(account(first, &nodes));
     drafts
+}
+
+/// Whoever is gone for good is not put back.
+fn unmarked(cluster: &Cluster, node: &Node) -> Option<Draft> {
+    let hooks = cluster.hooks(&node.name)?;
+    let title = format!("{}: no mark of hooks", node.words());
+    Some(Draft::new(title, hooks.unmarked()).of(node))
 }
 
 fn releases(node: &Node) -> Draft {

@@ -7,7 +7,7 @@ use apim_agent::operation::Operation;
 use apim_agent::operation::revert::Revert;
 use apim_agent::operation::wait::Wait;
 
-use super::Draft;
+use super::{Draft, rotation};
 use crate::apim::cluster::Cluster;
 use crate::apim::task::Gate;
 use crate::apim::topology::Node;
@@ -18,11 +18,11 @@ pub const BACK: &str = "back to the release before";
 
 /// `apim_rollback`: back, and healthy there.
 pub(super) fn lower(cluster: &Cluster, node: &Node) -> Vec<Draft> {
-    vec![
-        revert(node, format!("{}: rolled back", node.words()), false),
-        proof(cluster, node, Gate::Started),
-        proof(cluster, node, Gate::Complete),
-    ]
+    let back = revert(node, format!("{}: rolled back", node.words()), false);
+    let mut drafts = vec![back, proof(cluster, node, Gate::Started)];
+    drafts.extend(rotation::returned(cluster, node));
+    drafts.push(proof(cluster, node, Gate::Complete));
+    drafts
 }
 
 /// Returns what is done for a node that was started from a new release and is not healthy.

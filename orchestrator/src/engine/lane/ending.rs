@@ -41,7 +41,7 @@ impl End {
     async fn put_back(mut self, shared: &Shared, node: &NodeName) -> Self {
         if let Err(why) = rotation::put_back(shared, node).await {
             let failure = Failure::new(format!("{node} is healthy, but {why}"));
-            let hint = "see to the load balancer, then run apply: it puts its files right";
+            let hint = "see to the load balancer, then run apply: it puts the node back";
             self.outcome = Outcome::Failed(failure.hint(hint));
         }
         self

@@ -43,6 +43,8 @@ pub(super) enum Act {
     Prove(String),
     /// The same, but the node never becomes healthy.
     ProveInVain(String),
+    /// It tells whether the node is marked as taken out by hooks.
+    Returned(String),
     /// It waits until the run is called off.
     Wait,
     /// The link drops in the middle of it, the first time; the agent finishes it all the same.
@@ -72,6 +74,16 @@ pub(super) struct World {
     pub(super) stubborn: BTreeSet<HostName>,
     /// Load balancers that never answer a change.
     pub(super) hanging: BTreeSet<HostName>,
+    /// Nodes of which a balancer is told by hooks.
+    pub(super) hooked: BTreeSet<String>,
+    /// Those that it was told to leave out.
+    pub(super) left_out: BTreeSet<String>,
+    /// Nodes on whose hosts it is kept that hooks took them out.
+    pub(super) marked: BTreeSet<String>,
+    /// How often hooks (`drain g1`) fail.
+    pub(super) broken: BTreeMap<String, usize>,
+    /// Hooks that hang until they are given up.
+    pub(super) stuck: BTreeSet<String>,
     pub(super) converged: BTreeSet<StepId>,
     /// Hosts that cannot be reached.
     pub(super) dead: BTreeSet<HostName>,
@@ -239,7 +251,7 @@ impl Agent {
             return Err(Gone);
         }
         if step == StepId(u32::MAX) {
-            let outcome = self.aside(&run.operation).await;
+            let outcome = self.aside(&run).await;
             return self.say(Reply::Finished { step, outcome, millis: 1 }).await;
         }
         let outcome = if self.failed || self.cancelled {
@@ -267,8 +279,9 @@ impl Agent {
     }
 
     /// What is no step of a plan: load balancers are told, nodes are looked at. Paths say what is meant.
-    async fn aside(&self, operation: &Operation) -> Outcome {
-        let path = match operation {
+    async fn aside(&self, run: &Run) -> Outcome {
+        let path = match &run.operation {
+            Operation::File(file) => file.path.to_string(),
             Operation::Absent(absent) => absent.path.to_string(),
             Operation::Wait(wait) => match wait.conditions.first() {
                 Some(Condition::Exists(path)) => path.to_string(),
@@ -310,6 +323,17 @@ impl Agent {
                 *hiccups = hiccups.saturating_sub(1);
                 !is_away && !world.down.contains(node)
             }
+            "marked" if run.mode == Mode::Check => !world.marked.contains(node),
+            "marked" if matches!(run.operation, Operation::File(_)) => {
+                world.log.push(format!("{}: {node} marked", self.host));
+                world.marked.insert(node.to_owned());
+                true
+            }
+            "marked" => {
+                world.log.push(format!("{}: {node} unmarked", self.host));
+                world.marked.remove(node);
+                true
+            }
             _ => true,
         };
         if stands { Outcome::Ok } else { Outcome::WouldChange(Difference::one("3 connections")) }
@@ -320,6 +344,7 @@ impl Agent {
         let differs = match world.acts.get(&step).cloned().unwrap_or(Act::Nothing) {
             Act::Nothing => false,
             Act::Prove(node) | Act::ProveInVain(node) => world.down.contains(&node),
+            Act::Returned(node) => world.marked.contains(&node),
             Act::Change
             | Act::Fail
             | Act::FailTimes(_)
@@ -338,7 +363,7 @@ impl Agent {
         }
         let act = self.hosts.world().acts.get(&step).cloned().unwrap_or(Act::Nothing);
         let done = match act {
-            Act::Nothing | Act::Change => true,
+            Act::Nothing | Act::Change | Act::Returned(_) => true,
             Act::Fail => return Ok(Outcome::Failed(Failure::new("it broke").hint("mend it"))),
             Act::FailTimes(0) => true,
             Act::FailTimes(times) => {
@@ -416,7 +441,8 @@ impl World {
             if follows && !self.tried.contains(&pool) {
                 self.violations.push(format!("{node} did not wait for the first one of {pool}"));
             }
-            if self.rotation.iter().any(|(_, known)| known == node) {
+            let is_told = self.hooked.contains(node) && !self.left_out.contains(node);
+            if is_told || self.rotation.iter().any(|(_, known)| known == node) {
                 self.violations.push(format!("{node} was taken down while requests were sent to it"));
             }
             self.taken.insert(node.to_owned());

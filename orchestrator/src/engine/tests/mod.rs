@@ -1,5 +1,6 @@
 //! The engine on simulated hosts.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,20 +12,25 @@ use apim_agent::value::AbsPath;
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
-use super::{Interrupt, NoErrands, RunResult, Settings};
+use super::{Caller, Interrupt, NoErrands, RunResult, Settings};
 use crate::inventory::host::HostName;
-use crate::plan::model::{Allowance, Balancer, Lane, NodeName, OnFailure, Peer, Plan, Rotation, Stage, Step};
+use crate::plan::model::{
+    Allowance, Balancer, Call, Hook, Hooks, Lane, NodeName, OnFailure, Peer, Plan, Program, Rotation, Shift,
+    ShiftWish, Stage, Step, Work,
+};
 use fake::{Act, Hosts};
 
 mod availability;
 mod behaviour;
 mod fake;
+mod hooks;
 mod peers;
 mod real;
 mod renewed;
 mod resumed;
 mod rotation;
 mod schedules;
+mod told;
 
 /// A plan in the making, with the hosts that it is for.
 struct Scene {
@@ -55,6 +61,7 @@ impl Scene {
         let (node, proves_health) = match &act {
             Act::Restart(node) => (Some(node), false),
             Act::Prove(node) | Act::ProveInVain(node) => (Some(node), true),
+            Act::Returned(node) => (Some(node), false),
             _ => (None, false),
         };
         let pool = node.and_then(|node| self.hosts.world().pools.get(node).cloned());
@@ -112,6 +119,7 @@ impl Scene {
                 pool: pool.to_owned(),
                 healthy: Operation::Absent(Absent { path, recursive: false }),
                 is_worked_on: true,
+                returned: None,
             });
         }
     }
@@ -129,12 +137,53 @@ impl Scene {
         let rotation = Rotation {
             host: HostName(host.to_owned()),
             balancers: balancers.collect(),
+            hooks: None,
             quiet: Condition::Exists(path("quiet")),
             limit_secs: 30,
         };
         let known = rotation.balancers.iter().map(|lb| (lb.host.clone(), node.to_owned()));
         self.hosts.world().rotation.extend(known);
         self.plan.rotations.insert(NodeName(node.to_owned()), rotation);
+    }
+
+    /// Hooks tell somebody else's balancer of `node`, which is on `host`.
+    fn hooks(&mut self, host: &str, node: &str) -> Arc<Hooks> {
+        let hook = |what: &str| Hook {
+            words: format!("{what} {node}"),
+            call: Call::Command(Program {
+                argv: vec![what.to_owned(), node.to_owned()],
+                on: None,
+                facts: BTreeMap::new(),
+                environment: BTreeMap::new(),
+                stdin: None,
+            }),
+            contains: None,
+            timeout_secs: 10,
+            retries: 2,
+        };
+        let hooks = Arc::new(Hooks {
+            node: NodeName(node.to_owned()),
+            host: host.to_owned(),
+            marker: AbsPath::parse(&format!("/marked/{node}")).unwrap(),
+            drain: vec![hook("drain")],
+            drained: Vec::new(),
+            undrain: vec![hook("undrain")],
+        });
+        self.rotation(host, node, &[]);
+        if let Some(rotation) = self.plan.rotations.get_mut(&NodeName(node.to_owned())) {
+            rotation.hooks = Some(Arc::clone(&hooks));
+        }
+        self.hosts.world().hooked.insert(node.to_owned());
+        self.settings.hooks = Some(Caller(Arc::new(self.hosts.clone())));
+        hooks
+    }
+
+    /// Adds the step that puts `node` back where hooks left it out.
+    fn returned(&mut self, host: &str, node: &str) {
+        let hooks = self.plan.rotations[&NodeName(node.to_owned())].hooks.clone().unwrap();
+        let step = self.step(host, Act::Returned(node.into()));
+        step.budget = None;
+        step.work = Work::Shift(Shift { hooks, wish: ShiftWish::Returned });
     }
 
     async fn run(&self) -> (RunResult, Vec<Event>) {

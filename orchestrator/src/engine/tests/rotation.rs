@@ -154,6 +154,7 @@ async fn a_node_that_is_down_beside_the_plan_counts() {
         pool: "gateway".into(),
         healthy: Operation::Absent(Absent { path, recursive: false }),
         is_worked_on: false,
+        returned: None,
     });
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "g2 is healthy: {result:?}");
