@@ -3,6 +3,7 @@
 mod bound;
 mod converge;
 mod edited;
+mod haproxy;
 mod history;
 mod hooks;
 mod interrupted;
