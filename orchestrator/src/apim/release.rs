@@ -86,6 +86,12 @@ impl Version {
         self.series
     }
 
+    /// Returns its three numbers, which say which of two versions is newer.
+    #[must_use]
+    pub fn numbers(&self) -> Vec<u32> {
+        self.text.split('.').map(|number| number.parse().unwrap_or(0)).collect()
+    }
+
     /// Returns the file name of the zip that a role's nodes are made from.
     #[must_use]
     pub fn zip(&self, role: Role) -> String {
@@ -119,6 +125,12 @@ mod tests {
         for unknown in ["4.4.0", "5.0.0", "4.60.0"] {
             assert_eq!(Version::parse(unknown), Err(VersionError::Unknown(unknown.to_owned())));
         }
+    }
+
+    #[test]
+    fn numbers_tell_which_is_newer() {
+        let numbers = |text| Version::parse(text).unwrap().numbers();
+        assert!(numbers("4.6.10") > numbers("4.6.9") && numbers("4.6.0") > numbers("4.5.99"));
     }
 
     #[test]

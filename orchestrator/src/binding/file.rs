@@ -68,6 +68,15 @@ pub struct Asked {
     pub skip_tags: Vec<String>,
     /// The keyed digest of `--extra-vars`, which may hold secrets; `None` without any.
     pub extra_vars: Option<Sha256>,
+    /// Each `--max-unavailable`, in order.
+    #[serde(default)]
+    pub max_unavailable: Vec<String>,
+    /// `--allow-outage`.
+    #[serde(default)]
+    pub allow_outage: bool,
+    /// `--no-drain`.
+    #[serde(default)]
+    pub no_drain: bool,
 }
 
 /// As it is written.

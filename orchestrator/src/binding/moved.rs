@@ -44,11 +44,15 @@ fn programs(then: &Made, now: &Made, moved: &mut Vec<String>) {
 fn asked(then: &Asked, now: &Asked, moved: &mut Vec<String>) {
     let words = |given: &[String]| if given.is_empty() { "none".to_owned() } else { given.join(",") };
     let one = |given: &Option<String>| given.clone().unwrap_or_else(|| "none".to_owned());
+    let truth = |given: bool| if given { "yes".to_owned() } else { "no".to_owned() };
     let flags = [
         ("--playbook", one(&then.playbook), one(&now.playbook)),
         ("--limit", one(&then.limit), one(&now.limit)),
         ("--tags", words(&then.tags), words(&now.tags)),
         ("--skip-tags", words(&then.skip_tags), words(&now.skip_tags)),
+        ("--max-unavailable", words(&then.max_unavailable), words(&now.max_unavailable)),
+        ("--allow-outage", truth(then.allow_outage), truth(now.allow_outage)),
+        ("--no-drain", truth(then.no_drain), truth(now.no_drain)),
     ];
     for (flag, then, now) in flags {
         if then != now {

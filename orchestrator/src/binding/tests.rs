@@ -72,6 +72,9 @@ fn bound(key: &Key, outcomes: Vec<Outcome>) -> BoundPlan {
         tags: Vec::new(),
         skip_tags: Vec::new(),
         extra_vars: None,
+        max_unavailable: vec!["gateway=2".to_owned()],
+        allow_outage: false,
+        no_drain: true,
     };
     let made = Made {
         at: "2026-01-01T00:00:00Z".to_owned(),
@@ -148,6 +151,19 @@ fn what_the_plan_was_made_from_is_named_where_it_moved() {
     assert!(moved[0].starts_with("apim-deploy: the plan was made by 1.0.0"), "{moved:?}");
     assert_eq!(moved[1], "--limit: the plan was made with `none`, and now it is `gateway`");
     assert_eq!(moved[2..], ["group_vars/all.yml is new", "i.yaml is gone"]);
+    now = then.clone();
+    now.asked.max_unavailable.push("25 %".to_owned());
+    now.asked.allow_outage = true;
+    now.asked.no_drain = false;
+    let moved = basis(&then, &now);
+    assert_eq!(
+        moved,
+        [
+            "--max-unavailable: the plan was made with `gateway=2`, and now it is `gateway=2,25 %`",
+            "--allow-outage: the plan was made with `no`, and now it is `yes`",
+            "--no-drain: the plan was made with `yes`, and now it is `no`",
+        ]
+    );
     now = then.clone();
     now.files.insert("i.yaml".to_owned(), key.digest("file", b"edited"));
     assert_eq!(basis(&then, &now), ["i.yaml has changed"]);

@@ -34,9 +34,9 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { mut files, mut plays, reach, shown, check, diff, plan } = args;
+    let Args { mut files, mut plays, mut reach, shown, check, diff, plan } = args;
     let bind = match &plan {
-        Some(path) => bound::read(path, &mut files, &mut plays, &reach)?,
+        Some(path) => bound::read(path, &mut files, &mut plays, &mut reach)?,
         None => Bind::No,
     };
     let mode = if check { Mode::Check } else { Mode::Apply };

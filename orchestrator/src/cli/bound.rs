@@ -12,7 +12,7 @@ use sha2::Digest as _;
 
 use super::connect;
 use super::exit::{Exit, Kind};
-use super::options::{Files, Plays, Reach};
+use super::options::{self, Files, Plays, Reach};
 use super::pipeline::{Ended, Wanted, operator};
 use super::read::Read;
 use crate::apim::Artifact;
@@ -49,7 +49,12 @@ pub(super) struct Binding {
 }
 
 /// Reads the plan to be carried out; what the flags leave open is as it was when the plan was made.
-pub(super) fn read(path: &Path, files: &mut Files, plays: &mut Plays, reach: &Reach) -> Result<Bind, Exit> {
+pub(super) fn read(
+    path: &Path,
+    files: &mut Files,
+    plays: &mut Plays,
+    reach: &mut Reach,
+) -> Result<Bind, Exit> {
     let plan = BoundPlan::read(path, &key(reach)?).map_err(|error| refused(&error))?;
     let asked = &plan.asked;
     files.limit = files.limit.take().or_else(|| asked.limit.clone());
@@ -59,6 +64,15 @@ pub(super) fn read(path: &Path, files: &mut Files, plays: &mut Plays, reach: &Re
             given.clone_from(then);
         }
     }
+    if reach.max_unavailable.is_empty() {
+        let limits = asked.max_unavailable.iter().map(|text| options::limit(text));
+        reach.max_unavailable = limits.collect::<Result<_, _>>().map_err(|why| {
+            Exit::new(Kind::Usage, format!("the plan's --max-unavailable cannot be read: {why}"))
+        })?;
+    }
+    // Flags without a value can only be given, so a run may not have more of them than its plan.
+    reach.allow_outage |= asked.allow_outage;
+    reach.no_drain |= asked.no_drain;
     Ok(Bind::Follow(Box::new(plan)))
 }
 
@@ -104,6 +118,9 @@ impl Binding {
             tags: plays.tags.clone(),
             skip_tags: plays.skip_tags.clone(),
             extra_vars: (!files.extra_vars.is_empty()).then(|| key.digest("extra-vars", &extra_vars)),
+            max_unavailable: wanted.reach.max_unavailable.iter().map(options::limit_text).collect(),
+            allow_outage: wanted.reach.allow_outage,
+            no_drain: wanted.reach.no_drain,
         };
         let now = BoundPlan {
             made: made(&wanted.reach)?,

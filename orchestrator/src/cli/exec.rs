@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use apim_agent::mask;
 use apim_agent::observation::{Answer, Ended, Printed};
@@ -18,6 +18,8 @@ use super::exit::{Exit, Kind};
 use super::looking::{self, Ready, Round, Wanted};
 use super::moment;
 use super::options::{Files, Reach, Shown};
+use super::record::{self, Recording};
+use crate::history::{self, Begun, HostSum};
 use crate::inventory::host::HostName;
 use crate::report::alike::{self, Block};
 use crate::report::fold::folded;
@@ -29,6 +31,9 @@ use crate::rounds::{Asked, Away, Heard, with_all};
 const TELL_EVERY: Duration = Duration::from_secs(10);
 /// How much longer than the command's own time a host may be silent.
 const GRACE: Duration = Duration::from_secs(15);
+
+/// What stands before the command in the host's journal.
+const TITLE: &str = "exec: ";
 
 /// Options of `exec`.
 #[derive(Debug, clap::Args)]
@@ -87,14 +92,70 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let ready = looking::prepare(&wanted)?;
     let secrets = ready.secrets();
     let asked = asked(args, &secrets);
-    let rows = ready.ask(|round| ask(round, args, &asked, ready.look))?;
-    let rows: Vec<Row> = rows.0.into_iter().map(|row| row.masked(&secrets)).collect();
-    show(&rows, &ready)?;
-    Ok(match (rows.iter().any(Row::was_called_off), rows.iter().all(Row::is_success)) {
+    let (recording, begun): (Mutex<Recording>, _) = (Mutex::default(), Instant::now());
+    let recording_now = || recording.lock().unwrap_or_else(PoisonError::into_inner);
+    let rows = ready.ask(|round| async {
+        if !args.read_only {
+            let begun = begun_as(args, &asked.title, &round.terms.run);
+            *recording_now() = Recording::by_hand(&args.reach, &ready.read, &args.files.inventory, begun)?;
+        }
+        ask(round, args, &asked, ready.look).await
+    });
+    let recording = std::mem::take(&mut *recording_now());
+    let rows = match rows {
+        Ok(Rows(rows)) => rows,
+        Err(exit) => {
+            recording.end_as(record::of_exit(&exit));
+            return Err(exit);
+        }
+    };
+    let rows: Vec<Row> = rows.into_iter().map(|row| row.masked(&secrets)).collect();
+    let kind = match (rows.iter().any(Row::was_called_off), rows.iter().all(Row::is_success)) {
         (true, _) => Kind::Interrupted,
         (false, true) => Kind::Converged,
         (false, false) => Kind::Failed,
-    })
+    };
+    recording.ran(rows.iter().map(Row::end));
+    recording.end_as(ended(&rows, kind, begun.elapsed()));
+    show(&rows, &ready)?;
+    Ok(kind)
+}
+
+/// Returns what is recorded before anything is run.
+fn begun_as(args: &Args, title: &str, run: &str) -> Begun {
+    let mut flags = vec![format!("{:?}", args.pattern)];
+    let mut add = |given: bool, flag: &str| {
+        if given {
+            flags.push(flag.to_owned());
+        }
+    };
+    add(args.shell, "--shell");
+    add(args.escalate, "--become");
+    add(args.no_become, "--no-become");
+    flags.extend(args.files.limit.as_ref().map(|limit| format!("--limit {limit}")));
+    flags.extend(args.chdir.as_ref().map(|folder| format!("--chdir {folder}")));
+    let playbook = title.strip_prefix(TITLE).unwrap_or(title).to_owned();
+    Begun { run: run.to_owned(), verb: "exec".to_owned(), playbook, flags, ..Begun::default() }
+}
+
+fn ended(rows: &[Row], kind: Kind, took: Duration) -> history::Ended {
+    let hosts = rows.iter().map(|row| {
+        let ran = usize::from(row.answer.is_ok());
+        let state = match (&row.answer, row.is_success()) {
+            (Err(_), _) => "unreachable",
+            (Ok(_), true) => "done",
+            (Ok(_), false) => "failed",
+        };
+        (row.host.0.clone(), HostSum { state: state.to_owned(), changed: ran, ..HostSum::default() })
+    });
+    history::Ended {
+        code: kind.code(),
+        // Whether it changed something is not known: each host that it ran on counts.
+        changed: rows.iter().filter(|row| row.answer.is_ok()).count(),
+        seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
+        hosts: hosts.collect(),
+        why: None,
+    }
 }
 
 fn asked(args: &Args, secrets: &[Secret]) -> Asked {
@@ -110,7 +171,7 @@ fn asked(args: &Args, secrets: &[Secret]) -> Asked {
         ..Invocation::default()
     };
     Asked {
-        title: format!("exec: {}", words.chars().take(500).collect::<String>()),
+        title: format!("{TITLE}{}", words.chars().take(500).collect::<String>()),
         mode: if args.read_only { Mode::Check } else { Mode::Apply },
         takes: args.timeout + GRACE,
         told: None,
@@ -182,6 +243,15 @@ impl Row {
             }
         }
         self
+    }
+
+    /// How it ended, for the record: not what it said.
+    fn end(&self) -> (&str, String) {
+        let ended = match &self.answer {
+            Ok(printed) => printed.ended.to_string(),
+            Err(away) => format!("did not run: {}", away.why),
+        };
+        (&self.host.0, ended)
     }
 
     fn is_success(&self) -> bool {

@@ -12,6 +12,7 @@ use super::exit::{Exit, Kind};
 use super::journals;
 use super::options::Output;
 use crate::history::{Book, End, Ended, Entry, Line, Problem, Record, Recorded};
+use crate::report::fold::folded;
 use crate::report::style::{count, harmless, time};
 use crate::report::table::{Paint, Table};
 use crate::report::{Look, Style, say};
@@ -164,7 +165,7 @@ fn listed(runs: &[Record], more: usize, style: Style) -> String {
             }
             End::Running | End::NotEnded => ("-".to_owned(), "?".to_owned()),
         };
-        let what = format!("{} {}", record.verb, record.playbook);
+        let what = shortened(&format!("{} {}", record.verb, record.playbook));
         let inventory = record.inventory.display().to_string();
         let plain =
             [record.run.clone(), minute(&record.at), took, record.operator.clone(), what, inventory, changed];
@@ -175,6 +176,15 @@ fn listed(runs: &[Record], more: usize, style: Style) -> String {
         text.push_str(&format!("{} before these (-n 0 shows all)\n", count(more, "run")));
     }
     text
+}
+
+/// A command may be long.
+fn shortened(what: &str) -> String {
+    const MOST: usize = 60;
+    match what.char_indices().nth(MOST) {
+        Some((at, _)) => format!("{}…", what.get(..at).unwrap_or_default()),
+        None => what.to_owned(),
+    }
 }
 
 /// Without fractions of a second.
@@ -239,7 +249,10 @@ fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String
         let told = match what {
             Entry::Begun(begun) => {
                 let flags = begun.flags.iter().map(|flag| format!(" {flag}")).collect::<String>();
-                format!("{} {}{flags} (apim-deploy {})", begun.verb, begun.inventory.display(), begun.version)
+                let command =
+                    if begun.verb == "exec" { format!(": {}", begun.playbook) } else { String::new() };
+                let (verb, inventory) = (&begun.verb, begun.inventory.display());
+                format!("{verb} {inventory}{flags} (apim-deploy {}){command}", begun.version)
             }
             Entry::Planned(planned) => format!(
                 "{} on {} in {}",
@@ -264,6 +277,9 @@ fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String
                 let detail =
                     if detail.is_empty() { String::new() } else { format!(": {}", detail.join("; ")) };
                 format!("{host}: {word} {title} ({seconds:.1} s){detail}")
+            }
+            Entry::Ran { hosts, ended } => {
+                format!("{}: {ended}", folded(hosts.iter().map(String::as_str)))
             }
             Entry::Note { text } => text.clone(),
             Entry::Interrupted => "the user asked to stop".to_owned(),

@@ -44,6 +44,7 @@ mod rollback;
 mod serving;
 mod standing;
 mod status;
+mod target;
 mod upgrade;
 mod validate;
 

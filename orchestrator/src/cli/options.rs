@@ -98,7 +98,16 @@ pub(super) enum Output {
     Json,
 }
 
-fn limit(text: &str) -> Result<(Option<String>, Allowance), String> {
+/// Returns a budget of the command line as it may be written there.
+pub(super) fn limit_text((role, allowance): &(Option<String>, Allowance)) -> String {
+    match role {
+        Some(role) => format!("{role}={allowance}"),
+        None => allowance.to_string(),
+    }
+}
+
+/// Reads a budget of the command line.
+pub(super) fn limit(text: &str) -> Result<(Option<String>, Allowance), String> {
     let (role, number) = match text.split_once('=') {
         Some((role, number)) => (Some(role), number),
         None => (None, text),

@@ -69,6 +69,8 @@ pub(super) struct Rolling {
     pub(super) shift: Option<(String, Flow)>,
     /// The release that nodes go back to, where the playbook brings them back and not to the one before.
     pub(super) back_to: Option<String>,
+    /// The version that nodes go to although the inventory names another one; the files were read so.
+    pub(super) forward_to: Option<String>,
 }
 
 /// How fast nodes are taken down.

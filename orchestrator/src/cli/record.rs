@@ -1,6 +1,7 @@
 //! The record of a run that changes something: begun before anything is fetched or contacted, ended with the exit code.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use apim_agent::operation::Mode;
@@ -8,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::bound;
 use super::exit::{Exit, Kind};
+use super::options::Reach;
 use super::pipeline::{self, Wanted};
 use super::read::Read;
 use crate::binding::{self, Key};
@@ -33,23 +35,31 @@ impl Recording {
         if wanted.mode != Mode::Apply {
             return Ok(Self::default());
         }
-        let key = bound::key(&wanted.reach)?;
-        let inventory = &wanted.files.inventory;
         let files = read.inventory.files.iter().chain(&playbook.files);
         let begun = Begun {
             run: run.to_owned(),
             verb: wanted.verb.to_owned(),
             playbook: playbook.name.clone(),
             flags: flags(wanted),
-            operator: pipeline::operator(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            inventory: bound::absolute(inventory),
-            files: bound::digests(inventory, files, &key)?,
+            ..Begun::default()
         };
-        let book = Book::new(&bound::state_folder(&wanted.reach));
-        let folder = book.folder().to_owned();
-        let recorder = Recorder::begin(book, begun).map_err(|error| unwritable(&folder, &error))?;
-        Ok(Self(Some(Arc::new(Open { key, recorder: Mutex::new(Some(recorder)) }))))
+        Ok(Self(Some(Arc::new(Open::begin(&wanted.reach, &wanted.files.inventory, files, begun)?))))
+    }
+
+    /// Begins the record of what is done without a plan.
+    pub(super) fn by_hand(reach: &Reach, read: &Read, inventory: &Path, begun: Begun) -> Result<Self, Exit> {
+        let files = read.inventory.files.iter();
+        Ok(Self(Some(Arc::new(Open::begin(reach, inventory, files, begun)?))))
+    }
+
+    /// Writes down how commands ended: each way, and on which hosts.
+    pub(super) fn ran<'a>(&self, ends: impl Iterator<Item = (&'a str, String)>) {
+        let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (host, ended) in ends {
+            alike.entry(ended).or_default().push(host.to_owned());
+        }
+        let Some(open) = &self.0 else { return };
+        open.with(|recorder| alike.into_iter().for_each(|(ended, hosts)| recorder.ran(hosts, &ended)));
     }
 
     /// Writes down what is to be done.
@@ -84,13 +94,15 @@ impl Recording {
 
     /// Writes down how the run ended.
     pub(super) fn end(self, ended: Result<&RunResult, &Exit>) {
-        let Some(open) = self.0 else { return };
-        let ended = match ended {
+        self.end_as(match ended {
             Ok(result) => of_result(result),
-            Err(exit) => {
-                Ended { code: exit.kind().code(), why: Some(exit.text().to_owned()), ..Ended::default() }
-            }
-        };
+            Err(exit) => of_exit(exit),
+        });
+    }
+
+    /// Writes down an end.
+    pub(super) fn end_as(self, ended: Ended) {
+        let Some(open) = self.0 else { return };
         let recorder = open.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = recorder.map(|recorder| recorder.end(ended)) {
             remark(&format!("warning: the record of this run is not whole: {error}"));
@@ -98,7 +110,33 @@ impl Recording {
     }
 }
 
+/// Returns the end of a run that came to none of its own.
+pub(super) fn of_exit(exit: &Exit) -> Ended {
+    Ended { code: exit.kind().code(), why: Some(exit.text().to_owned()), ..Ended::default() }
+}
+
 impl Open {
+    /// Begins a record with all that is the same for every run.
+    fn begin<'a>(
+        reach: &Reach,
+        inventory: &Path,
+        files: impl Iterator<Item = &'a PathBuf>,
+        begun: Begun,
+    ) -> Result<Self, Exit> {
+        let key = bound::key(reach)?;
+        let begun = Begun {
+            operator: pipeline::operator(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            inventory: bound::absolute(inventory),
+            files: bound::digests(inventory, files, &key)?,
+            ..begun
+        };
+        let book = Book::new(&bound::state_folder(reach));
+        let folder = book.folder().to_owned();
+        let recorder = Recorder::begin(book, begun).map_err(|error| unwritable(&folder, &error))?;
+        Ok(Self { key, recorder: Mutex::new(Some(recorder)) })
+    }
+
     fn with<T>(&self, work: impl FnOnce(&mut Recorder) -> T) -> Option<T> {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner).as_mut().map(work)
     }
@@ -124,6 +162,7 @@ fn flags(wanted: &Wanted) -> Vec<String> {
     add("--skip-tags", list(&plays.skip_tags));
     let roles: Vec<String> = rolling.roles.iter().map(|role| role.group().to_owned()).collect();
     add("--role", list(&roles));
+    add("--to", rolling.back_to.clone().or_else(|| rolling.forward_to.clone()));
     for text in &files.extra_vars {
         let name = match text.split_once('=') {
             _ if text.starts_with('@') => text.clone(),

@@ -95,7 +95,7 @@ fn run(
     (args, pace): (Args, Pace),
 ) -> Result<Kind, Exit> {
     let Args { files, role: roles, reach, shown, check } = args;
-    let rolling = Rolling { roles, pace, shift: None, back_to: None };
+    let rolling = Rolling { roles, pace, ..Rolling::default() };
     carry_out(verb, playbook, tags, (files, reach, shown, check, rolling))
 }
 

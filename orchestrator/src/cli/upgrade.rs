@@ -6,8 +6,9 @@ use super::confirm::confirm;
 use super::exit::{Exit, Kind};
 use super::moves;
 use super::options::{Files, Reach, Shown};
-use super::pipeline::{self, Wanted};
+use super::pipeline::{self, Rolling, Wanted};
 use super::rollback::nodes;
+use super::target::Target;
 use crate::report;
 
 /// Options of `upgrade`.
@@ -17,6 +18,12 @@ pub(super) struct Args {
     files: Files,
     #[command(flatten)]
     reach: Reach,
+    /// To this version, whatever the inventory names; its files must have the digests of the zips by their names
+    #[arg(long, value_name = "VERSION")]
+    to: Option<String>,
+    /// Write the version into the inventory once every node runs from it: only that value is changed
+    #[arg(long, requires = "to", conflicts_with = "check")]
+    write: bool,
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -28,8 +35,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, reach, yes, check, shown } = args;
-    let mut wanted = Wanted::look("upgrade", None, (files, reach, shown));
+    let Args { mut files, reach, to, write, yes, check, shown } = args;
+    if write && files.limit.is_some() {
+        let text =
+            "--write changes the version of every node, and --limit leaves some out; nothing was contacted";
+        return Err(Exit::new(Kind::Usage, text).hint("leave one of them out"));
+    }
+    let target = to.as_deref().map(|to| Target::set(&mut files, to)).transpose()?;
+    let rolling = Rolling { forward_to: to, ..Rolling::default() };
+    let mut wanted = Wanted { rolling, ..Wanted::look("upgrade", None, (files, reach, shown)) };
     let seen = pipeline::run(&wanted)?;
     if seen.result.interrupted {
         return Ok(Kind::Interrupted);
@@ -41,11 +55,19 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     }
     let found = moves::upgrades(&seen.plan, &seen.result);
     if found.is_empty() {
-        let text = "nothing would be upgraded: no node runs from another release than the inventory names";
+        if let Some(target) = &target {
+            target.tell(&seen.look)?;
+        }
+        let text = match &wanted.rolling.forward_to {
+            Some(to) => format!("nothing would be upgraded: every node runs from {to}"),
+            None => "nothing would be upgraded: no node runs from another release than the inventory names"
+                .to_owned(),
+        };
         return Err(Exit::new(Kind::Failed, text).hint(
             "name another `apim.version`, with its `distributions.sha256`; for everything else there is `apply`",
         ));
     }
+    target.iter().try_for_each(|target| target.refuse_back(&found))?;
     let schemas = moves::schemas(&seen.cluster, &pipeline::cache(&wanted.reach), &found);
     if seen.look.json {
         moves::objects(&found).iter().try_for_each(|object| report::say(object))?;
@@ -56,6 +78,9 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         report::say(&moves::table(&found, seen.look.out))?;
         schemas.iter().try_for_each(|text| report::say(&format!("\n{}", report::style::harmless(text))))?;
     }
+    if let Some(target) = target.as_ref().filter(|_| !write) {
+        target.tell(&seen.look)?;
+    }
     if check {
         return Ok(Kind::Converged);
     }
@@ -64,5 +89,11 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     wanted.judges = true;
     let ended = pipeline::run(&wanted)?;
     report::conclude(&ended.plan, &ended.result, &ended.look)?;
-    Ok(pipeline::kind(&ended.result))
+    let kind = pipeline::kind(&ended.result);
+    match &target {
+        Some(target) if write && kind == Kind::Converged => target.write(&ended.look)?,
+        Some(target) => target.tell(&ended.look)?,
+        None => {}
+    }
+    Ok(kind)
 }

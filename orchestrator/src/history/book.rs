@@ -26,6 +26,8 @@ const LARGEST: u64 = 256 * 1024 * 1024;
 #[derive(Debug, Clone)]
 pub struct Book {
     folder: PathBuf,
+    /// How many runs are kept at most, and how many bytes their records may have.
+    most: (usize, u64),
 }
 
 /// A run as the register knows it.
@@ -89,7 +91,13 @@ impl Book {
     /// Returns the records in this user's folder.
     #[must_use]
     pub fn new(state: &Path) -> Self {
-        Self { folder: state.join("history") }
+        Self { folder: state.join("history"), most: (RUNS, BYTES) }
+    }
+
+    /// Returns the same records, of which fewer are kept.
+    #[cfg(test)]
+    pub(super) fn keeping(state: &Path, runs: usize, bytes: u64) -> Self {
+        Self { most: (runs, bytes), ..Self::new(state) }
     }
 
     /// Returns the folder.
@@ -151,7 +159,7 @@ impl Book {
         let (mut left, mut bytes) = (runs.len(), runs.iter().map(|(_, run)| size(run)).sum::<u64>());
         let mut cut = 0;
         for (at, run) in &runs {
-            if (left <= RUNS && bytes <= BYTES) || run == keep || self.is_held(run) {
+            if (left <= self.most.0 && bytes <= self.most.1) || run == keep || self.is_held(run) {
                 break;
             }
             bytes = bytes.saturating_sub(size(run));

@@ -71,6 +71,13 @@ pub enum Entry {
         /// How long it took.
         seconds: f64,
     },
+    /// A command that somebody asked for ended.
+    Ran {
+        /// On these hosts.
+        hosts: Vec<String>,
+        /// In this way.
+        ended: String,
+    },
     /// A warning or a remark.
     Note {
         /// The words.
@@ -89,7 +96,7 @@ pub struct Begun {
     pub run: String,
     /// `apply`, …
     pub verb: String,
-    /// The playbook.
+    /// The playbook; the command of `exec`, without its secrets.
     pub playbook: String,
     /// Flags, without values that may be secret.
     pub flags: Vec<String>,

@@ -126,6 +126,11 @@ impl Recorder {
         self.write(Entry::Planned(planned));
     }
 
+    /// Writes down how a command ended, and on which hosts.
+    pub fn ran(&mut self, hosts: Vec<String>, ended: &str) {
+        self.write(Entry::Ran { hosts, ended: bounded(ended) });
+    }
+
     /// Writes an event down; returns words about the run that this one goes on with, once it is known how much of it was done.
     pub fn hear(&mut self, event: &Event) -> Option<Event> {
         let words = self.resumed(event);

@@ -146,3 +146,61 @@ fn a_run_says_what_it_goes_on_with() {
     recorder.end(ended(0)).expect("ended");
     assert!(told("5-e").1.is_none(), "the last one ended well");
 }
+
+/// The runs that are kept, oldest first.
+fn kept(book: &Book) -> Vec<String> {
+    book.read().expect("read").runs.into_iter().map(|record| record.run).collect()
+}
+
+/// The records that lie in the folder.
+fn files(book: &Book) -> Vec<String> {
+    let entries = fs::read_dir(book.folder()).expect("the folder").flatten();
+    let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let mut names: Vec<String> =
+        names.filter_map(|name| name.strip_suffix(".jsonl").map(str::to_owned)).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn the_latest_runs_are_kept_and_what_is_left_is_whole() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let book = Book::keeping(folder.path(), 3, u64::MAX);
+    for number in 1..=6 {
+        run(&book, &format!("{number}-a"), 0);
+    }
+    assert_eq!(kept(&book), ["4-a", "5-a", "6-a"]);
+    assert_eq!(files(&book), ["4-a", "5-a", "6-a", "register"]);
+    assert_eq!(problems(&book), Vec::<String>::new());
+    run(&book, "7-a", 0);
+    assert_eq!(kept(&book), ["5-a", "6-a", "7-a"]);
+    assert_eq!(problems(&book), Vec::<String>::new());
+}
+
+#[test]
+fn records_that_are_too_long_together_give_up_the_oldest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    run(&Book::new(folder.path()), "1-a", 0);
+    let one = fs::metadata(folder.path().join("history/1-a.jsonl")).expect("the record").len();
+    let book = Book::keeping(folder.path(), 100, one * 2 + one / 2);
+    for number in 2..=5 {
+        run(&book, &format!("{number}-a"), 0);
+    }
+    assert_eq!(kept(&book), ["4-a", "5-a"]);
+    assert_eq!(files(&book), ["4-a", "5-a", "register"]);
+    assert_eq!(problems(&book), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_that_goes_on_is_never_given_up() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let book = Book::keeping(folder.path(), 1, 0);
+    let open = Recorder::begin(book.clone(), begun("1-a")).expect("begun");
+    run(&book, "2-b", 0);
+    run(&book, "3-c", 0);
+    assert_eq!(kept(&book), ["1-a", "2-b", "3-c"], "what stands behind it waits for it");
+    open.end(ended(0)).expect("ended");
+    run(&book, "4-d", 0);
+    assert_eq!(kept(&book), ["4-d"]);
+    assert_eq!(problems(&book), Vec::<String>::new());
+}

@@ -1,5 +1,7 @@
 //! What is said at the end.
 
+mod releases;
+
 use std::time::Duration;
 
 use apim_agent::operation::Operation;

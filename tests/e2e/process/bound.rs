@@ -90,6 +90,12 @@ fn what_moved_here_since_is_named_before_anything_is_contacted() {
     };
     let contacted = connections();
     refused("--skip-tags: the plan was made with", carried_out(&small, &plan, &["--skip-tags", "prune"]));
+    refused("--allow-outage: the plan was made with `no`", carried_out(&small, &plan, &["--allow-outage"]));
+    refused("--no-drain: the plan was made with `no`", carried_out(&small, &plan, &["--no-drain"]));
+    refused(
+        "--max-unavailable: the plan was made with `none`, and now it is `2`",
+        carried_out(&small, &plan, &["--max-unavailable", "2"]),
+    );
     refused("--extra-vars: the plan was made without any", carried_out(&small, &plan, &["-e", "x=1"]));
     let inventory = small.inventory();
     let text = fs::read_to_string(&inventory).expect("the inventory");
@@ -111,7 +117,12 @@ fn what_moved_here_since_is_named_before_anything_is_contacted() {
     assert!(run.stderr.contains("plan key of this user"), "{}", run.text());
     assert_eq!(connections(), contacted, "a host was contacted");
 
-    // The tags are in the plan.
+    // Flags that are left out are in the plan.
+    let flags =
+        ["--skip-tags", "start", "--max-unavailable", "all_in_one=25%", "--allow-outage", "--no-drain"];
+    let plan = planned(&small, &flags);
+    let other = carried_out(&small, &plan, &["--max-unavailable", "3"]);
+    refused("--max-unavailable: the plan was made with `all_in_one=25 %`, and now it is `3`", other);
     let run = carried_out(&small, &plan, &[]);
     assert!(run.code != 4, "{}", run.text());
     small.rehearsal.inventory.set("config", json!({"server": {"enable_restart_from_api": true}}));

@@ -233,3 +233,38 @@ fn a_journal_is_read_while_a_run_holds_the_host() {
     assert_eq!(ends(&small), [("running".to_owned(), None)], "it goes on meanwhile");
     first.wait(Duration::from_secs(120)).ended_with(0);
 }
+
+#[test]
+fn a_command_by_hand_is_recorded_without_its_secrets_and_what_it_said() {
+    let small = Small::new();
+    let mut poison = Poison::default();
+    let token = poison.brew("token");
+    let inventory = small.inventory();
+    let exec = |words: &[&str], code: i32| {
+        let before = ["exec".as_ref(), inventory.as_os_str(), "am1".as_ref()];
+        small.operator.run(before.into_iter().chain(words.iter().map(AsRef::as_ref))).ended_with(code)
+    };
+    let secret = format!("echo token={token}; echo said-by-it; exit 7");
+    exec(&["--shell", "--chdir", "/etc", "--", &secret], 1);
+    exec(&["--read-only", "--", "true"], 0);
+    assert_eq!(ends(&small), [ended(1)], "a command that only reads is not recorded");
+    let run = &history(&small, &[], 0)[0];
+    let id = run["run"].as_str().expect("an id");
+    assert!(run["verb"] == "exec" && run["changed"] == 1, "{run}");
+    let shown = small.operator.run(["history", "show", id]).ended_with(0).stdout;
+    for words in ["echo token=****", "am1: exit status 7", "--shell --chdir /etc", "exit code 1"] {
+        assert!(shown.contains(words), "{words} is not in\n{shown}");
+    }
+    assert!(!shown.contains("am1: said-by-it") && !shown.contains("\nsaid-by-it"), "{shown}");
+    assert_eq!(poison.in_files(&records(&small), Which::Everyone), Vec::<String>::new());
+    let seen = hosts(&small, &["--run", id], 0);
+    assert!(seen[0]["title"].as_str().is_some_and(|title| title.starts_with("exec: echo")), "{seen:?}");
+    small.operator.run(["history"]).ended_with(0);
+
+    // Where nothing can be recorded nothing is run.
+    let before = fs::read_to_string(small.host().state.join("journal.jsonl")).expect("the journal");
+    let run = exec(&["--state-dir", "/proc/none", "--", "true"], 2);
+    assert!(run.stderr.contains("/proc/none"), "{}", run.text());
+    let after = fs::read_to_string(small.host().state.join("journal.jsonl")).expect("the journal");
+    assert_eq!(before, after);
+}

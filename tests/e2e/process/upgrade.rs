@@ -225,3 +225,52 @@ fn a_file_that_says_the_same_in_another_way_is_written_and_restarts_nothing() {
     let reason = "restarted all-in-one am1: deployment.toml ([admin_console.authenticator.iwa_ui_authenticator] config) changed";
     assert!(run.text().contains(reason), "{}", run.text());
 }
+
+#[test]
+fn an_upgrade_goes_to_a_version_that_the_inventory_does_not_name_and_says_where_it_should() {
+    let mut grown = Grown::new();
+    let distributions = apim_tests::distributions::Distributions::ready();
+    let digest = |version: &str| distributions.digest(&format!("wso2am-{version}.zip")).to_owned();
+    let refused = |grown: &Grown, to: &str, words: &[&str]| {
+        let run = grown.run(&["upgrade", "--to", to, "--yes"]).ended_with(2);
+        for word in words {
+            assert!(run.stderr.contains(word), "{word} is not in\n{}", run.text());
+        }
+    };
+    refused(&grown, "4.6.0", &["the inventory names 4.6.0 already", "leave --to out"]);
+    refused(&grown, "4.5.0", &["4.5.0 is older than 4.6.0", "rollback"]);
+    grown.small.rehearsal.inventory.release("4.5.0");
+    refused(&grown, "4.9.0", &["`4.9.0` is not known"]);
+    refused(&grown, "4.6", &["not of the form 4.6.0"]);
+    refused(&grown, "4.6.0", &["no SHA-256 for `wso2am-4.6.0.zip`", "inventory.yaml:"]);
+    assert_eq!(grown.name(), grown.old.file_name().expect("a name").to_string_lossy());
+
+    let digests = json!({"all_in_one": digest("4.5.0"), "wso2am-4.6.0.zip": digest("4.6.0")});
+    grown.small.rehearsal.inventory.set("distributions.sha256", digests);
+    let looked = grown.run(&["upgrade", "--to", "4.6.0", "--check"]).ended_with(0);
+    assert!(looked.text().contains("(version 4.5.0)"), "{}", looked.text());
+    let run = grown.run(&["upgrade", "--to", "4.6.0", "--yes"]).ended_with(0);
+    let told = run.stderr.matches("(version 4.5.0)").count();
+    assert!(told == 2 && run.stderr.contains("the next apply moves the nodes back"), "{}", run.text());
+    assert!(grown.name().starts_with("4.6.0-"), "{}", grown.name());
+    let twice = grown.run(&["upgrade", "--to", "4.6.0", "--yes"]).ended_with(1);
+    assert!(twice.stderr.contains("every node runs from 4.6.0"), "{}", twice.text());
+
+    // And with the inventory brought along.
+    grown.run(&["rollback", "--yes"]).ended_with(0);
+    let path = grown.small.inventory();
+    let text =
+        fs::read_to_string(&path).expect("the inventory").replacen("all:", "# A word, 4.5.0.\nall:", 1);
+    fs::write(&path, &text).expect("an inventory with a comment");
+    let words = ["upgrade".as_ref(), path.as_os_str()].into_iter();
+    let words = words.chain(["--to", "4.6.0", "--write", "--yes"].map(AsRef::as_ref));
+    let run = grown.small.operator.run(words).ended_with(0);
+    assert!(run.stderr.contains("(version 4.5.0): now 4.6.0"), "{}", run.text());
+    let new = fs::read_to_string(&path).expect("the inventory");
+    let differ: Vec<_> = text.lines().zip(new.lines()).filter(|(old, new)| old != new).collect();
+    assert_eq!((differ.len(), text.lines().count()), (1, new.lines().count()), "{differ:?}");
+    assert!(differ[0].1.trim().starts_with("version:") && differ[0].1.contains("4.6.0"), "{differ:?}");
+    let run = grown.small.operator.run(["apply".as_ref(), path.as_os_str()]).ended_with(0);
+    assert_eq!(changed(&run), 0, "{}", run.text());
+    assert!(grown.name().starts_with("4.6.0-"), "{}", grown.name());
+}

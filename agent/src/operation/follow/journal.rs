@@ -4,6 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Teller;
+use crate::observation::LogEntry;
 use crate::outcome::Failure;
 use crate::probe::entries::Entries;
 use crate::probe::tail::Wish;
@@ -67,16 +68,60 @@ fn ask(
         let said = output.tail(3).join("; ");
         return Err(Failure::new(format!("journalctl: {}: {said}", output.ended)));
     }
-    let mut lines: Vec<&str> = output.stdout.lines().collect();
-    let cursor = lines.last().and_then(|line| line.strip_prefix(CURSOR)).map(str::to_owned);
-    lines.retain(|line| !line.starts_with(CURSOR));
-    // Of a long answer only the end is there, and the first line of that is not whole.
-    let whole = lines.into_iter().skip(usize::from(output.left_out > 0));
-    let mut entries = Entries::new(0);
-    let mut all: Vec<_> = whole.filter_map(|line| entries.push(&harmless(line.as_bytes()))).collect();
-    all.extend(entries.finish());
+    let (mut all, cursor) = read(&output.stdout, output.left_out > 0);
     all.retain(|entry| wish.wants(entry));
     let surplus = all.len().saturating_sub(most);
     all.into_iter().skip(surplus).for_each(|entry| teller.tell(entry));
     Ok(cursor)
+}
+
+/// Returns the entries of an answer, and the place that it ends at. Of a long answer only the end is there, and the first line of that is
+/// not whole.
+fn read(answer: &str, is_cut: bool) -> (Vec<LogEntry>, Option<String>) {
+    let cursor = answer.lines().last().and_then(|line| line.strip_prefix(CURSOR)).map(str::to_owned);
+    let lines = answer.lines().skip(usize::from(is_cut)).filter(|line| !line.starts_with(CURSOR));
+    let mut entries = Entries::new(0);
+    let mut all: Vec<_> = lines.filter_map(|line| entries.push(&harmless(line.as_bytes()))).collect();
+    all.extend(entries.finish());
+    (all, cursor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANSWER: &str = "1000000000.500000 gw1 wso2-gateway[12]: one\n\
+        \u{20}   at its second line\n\
+        1000000001.000000 gw1 wso2-gateway[12]: two\u{1b}[2J\n\
+        -- cursor: s=12;i=3\n";
+
+    fn told(answer: &str, is_cut: bool) -> (Vec<(Option<u64>, String)>, Option<String>) {
+        let (entries, cursor) = read(answer, is_cut);
+        (entries.into_iter().map(|entry| (entry.at, entry.text)).collect(), cursor)
+    }
+
+    #[test]
+    fn entries_have_their_times_and_all_their_lines_and_the_cursor_is_none_of_them() {
+        let (entries, cursor) = told(ANSWER, false);
+        assert_eq!(cursor.as_deref(), Some("s=12;i=3"));
+        let [(first, one), (second, two)] = entries.as_slice() else { panic!("{entries:?}") };
+        assert_eq!((*first, *second), (Some(1_000_000_000_500), Some(1_000_000_001_000)));
+        assert!(one.ends_with("one\n    at its second line"), "{one:?}");
+        assert!(two.ends_with("two\u{fffd}[2J"), "{two:?}");
+    }
+
+    #[test]
+    fn of_a_long_answer_the_first_line_is_not_whole_and_left_out() {
+        let (entries, _) = told(ANSWER.split_once("gw1").unwrap().1, true);
+        assert_eq!(entries.last().map(|(at, _)| *at), Some(Some(1_000_000_001_000)));
+        assert!(entries.iter().all(|(_, text)| !text.contains(": one")), "{entries:?}");
+    }
+
+    #[test]
+    fn an_answer_without_entries_or_without_a_cursor_is_one_all_the_same() {
+        assert_eq!(told("", false), (Vec::new(), None));
+        assert_eq!(told("-- cursor: s=1\n", false), (Vec::new(), Some("s=1".to_owned())));
+        let (entries, cursor) = told("1000000001.000000 gw1 x: said -- cursor: no\n", false);
+        assert_eq!((entries.len(), cursor), (1, None));
+    }
 }

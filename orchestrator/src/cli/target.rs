@@ -1,0 +1,244 @@
+//! `upgrade --to VERSION`: another version than the inventory names; whether it can be, and where the inventory says the former one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::exit::{Exit, Kind};
+use super::moves::Move;
+use super::options::Files;
+use super::read;
+use crate::apim::Cluster;
+use crate::apim::release::Version;
+use crate::report::{Look, remark, say};
+use crate::yaml::{Mistakes, Span};
+
+/// The version that nodes go to.
+pub(super) struct Target {
+    version: Version,
+    /// Where the inventory names another one; in order, none twice.
+    places: Vec<Place>,
+}
+
+/// A place that names a version.
+#[derive(Debug, Clone, PartialEq)]
+struct Place {
+    version: String,
+    span: Span,
+}
+
+impl Target {
+    /// Makes sure that the nodes of the inventory can go to `version`, and has the files read as if they named it.
+    pub(super) fn set(files: &mut Files, version: &str) -> Result<Self, Exit> {
+        let version = Version::parse(version).map_err(|error| {
+            Exit::from_error(Kind::Usage, &error).hint("write it in full, such as --to 4.6.0")
+        })?;
+        let cluster = read::unchecked(files)?.cluster;
+        let target = Self { places: places(&cluster, &version), version };
+        target.refuse(&cluster)?;
+        files.extra_vars.push(json!({"apim": {"version": target.version.to_string()}}).to_string());
+        Ok(target)
+    }
+
+    fn refuse(&self, cluster: &Cluster) -> Result<(), Exit> {
+        let Self { version, places } = self;
+        let usage = |text: String, hint: &str| Err(Exit::new(Kind::Usage, text).hint(hint));
+        if places.is_empty() {
+            let text = format!("the inventory names {version} already; nothing was contacted");
+            return usage(text, "leave --to out: `upgrade` brings the nodes to what the inventory names");
+        }
+        if let Some(node) = cluster.nodes().iter().find(|node| node.version.numbers() > version.numbers()) {
+            let text = format!(
+                "{version} is older than {}, which the inventory names for {}; nothing was contacted",
+                node.version,
+                node.words()
+            );
+            return usage(text, "`apim-deploy rollback` brings nodes back to a release that they ran before");
+        }
+        let mut mistakes = Mistakes::default();
+        let mut told = BTreeSet::new();
+        for node in cluster.nodes() {
+            let (zip, digests) = (version.zip(node.role), &node.settings.distributions);
+            if !digests.sha256.contains_key(&zip) && told.insert(zip.clone()) {
+                let what = format!("no SHA-256 for `{zip}`: a digest by role is the one of {}", node.version);
+                let hint = format!("`distributions: {{sha256: {{{zip}: …}}}}`; `sha256sum FILE` prints it");
+                mistakes.add_hint(&digests.span, what, hint);
+            }
+        }
+        if mistakes.0.is_empty() { Ok(()) } else { Err(mistakes.into()) }
+    }
+
+    /// Refuses where a node would go back: it runs from a newer release than the inventory knows of.
+    pub(super) fn refuse_back(&self, moves: &[Move]) -> Result<(), Exit> {
+        let of = |release: &str| Version::parse(release.split('-').next().unwrap_or(release)).ok();
+        let is_back =
+            |one: &&Move| of(&one.moved.from).is_some_and(|from| from.numbers() > self.version.numbers());
+        let Some(Move { node, moved }) = moves.iter().find(is_back) else { return Ok(()) };
+        let text = format!(
+            "{node} runs from {}, which is newer than {}; no host was changed",
+            moved.from, self.version
+        );
+        Err(Exit::new(Kind::Usage, text)
+            .hint("`apim-deploy rollback` brings nodes back to a release that they ran before"))
+    }
+
+    /// Says which lines of the inventory name another version.
+    pub(super) fn tell(&self, look: &Look) -> Result<(), Exit> {
+        let to = self.version.to_string();
+        for Place { version, span } in self.places.iter().filter(|_| look.json) {
+            let file = span.file_name();
+            say(&json!({"event": "version", "file": file, "line": span.line, "from": version, "to": to})
+                .to_string())?;
+        }
+        if !look.json {
+            let lines: Vec<String> = self.places.iter().map(|place| format!("\n  {place}")).collect();
+            remark(&format!(
+                "\nthe inventory names another version; change it to {to} as well, or the next apply moves the nodes back:{}\n",
+                lines.concat()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes the version into the inventory's files, and says where that cannot be done.
+    pub(super) fn write(&self, look: &Look) -> Result<(), Exit> {
+        let mut left = Vec::new();
+        let mut places: Vec<&Place> = self.places.iter().collect();
+        // From the end on, so that what stands before keeps its place.
+        places.sort_by_key(|place| std::cmp::Reverse((place.span.line, place.span.column)));
+        for place in places {
+            match place.write(&self.version.to_string()) {
+                Ok(()) if look.json => {
+                    let (file, line) = (place.span.file_name(), place.span.line);
+                    say(&json!({"event": "version_written", "file": file, "line": line}).to_string())?;
+                }
+                Ok(()) => remark(&format!("{place}: now {}\n", self.version)),
+                Err(why) => left.push(format!("\n  {place}: {why}")),
+            }
+        }
+        if left.is_empty() {
+            return Ok(());
+        }
+        let text = format!(
+            "the nodes run from {}, but the inventory could not be changed everywhere:{}",
+            self.version,
+            left.concat()
+        );
+        Err(Exit::new(Kind::Failed, text).hint("change it by hand, or the next apply moves the nodes back"))
+    }
+}
+
+fn places(cluster: &Cluster, to: &Version) -> Vec<Place> {
+    let mut places: Vec<Place> = Vec::new();
+    for node in cluster.nodes().iter().filter(|node| node.version != *to) {
+        let Some(named) = &node.settings.version else { continue };
+        let place = Place { version: node.version.to_string(), span: named.span.clone() };
+        if !places.contains(&place) {
+            places.push(place);
+        }
+    }
+    places
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { version, span } = self;
+        match span.file_name() {
+            Some(file) => write!(f, "{file}:{} (version {version})", span.line),
+            None => write!(f, "a flag or a template (version {version})"),
+        }
+    }
+}
+
+impl Place {
+    /// Replaces the one scalar; everything else of the file stays as it is.
+    fn write(&self, to: &str) -> Result<(), String> {
+        let path = self.span.file_name().map(Path::new).ok_or("it stands in no file")?;
+        let text = fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"))?;
+        let text = self.replaced(&text, to).ok_or("the version does not stand there as it is")?;
+        // The file itself, where the name is a link; whole or not at all, and as open as it was.
+        let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
+        let write = || -> std::io::Result<()> {
+            let folder = path.parent().unwrap_or(Path::new("/"));
+            let mut file = tempfile::NamedTempFile::new_in(folder)?;
+            file.as_file().set_permissions(fs::metadata(&path)?.permissions())?;
+            file.write_all(text.as_bytes())?;
+            file.as_file().sync_all()?;
+            file.persist(&path)?;
+            Ok(())
+        };
+        write().map_err(|error| format!("it cannot be written: {error}"))
+    }
+
+    fn replaced(&self, text: &str, to: &str) -> Option<String> {
+        let start =
+            text.split_inclusive('\n').take(self.span.line.checked_sub(1)?).map(str::len).sum::<usize>();
+        let (before, line) = text.split_at_checked(start)?;
+        let at = line.char_indices().nth(self.span.column.checked_sub(1)?)?.0;
+        let (lead, rest) = line.split_at_checked(at)?;
+        // A text may stand in quotes.
+        let quote = if rest.starts_with(['"', '\'']) { rest.get(..1)? } else { "" };
+        let after = rest.strip_prefix(quote)?.strip_prefix(self.version.as_str())?;
+        let ends = if quote.is_empty() {
+            after.is_empty() || after.starts_with(|c: char| c.is_whitespace() || matches!(c, ',' | '}'))
+        } else {
+            after.starts_with(quote)
+        };
+        ends.then(|| format!("{before}{lead}{quote}{to}{after}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn replaced(text: &str, (line, column): (usize, usize)) -> Option<String> {
+        let span = Span { line, column, ..Span::flag("i.yaml") };
+        Place { version: "4.5.0".to_owned(), span }.replaced(text, "4.6.0")
+    }
+
+    #[test]
+    fn one_scalar_is_replaced_and_nothing_else() {
+        let text = "all:\n  vars:\n    apim: # ä 4.5.0\n      version: 4.5.0  # the version, 4.5.0\r\n      x: 4.5.0\n";
+        let new = replaced(text, (4, 16)).expect("it stands there");
+        assert_eq!(new, text.replacen("version: 4.5.0", "version: 4.6.0", 1));
+        let quoted = "ä: {version: \"4.5.0\", b: 1}";
+        assert_eq!(replaced(quoted, (1, 14)).as_deref(), Some("ä: {version: \"4.6.0\", b: 1}"));
+        assert_eq!(replaced("version: '4.5.0'", (1, 10)).as_deref(), Some("version: '4.6.0'"));
+        assert_eq!(replaced("version: 4.5.0", (1, 10)).as_deref(), Some("version: 4.6.0"));
+    }
+
+    #[test]
+    fn what_stands_there_otherwise_is_left() {
+        for (text, at) in [
+            ("version: \"{{ it }}\"", (1, 10)),
+            ("version: 4.5.01", (1, 10)),
+            ("version: 4.5", (1, 10)),
+            ("version: \"4.5.0", (1, 10)),
+            ("version: 4.5.0", (1, 11)),
+            ("version: 4.5.0", (3, 10)),
+            ("version: 4.5.0", (0, 0)),
+        ] {
+            assert_eq!(replaced(text, at), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_file_keeps_its_mode_and_a_link_stays_one() {
+        use std::os::unix::fs::{PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().expect("a folder");
+        let (path, link) = (folder.path().join("real.yaml"), folder.path().join("i.yaml"));
+        fs::write(&path, "version: 4.5.0\n").expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
+        symlink(&path, &link).expect("a link");
+        let source = crate::yaml::SourceFile { name: link.display().to_string(), text: String::new() };
+        let span = Span { file: Some(std::sync::Arc::new(source)), line: 1, column: 10, length: 5 };
+        Place { version: "4.5.0".to_owned(), span }.write("4.6.0").expect("changed");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "version: 4.6.0\n");
+        assert_eq!(fs::metadata(&path).expect("it").permissions().mode() & 0o777, 0o640);
+        assert!(fs::symlink_metadata(&link).expect("it").is_symlink());
+    }
+}

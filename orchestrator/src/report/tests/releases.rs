@@ -1,0 +1,117 @@
+//! Where nodes stand after a run that was to move them, each in another way.
+
+use std::collections::BTreeMap;
+
+use apim_agent::operation::revert::Revert;
+use apim_agent::operation::unit::release::Moved;
+use apim_agent::operation::unit::{ProcessMatch, State, Unit};
+use apim_agent::value::UnitName;
+
+use super::*;
+use crate::report::releases;
+
+const OLD: &str = "4.5.0-0a1b2c3d";
+const NEW: &str = "4.6.0-9f8e7d6c";
+
+fn moved(from: &str, to: &str) -> Moved {
+    Moved { from: from.into(), to: to.into() }
+}
+
+fn path(text: &str) -> AbsPath {
+    AbsPath::parse(text).unwrap()
+}
+
+fn starts(id: u32, node: &str) -> Step {
+    let unit = Unit {
+        name: UnitName::parse("wso2-gateway").unwrap(),
+        file: None,
+        enabled: None,
+        state: State::Started,
+        inputs: BTreeMap::new(),
+        watch: Vec::new(),
+        log: None,
+        ready: None,
+        process: ProcessMatch::default(),
+        stop_timeout_secs: 60,
+        ask: true,
+        script: None,
+        release: None,
+    };
+    Step { work: Operation::Unit(Box::new(unit)).into(), ..step(id, node, "runs") }
+}
+
+fn goes_back(id: u32, node: &str) -> Step {
+    let revert = Revert {
+        unit: UnitName::parse("wso2-gateway").unwrap(),
+        releases: path("/opt/releases"),
+        link: path("/opt/current"),
+        to: None,
+        unless_healthy: true,
+        process: ProcessMatch::default(),
+        stop_timeout_secs: 60,
+        ask: false,
+    };
+    Step { work: Operation::Revert(Box::new(revert)).into(), ..step(id, node, "goes back") }
+}
+
+fn proves(id: u32, node: &str) -> Step {
+    Step { proves_health: true, ..step(id, node, "started") }
+}
+
+/// What came of the four steps of a node: its start, the proof of it, the way back, the proof of that.
+type Outcomes = [Option<Outcome>; 4];
+
+fn run(nodes: &[(&str, Outcomes)]) -> (Plan, RunResult) {
+    let (mut lanes, mut result) = (Vec::new(), RunResult::default());
+    for ((node, outcomes), id) in nodes.iter().zip((1..).step_by(4)) {
+        let rescue = vec![goes_back(id + 2, node), proves(id + 3, node)];
+        let proof = Step { rescue, ..proves(id + 1, node) };
+        lanes.push(Lane { host: host(node), steps: vec![starts(id, node), proof] });
+        result.moves.insert(StepId(id), moved(OLD, NEW));
+        for (outcome, at) in outcomes.iter().zip(id..) {
+            result.outcomes.extend(outcome.clone().map(|outcome| (StepId(at), outcome)));
+        }
+    }
+    let stage = Stage { title: "gateways".into(), lanes, width: None, on_failure: OnFailure::StopAtBarrier };
+    (Plan { stages: vec![stage], ..Plan::default() }, result)
+}
+
+fn went(from: &str, to: &str) -> Option<Outcome> {
+    let items = vec![moved(from, to).item(), "restart: release".to_owned()];
+    Some(Outcome::Changed(Difference { items, diff: None }))
+}
+
+fn failed(what: &str) -> Option<Outcome> {
+    Some(Outcome::Failed(Failure::new(what)))
+}
+
+const OK: Option<Outcome> = Some(Outcome::Ok);
+
+#[test]
+fn every_end_of_a_move_has_its_words() {
+    let nodes = [
+        ("gw1", [went(OLD, NEW), OK, None, None]),
+        ("gw2", [OK, OK, None, None]),
+        ("gw3", [failed("the disk is full"), None, None, None]),
+        ("gw4", [None, None, None, None]),
+        ("gw5", [went(OLD, NEW), None, None, None]),
+        ("gw6", [went(OLD, NEW), failed("no"), went(NEW, OLD), OK]),
+        ("gw7", [went(OLD, NEW), failed("no"), went(NEW, OLD), failed("no")]),
+        ("gw8", [went(OLD, NEW), failed("no"), failed("the former release is gone"), None]),
+        ("gw9", [went(OLD, NEW), failed("no"), Some(Outcome::Skipped("none".into())), None]),
+    ];
+    let (plan, result) = run(&nodes);
+    let objects: String = releases::json(&plan, &result).iter().map(|object| format!("{object}\n")).collect();
+    let text = releases::text(&plan, &result, Style::plain());
+    insta::assert_snapshot!(format!("{text}{objects}\n{}", releases::restarts(&plan, &result)));
+}
+
+#[test]
+fn when_every_node_simply_moved_there_is_no_table() {
+    let (plan, result) = run(&[("gw1", [went(OLD, NEW), OK, None, None])]);
+    assert_eq!(releases::text(&plan, &result, Style::plain()), "");
+    assert_eq!(
+        releases::restarts(&plan, &result),
+        format!("restarted gateway gw1: release {OLD} -> {NEW}; release\n")
+    );
+}
