@@ -90,9 +90,9 @@ fn read(answer: &str, is_cut: bool) -> (Vec<LogEntry>, Option<String>) {
 mod tests {
     use super::*;
 
-    const ANSWER: &str = "1000000000.500000 gw1 wso2-gateway[12]: one\n\
+    const ANSWER: &str = "1000000000.500000 gw1 service-one[12]: one\n\
         \u{20}   at its second line\n\
-        1000000001.000000 gw1 wso2-gateway[12]: two\u{1b}[2J\n\
+        1000000001.000000 gw1 service-one[12]: two\u{1b}[2J\n\
         -- cursor: s=12;i=3\n";
 
     fn told(answer: &str, is_cut: bool) -> (Vec<(Option<u64>, String)>, Option<String>) {
