@@ -29,14 +29,24 @@ pub struct Revert {
     /// The name of the release to go back to, or its beginning (`4.5.0` for `4.5.0-…`); `None` for the one that was in use, and healthy,
     /// before the present one.
     pub to: Option<String>,
-    /// Only away from a release from which the service was never healthy; else, or where there is none to go back to, this is skipped.
-    pub unless_healthy: bool,
+    /// Only away from a release from which the service was never so far; else, or where there is none to go back to, this is skipped.
+    pub unless: Option<Proved>,
     /// How its process is told from others.
     pub process: ProcessMatch,
     /// Seconds from TERM until KILL.
     pub stop_timeout_secs: u64,
     /// Whether leave is asked before it is stopped.
     pub ask: bool,
+}
+
+/// How far a service came from a release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Proved {
+    /// It was up.
+    Up,
+    /// And a wait that asked for it to stay so has held.
+    Settled,
 }
 
 impl Revert {
@@ -46,13 +56,11 @@ impl Revert {
 
     /// Says why there is nothing to be done here, where that is no failure.
     pub(super) fn is_pointless(&self, system: &System) -> Option<String> {
-        if !self.unless_healthy {
-            return None;
-        }
+        let unless = self.unless?;
         let known = || -> Result<Option<String>, Failure> {
             let in_use = self.in_use(system)?;
             let releases = Releases::load(system, &self.unit)?;
-            if in_use.as_ref().is_some_and(|folder| releases.was_up(folder)) {
+            if in_use.as_ref().is_some_and(|folder| releases.proved(folder) >= Some(unless)) {
                 return Ok(Some("it was healthy from this release before".to_owned()));
             }
             let former = releases.former(system, in_use.as_ref(), self.to.as_deref())?;

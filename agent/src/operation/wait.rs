@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::operation::revert::Proved;
 use crate::operation::unit::record::Record;
 use crate::operation::unit::releases::Releases;
 use crate::operation::unit::{ProcessMatch, reading, supervisor};
@@ -189,7 +190,8 @@ impl Wait {
         let start = record.in_effect(running.iter().map(|process| process.started).min());
         // Without the notes it is only not known.
         if let Some(folder) = start.and_then(|start| start.release.as_ref()) {
-            drop(Releases::note_up(system, &service.unit, folder));
+            let proved = if self.settle_secs > 0 { Proved::Settled } else { Proved::Up };
+            drop(Releases::note_up(system, &service.unit, (folder, proved)));
         }
         let said_so = |condition: &Condition| matches!(condition, Condition::Logged { since_start_of, .. } if *since_start_of == service.unit);
         if self.conditions.iter().any(said_so) {

@@ -23,6 +23,9 @@ pub const MAXIMUM_HEAP: &str = "-Xmx";
 /// How long a node must stay up after its log said that it started, before it counts as complete: some fall over right after.
 const SETTLE_SECS: u64 = 3;
 
+/// How long those that a node needs have to answer, before they count as away.
+const SURROUNDINGS_SECS: u64 = 15;
+
 /// Returns the wait for a gate of a node.
 #[must_use]
 pub fn wait(cluster: &Cluster, node: &Node, gate: Gate) -> Wait {
@@ -173,6 +176,33 @@ fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
         }
     }
     all
+}
+
+/// Returns the look at whom a node needs to be complete: from its host they can be reached, whatever the node itself makes of that.
+#[must_use]
+pub fn surroundings(cluster: &Cluster, node: &Node) -> Wait {
+    let mut conditions: Vec<Condition> = Vec::new();
+    let served = cluster.hubs().filter(|hub| hub.name != node.name);
+    let served = served.map(|hub| Condition::Tcp { host: hub.reach(), port: hub.port(port::HTTPS) });
+    let connections = connections(cluster, node).into_iter().filter_map(|condition| match condition {
+        Condition::Connected { host, port, .. } | Condition::Tcp { host, port } => {
+            Some(Condition::Tcp { host, port })
+        }
+        _ => None,
+    });
+    for condition in served.chain(connections) {
+        if !conditions.contains(&condition) {
+            conditions.push(condition);
+        }
+    }
+    Wait {
+        awaited: format!("whom {} needs", node.words()),
+        conditions,
+        deadline_secs: SURROUNDINGS_SECS,
+        service: None,
+        settle_secs: 0,
+        remedy: None,
+    }
 }
 
 /// A node that listens to brokers and was started before them may have given up for ever (4.5.0), or sleep for up to an hour before it tries again: a

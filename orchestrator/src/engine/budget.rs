@@ -57,6 +57,12 @@ pub(crate) struct Ledger {
     questions: Vec<Question>,
     /// Nodes that were down, or taken down, and shown to be healthy since.
     renewed: BTreeSet<NodeName>,
+    /// Those of them that were found down after that.
+    fallen: BTreeSet<NodeName>,
+    /// Nodes that are being brought back from a failure.
+    rescued: BTreeSet<NodeName>,
+    /// Pools of which one of those is healthy again.
+    returned: BTreeSet<String>,
     /// Pools whose first node came back.
     tried: BTreeSet<String>,
     /// Whether a node that does not come back is no reason to stop.
@@ -93,6 +99,41 @@ impl Ledger {
         is_news
     }
 
+    /// Notes that `node`, which stood as it `was` when somebody looked at it, is down without anybody here having taken it down; nothing
+    /// where it stands otherwise by now. One that was renewed in this run and did not stay up ends all leave.
+    pub(crate) fn fell(
+        &mut self,
+        node: &NodeName,
+        pool: &str,
+        (why, was): (&str, &Standing),
+    ) -> Option<Vec<(Ticket, Decision)>> {
+        if self.standing(node) != *was || matches!(was, Standing::Down(_)) {
+            return None;
+        }
+        self.found_down(node, pool, why);
+        if *was == Standing::Renewed {
+            self.fallen.insert(node.clone());
+            self.halt(format!("{node} was healthy when it had been started anew, and did not stay so"));
+        }
+        Some(self.settle())
+    }
+
+    /// Says whether `node` was renewed in this run and did not stay up.
+    pub(crate) fn has_fallen(&self, node: &NodeName) -> bool {
+        self.fallen.contains(node)
+    }
+
+    /// The nodes of a lane that are to be rescued after the failure of a step: what was stopped is stopped, but for them leave is granted as
+    /// the budget has it.
+    pub(crate) fn rescue_begins(&mut self, host: &HostName, nodes: &[NodeName]) {
+        self.rescued.extend(nodes.iter().cloned());
+        self.lane_announced(host, nodes.iter().cloned());
+    }
+
+    fn is_rescued(&self, node: &NodeName) -> bool {
+        self.rescued.contains(node) && !self.cancelled
+    }
+
     /// Leave was granted for `node`, which is still up. Where the rollout has stopped since, or more nodes of its pool turned out to
     /// be down than may be, it is taken back, and asked for anew.
     pub(crate) fn confirm(
@@ -103,7 +144,7 @@ impl Ledger {
         let place = self.places.get(node).filter(|place| place.granted)?;
         let pool = place.pool.clone();
         let is_too_many = !self.limits.outage && self.held(&pool).count() > self.limits.of(&pool);
-        if self.halted.is_none() && !is_too_many {
+        if (self.halted.is_none() || self.is_rescued(node)) && !is_too_many {
             return None;
         }
         self.places.remove(node);
@@ -169,6 +210,9 @@ impl Ledger {
         if healthy {
             if let Some(place) = self.places.remove(node) {
                 self.renewed.insert(node.clone());
+                if self.rescued.contains(node) {
+                    self.returned.insert(place.pool.clone());
+                }
                 if place.granted {
                     self.tried.insert(place.pool);
                 }
@@ -266,7 +310,12 @@ impl Ledger {
     fn settle(&mut self) -> Vec<(Ticket, Decision)> {
         let mut decisions = Vec::new();
         if let Some(why) = &self.halted {
-            for Question { ticket, node, .. } in self.questions.drain(..) {
+            let (asked, rescued) = std::mem::take(&mut self.questions)
+                .into_iter()
+                .partition(|question| !self.is_rescued(&question.node));
+            self.questions = rescued;
+            let asked: Vec<Question> = asked;
+            for Question { ticket, node, .. } in asked {
                 let decision = match self.cancelled {
                     true => Decision::Refused(why.clone()),
                     // What is down already is not made worse.
@@ -277,7 +326,6 @@ impl Ledger {
                 };
                 decisions.push((ticket, decision));
             }
-            return decisions;
         }
         loop {
             if let Some(at) = self.questions.iter().position(|question| self.has_room(question)) {
@@ -300,7 +348,8 @@ impl Ledger {
         let Question { node, pool, .. } = question;
         let granted = self.held(pool).filter(|(_, place)| place.granted).count();
         let down = if self.limits.outage { granted } else { self.held(pool).count() };
-        let may_follow = granted == 0 || self.tried.contains(pool) || !self.limits.canary;
+        let first = if self.is_rescued(node) { &self.returned } else { &self.tried };
+        let may_follow = granted == 0 || first.contains(pool) || !self.limits.canary;
         self.is_down(node) || (down < self.limits.of(pool) && may_follow)
     }
 

@@ -24,7 +24,7 @@ mod asking;
 mod deadline;
 mod ending;
 mod giving;
-mod rescue;
+pub(super) mod rescue;
 
 /// What a lane is run for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

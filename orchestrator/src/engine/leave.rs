@@ -44,6 +44,22 @@ impl Budget {
         self.lock().ledger.found_down(node, pool, why)
     }
 
+    /// Notes that `node` is down, which stood as it `was` when it was looked at; says whether that is so, and news.
+    pub(crate) fn fell(&self, node: &NodeName, pool: &str, found: (&str, &Standing)) -> bool {
+        let mut state = self.lock();
+        let Some(decisions) = state.ledger.fell(node, pool, found) else { return false };
+        self.tell(&mut state, decisions);
+        true
+    }
+
+    pub(crate) fn has_fallen(&self, node: &NodeName) -> bool {
+        self.lock().ledger.has_fallen(node)
+    }
+
+    pub(crate) fn rescue_begins(&self, host: &HostName, nodes: &[NodeName]) {
+        self.lock().ledger.rescue_begins(host, nodes);
+    }
+
     /// Returns the new question for leave, where the one that was granted for `node` does not hold any more.
     pub(crate) fn confirm(&self, host: &HostName, node: &NodeName, pool: &str) -> Option<Leave> {
         let mut state = self.lock();

@@ -9,6 +9,7 @@
 //! outlines what is in a zip, for hosts that have much of it already; made by somebody else
 //! wire     a link in use: what is sent, what is heard
 //! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
+//! fallen   who went to another release, was healthy, and did not stay so, is brought back
 //! peers    the other nodes of a role: are they still healthy, before one more is taken down
 //! beside   a short conversation beside the run's own
 //! rotation a node is taken out of the load balancers before it is taken down, and put back when it is healthy
@@ -20,6 +21,7 @@ mod beside;
 mod budget;
 mod errand;
 pub mod event;
+mod fallen;
 mod hidden;
 mod hooks;
 mod judgement;

@@ -11,6 +11,7 @@ use futures_util::future::join_all;
 use tokio::time::{sleep, timeout};
 
 use super::beside::Beside;
+use super::budget::Standing;
 use super::event::{Event, Level};
 use super::hooks;
 use super::wire::Wire;
@@ -60,7 +61,15 @@ pub(super) async fn look_again(shared: &Shared, node: &NodeName, pool: &str) {
     join_all(others.map(|peer| examine(shared, peer))).await;
 }
 
+/// Looks at `node` itself, which is up as far as is known.
+pub(super) async fn look_at(shared: &Shared, node: &NodeName) {
+    if let Some(own) = shared.plan.peers.iter().find(|peer| peer.node == *node) {
+        examine(shared, own).await;
+    }
+}
+
 async fn examine(shared: &Shared, peer: &Peer) {
+    let was = shared.budget.standing(&peer.node);
     let mut why = "";
     for look in 0..LOOKS {
         if look > 0 {
@@ -75,8 +84,9 @@ async fn examine(shared: &Shared, peer: &Peer) {
             Err(found) => why = found,
         }
     }
-    if shared.budget.found_down(&peer.node, &peer.pool, why) {
-        let note = format!("{} was healthy when the run began, and is down now: {why}", peer.node);
+    if shared.budget.fell(&peer.node, &peer.pool, (why, &was)) {
+        let since = if was == Standing::Renewed { "it was started anew" } else { "the run began" };
+        let note = format!("{} was healthy when {since}, and is down now: {why}", peer.node);
         shared.tell(Event::Note(Level::Warning, note));
     }
 }
@@ -96,7 +106,10 @@ async fn glance(shared: &Shared, peer: &Peer) -> Result<(), &'static str> {
 async fn ask(shared: &Shared, peer: &Peer, kept: Option<Wire>) -> Result<Result<(), &'static str>, String> {
     let mut beside = match kept {
         Some(wire) => Beside::resume(shared, &peer.host, wire),
-        None => Beside::open(shared, &peer.host, false).await?,
+        None => match timeout(PATIENCE, Beside::open(shared, &peer.host, false)).await {
+            Ok(opened) => opened?,
+            Err(_) => return Err(format!("{}: no connection within {} s", peer.host, PATIENCE.as_secs())),
+        },
     };
     let looks = async {
         let healthy = beside.run("healthy", &peer.healthy, Mode::Check).await?;

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::budget::Standing;
 use super::errand::Errands;
 use super::event::Event;
+use super::fallen;
 use super::hooks;
 use super::judgement;
 use super::lane::{self, Pass};
@@ -209,6 +210,7 @@ impl Run {
                 return;
             }
             if let Err(why) = stage::run(self, index).await {
+                fallen::bring_back(self).await;
                 self.stop(index, &why);
                 return;
             }

@@ -312,6 +312,7 @@ impl Drafted {
         }
         let mut next = 1;
         let mut stages = Vec::new();
+        let mut started = BTreeSet::new();
         for DraftedStage { title, on_failure, lanes } in self.stages {
             let lanes = lanes.into_iter().map(|(host, steps)| {
                 let mut steps: Vec<Step> = steps
@@ -328,7 +329,7 @@ impl Drafted {
                     })
                     .collect();
                 node_by_node(&mut steps);
-                rescue_what_was_started(&mut steps);
+                rescue_what_was_started(&mut steps, &mut started);
                 Lane { host, steps }
             });
             let lanes = lanes.collect();
@@ -431,9 +432,8 @@ fn node_by_node(steps: &mut [Step]) {
     }
 }
 
-/// A node is rescued where its health is to be shown after it was started, and nowhere else: who only looks changes nothing.
-fn rescue_what_was_started(steps: &mut [Step]) {
-    let mut started: Vec<NodeName> = Vec::new();
+/// A node is rescued where its health is to be shown after it was started (`started`: so far), and nowhere else: who only looks changes nothing.
+fn rescue_what_was_started(steps: &mut [Step], started: &mut BTreeSet<NodeName>) {
     for step in steps {
         let starts = matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
         started.extend(step.node.clone().filter(|_| starts && !step.check_only));

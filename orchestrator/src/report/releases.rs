@@ -84,20 +84,18 @@ fn node_of(step: &Step) -> String {
 }
 
 fn rows(plan: &Plan, result: &RunResult) -> Vec<Row> {
-    let lanes: Vec<_> = plan.stages.iter().flat_map(|stage| &stage.lanes).collect();
+    let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let steps: Vec<&Step> = lanes.flat_map(|lane| &lane.steps).collect();
     let mut rows = Vec::new();
-    for lane in lanes {
-        for (at, step) in lane.steps.iter().enumerate() {
-            let moves = match step.operation() {
-                Some(Operation::Unit(unit)) => unit.state == State::Started,
-                Some(Operation::Revert(_)) => true,
-                _ => false,
-            };
-            let Some(moved) = result.moves.get(&step.id).filter(|_| moves) else { continue };
-            let behind: Vec<&Step> =
-                lane.steps.iter().skip(at + 1).filter(|other| other.node == step.node).collect();
-            rows.push(row(result, step, moved, &behind));
-        }
+    for (at, step) in steps.iter().enumerate() {
+        let moves = match step.operation() {
+            Some(Operation::Unit(unit)) => unit.state == State::Started,
+            Some(Operation::Revert(_)) => true,
+            _ => false,
+        };
+        let Some(moved) = result.moves.get(&step.id).filter(|_| moves) else { continue };
+        let behind = steps.iter().skip(at + 1).filter(|other| other.node == step.node);
+        rows.push(row(result, step, moved, &behind.copied().collect::<Vec<_>>()));
     }
     rows
 }
@@ -134,6 +132,16 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
     let Some(revert) = proof.rescue.iter().find(|step| is_revert(step)) else {
         return row(to, "moved, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad);
     };
+    let before = proof.rescue.iter().take_while(|step| !is_revert(step));
+    let hindered = before.filter_map(|step| match outcome(result, step) {
+        Some(Outcome::Failed(failure)) => Some(&failure.what),
+        _ => None,
+    });
+    if let Some(why) = hindered.last() {
+        let words =
+            format!("moved, NOT healthy; not brought back, because its release is not at fault: {why}");
+        return row(to, words, "moved_unhealthy", Paint::Bad);
+    }
     let back = proof.rescue.iter().find(|step| step.proves_health);
     match (outcome(result, revert), back.and_then(|step| outcome(result, step))) {
         (Some(Outcome::Changed(found)), proof) => {

@@ -180,6 +180,31 @@ fn a_node_that_does_not_become_healthy_goes_back_by_itself_and_the_next_apply_go
 }
 
 #[test]
+fn a_node_that_starts_and_does_not_stay_up_goes_back_too() {
+    let grown = Grown::new();
+    let name = grown.name();
+    // The gate `started` has passed by then; `complete` asks for longer.
+    let switch = grown.spoil("crash_after_marker = 2\n");
+    let run = grown.run(&["apply"]).ended_with(1);
+    assert!(
+        run.text().contains(&format!("did not become healthy; back on {name}, healthy")),
+        "{}",
+        run.text()
+    );
+    assert!(run.text().contains("all-in-one am1: complete"), "the gate that failed: {}", run.text());
+    assert_eq!(grown.name(), name);
+    grown.server();
+    grown.run(&["status"]).ended_with(0);
+    fs::remove_file(switch).expect("the fault is gone");
+    // What it makes meanwhile is not lost either.
+    fs::write(grown.old.join(KEPT[1]), "grown since").expect("what the node made");
+    grown.run(&["apply"]).ended_with(0);
+    assert!(grown.name().starts_with("4.6.0-"));
+    assert_eq!(fs::read_to_string(grown.current().join(KEPT[1])).expect("it"), "grown since");
+    assert_eq!(changed(&grown.run(&["apply"]).ended_with(0)), 0);
+}
+
+#[test]
 fn whatever_dies_in_an_upgrade_the_next_apply_ends_in_the_new_release() {
     let mut grown = Grown::new();
     let took = grown.run(&["apply"]).ended_with(0).took;

@@ -12,6 +12,7 @@ use super::releases::Releases;
 use super::supervisor::{self, Status, Stopped, Supervisor};
 use super::{State, Unit, systemd};
 use crate::operation::Dialogue;
+use crate::operation::revert::Proved;
 use crate::outcome::Failure;
 use crate::probe::clock::Moment;
 use crate::system::{Attributes, Bytes, Ids, System};
@@ -164,7 +165,7 @@ impl Unit {
             && up_for(&status.own) > patience
         {
             // Without the note it is only not known.
-            drop(Releases::note_up(system, &self.name, folder));
+            drop(Releases::note_up(system, &self.name, (folder, Proved::Up)));
         }
     }
 

@@ -75,7 +75,7 @@ impl Release {
         Ok(from.map(|from| Moved { from: from.name().to_owned(), to: self.folder.name().to_owned() }))
     }
 
-    /// Copies what the service keeps from the release in use to this one, unless this one was up before: then it has its own.
+    /// Copies what the service keeps from the release in use to this one, unless this one was up before, and was not left for want of more: then it has its own.
     /// Returns what was copied. The service is down meanwhile; an end of the run does not cut this short.
     pub(super) fn carry_over(
         &self,
@@ -86,7 +86,7 @@ impl Release {
         let Some(from) = self.in_use(system)?.filter(|from| *from != self.folder) else {
             return Ok(Vec::new());
         };
-        if Releases::load(system, unit)?.was_up(&self.folder) {
+        if Releases::load(system, unit)?.has_its_own(&self.folder) {
             return Ok(Vec::new());
         }
         let mut allowance = Allowance { bytes: self.max_bytes, entries: MAX_ENTRIES };

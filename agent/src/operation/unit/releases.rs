@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::record::Start;
 use super::systemd;
 use crate::operation::archive;
+use crate::operation::revert::Proved;
 use crate::outcome::Failure;
 use crate::system::{System, SystemError};
 use crate::value::{AbsPath, UnitName};
@@ -32,6 +33,9 @@ pub(crate) struct Run {
     pub(crate) started_secs: u64,
     /// Whether it was ever seen to be healthy.
     pub(crate) was_up: bool,
+    /// Whether it was ever seen to stay so.
+    #[serde(default)]
+    pub(crate) was_settled: bool,
     /// Whether it was left for another one because it was no good.
     pub(crate) given_up: bool,
     /// The text of its unit file.
@@ -55,16 +59,23 @@ impl Releases {
         self.runs.iter().find(|run| run.folder == *folder)
     }
 
-    /// Says whether the service was ever healthy from `folder`.
-    pub(crate) fn was_up(&self, folder: &AbsPath) -> bool {
-        self.run(folder).is_some_and(|run| run.was_up)
+    /// Says whether what the service keeps in `folder` is what it made there itself. One that was up for a moment, and was given up, was
+    /// behind the other since.
+    pub(crate) fn has_its_own(&self, folder: &AbsPath) -> bool {
+        self.run(folder).is_some_and(|run| run.was_up && (run.was_settled || !run.given_up))
+    }
+
+    /// Returns how far the service ever came from `folder`.
+    pub(crate) fn proved(&self, folder: &AbsPath) -> Option<Proved> {
+        let run = self.run(folder).filter(|run| run.was_up)?;
+        Some(if run.was_settled { Proved::Settled } else { Proved::Up })
     }
 
     /// Notes that the service is about to be started with `start`, from the release that it names.
     pub(crate) fn note(system: &System, unit: &UnitName, start: &Start) -> Result<(), Failure> {
         let Some(folder) = &start.release else { return Ok(()) };
         let mut releases = Self::load(system, unit)?;
-        let was_up = releases.was_up(folder);
+        let before = releases.proved(folder);
         releases.runs.retain(|run| run.folder != *folder);
         let text = match system.has_systemd() {
             true => system.read(&systemd::unit_file(unit)?, MAX_UNIT_FILE)?,
@@ -82,7 +93,8 @@ impl Releases {
         releases.runs.push(Run {
             folder: folder.clone(),
             started_secs: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()),
-            was_up,
+            was_up: before.is_some(),
+            was_settled: before == Some(Proved::Settled),
             given_up: false,
             file: text.and_then(|bytes| String::from_utf8(bytes).ok()),
             start: kept,
@@ -92,13 +104,19 @@ impl Releases {
         Ok(releases.save(system, unit)?)
     }
 
-    /// Notes that the service is healthy from `folder`.
-    pub(crate) fn note_up(system: &System, unit: &UnitName, folder: &AbsPath) -> Result<(), SystemError> {
+    /// Notes that the service came so far from `folder`.
+    pub(crate) fn note_up(
+        system: &System,
+        unit: &UnitName,
+        (folder, proved): (&AbsPath, Proved),
+    ) -> Result<(), SystemError> {
         let mut releases = Self::load(system, unit)?;
-        match releases.runs.iter_mut().find(|run| run.folder == *folder && !run.was_up) {
-            Some(run) => run.was_up = true,
-            None => return Ok(()),
+        if releases.proved(folder) >= Some(proved) {
+            return Ok(());
         }
+        let Some(run) = releases.runs.iter_mut().find(|run| run.folder == *folder) else { return Ok(()) };
+        run.was_up = true;
+        run.was_settled |= proved == Proved::Settled;
         releases.save(system, unit)
     }
 

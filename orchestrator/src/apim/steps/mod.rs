@@ -156,6 +156,6 @@ fn gate_of(cluster: &Cluster, node: &Node, gate: Gate) -> Draft {
     let mut draft = Draft::new(title, Operation::Wait(Box::new(wait))).of(node);
     draft.budget = Some(node.role.group().to_owned());
     draft.proves_health = true;
-    draft.rescue = revert::rescue(cluster, node);
+    draft.rescue = revert::rescue(cluster, node, gate);
     draft
 }

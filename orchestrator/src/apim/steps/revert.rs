@@ -4,7 +4,7 @@
 //! Which release that is, is kept on the host. Its log is found through `current`, which is turned before the node starts.
 
 use apim_agent::operation::Operation;
-use apim_agent::operation::revert::Revert;
+use apim_agent::operation::revert::{Proved, Revert};
 use apim_agent::operation::wait::Wait;
 
 use super::{Draft, rotation};
@@ -18,25 +18,39 @@ pub const BACK: &str = "back to the release before";
 
 /// `apim_rollback`: back, and healthy there.
 pub(super) fn lower(cluster: &Cluster, node: &Node) -> Vec<Draft> {
-    let back = revert(node, format!("{}: rolled back", node.words()), false);
+    let back = revert(node, format!("{}: rolled back", node.words()), None);
     let mut drafts = vec![back, proof(cluster, node, Gate::Started)];
     drafts.extend(rotation::returned(cluster, node));
     drafts.push(proof(cluster, node, Gate::Complete));
     drafts
 }
 
-/// Returns what is done for a node that was started from a new release and is not healthy.
-pub(super) fn rescue(cluster: &Cluster, node: &Node) -> Vec<Draft> {
-    vec![revert(node, format!("{}: {BACK}", node.words()), true), proof(cluster, node, Gate::Started)]
+/// Returns what is done for a node that was started from a new release and does not pass `gate`. One that started, and is not complete, goes
+/// back only where those that it needs can be reached: else it is not its release that is at fault. And it must be complete there, or it
+/// was not its release either, and the next one stays.
+pub(super) fn rescue(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Draft> {
+    let back = |proved| revert(node, format!("{}: {BACK}", node.words()), Some(proved));
+    match gate {
+        Gate::Started => vec![back(Proved::Up), proof(cluster, node, Gate::Started)],
+        Gate::Complete => {
+            let around = Operation::Wait(Box::new(health::surroundings(cluster, node)));
+            let title = format!("{}: those that it needs can be reached", node.words());
+            vec![
+                Draft::new(title, around).of(node),
+                back(Proved::Settled),
+                proof(cluster, node, Gate::Complete),
+            ]
+        }
+    }
 }
 
-fn revert(node: &Node, title: String, unless_healthy: bool) -> Draft {
+fn revert(node: &Node, title: String, unless: Option<Proved>) -> Draft {
     let operation = Revert {
         unit: node.unit.clone(),
         releases: node.home.releases.clone(),
         link: node.home.current.clone(),
         to: None,
-        unless_healthy,
+        unless,
         process: unit::process(node),
         stop_timeout_secs: node.role.stop_timeout_secs(),
         ask: true,

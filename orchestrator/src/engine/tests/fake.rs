@@ -39,6 +39,10 @@ pub(super) enum Act {
     FetchParts(Content, Vec<Part>),
     /// It restarts a node: asks first when that is up, which is down then.
     Restart(String),
+    /// It takes a node to another release, as a restart does.
+    Move(String),
+    /// It takes it back.
+    Return(String),
     /// It shows that a node is healthy, which then is.
     Prove(String),
     /// The same, but the node never becomes healthy.
@@ -84,6 +88,10 @@ pub(super) struct World {
     pub(super) broken: BTreeMap<String, usize>,
     /// Hooks that hang until they are given up.
     pub(super) stuck: BTreeSet<String>,
+    /// Who dies, by himself, when which node comes back.
+    pub(super) deaths: BTreeMap<String, String>,
+    /// Nodes that died so.
+    pub(super) died: BTreeSet<String>,
     pub(super) converged: BTreeSet<StepId>,
     /// Hosts that cannot be reached.
     pub(super) dead: BTreeSet<HostName>,
@@ -306,7 +314,7 @@ impl Agent {
             }
             "in" => {
                 world.log.push(format!("{}: {node} in", self.host));
-                if world.down.contains(node) {
+                if world.down.contains(node) && !world.died.contains(node) {
                     world.violations.push(format!("{node} was put back while it was down"));
                 }
                 world.rotation.insert(at);
@@ -351,6 +359,8 @@ impl Agent {
             | Act::Fetch(_)
             | Act::FetchParts(..)
             | Act::Restart(_)
+            | Act::Move(_)
+            | Act::Return(_)
             | Act::Wait
             | Act::Drop => !world.converged.contains(&step),
         };
@@ -387,7 +397,7 @@ impl Agent {
                 }
                 !std::mem::take(&mut self.refused_content)
             }
-            Act::Restart(node) => {
+            Act::Restart(node) | Act::Move(node) | Act::Return(node) => {
                 if !self.hosts.world().down.contains(&node) {
                     let unit = UnitName::parse("wished").unwrap();
                     self.say(Reply::Ask { step, unit, reason: "changed".into() }).await?;
@@ -420,7 +430,9 @@ impl Agent {
             return Ok(Outcome::Failed(Failure::new("no content")));
         }
         self.hosts.world().converged.insert(step);
-        Ok(Outcome::Changed(Difference::one("it was changed")))
+        let is_move = matches!(self.hosts.world().acts.get(&step), Some(Act::Move(_)));
+        let item = if is_move { "release 1 -> 2" } else { "it was changed" };
+        Ok(Outcome::Changed(Difference::one(item)))
     }
 }
 
@@ -452,6 +464,12 @@ impl World {
 
     fn bring_back(&mut self, node: &str) {
         self.down.remove(node);
+        if let Some(victim) = self.deaths.remove(node)
+            && self.down.insert(victim.clone())
+        {
+            self.log.push(format!("{victim} died"));
+            self.died.insert(victim);
+        }
         if self.taken.remove(node) {
             self.tried.extend(self.pools.get(node).cloned());
         }

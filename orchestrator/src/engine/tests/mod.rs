@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::operation::absent::Absent;
+use apim_agent::operation::revert::{Proved, Revert};
+use apim_agent::operation::unit::{ProcessMatch, State, Unit};
 use apim_agent::operation::wait::Condition;
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::protocol::message::StepId;
-use apim_agent::value::AbsPath;
+use apim_agent::value::{AbsPath, UnitName};
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
@@ -22,11 +24,13 @@ use fake::{Act, Hosts};
 
 mod availability;
 mod behaviour;
+mod deaths;
 mod fake;
 mod hooks;
 mod peers;
 mod real;
 mod renewed;
+mod rescue;
 mod resumed;
 mod rotation;
 mod schedules;
@@ -54,21 +58,26 @@ impl Scene {
         self.plan.stages.last_mut().unwrap()
     }
 
-    /// Adds a step to the last stage, in the lane of `host`.
-    fn step(&mut self, host: &str, act: Act) -> &mut Step {
+    /// Returns a step, which is in no lane yet.
+    fn made(&mut self, act: Act) -> Step {
         let id = StepId(self.next);
         self.next += 1;
         let (node, proves_health) = match &act {
-            Act::Restart(node) => (Some(node), false),
+            Act::Restart(node) | Act::Move(node) | Act::Return(node) => (Some(node), false),
             Act::Prove(node) | Act::ProveInVain(node) => (Some(node), true),
             Act::Returned(node) => (Some(node), false),
             _ => (None, false),
+        };
+        let work = match &act {
+            Act::Move(_) => moved(),
+            Act::Return(_) => returned(),
+            _ => nothing(),
         };
         let pool = node.and_then(|node| self.hosts.world().pools.get(node).cloned());
         let step = Step {
             id,
             title: format!("step {}", id.0),
-            work: nothing().into(),
+            work: work.into(),
             node: node.cloned().map(NodeName),
             budget: pool,
             proves_health,
@@ -81,6 +90,12 @@ impl Scene {
             rescue: Vec::new(),
         };
         self.hosts.world().acts.insert(id, act);
+        step
+    }
+
+    /// Adds a step to the last stage, in the lane of `host`.
+    fn step(&mut self, host: &str, act: Act) -> &mut Step {
+        let step = self.made(act);
         let stage = self.plan.stages.last_mut().unwrap();
         let host = HostName(host.to_owned());
         let at = stage.lanes.iter().position(|lane| lane.host == host);
@@ -223,6 +238,43 @@ impl Scene {
 
 fn nothing() -> Operation {
     Operation::Absent(Absent { path: AbsPath::parse("/nothing").unwrap(), recursive: false })
+}
+
+fn unit() -> UnitName {
+    UnitName::parse("wished").unwrap()
+}
+
+fn moved() -> Operation {
+    Operation::Unit(Box::new(Unit {
+        name: unit(),
+        file: None,
+        enabled: None,
+        state: State::Started,
+        inputs: Default::default(),
+        watch: Vec::new(),
+        log: None,
+        ready: None,
+        process: ProcessMatch::default(),
+        stop_timeout_secs: 1,
+        ask: true,
+        script: None,
+        release: None,
+    }))
+}
+
+/// Back to another release, for a node that was up.
+fn returned() -> Operation {
+    let path = |path: &str| AbsPath::parse(path).unwrap();
+    Operation::Revert(Box::new(Revert {
+        unit: unit(),
+        releases: path("/releases"),
+        link: path("/current"),
+        to: None,
+        unless: Some(Proved::Settled),
+        process: ProcessMatch::default(),
+        stop_timeout_secs: 1,
+        ask: true,
+    }))
 }
 
 fn host(name: &str) -> HostName {

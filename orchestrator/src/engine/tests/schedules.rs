@@ -26,6 +26,8 @@ struct Cluster {
     lost: Option<usize>,
     balancers: Vec<Temper>,
     busy: Vec<usize>,
+    /// Who dies by himself when which node comes back; of one pool only, so that whoever was let go before it has his place.
+    deaths: Vec<(usize, usize)>,
 }
 
 /// What a load balancer does when it is told something.
@@ -72,9 +74,13 @@ fn cluster() -> impl Strategy<Value = Cluster> {
         prop::option::of(1..4_usize),
         1..8_usize,
         prop::option::weighted(0.1, 0..6_usize),
-        (prop::collection::vec(temper(), 0..3), prop::collection::vec(0..400_usize, 14)),
+        (
+            prop::collection::vec(temper(), 0..3),
+            prop::collection::vec(0..400_usize, 14),
+            prop::collection::vec((0..14_usize, 0..14_usize), 0..4),
+        ),
     )
-        .prop_map(|(nodes, dead, allowances, width, forks, lost, (balancers, busy))| Cluster {
+        .prop_map(|(nodes, dead, allowances, width, forks, lost, (balancers, busy, deaths))| Cluster {
             nodes,
             dead,
             allowances,
@@ -83,6 +89,7 @@ fn cluster() -> impl Strategy<Value = Cluster> {
             lost,
             balancers,
             busy,
+            deaths,
         })
 }
 
@@ -102,6 +109,7 @@ fn scene(cluster: &Cluster) -> Scene {
     let balancers: Vec<&str> = balancers.iter().map(String::as_str).collect();
     for (at, node) in cluster.nodes.iter().enumerate() {
         scene.rotation(&format!("h{}", node.host), &format!("n{at}"), &balancers);
+        scene.peers(POOLS[node.pool], &[(&format!("h{}", node.host), &format!("n{at}"))]);
         scene.hosts.world().busy.insert(format!("n{at}"), cluster.busy[at]);
     }
     for (name, temper) in balancers.iter().zip(&cluster.balancers) {
@@ -112,6 +120,14 @@ fn scene(cluster: &Cluster) -> Scene {
             Temper::Hanging => world.hanging.insert(host(name)),
             Temper::Dead => world.dead.insert(host(name)),
         };
+    }
+    for (when, who) in &cluster.deaths {
+        if let (Some(one), Some(other)) = (cluster.nodes.get(*when), cluster.nodes.get(*who))
+            && when != who
+            && one.pool == other.pool
+        {
+            scene.hosts.world().deaths.insert(format!("n{when}"), format!("n{who}"));
+        }
     }
     scene.stage(OnFailure::StopAtBarrier).width = cluster.width;
     for is_late in [false, true] {
@@ -151,7 +167,7 @@ proptest! {
         let world = scene.hosts.world();
         prop_assert_eq!(&world.violations, &Vec::<String>::new());
         let are_fine = cluster.balancers.iter().all(|temper| *temper == Temper::Fine);
-        let all_good = are_fine && cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals);
+        let all_good = are_fine && world.died.is_empty() && cluster.dead.is_none() && cluster.nodes.iter().all(|node| node.heals);
         if all_good {
             prop_assert!(result.is_success(), "{:?}", result);
             prop_assert!(world.down.is_empty());

@@ -46,7 +46,7 @@ fn goes_back(id: u32, node: &str) -> Step {
         releases: path("/opt/releases"),
         link: path("/opt/current"),
         to: None,
-        unless_healthy: true,
+        unless: Some(apim_agent::operation::revert::Proved::Up),
         process: ProcessMatch::default(),
         stop_timeout_secs: 60,
         ask: false,

@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Orchestrator, Site, changed};
-use crate::operation::revert::Revert;
+use crate::operation::revert::{Proved, Revert};
 use crate::operation::unit::release::{Moved, Release};
 use crate::operation::unit::{ProcessMatch, Script, State, Unit};
 use crate::operation::wait::{Condition, Service, Wait};
@@ -52,13 +52,13 @@ fn unit(site: &Site, release: &str) -> Unit {
     unit
 }
 
-fn revert(to: Option<&str>, unless_healthy: bool) -> Operation {
+fn revert(to: Option<&str>, unless: Option<Proved>) -> Operation {
     Operation::Revert(Box::new(Revert {
         unit: UnitName::parse("app").unwrap(),
         releases: path("/srv/releases"),
         link: path("/srv/current"),
         to: to.map(str::to_owned),
-        unless_healthy,
+        unless,
         process: process(),
         stop_timeout_secs: 10,
         ask: true,
@@ -67,6 +67,11 @@ fn revert(to: Option<&str>, unless_healthy: bool) -> Operation {
 
 /// The service is seen to be healthy.
 fn wait(site: &Site) {
+    wait_for(site, 0);
+}
+
+/// The service is seen to be healthy, and to stay so for a while.
+fn wait_for(site: &Site, settle_secs: u64) {
     let service =
         Service { unit: UnitName::parse("app").unwrap(), process: process(), log: None, causes: Vec::new() };
     let wait = Operation::Wait(Box::new(Wait {
@@ -74,7 +79,7 @@ fn wait(site: &Site) {
         conditions: vec![Condition::Process(process())],
         deadline_secs: 10,
         service: Some(service),
-        settle_secs: 0,
+        settle_secs,
         remedy: None,
     }));
     let outcome = converge(&wait, Mode::Apply, &site.system, &mut Orchestrator::default());
@@ -181,7 +186,7 @@ fn back_to_the_former_release_means_with_what_it_was_started_with() {
     let site = grown();
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
     wait(&site);
-    assert_eq!(run(&site, &revert(None, false)), changed(&["release 2 -> 1"]));
+    assert_eq!(run(&site, &revert(None, None)), changed(&["release 2 -> 1"]));
     assert_eq!((current(&site).as_str(), runs_from(&site)), ("/srv/releases/1", vec!["1".to_owned()]));
     assert_eq!(
         site.converge(&unit(&site, "1"), &mut Orchestrator::default()),
@@ -189,13 +194,13 @@ fn back_to_the_former_release_means_with_what_it_was_started_with() {
         "its inputs, too"
     );
     // The one that was left was given up: there is nothing before this one.
-    let Outcome::Failed(failure) = run(&site, &revert(None, false)) else { panic!() };
+    let Outcome::Failed(failure) = run(&site, &revert(None, None)) else { panic!() };
     assert!(failure.what.contains("cannot go back"), "{failure:?}");
     assert!(failure.hint.unwrap().contains("2, 1"));
     // By its name it can be had, and an apply goes forward, too.
-    assert_eq!(run(&site, &revert(Some("2"), false)), changed(&["release 1 -> 2"]));
-    assert_eq!(run(&site, &revert(Some("2"), false)), Outcome::Ok);
-    let Outcome::Failed(failure) = run(&site, &revert(Some("3"), false)) else { panic!() };
+    assert_eq!(run(&site, &revert(Some("2"), None)), changed(&["release 1 -> 2"]));
+    assert_eq!(run(&site, &revert(Some("2"), None)), Outcome::Ok);
+    let Outcome::Failed(failure) = run(&site, &revert(Some("3"), None)) else { panic!() };
     assert!(failure.what.contains("there is no such release here"), "{failure:?}");
 }
 
@@ -204,7 +209,7 @@ fn a_release_that_is_no_longer_whole_is_nothing_to_go_back_to() {
     let site = grown();
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
     fs::remove_file(site.real("srv/releases/1/.apim-deploy.json")).unwrap();
-    assert!(run(&site, &revert(None, false)).is_failure());
+    assert!(run(&site, &revert(None, None)).is_failure());
     assert_eq!(runs_from(&site), ["2"]);
 }
 
@@ -212,13 +217,40 @@ fn a_release_that_is_no_longer_whole_is_nothing_to_go_back_to() {
 fn what_was_healthy_once_is_not_gone_back_from_by_itself() {
     let site = grown();
     let skipped = |why: &str| Outcome::Skipped(why.to_owned());
-    assert_eq!(run(&site, &revert(None, true)), skipped("it was healthy from this release before"));
+    assert_eq!(
+        run(&site, &revert(None, Some(Proved::Up))),
+        skipped("it was healthy from this release before")
+    );
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
-    assert_eq!(run(&site, &revert(None, true)), changed(&["release 2 -> 1"]));
+    assert_eq!(run(&site, &revert(None, Some(Proved::Up))), changed(&["release 2 -> 1"]));
 
     let fresh = self::site();
     fresh.converge(&unit(&fresh, "1"), &mut Orchestrator::default());
-    assert_eq!(run(&fresh, &revert(None, true)), skipped("there is no former release to go back to"));
+    assert_eq!(
+        run(&fresh, &revert(None, Some(Proved::Up))),
+        skipped("there is no former release to go back to")
+    );
+}
+
+#[test]
+fn what_was_up_and_never_settled_is_gone_back_from_where_that_is_asked_for_and_has_nothing_of_its_own() {
+    let site = grown();
+    site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+    wait(&site);
+    let before = Outcome::Skipped("it was healthy from this release before".to_owned());
+    assert_eq!(run(&site, &revert(None, Some(Proved::Up))), before);
+    fs::write(site.real("srv/releases/2/data/db/MAIN.db"), "of its own").unwrap();
+    assert_eq!(run(&site, &revert(None, Some(Proved::Settled))), changed(&["release 2 -> 1"]));
+    fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown later").unwrap();
+    site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+    assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "grown later");
+    // Once it stayed so it has its own, and is not left any more.
+    wait_for(&site, 1);
+    assert_eq!(run(&site, &revert(None, Some(Proved::Settled))), before);
+    fs::write(site.real("srv/releases/2/data/db/MAIN.db"), "of its own").unwrap();
+    run(&site, &revert(None, None));
+    site.converge(&unit(&site, "2"), &mut Orchestrator::default());
+    assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "of its own");
 }
 
 #[test]
