@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), keystore, yaml
+//!        cli > report > probing > engine, plan, http
 //!        cli > database > engine, session      cli > rounds > session      cli > ssh > inventory::host, session > agent(lib)          engine > session
 //! ```
 
@@ -18,6 +19,7 @@ pub mod inventory;
 pub mod keystore;
 pub mod plan;
 pub mod playbook;
+pub mod probing;
 pub mod report;
 pub mod rounds;
 pub mod session;

@@ -9,6 +9,7 @@ use super::exit::{Exit, Kind};
 use super::installed::Installed;
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
+use super::probe::Probe;
 use crate::report::{self, changes};
 
 /// Options of `apply`.
@@ -23,7 +24,7 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) shown: Shown,
     /// Change nothing: show what would change
-    #[arg(short = 'C', long)]
+    #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
     /// Show differences of text files
     #[arg(short = 'D', long)]
@@ -31,10 +32,12 @@ pub(super) struct Args {
     /// Do exactly what a plan says that `plan --out` wrote, or refuse (exit code 4) and say what has moved since
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     plan: Option<PathBuf>,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { mut files, mut plays, mut reach, shown, check, diff, plan } = args;
+    let Args { mut files, mut plays, mut reach, shown, check, diff, plan, probe } = args;
     let bind = match &plan {
         Some(path) => bound::read(path, &mut files, &mut plays, &mut reach)?,
         None => Bind::No,
@@ -53,6 +56,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         judges: true,
         rolling,
         bind,
+        probe,
     };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
@@ -65,6 +69,5 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         let detail = changes::Detail { diff, all: look.verbosity > 0 };
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
     }
-    report::conclude(&ended.plan, &ended.result, &look)?;
-    Ok(pipeline::kind(&ended.result))
+    ended.conclude()
 }

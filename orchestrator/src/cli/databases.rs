@@ -38,7 +38,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if look.json {
-        report::conclude(&ended.plan, &ended.result, &look)?;
+        ended.conclude()?;
     } else {
         let detail = changes::Detail { diff: false, all: true };
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;

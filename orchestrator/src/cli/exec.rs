@@ -155,6 +155,7 @@ fn ended(rows: &[Row], kind: Kind, took: Duration) -> history::Ended {
         seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
         hosts: hosts.collect(),
         why: None,
+        ..history::Ended::default()
     }
 }
 

@@ -15,7 +15,7 @@ use crate::history::{Book, End, Ended, Entry, Line, Problem, Record, Recorded};
 use crate::report::fold::folded;
 use crate::report::style::{count, harmless, time};
 use crate::report::table::{Paint, Table};
-use crate::report::{Look, Style, say};
+use crate::report::{Look, Style, probes, say};
 use crate::state;
 
 /// So many runs are listed where nobody says how many.
@@ -283,7 +283,9 @@ fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String
             }
             Entry::Note { text } => text.clone(),
             Entry::Interrupted => "the user asked to stop".to_owned(),
-            Entry::Ended(ended) => summed(ended),
+            Entry::Ended(ended) => {
+                format!("{}{}", probes::text(&ended.probes, style), summed(ended))
+            }
             Entry::Connected { .. } | Entry::Surveyed { .. } => continue,
         };
         let clock = at.split('T').nth(1).and_then(|clock| clock.split('.').next()).unwrap_or("");

@@ -143,6 +143,11 @@ fn folder(settings: &IssuedSettings, inventory: &Path) -> Folder {
     Folder::new(path, settings.passphrase.value.clone(), settings.passphrase.span.clone())
 }
 
+/// Returns the certificate of the cluster's own authority, where it has one already.
+pub(super) fn authority(cluster: &Cluster, inventory: &Path) -> Result<Option<Certificate>, Exit> {
+    issued::settings(cluster).map_or(Ok(None), |settings| folder(settings, inventory).authority())
+}
+
 fn beside(path: &str, span: &Span) -> PathBuf {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     match (path.strip_prefix("~/"), home, span.file_name().and_then(|file| Path::new(file).parent())) {

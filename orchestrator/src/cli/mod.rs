@@ -35,6 +35,7 @@ mod pki;
 mod placed;
 mod plan;
 mod preflight;
+mod probe;
 mod read;
 mod record;
 mod remove;

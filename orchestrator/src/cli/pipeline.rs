@@ -18,6 +18,7 @@ use super::issuing::Issue;
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::outage;
 use super::preflight;
+use super::probe::{self, Probe};
 use super::read;
 use super::record::Recording;
 use crate::apim::balancer::Flow;
@@ -31,6 +32,7 @@ use crate::inventory::host::HostName;
 use crate::plan::Drafted;
 use crate::plan::model::Plan;
 use crate::playbook::Playbook;
+use crate::probing::{Probing, Sum};
 use crate::report::{self, Look};
 use crate::session::Connect;
 use crate::yaml::Mistakes;
@@ -56,6 +58,8 @@ pub(super) struct Wanted {
     pub(super) rolling: Rolling,
     /// Whether it makes a plan that is kept, or carries one out.
     pub(super) bind: Bind,
+    /// What is asked of the service meanwhile.
+    pub(super) probe: Probe,
 }
 
 /// How nodes are taken down and brought back.
@@ -106,6 +110,7 @@ impl Wanted {
             judges: false,
             rolling: Rolling::default(),
             bind: Bind::No,
+            probe: Probe::default(),
         }
     }
 }
@@ -122,6 +127,24 @@ pub(super) struct Ended {
     pub(super) open: Vec<guard::Open>,
     /// What a plan that is kept is made from.
     pub(super) binding: Option<Binding>,
+    /// What came of requests that were sent meanwhile.
+    pub(super) probed: Vec<Sum>,
+}
+
+impl Ended {
+    /// Says how it ended: a request that failed meanwhile is a failure, whatever became of the hosts.
+    pub(super) fn kind(&self) -> Kind {
+        match kind(&self.result) {
+            Kind::Converged if !self.probed.iter().all(Sum::is_good) => Kind::Failed,
+            kind => kind,
+        }
+    }
+
+    /// Prints what it came to, and says how it ended.
+    pub(super) fn conclude(&self) -> Result<Kind, Exit> {
+        report::conclude(&self.plan, &self.result, &self.probed, &self.look)?;
+        Ok(self.kind())
+    }
 }
 
 /// Returns where big files are kept.
@@ -151,7 +174,8 @@ pub(super) fn run_with(
     wanted: &Wanted,
     read: impl FnOnce(&Cache, Issue) -> Result<Material, Exit>,
 ) -> Result<Ended, Exit> {
-    let Wanted { verb, mode, files, plays: _, reach, shown, diff, inspects, judges, rolling, bind } = wanted;
+    let Wanted { verb, mode, files, plays: _, reach, shown, diff, inspects, judges, rolling, bind, probe } =
+        wanted;
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let cache = cache(reach);
@@ -187,6 +211,7 @@ pub(super) fn run_with(
     if rolling.pace == Pace::ForGood {
         outage::refuse(&read.cluster, &drafted, &limits)?;
     }
+    let probes = probe.prepare(&read.cluster, &files.inventory)?;
     let runtime = runtime()?;
     let needed = drafted.needs();
     let mut artifacts = read.cluster.artifacts();
@@ -214,6 +239,7 @@ pub(super) fn run_with(
     let ended = runtime.block_on(async {
         let interrupt = interrupt();
         let prepare = async {
+            let notes = probe::look(probes.as_ref(), wanted).await?;
             let ready = fetch(&cache, &artifacts, &look).await?;
             let sizes = ready.iter().map(|(sha256, (_, size))| (*sha256, *size)).collect();
             let mut plan = drafted.finish(&ready);
@@ -227,30 +253,42 @@ pub(super) fn run_with(
             binding.as_ref().map_or(Ok(()), |binding| binding.check(&plan, &look))?;
             recording.planned(&plan);
             connect::know_hosts(&connector, &hosts_of(&plan), look.json).await?;
-            Ok((plan, sizes))
+            Ok((plan, sizes, notes))
         };
-        let (plan, sizes): (_, BTreeMap<Sha256, u64>) =
+        let (plan, sizes, notes): (_, BTreeMap<Sha256, u64>, _) =
             unless_interrupted(prepare, interrupt.clone()).await?;
         let settings = match judges {
             true => Settings { judge: Some(preflight::judge(&read.cluster, &sizes, &cache)), ..settings },
             false => settings,
         };
         let confirm = binding.as_ref().map(|binding| binding.confirm(&plan, reach)).transpose()?.flatten();
-        let settings = Settings { confirm, ..settings };
-
         let (events, happened) = mpsc::unbounded_channel();
+        let probing = probes
+            .filter(|_| *mode == Mode::Apply)
+            .map(|probes| probe::begin(&probes, &plan, &events, notes));
+        let halt = probing.as_ref().map(Probing::halted);
+        let settings = Settings { confirm, halt, ..settings };
+        let happened = match &probing {
+            Some(probing) => probing.hears(happened),
+            None => happened,
+        };
         let shown = report::show(Arc::clone(&plan), look, recording.hears(happened));
         let connect: Arc<dyn Connect> = Arc::new(connector);
         let errands = Arc::new(Databases::new(Arc::clone(&connect)));
-        let result = engine::run(Arc::clone(&plan), connect, errands, settings, events, interrupt).await;
+        let result =
+            engine::run(Arc::clone(&plan), connect, errands, settings, events, interrupt.clone()).await;
+        let probed = match probing {
+            Some(probing) => probing.end(*interrupt.borrow() == Interrupt::Leave).await,
+            None => Vec::new(),
+        };
         // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
         drop(tokio::time::timeout(LAST_LINES, shown).await);
         bound::refuse(&result.unexpected, "nothing was changed", &look)?;
-        Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open, binding })
+        Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open, binding, probed })
     });
     // Whoever left at once does not wait for files that are being read.
     runtime.shutdown_background();
-    recording.end(ended.as_ref().map(|ended| &ended.result));
+    recording.end(ended.as_ref());
     ended
 }
 

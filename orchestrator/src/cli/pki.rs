@@ -64,6 +64,11 @@ impl Folder {
         Ok(material)
     }
 
+    /// Returns the authority's certificate, if there is one.
+    pub(super) fn authority(&self) -> Result<Option<Certificate>, Exit> {
+        self.certificate(AUTHORITY)
+    }
+
     /// Waits until no other run writes, and keeps others from writing while the result lives.
     pub(super) fn lock(&self) -> Result<fs::File, Exit> {
         let locked = (|| {

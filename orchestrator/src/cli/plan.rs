@@ -9,6 +9,7 @@ use super::bound::Bind;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Plays, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
+use super::probe::Probe;
 use super::read;
 use crate::plan::show;
 use crate::report::{self, Look, changes, remark};
@@ -63,11 +64,12 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         judges: true,
         rolling: Rolling::default(),
         bind: if out.is_some() { Bind::Make } else { Bind::No },
+        probe: Probe::default(),
     };
     let mut ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if look.json {
-        report::conclude(&ended.plan, &ended.result, &look)?;
+        ended.conclude()?;
     } else {
         let detail = changes::Detail { diff: look.diff, all: look.verbosity > 0 };
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;

@@ -13,9 +13,10 @@ use super::options::Reach;
 use super::pipeline::{self, Wanted};
 use super::read::Read;
 use crate::binding::{self, Key};
+use crate::engine::HostEnd;
 use crate::engine::event::Event;
-use crate::engine::{HostEnd, RunResult};
 use crate::history::{Begun, Book, Ended, HostSum, Planned, Recorder};
+use crate::http::shown;
 use crate::plan::model::Plan;
 use crate::playbook::Playbook;
 use crate::report::remark;
@@ -93,9 +94,9 @@ impl Recording {
     }
 
     /// Writes down how the run ended.
-    pub(super) fn end(self, ended: Result<&RunResult, &Exit>) {
+    pub(super) fn end(self, ended: Result<&pipeline::Ended, &Exit>) {
         self.end_as(match ended {
-            Ok(result) => of_result(result),
+            Ok(ended) => of_run(ended),
             Err(exit) => of_exit(exit),
         });
     }
@@ -150,7 +151,7 @@ fn unwritable(folder: &Path, error: &std::io::Error) -> Exit {
 
 /// Returns the flags that say what is done, without values that may be secret.
 fn flags(wanted: &Wanted) -> Vec<String> {
-    let Wanted { files, plays, rolling, reach, .. } = wanted;
+    let Wanted { files, plays, rolling, reach, probe, .. } = wanted;
     let mut flags = Vec::new();
     let mut add = |flag: &str, value: Option<String>| {
         flags.extend(value.map(|value| format!("{flag} {value}")));
@@ -163,6 +164,10 @@ fn flags(wanted: &Wanted) -> Vec<String> {
     let roles: Vec<String> = rolling.roles.iter().map(|role| role.group().to_owned()).collect();
     add("--role", list(&roles));
     add("--to", rolling.back_to.clone().or_else(|| rolling.forward_to.clone()));
+    for url in &probe.urls {
+        add("--probe", Some(shown(url)));
+    }
+    add("--probe-stop-after", probe.probe_stop_after.map(|most| most.to_string()));
     for text in &files.extra_vars {
         let name = match text.split_once('=') {
             _ if text.starts_with('@') => text.clone(),
@@ -177,7 +182,8 @@ fn flags(wanted: &Wanted) -> Vec<String> {
     flags
 }
 
-fn of_result(result: &RunResult) -> Ended {
+fn of_run(ended: &pipeline::Ended) -> Ended {
+    let result = &ended.result;
     let hosts = result.hosts.iter().map(|(name, host)| {
         let state = match host.end {
             HostEnd::Done => "done",
@@ -196,11 +202,13 @@ fn of_result(result: &RunResult) -> Ended {
         (name.0.clone(), sum)
     });
     let why = result.stopped.as_ref();
+    let probes = ended.probed.clone();
     Ended {
-        code: pipeline::kind(result).code(),
+        code: ended.kind().code(),
         changed: result.changes(),
         seconds: (result.wall.as_secs_f64() * 1000.0).round() / 1000.0,
         hosts: hosts.collect(),
+        probes,
         why: why.map(|stopped| {
             format!("stopped in stage {}, {}: {}", stopped.stage + 1, stopped.title, stopped.why)
         }),

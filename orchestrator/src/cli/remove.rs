@@ -11,6 +11,7 @@ use super::installed::Installed;
 use super::looking::{Ready, Round};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Wanted};
+use super::probe::Probe;
 use super::read::Removal;
 use crate::apim::steps;
 use crate::apim::{Cluster, Draft, Role};
@@ -33,16 +34,18 @@ pub(super) struct Args {
     #[arg(short, long)]
     yes: bool,
     /// Change nothing: show what would change
-    #[arg(short = 'C', long)]
+    #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
     #[command(flatten)]
     reach: Reach,
+    #[command(flatten)]
+    probe: Probe,
     #[command(flatten)]
     pub(super) shown: Shown,
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, host, gone, yes, check, reach, shown } = args;
+    let Args { files, host, gone, yes, check, reach, probe, shown } = args;
     if files.limit.is_some() {
         let exit =
             Exit::new(Kind::Usage, "`remove` concerns one host and all its peers: it takes no --limit");
@@ -61,7 +64,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     }
     let mode = if check { Mode::Check } else { Mode::Apply };
     let plays = Plays { playbook: None, tags: Vec::new(), skip_tags: vec!["preflight".to_owned()] };
-    let wanted = Wanted { mode, plays, ..Wanted::look("remove", None, (files, reach, shown)) };
+    let wanted = Wanted { mode, plays, probe, ..Wanted::look("remove", None, (files, reach, shown)) };
     let ended = pipeline::run_with(&wanted, |cache, issue| {
         removal.draft(&wanted.plays, (&wanted.files, cache, issue), leaving)
     })?;
@@ -69,9 +72,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         let detail = changes::Detail { diff: false, all: look.verbosity > 0 };
         report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
     }
-    report::conclude(&ended.plan, &ended.result, &look)?;
-    let kind = pipeline::kind(&ended.result);
-    if kind == Kind::Converged && !check {
+    let kind = ended.conclude()?;
+    if ended.result.is_success() && !check {
         let mut installed = Installed::of(&path);
         installed.remove(&host);
         installed.save();

@@ -3,8 +3,9 @@
 use apim_agent::operation::Mode;
 
 use super::exit::{Exit, Kind};
-use super::options::{Files, Plays, Reach, Shown};
+use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Pace, Rolling, Wanted};
+use super::probe::Probe;
 use crate::apim::Role;
 use crate::apim::balancer::Flow;
 use crate::report;
@@ -22,8 +23,10 @@ pub(super) struct Args {
     #[command(flatten)]
     pub(super) shown: Shown,
     /// Change nothing: show what would be done
-    #[arg(short = 'C', long)]
+    #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 /// Options of `restart`.
@@ -52,8 +55,10 @@ pub(super) struct Shift {
     #[command(flatten)]
     pub(super) shown: Shown,
     /// Change nothing: show what would be done
-    #[arg(short = 'C', long)]
+    #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
+    #[command(flatten)]
+    probe: Probe,
 }
 
 /// `drain`: nodes get no more requests, until `undrain` or the next apply.
@@ -83,9 +88,10 @@ pub(super) fn start(args: Args) -> Result<Kind, Exit> {
 }
 
 fn turn(verb: &'static str, shift: Shift, flow: Flow) -> Result<Kind, Exit> {
-    let Shift { files, pattern, reach, shown, check } = shift;
+    let Shift { files, pattern, reach, shown, check, probe } = shift;
     let rolling = Rolling { shift: Some((pattern, flow)), ..Rolling::default() };
-    carry_out(verb, None, &[], (files, reach, shown, check, rolling))
+    let wanted = Wanted { rolling, probe, ..Wanted::look(verb, None, (files, reach, shown)) };
+    carry_out(wanted, check)
 }
 
 fn run(
@@ -94,32 +100,22 @@ fn run(
     tags: &[&str],
     (args, pace): (Args, Pace),
 ) -> Result<Kind, Exit> {
-    let Args { files, role: roles, reach, shown, check } = args;
+    let Args { files, role: roles, reach, shown, check, probe } = args;
     let rolling = Rolling { roles, pace, ..Rolling::default() };
-    carry_out(verb, playbook, tags, (files, reach, shown, check, rolling))
+    let mut wanted = Wanted { rolling, probe, ..Wanted::look(verb, playbook, (files, reach, shown)) };
+    wanted.plays.tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    carry_out(wanted, check)
 }
 
-fn carry_out(
-    verb: &'static str,
-    playbook: Option<&str>,
-    tags: &[&str],
-    (files, reach, shown, check, rolling): (Files, Reach, Shown, bool, Rolling),
-) -> Result<Kind, Exit> {
-    let mode = if check { Mode::Check } else { Mode::Apply };
-    let plays = Plays {
-        playbook: playbook.map(str::to_owned),
-        tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
-        skip_tags: Vec::new(),
-    };
-    let wanted = Wanted { mode, plays, rolling, ..Wanted::look(verb, None, (files, reach, shown)) };
+fn carry_out(mut wanted: Wanted, check: bool) -> Result<Kind, Exit> {
+    wanted.mode = if check { Mode::Check } else { Mode::Apply };
     let ended = pipeline::run(&wanted)?;
     let look = ended.look;
     if check && !look.json {
         let detail = report::changes::Detail { diff: false, all: look.verbosity > 0 };
         report::say(&report::changes::text(&ended.plan, &ended.result, detail, look.out))?;
     }
-    report::conclude(&ended.plan, &ended.result, &look)?;
-    Ok(pipeline::kind(&ended.result))
+    ended.conclude()
 }
 
 pub(super) fn role(text: &str) -> Result<Role, String> {

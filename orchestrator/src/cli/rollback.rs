@@ -8,6 +8,7 @@ use super::exit::{Exit, Kind};
 use super::moves::{self, Move};
 use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
+use super::probe::Probe;
 use super::restart::role;
 use crate::apim::Role;
 use crate::report;
@@ -29,6 +30,8 @@ pub(super) struct Args {
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
+    probe: Probe,
+    #[command(flatten)]
     pub(super) shown: Shown,
 }
 
@@ -37,10 +40,10 @@ fn release(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, role: roles, to, yes, reach, shown } = args;
+    let Args { files, role: roles, to, yes, reach, probe, shown } = args;
     let rolling = Rolling { roles, back_to: to, ..Rolling::default() };
     let mut wanted =
-        Wanted { rolling, ..Wanted::look("rollback", Some("rollback.yaml"), (files, reach, shown)) };
+        Wanted { rolling, probe, ..Wanted::look("rollback", Some("rollback.yaml"), (files, reach, shown)) };
     let seen = pipeline::run(&wanted)?;
     if seen.result.interrupted {
         return Ok(Kind::Interrupted);
@@ -59,8 +62,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     confirm(&format!("{} will be rolled back, one of a role at a time.", nodes(found.moves.len())), yes)?;
     wanted.mode = Mode::Apply;
     let ended = pipeline::run(&wanted)?;
-    report::conclude(&ended.plan, &ended.result, &ended.look)?;
-    Ok(pipeline::kind(&ended.result))
+    ended.conclude()
 }
 
 fn tell(found: &[Move], look: &report::Look) -> std::io::Result<()> {

@@ -7,6 +7,7 @@ use super::exit::{Exit, Kind};
 use super::moves;
 use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
+use super::probe::Probe;
 use super::rollback::nodes;
 use super::target::Target;
 use crate::report;
@@ -28,14 +29,16 @@ pub(super) struct Args {
     #[arg(short, long)]
     yes: bool,
     /// Only say what would be upgraded, and what the databases need
-    #[arg(short = 'C', long)]
+    #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
+    #[command(flatten)]
+    probe: Probe,
     #[command(flatten)]
     pub(super) shown: Shown,
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { mut files, reach, to, write, yes, check, shown } = args;
+    let Args { mut files, reach, to, write, yes, check, probe, shown } = args;
     if write && files.limit.is_some() {
         let text =
             "--write changes the version of every node, and --limit leaves some out; nothing was contacted";
@@ -43,7 +46,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     }
     let target = to.as_deref().map(|to| Target::set(&mut files, to)).transpose()?;
     let rolling = Rolling { forward_to: to, ..Rolling::default() };
-    let mut wanted = Wanted { rolling, ..Wanted::look("upgrade", None, (files, reach, shown)) };
+    let mut wanted = Wanted { rolling, probe, ..Wanted::look("upgrade", None, (files, reach, shown)) };
     let seen = pipeline::run(&wanted)?;
     if seen.result.interrupted {
         return Ok(Kind::Interrupted);
@@ -88,10 +91,9 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     wanted.mode = Mode::Apply;
     wanted.judges = true;
     let ended = pipeline::run(&wanted)?;
-    report::conclude(&ended.plan, &ended.result, &ended.look)?;
-    let kind = pipeline::kind(&ended.result);
+    let kind = ended.conclude()?;
     match &target {
-        Some(target) if write && kind == Kind::Converged => target.write(&ended.look)?,
+        Some(target) if write && ended.result.is_success() => target.write(&ended.look)?,
         Some(target) => target.tell(&ended.look)?,
         None => {}
     }

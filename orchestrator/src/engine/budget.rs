@@ -113,7 +113,7 @@ impl Ledger {
         self.found_down(node, pool, why);
         if *was == Standing::Renewed {
             self.fallen.insert(node.clone());
-            self.halt(format!("{node} was healthy when it had been started anew, and did not stay so"));
+            self.give_up(format!("{node} was healthy when it had been started anew, and did not stay so"));
         }
         Some(self.settle())
     }
@@ -257,7 +257,7 @@ impl Ledger {
     pub(crate) fn not_taken(&mut self, node: &NodeName, why: &str) -> Vec<(Ticket, Decision)> {
         if self.places.get(node).is_some_and(|place| place.granted) {
             self.places.remove(node);
-            self.halt(format!("{node} was not taken down: {why}"));
+            self.give_up(format!("{node} was not taken down: {why}"));
         }
         self.settle()
     }
@@ -272,6 +272,12 @@ impl Ledger {
     pub(crate) fn cancel(&mut self) -> Vec<(Ticket, Decision)> {
         self.cancelled = true;
         self.halted = Some("the run was called off".to_owned());
+        self.settle()
+    }
+
+    /// The rollout stops, for a reason that is no node's: no healthy node is taken down any more, in tolerant stages neither.
+    pub(crate) fn halt(&mut self, why: &str) -> Vec<(Ticket, Decision)> {
+        self.halted.get_or_insert_with(|| why.to_owned());
         self.settle()
     }
 
@@ -298,10 +304,10 @@ impl Ledger {
         if let Some(place) = self.places.get_mut(node) {
             "it did not become healthy".clone_into(&mut place.why);
         }
-        self.halt(format!("{node} did not become healthy"));
+        self.give_up(format!("{node} did not become healthy"));
     }
 
-    fn halt(&mut self, why: String) {
+    fn give_up(&mut self, why: String) {
         if !self.tolerant {
             self.halted.get_or_insert(why);
         }

@@ -48,6 +48,32 @@ pub enum Event {
     LeaveDecided(HostName, StepId),
     /// A step ended.
     StepFinished(HostName, StepId, String, Outcome, Duration),
+    /// A request that is sent to the cluster's service meanwhile has no good answer, after one that had: the URL, why, and what the
+    /// run was doing.
+    ProbeFailed {
+        /// The URL.
+        url: String,
+        /// Why.
+        why: String,
+        /// What the run was doing.
+        doing: String,
+    },
+    /// The service answers again.
+    ProbeAnswers {
+        /// The URL.
+        url: String,
+        /// How long there was no good answer.
+        gap: Duration,
+        /// How many requests failed meanwhile.
+        failed: u64,
+    },
+    /// So many requests were sent to the cluster's service until now, and so many failed.
+    Probed {
+        /// Sent.
+        sent: u64,
+        /// Failed.
+        failed: u64,
+    },
     /// Words for the user that belong to no step (a warning, a note).
     Note(Level, String),
     /// The user asked to stop.

@@ -132,6 +132,12 @@ impl Budget {
         self.tell(&mut state, decisions);
     }
 
+    pub(crate) fn halt(&self, why: &str) {
+        let mut state = self.lock();
+        let decisions = state.ledger.halt(why);
+        self.tell(&mut state, decisions);
+    }
+
     pub(crate) fn cancel(&self) {
         let mut state = self.lock();
         let decisions = state.ledger.cancel();

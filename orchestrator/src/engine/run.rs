@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::budget::Standing;
 use super::errand::Errands;
-use super::event::Event;
+use super::event::{Event, Level};
 use super::fallen;
 use super::hooks;
 use super::judgement;
@@ -75,6 +75,7 @@ pub async fn run(
         biased;
         () = left(&mut leave) => {}
         () = call_off(&shared) => {}
+        () = halt(&shared) => {}
         () = run.carry_out() => {}
     }
 
@@ -98,6 +99,17 @@ async fn call_off(shared: &Shared) {
     if interrupt.wait_for(|wish| *wish >= Interrupt::Finish).await.is_ok() {
         shared.tell(Event::Interrupted);
         shared.budget.cancel();
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Stops the rollout once somebody outside wants that; never ends.
+async fn halt(shared: &Shared) {
+    if let Some(mut halt) = shared.settings.halt.clone()
+        && let Ok(why) = halt.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default())
+    {
+        shared.tell(Event::Note(Level::Warning, format!("the rollout stops: {why}")));
+        shared.budget.halt(&why);
     }
     std::future::pending::<()>().await;
 }

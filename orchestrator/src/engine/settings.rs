@@ -14,6 +14,8 @@ use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Content, Sha256};
 
+use tokio::sync::watch;
+
 use super::budget::Limits;
 use crate::inventory::host::HostName;
 use crate::plan::model::Hook;
@@ -47,6 +49,8 @@ pub struct Settings {
     pub outliner: Option<Outliner>,
     /// Who calls hooks that are called from this machine.
     pub hooks: Option<Caller>,
+    /// Somebody outside who may stop the rollout, and says why: no further healthy node is taken down then.
+    pub halt: Option<watch::Receiver<Option<String>>>,
 }
 
 /// Calls hooks that are called from this machine.
@@ -203,6 +207,7 @@ impl Settings {
             confirm: None,
             outliner: None,
             hooks: None,
+            halt: None,
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use apim_agent::value::Sha256;
 use serde::{Deserialize, Serialize};
 
+use crate::probing::Sum;
+
 /// One line of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
@@ -138,6 +140,9 @@ pub struct Ended {
     /// Why it ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// What came of the requests that were sent meanwhile (`--probe`), by URL.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<Sum>,
 }
 
 /// What came of a host.

@@ -70,6 +70,9 @@ impl Former {
             End::NotEnded => "killed",
         };
         let lines = book.lines(&last.run).unwrap_or_default();
+        if lines.last().is_some_and(is_done) {
+            return None;
+        }
         let when = lines.last().map_or(last.at.as_str(), |line| line.at.as_str());
         let ago = ago(when).map(|ago| format!(" {ago} ago")).unwrap_or_default();
         Some(Self {
@@ -78,6 +81,12 @@ impl Former {
             at: place(&lines),
         })
     }
+}
+
+/// Says whether every host came to its end: what failed then was something else, such as a probe.
+fn is_done(line: &Line) -> bool {
+    let Entry::Ended(Ended { hosts, why: None, .. }) = &line.what else { return false };
+    !hosts.is_empty() && hosts.values().all(|host| host.state == "done")
 }
 
 fn place(lines: &[Line]) -> Option<String> {
@@ -218,6 +227,15 @@ fn entry(event: &Event) -> Option<Entry> {
             let seconds = (took.as_secs_f64() * 1000.0).round() / 1000.0;
             let (host, title) = (host.0.clone(), bounded(title));
             Entry::Step { host, step: step.0, title, outcome: outcome.to_owned(), detail, seconds }
+        }
+        Event::ProbeFailed { url, why, doing } => {
+            Entry::Note { text: bounded(&format!("probe {url} failed: {why} (meanwhile: {doing})")) }
+        }
+        Event::ProbeAnswers { url, gap, failed } => {
+            let gap = gap.as_secs_f64();
+            Entry::Note {
+                text: bounded(&format!("probe {url} answers again after {gap:.1} s: {failed} failed")),
+            }
         }
         Event::Note(_, text) => Entry::Note { text: bounded(text) },
         Event::Interrupted => Entry::Interrupted,

@@ -144,7 +144,12 @@ fn a_run_says_what_it_goes_on_with() {
     let (recorder, second) = told("4-d");
     assert!(matches!(second, Some(Event::Note(_, text)) if text.contains("3-c, killed")));
     recorder.end(ended(0)).expect("ended");
-    assert!(told("5-e").1.is_none(), "the last one ended well");
+    let (recorder, third) = told("5-e");
+    assert!(third.is_none(), "the last one ended well");
+    let gw1 = HostSum { state: "done".to_owned(), ..HostSum::default() };
+    let noticed = Ended { hosts: [("gw1".to_owned(), gw1)].into(), ..ended(1) };
+    recorder.end(noticed).expect("ended");
+    assert!(told("6-f").1.is_none(), "only a probe failed");
 }
 
 /// The runs that are kept, oldest first.

@@ -1,7 +1,17 @@
 //! The one door to HTTP from this machine: clients as we make them, and errors and URLs in words that hold no password.
+//! `caller` asks one place again and again, and shows what becomes of its connections.
 
+mod caller;
+mod place;
+#[cfg(test)]
+pub(crate) mod tests;
+mod trust;
+
+pub use caller::{Call, Caller, Terms};
+pub use place::Place;
 pub use reqwest::header;
 pub use reqwest::{Certificate, Client, ClientBuilder, Error, Method, Response, StatusCode, redirect};
+pub use trust::{Trust, certificates};
 
 /// Returns the beginning of a client: our name, no answer kept waiting for, a proxy where one is named. Without one the usual
 /// variables of the environment count (`HTTPS_PROXY`, `NO_PROXY`, …).
@@ -45,24 +55,4 @@ pub fn words(error: &Error) -> String {
         () => "the request failed",
     };
     if causes.is_empty() { what.to_owned() } else { format!("{what}: {}", causes.join(": ")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_shown_of_a_url_holds_no_secret() {
-        assert_eq!(
-            shown("https://anna:hush@files.example.com/a.zip?token=hush"),
-            "https://files.example.com/a.zip"
-        );
-        assert_eq!(shown("nonsense"), "a URL that cannot be read");
-    }
-
-    #[test]
-    fn a_proxy_that_is_none_is_refused_in_words() {
-        assert!(builder(Some("not a proxy at all")).is_err());
-        assert!(builder(Some("http://proxy.example.com:3128")).is_ok());
-    }
 }

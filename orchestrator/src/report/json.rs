@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use super::{Face, releases};
+use super::{Face, probes, releases};
 use crate::engine::event::{Event, Level};
 use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
+use crate::probing::Sum;
 
 /// Writes objects.
 pub(super) struct Json<W> {
@@ -25,6 +26,10 @@ impl<W: Write + Send> Json<W> {
 
 impl<W: Write + Send> Face for Json<W> {
     fn event(&mut self, event: &Event) {
+        // The recap has the sums.
+        if matches!(event, Event::Probed { .. }) {
+            return;
+        }
         let mut object = object(event);
         object.insert("time".into(), seconds(self.begun.elapsed()));
         // A reader that has gone away does not stop the run.
@@ -75,6 +80,13 @@ fn object(event: &Event) -> Map<String, Value> {
             object.extend(self::outcome(outcome));
             return object;
         }
+        Event::ProbeFailed { url, why, doing } => {
+            json!({"event": "probe_failed", "url": url, "why": why, "doing": doing})
+        }
+        Event::ProbeAnswers { url, gap, failed } => {
+            json!({"event": "probe_answers", "url": url, "gap": seconds(*gap), "failed": failed})
+        }
+        Event::Probed { sent, failed } => json!({"event": "probed", "sent": sent, "failed": failed}),
         Event::Note(level, text) => {
             let level = match level {
                 Level::Info => "info",
@@ -111,7 +123,7 @@ fn outcome(outcome: &Outcome) -> Map<String, Value> {
 }
 
 /// Returns the last object.
-pub(super) fn recap(plan: &Plan, result: &RunResult) -> String {
+pub(super) fn recap(plan: &Plan, result: &RunResult, probed: &[Sum]) -> String {
     let hosts: Map<String, Value> = result
         .hosts
         .iter()
@@ -152,10 +164,10 @@ pub(super) fn recap(plan: &Plan, result: &RunResult) -> String {
         .collect();
     let stopped = result.stopped.as_ref().map(|s| json!({"stage": s.stage, "title": s.title, "why": s.why}));
     json!({
-        "event": "recap", "success": result.is_success(), "nothing_to_do": result.nothing_to_do,
+        "event": "recap", "success": result.is_success() && probed.iter().all(Sum::is_good), "nothing_to_do": result.nothing_to_do,
         "interrupted": result.interrupted, "seconds": seconds(result.wall),
         "hosts": hosts, "nodes": nodes, "stages": stages, "stopped": stopped,
-        "releases": releases::json(plan, result),
+        "releases": releases::json(plan, result), "probes": probes::json(probed),
     })
     .to_string()
 }

@@ -96,6 +96,13 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
             let took = if took.as_secs() >= 2 { format!(" ({})", time(*took)) } else { String::new() };
             (Some(host), format!("{word}  {title}{took}{why}"))
         }
+        Event::ProbeFailed { url, why, doing } => {
+            (None, style.bad(format!("probe {url} failed: {why} (meanwhile: {doing})")))
+        }
+        Event::ProbeAnswers { url, gap, failed } => {
+            let failed = format!("{failed} failed");
+            (None, format!("probe {url} answers again after {}: {failed}", time(*gap)))
+        }
         Event::Note(Level::Info, text) => (None, text.clone()),
         Event::Note(Level::Warning, text) => (None, style.change(format!("warning: {text}"))),
         Event::Interrupted => (
@@ -112,6 +119,7 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
         | Event::StepProgress(..)
         | Event::Sending(..)
         | Event::LeaveDecided(..)
+        | Event::Probed { .. }
         | Event::RunFinished(_) => return Vec::new(),
     };
     vec![(host.map(|host| host.0.clone()), text)]

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 use crate::engine::RunResult;
 use crate::engine::event::Event;
 use crate::plan::model::Plan;
+use crate::probing::Sum;
 
 pub mod alike;
 pub mod changes;
@@ -22,6 +23,7 @@ pub mod fold;
 mod json;
 mod lines;
 pub mod live;
+pub mod probes;
 pub mod recap;
 mod releases;
 pub mod style;
@@ -90,17 +92,17 @@ pub fn show(plan: Arc<Plan>, look: Look, mut events: mpsc::UnboundedReceiver<Eve
     })
 }
 
-/// Prints what a run came to: failures, then the recap.
+/// Prints what a run came to: failures, then the recap, with what came of probes.
 ///
 /// # Errors
 /// When standard output cannot be written, a closed pipe apart.
-pub fn conclude(plan: &Plan, result: &RunResult, look: &Look) -> io::Result<()> {
+pub fn conclude(plan: &Plan, result: &RunResult, probed: &[Sum], look: &Look) -> io::Result<()> {
     if look.json {
-        return say(&json::recap(plan, result));
+        return say(&json::recap(plan, result, probed));
     }
     let failures = failure::text(plan, result, look.out);
     let releases = releases::text(plan, result, look.out);
-    let recap = recap::text(plan, result, look.out);
+    let recap = recap::text(plan, result, probed, look.out);
     say(&format!("{failures}{releases}{recap}"))
 }
 

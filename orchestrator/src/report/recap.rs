@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use super::releases;
 use super::style::{Style, count, harmless, time};
 use super::table::{Paint, Table};
+use super::{probes, releases};
 use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
+use crate::probing::Sum;
 
 /// Stages shorter than this are summed up.
 const WORTH_A_LINE: Duration = Duration::from_millis(500);
 
 /// Returns the recap.
 #[must_use]
-pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
+pub fn text(plan: &Plan, result: &RunResult, probed: &[Sum], style: Style) -> String {
     let mut text = table(result, style);
     text.push('\n');
     stages(&mut text, plan, result);
@@ -25,7 +26,11 @@ pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
     if !result.is_success() {
         rollout(&mut text, result);
     }
+    text.push_str(&probes::text(probed, style));
     line_to(&mut text, &verdict(result, style));
+    if let Some(line) = probes::verdict(probed) {
+        line_to(&mut text, &style.bad(line));
+    }
     text
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Terminal {
     failed: usize,
     working: usize,
     differing: usize,
+    /// Probes: sent, failed.
+    probed: Option<(u64, u64)>,
     begun: Instant,
 }
 
@@ -66,6 +68,7 @@ impl Terminal {
             failed: 0,
             working: 0,
             differing: 0,
+            probed: None,
             begun: Instant::now(),
         }
     }
@@ -103,6 +106,12 @@ impl Terminal {
         }
         if !self.has_rows {
             text.push_str(&format!("  {} hosts at work", self.working));
+        }
+        if let Some((sent, failed)) = self.probed {
+            text.push_str(&format!("  {sent} probes"));
+            if failed > 0 {
+                text.push_str(&style.bad(format!(", {failed} failed")));
+            }
         }
         text.push_str(&style.faint(format!("  {}", time(self.begun.elapsed()))));
         self.totals.set_message(text);
@@ -193,7 +202,13 @@ impl Terminal {
                     self.set(host, "");
                 }
             }
-            Event::StageFinished(..) | Event::Note(..) | Event::Interrupted | Event::RunFinished(_) => {}
+            Event::Probed { sent, failed } => self.probed = Some((*sent, *failed)),
+            Event::StageFinished(..)
+            | Event::ProbeFailed { .. }
+            | Event::ProbeAnswers { .. }
+            | Event::Note(..)
+            | Event::Interrupted
+            | Event::RunFinished(_) => {}
         }
     }
 

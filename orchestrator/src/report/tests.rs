@@ -15,6 +15,7 @@ use super::*;
 use crate::engine::{HostEnd, HostResult, Stopped, Tally};
 use crate::inventory::host::HostName;
 use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
+use crate::probing::{self, Sum};
 
 fn host(name: &str) -> HostName {
     HostName(name.to_owned())
@@ -99,7 +100,7 @@ fn the_same_failure_of_two_hosts_is_told_once() {
 
 #[test]
 fn recap_of_a_failed_run() {
-    insta::assert_snapshot!(recap::text(&plan(), &failed_run(), Style::plain()));
+    insta::assert_snapshot!(recap::text(&plan(), &failed_run(), &[], Style::plain()));
 }
 
 #[test]
@@ -110,7 +111,7 @@ fn recap_of_a_run_with_nothing_to_do() {
     result.hosts.insert(host("gw1"), HostResult { tally, ..HostResult::default() });
     result.hosts.insert(host("gw2"), HostResult { tally, ..HostResult::default() });
     result.stages.push((0, Duration::ZERO));
-    insta::assert_snapshot!(recap::text(&plan(), &result, Style::plain()));
+    insta::assert_snapshot!(recap::text(&plan(), &result, &[], Style::plain()));
 }
 
 #[test]
@@ -198,7 +199,7 @@ fn every_event_is_one_json_object_on_a_line() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["event"], "step_finished");
     assert_eq!((&value["step"], &value["seconds"]), (&7.into(), &1.5.into()));
-    let recap: serde_json::Value = serde_json::from_str(&json::recap(&plan(), &failed_run())).unwrap();
+    let recap: serde_json::Value = serde_json::from_str(&json::recap(&plan(), &failed_run(), &[])).unwrap();
     assert_eq!(recap["hosts"]["cp1"]["state"], "unreachable");
     assert_eq!(recap["success"], false);
 }
@@ -207,4 +208,85 @@ fn every_event_is_one_json_object_on_a_line() {
 fn nothing_that_a_terminal_obeys_gets_through() {
     let text = style::harmless("a\x1b]0;title\x07b\u{202e}c\nd");
     assert_eq!(text, "a\\u{1b}]0;title\\u{7}b\\u{202e}c\nd");
+}
+
+/// Requests of which some failed, of which none did, and a URL that never answered.
+fn probed() -> Vec<Sum> {
+    let at = |seconds: u32| format!("2026-11-22T03:12:{seconds:02}.123Z");
+    let doing = "gateway gw1: service, stopping wso2-gateway".to_owned();
+    let failures = |why: &str, count| {
+        let (why, doing) = (why.to_owned(), doing.clone());
+        probing::Failures { at: at(7), why, doing, count }
+    };
+    let slowest = probing::Slow { at: at(9), seconds: 1.3, doing: "looking at the hosts".into() };
+    let good = Sum {
+        url: "https://gw.example.com/pizza/1.0".into(),
+        since: Some(at(0)),
+        sent: 1204,
+        again: 2,
+        gap: Some(probing::Gap { at: at(7), seconds: 0.21, failed: 0, doing: doing.clone(), open: false }),
+        slowest: Some(slowest),
+        ..Sum::default()
+    };
+    let bad = Sum {
+        url: "https://api.example.com/services/Version".into(),
+        failed: 34,
+        left_out: 1,
+        again: 0,
+        gap: Some(probing::Gap { at: at(7), seconds: 3.4, failed: 34, doing: doing.clone(), open: true }),
+        failures: vec![failures("connection refused", 30), failures("status \x1b[2J503", 3)],
+        more: 1,
+        ..good.clone()
+    };
+    let url = "https://new.example.com/".to_owned();
+    vec![good, bad, Sum { url, refusal: Some("status 404".into()), ..Sum::default() }]
+}
+
+#[test]
+fn recap_with_probes() {
+    let mut result = RunResult { wall: Duration::from_secs(120), ..RunResult::default() };
+    let tally = Tally { ok: 24, changed: 2, ..Tally::default() };
+    result.hosts.insert(host("gw1"), HostResult { tally, ..HostResult::default() });
+    insta::assert_snapshot!(recap::text(&plan(), &result, &probed(), Style::plain()));
+    let none_failed = recap::text(&plan(), &result, &probed()[..1], Style::plain());
+    assert!(!none_failed.contains("noticed"), "{none_failed}");
+}
+
+#[test]
+fn a_request_that_failed_is_no_success_for_programs() {
+    let read = |probed: &[Sum]| -> serde_json::Value {
+        serde_json::from_str(&json::recap(&plan(), &RunResult::default(), probed)).unwrap()
+    };
+    assert_eq!(read(&probed()[..1])["success"], true);
+    let recap = read(&probed());
+    assert_eq!(recap["success"], false);
+    insta::assert_snapshot!(serde_json::to_string_pretty(&recap["probes"]).unwrap());
+    let silent = &probed()[2..];
+    assert_eq!(read(silent)["success"], false, "nothing is proved");
+}
+
+#[test]
+fn probes_are_told_while_they_fail() {
+    let url = "https://gw.example.com/".to_owned();
+    let events = [
+        Event::ProbeFailed { url: url.clone(), why: "status 503".into(), doing: "stage 2: gateways".into() },
+        Event::ProbeAnswers { url, gap: Duration::from_millis(3400), failed: 34 },
+        Event::Probed { sent: 10, failed: 3 },
+    ];
+    let (mut out, mut objects) = (Vec::new(), Vec::new());
+    for event in &events {
+        lines::Lines::new(&mut out, Look::detect(false, 0, false)).event(event);
+        json::Json::new(&mut objects).event(event);
+    }
+    let (out, objects) = (String::from_utf8(out).unwrap(), String::from_utf8(objects).unwrap());
+    assert!(
+        out.contains("probe https://gw.example.com/ failed: status 503 (meanwhile: stage 2: gateways)"),
+        "{out}"
+    );
+    assert!(out.contains("answers again after 3.4 s: 34 failed") && out.lines().count() == 2, "{out}");
+    let read = |line| serde_json::from_str::<serde_json::Value>(line).unwrap();
+    let read: Vec<serde_json::Value> = objects.lines().map(read).collect();
+    assert_eq!(read.len(), 2, "{objects}");
+    assert_eq!((&read[0]["event"], &read[0]["why"]), (&"probe_failed".into(), &"status 503".into()));
+    assert_eq!((&read[1]["gap"], &read[1]["failed"]), (&3.4.into(), &34.into()));
 }

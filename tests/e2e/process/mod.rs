@@ -10,6 +10,7 @@ mod interrupted;
 mod issued;
 mod looking;
 mod messaging;
+mod probed;
 mod reading;
 mod refused;
 mod scaled;

@@ -71,6 +71,10 @@ impl Asker<'_> {
                 leave = self.again(again);
                 continue;
             }
+            if shared.plan.rotations.contains_key(node) {
+                let words = "it is taken out of rotation".to_owned();
+                shared.tell(Event::StepProgress(self.host.clone(), self.step, words, 0, 0));
+            }
             match rotation::take_out(shared, node).await {
                 Ok(()) => {}
                 Err(why) if shared.settings.limits.outage => {

@@ -138,3 +138,33 @@ async fn who_waits_is_refused_when_the_run_is_called_off() {
     assert_eq!(result.hosts[&host("b")].end, HostEnd::Stopped(Some("step 4".into())));
     assert!(!scene.hosts.world().down.contains("g2"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn somebody_outside_stops_the_rollout_and_whoever_is_down_comes_back() {
+    for on_failure in [OnFailure::StopAtBarrier, OnFailure::StopAbove(100)] {
+        let mut scene = Scene::new();
+        scene.pool("gateway", 1, &["g1", "g2"]);
+        scene.stage(on_failure);
+        scene.step("a", Act::Restart("g1".into()));
+        let proof = scene.step("a", Act::Prove("g1".into())).id;
+        scene.hosts.world().turns.insert(proof, 100);
+        restart(&mut scene, "b", "g2");
+        let (halt, halted) = tokio::sync::watch::channel(None);
+        scene.settings.halt = Some(halted);
+        let (_sender, interrupt) = tokio::sync::watch::channel(Interrupt::None);
+        let (result, events) = scene
+            .run_until(interrupt, |event| {
+                if matches!(event, Event::WaitingForLeave(..)) {
+                    halt.send_replace(Some("3 requests failed".to_owned()));
+                }
+            })
+            .await;
+        let failed: Vec<usize> = result.hosts.values().map(|host| host.tally.failed).collect();
+        assert_eq!(failed.iter().sum::<usize>(), 1, "{result:?}");
+        assert!(scene.hosts.world().down.is_empty(), "who was taken down is back");
+        let told = events.iter().any(
+            |event| matches!(event, Event::Note(_, text) if text == "the rollout stops: 3 requests failed"),
+        );
+        assert!(told, "{events:?}");
+    }
+}

@@ -1,0 +1,48 @@
+//! Whom requests over TLS trust: the system's authorities and further ones. There is no way to trust everybody.
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use rustls_platform_verifier::Verifier;
+
+/// Whom requests trust.
+#[derive(Debug, Clone)]
+pub struct Trust(pub(super) Arc<ClientConfig>);
+
+impl Trust {
+    /// Trusts the system's authorities and those whose certificates (DER) are given. Each connection greets as a new client does:
+    /// nothing is taken over from one before.
+    ///
+    /// # Errors
+    /// In words, when nobody could be trusted or a certificate is none of an authority.
+    pub fn new(authorities: Vec<Vec<u8>>) -> Result<Self, String> {
+        let provider = Arc::new(ring::default_provider());
+        let authorities = authorities.into_iter().map(CertificateDer::from);
+        let verifier = Verifier::new_with_extra_roots(authorities, Arc::clone(&provider))
+            .map_err(|error| error.to_string())?;
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?;
+        let verified = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
+        let mut config = verified.with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+/// Returns the certificates (DER) of a PEM text.
+///
+/// # Errors
+/// In words, when there is none in it or one cannot be read.
+pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+    let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    match read {
+        Ok(found) if found.is_empty() => Err("there is no certificate in it (BEGIN CERTIFICATE)".to_owned()),
+        Ok(found) => Ok(found.into_iter().map(|one| one.as_ref().to_vec()).collect()),
+        Err(error) => Err(error.to_string()),
+    }
+}

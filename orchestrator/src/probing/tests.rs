@@ -1,0 +1,235 @@
+//! What is counted, and what is told: with made-up moments, and with a server that fails.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::mpsc;
+
+use super::tally::{Sample, Tally, Turn};
+use super::*;
+use crate::http::tests::server::{Act, Server};
+
+fn ms(number: u64) -> Duration {
+    Duration::from_millis(number)
+}
+
+fn tally() -> Tally {
+    Tally::new("https://gw/".into(), SystemTime::UNIX_EPOCH)
+}
+
+fn sample(begun: u64, took: u64, outcome: Result<(), &str>) -> Sample {
+    let outcome = outcome.map_err(str::to_owned);
+    Sample {
+        begun: ms(begun),
+        took: ms(took),
+        doing: format!("step {}", begun / 1000),
+        again: false,
+        outcome,
+    }
+}
+
+#[test]
+fn counting_begins_with_the_first_good_answer() {
+    let mut tally = tally();
+    assert_eq!(tally.hear(sample(0, 10, Err("status 503"))), None);
+    assert_eq!(tally.hear(sample(100, 10, Ok(()))), Some(Turn::Begins));
+    // Sent before it, and ended after it.
+    assert_eq!(tally.hear(sample(50, 5000, Err("no answer"))), None);
+    let sum = tally.end(ms(200), Vec::new());
+    assert_eq!((sum.sent, sum.failed, sum.is_good()), (1, 0, true));
+    assert_eq!(sum.since.as_deref(), Some("1970-01-01T00:00:00.110Z"));
+    assert_eq!(sum.gap.map(|gap| (gap.seconds, gap.open)), Some((0.09, true)), "since the last good answer");
+}
+
+#[test]
+fn one_that_never_answered_as_wished_proves_nothing() {
+    let mut tally = tally();
+    tally.hear(sample(0, 10, Err("status 503")));
+    let sum = tally.end(ms(5000), vec![(ms(10), "x".into())]);
+    assert_eq!((sum.is_good(), sum.sent, sum.refusal.as_deref()), (false, 0, Some("status 503")));
+}
+
+#[test]
+fn the_longest_gap_is_told_with_what_was_done_when_it_began() {
+    let mut tally = tally();
+    assert_eq!(tally.hear(sample(0, 10, Ok(()))), None, "it answered at once");
+    let fails = Turn::Fails { why: "connection refused".into(), doing: "step 1".into() };
+    assert_eq!(tally.hear(sample(1000, 10, Err("connection refused"))), Some(fails));
+    for begun in (1100..4000).step_by(100) {
+        assert_eq!(tally.hear(sample(begun, 10, Err("connection refused"))), None, "told once");
+    }
+    let answers = Turn::Answers { gap: ms(4000), failed: 30 };
+    assert_eq!(tally.hear(sample(4000, 10, Ok(()))), Some(answers));
+    tally.hear(sample(4500, 700, Ok(())));
+    let sum = tally.end(ms(5300), Vec::new());
+    assert_eq!((sum.sent, sum.failed), (33, 30));
+    let gap = sum.gap.clone().expect("a gap");
+    assert_eq!((gap.seconds, gap.failed, gap.doing.as_str(), gap.open), (4.0, 30, "step 1", false));
+    assert_eq!(gap.at, "1970-01-01T00:00:00.010Z");
+    let slowest = sum.slowest.clone().expect("an answer");
+    assert_eq!((slowest.seconds, slowest.doing.as_str()), (0.7, "step 4"));
+    let kinds: Vec<(&str, u64)> = sum.failures.iter().map(|one| (one.doing.as_str(), one.count)).collect();
+    assert_eq!(kinds, [("step 1", 10), ("step 2", 10), ("step 3", 10)]);
+}
+
+#[test]
+fn a_gap_until_the_end_is_one_and_whoever_hangs_then_has_failed() {
+    let mut tally = tally();
+    tally.hear(sample(0, 10, Ok(())));
+    let in_hand = vec![(ms(100), "step 0".to_owned()), (ms(4900), "step 4".to_owned())];
+    let sum = tally.end(ms(5000), in_hand);
+    assert_eq!((sum.sent, sum.failed, sum.left_out), (2, 1, 1));
+    assert_eq!(sum.failures[0].why, "no answer for 4.9 s when the run ended");
+    let gap = sum.gap.expect("a gap");
+    assert_eq!((gap.seconds, gap.failed, gap.open), (4.99, 1, true));
+}
+
+#[test]
+fn what_is_slow_as_a_rule_has_not_failed_when_the_run_ends_meanwhile() {
+    let mut tally = tally();
+    tally.hear(sample(0, 2000, Ok(())));
+    let sum = tally.end(ms(5500), vec![(ms(2500), "step 2".into())]);
+    assert_eq!((sum.failed, sum.left_out), (0, 1));
+}
+
+#[test]
+fn a_million_failures_need_no_more_room_than_ten() {
+    let mut tally = tally();
+    tally.hear(sample(0, 1, Ok(())));
+    for number in 1..10_000 {
+        tally.hear(sample(number * 1000, 1, Err(&format!("kind {}", number % 50))));
+    }
+    let sum = tally.end(ms(10_000_000), Vec::new());
+    assert_eq!((sum.failed, sum.failures.len()), (9999, 8));
+    assert_eq!(sum.failures.iter().map(|one| one.count).sum::<u64>() + sum.more, 9999);
+}
+
+#[test]
+fn statuses_are_single_ones_or_classes() {
+    let expected =
+        |text: &str| -> Result<Vec<Statuses>, String> { text.split(',').map(str::parse).collect() };
+    let good = |text: &str, status: u16| Expected::new(expected(text).unwrap()).judge(Ok(status)).is_ok();
+    assert!(good("200,401", 401) && !good("200,401", 204));
+    assert!(good("2xx", 299) && !good("2XX", 301));
+    for wrong in ["", "20", "600", "1xx", "xx", "abc", "+20", "2x"] {
+        assert!(expected(wrong).is_err(), "{wrong}");
+    }
+    let usual = Expected::new(Vec::new());
+    assert!(usual.judge(Ok(302)).is_ok());
+    assert_eq!(usual.judge(Ok(404)), Err("status 404".to_owned()));
+}
+
+fn probes(server: &Server) -> Probes {
+    let place = format!("http://{}/", server.address).parse().expect("a URL");
+    Probes {
+        places: vec![Arc::new(place)],
+        interval: ms(10),
+        limit: Duration::from_secs(30),
+        expected: Expected::default(),
+        trust: None,
+        addresses: BTreeMap::new(),
+        stop_after: None,
+    }
+}
+
+/// A server that can be broken while it serves.
+async fn breakable(broken: Act) -> (Server, Arc<AtomicBool>) {
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let seen = Arc::clone(&is_broken);
+    let act = move |_, _| if seen.load(Ordering::SeqCst) { broken.clone() } else { Act::Say(200) };
+    (Server::start(act).await, is_broken)
+}
+
+async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
+    loop {
+        match tokio::time::timeout(Duration::from_secs(20), events.recv()).await.expect("in time") {
+            Some(Event::Probed { .. }) => {}
+            Some(event) => return event,
+            None => panic!("the probes are over"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn failures_are_told_while_they_happen_and_counted_in_the_end() {
+    let (server, is_broken) = breakable(Act::Say(503)).await;
+    let (sender, mut events) = mpsc::unbounded_channel();
+    let probing = probes(&server).begin(&Plan::default(), &sender);
+    let (run, happened) = mpsc::unbounded_channel();
+    let mut heard = probing.hears(happened);
+    run.send(Event::StageStarted(0, "start gateways".into())).expect("it is heard");
+    heard.recv().await.expect("it is handed on");
+    tokio::time::sleep(ms(300)).await;
+    is_broken.store(true, Ordering::SeqCst);
+    let Event::ProbeFailed { url, why, doing } = next(&mut events).await else { panic!("a failure") };
+    assert_eq!((why.as_str(), doing.as_str()), ("status 503", "stage 1: start gateways"));
+    tokio::time::sleep(ms(200)).await;
+    is_broken.store(false, Ordering::SeqCst);
+    let Event::ProbeAnswers { gap, failed, .. } = next(&mut events).await else { panic!("an answer") };
+    assert!(gap >= ms(200) && failed > 3, "{gap:?}, {failed}");
+    tokio::time::sleep(ms(100)).await;
+    let sums = probing.end(false).await;
+    let [sum] = sums.as_slice() else { panic!("one URL: {sums:?}") };
+    assert_eq!((&sum.url, sum.failed, sum.left_out), (&url, failed, 0));
+    assert!(sum.sent > failed + 10, "{sum:?}");
+    drop(sender);
+    while events.recv().await.is_some() {}
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_keeps_the_end_waiting_for_a_moment_at_most() {
+    let (server, is_broken) = breakable(Act::Hang).await;
+    let (sender, _events) = mpsc::unbounded_channel();
+    for (at_once, failed, limit) in [(true, 0, ms(500)), (false, 2, ms(2500))] {
+        is_broken.store(false, Ordering::SeqCst);
+        let probing = probes(&server).begin(&Plan::default(), &sender);
+        tokio::time::sleep(ms(200)).await;
+        is_broken.store(true, Ordering::SeqCst);
+        tokio::time::sleep(ms(200)).await;
+        let begun = Instant::now();
+        let sums = probing.end(at_once).await;
+        assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
+        assert_eq!((sums[0].failed, sums[0].left_out), (failed, 2 - failed), "{sums:?}");
+    }
+}
+
+#[tokio::test]
+async fn once_too_many_have_failed_the_rollout_is_to_stop() {
+    let (server, is_broken) = breakable(Act::Close).await;
+    let (sender, _events) = mpsc::unbounded_channel();
+    let probing = Probes { stop_after: Some(3), ..probes(&server) }.begin(&Plan::default(), &sender);
+    tokio::time::sleep(ms(200)).await;
+    let mut halted = probing.halted();
+    assert_eq!(*halted.borrow(), None);
+    is_broken.store(true, Ordering::SeqCst);
+    let why = halted.wait_for(Option::is_some).await.expect("it is told").clone();
+    assert_eq!(why.as_deref(), Some("3 requests of --probe failed (--probe-stop-after)"));
+    assert!(probing.end(false).await[0].failed >= 3);
+}
+
+#[tokio::test]
+async fn who_does_not_answer_before_a_run_is_named() {
+    let server =
+        Server::start(|connection, _| if connection == 0 { Act::Close } else { Act::Say(200) }).await;
+    assert!(probes(&server).look().await.is_empty(), "one slip is none");
+    let server = Server::start(|_, _| Act::Say(404)).await;
+    let silent = probes(&server).look().await;
+    assert_eq!(silent.len(), 1);
+    assert_eq!(silent[0].1, "status 404");
+    let fits = Probes { expected: Expected::new(vec!["404".parse().unwrap()]), ..probes(&server) };
+    assert!(fits.look().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_the_last_step_broke_is_seen_by_both_clients() {
+    let (server, is_broken) = breakable(Act::Say(503)).await;
+    let (sender, _events) = mpsc::unbounded_channel();
+    let probes = Probes { interval: Duration::from_secs(60), ..probes(&server) };
+    let probing = probes.begin(&Plan::default(), &sender);
+    tokio::time::sleep(ms(200)).await;
+    is_broken.store(true, Ordering::SeqCst);
+    let sum = probing.end(false).await.remove(0);
+    assert_eq!((sum.sent, sum.failed), (3, 2), "{sum:?}");
+}

@@ -1,0 +1,143 @@
+//! Requests that the tool sends while it works: on one node everybody notices a restart, and the run says so.
+
+use apim_tests::cli::Run;
+use apim_tests::inventory::Inventory;
+use serde_json::{Value, json};
+
+use super::Small;
+
+/// The name of the node's own certificate; this machine knows it by the flag alone.
+const NAME: &str = "am1";
+
+fn url(path: &str) -> String {
+    format!("https://{NAME}:{}{path}", 9443 + Inventory::offset(0))
+}
+
+fn run(small: &Small, verb: &str, more: &[&str]) -> Run {
+    let (inventory, url) = (small.inventory(), url("/services/Version"));
+    let inventory = inventory.to_str().expect("a path");
+    let resolve = format!("{NAME}=127.0.0.1");
+    let probe = ["--probe", &url, "--probe-resolve", &resolve, "--probe-interval", "50ms"];
+    small.operator.run([&[verb, inventory][..], &probe, more].concat())
+}
+
+/// What the recap says of the one URL.
+fn probed(run: &Run) -> (Value, Value) {
+    let last = run.stdout.lines().next_back().expect("a line");
+    let recap: Value = serde_json::from_str(last).expect("an object");
+    assert_eq!(recap["event"], "recap", "{}", run.text());
+    (recap["probes"][0].clone(), recap)
+}
+
+fn number(value: &Value) -> u64 {
+    value.as_u64().unwrap_or_else(|| panic!("a number: {value}"))
+}
+
+#[test]
+fn a_restart_of_the_only_node_is_noticed() {
+    let mut small = Small::new();
+    small.rehearsal.inventory.set(
+        "keystores",
+        json!({"mode": "issued", "passphrase": "pass-of-the-pki", "password": "pass-of-the-stores"}),
+    );
+
+    // Nothing can answer before the first installation: its probes count once something does.
+    let first = run(&small, "apply", &["-o", "json"]).ended_with(0);
+    let (sum, recap) = probed(&first);
+    assert!(first.text().contains("does not answer as wished now (connection refused)"), "{}", first.text());
+    assert!(first.text().contains("from now on its probes count"), "{}", first.text());
+    assert_eq!((&sum["failed"], &recap["success"]), (&json!(0), &json!(true)), "{sum}");
+    assert!(number(&sum["sent"]) > 0, "{sum}");
+
+    // A plan that is kept, with nothing to do: everything is answered.
+    let plan = small.operator.folder().join("kept.plan");
+    let inventory = small.inventory();
+    small
+        .operator
+        .run(["plan".as_ref(), inventory.as_os_str(), "--out".as_ref(), plan.as_os_str()])
+        .ended_with(0);
+    let idle = run(&small, "apply", &["--plan", plan.to_str().expect("a path"), "-o", "json"]).ended_with(0);
+    let (sum, recap) = probed(&idle);
+    assert_eq!(recap["hosts"]["am1"]["changed"], 0, "{recap}");
+    assert!(number(&sum["sent"]) > 2 && sum["failed"] == 0, "{sum}");
+
+    // It is the only node: whoever asks meanwhile is refused.
+    let restart = run(&small, "restart", &["-o", "json"]).ended_with(1);
+    let (sum, recap) = probed(&restart);
+    let failed = number(&sum["failed"]);
+    assert!(failed > 0 && number(&sum["sent"]) > failed, "{sum}");
+    assert_eq!((&recap["success"], &recap["hosts"]["am1"]["state"]), (&json!(false), &json!("done")));
+    assert!(sum["gap"]["seconds"].as_f64().is_some_and(|gap| gap > 0.1), "{sum}");
+    assert_eq!(sum["gap"]["open"], false, "{sum}");
+    assert!(sum["gap"]["doing"].as_str().is_some_and(|doing| doing.contains("all-in-one am1")), "{sum}");
+    assert!(restart.stdout.contains(r#""event":"probe_failed""#), "{}", restart.stdout);
+    assert!(restart.stdout.contains(r#""event":"probe_answers""#), "{}", restart.stdout);
+
+    let history = small.operator.run(["history", "-n", "1", "-o", "json"]).ended_with(0);
+    let line: Value = serde_json::from_str(history.stdout.lines().next().expect("a run")).expect("an object");
+    assert_eq!((&line["verb"], &line["code"]), (&json!("restart"), &json!(1)));
+    let id = line["run"].as_str().expect("an id");
+    let shown = small.operator.run(["history", "show", id]).ended_with(0);
+    assert!(shown.stdout.contains(&format!("{failed} failed")), "{}", shown.stdout);
+    assert!(shown.stdout.contains(&format!("--probe {}", url("/services/Version"))), "{}", shown.stdout);
+
+    what_nobody_can_prove_is_not_begun(&small);
+}
+
+fn what_nobody_can_prove_is_not_begun(small: &Small) {
+    let words = run(small, "restart", &["--probe-expect", "204"]).ended_with(1).text();
+    assert!(words.contains("status 200") && words.contains("no host was changed"), "{words}");
+    assert!(words.contains("--probe-expect"), "{words}");
+
+    let inventory = small.inventory();
+    let inventory = inventory.to_str().expect("a path");
+    let other = url("/").replace(NAME, "somebody.else");
+    let words = small
+        .operator
+        .run(["restart", inventory, "--probe", &other, "--probe-resolve", "somebody.else=127.0.0.1"])
+        .ended_with(1)
+        .text();
+    assert!(words.contains("not trusted") && words.contains("--probe-ca"), "{words}");
+
+    run(small, "stop", &["--allow-outage"]).ended_with(1);
+    let words = run(small, "restart", &[]).ended_with(1).text();
+    assert!(words.contains("connection refused") && words.contains("no host was changed"), "{words}");
+    let started = run(small, "start", &["-o", "json"]).ended_with(0);
+    assert_eq!(probed(&started).0["failed"], 0, "it counts from the first answer on");
+}
+
+#[test]
+fn flags_that_make_no_sense_are_refused_before_anything_is_contacted() {
+    let small = Small::new();
+    let inventory = small.inventory();
+    let inventory = inventory.to_str().expect("a path");
+    let nobody = small.operator.file("nobody.pem", "no certificate");
+    let nobody = nobody.to_str().expect("a path");
+    for (flags, why) in [
+        (&["--probe", "gw.example.com"][..], "no URL"),
+        (&["--probe", "https://anna:hush@gw.example.com/"], "a user or a password"),
+        (&["--probe", "https://gw.example.com/", "--check"], "cannot be used with"),
+        (&["--probe-interval", "50ms"], "--probe <URL>"),
+        (&["--probe", "https://gw.example.com/", "--probe-interval", "1ms"], "between 10 ms and 60 s"),
+        (&["--probe", "https://gw.example.com/", "--probe-expect", "20"], "no status"),
+        (&["--probe", "https://gw.example.com/", "--probe-stop-after", "0"], "0"),
+        (&["--probe", "https://gw.example.com/", "--probe-resolve", "gv.example.com=::1"], "did you mean"),
+        (&["--probe", "https://gw.example.com/", "--probe-ca", nobody], "no certificate in it"),
+    ] {
+        for verb in ["apply", "restart", "stop", "start", "upgrade", "remove"] {
+            let host: &[&str] = if verb == "remove" { &["am1", "--allow-outage", "--yes"] } else { &[] };
+            let outage: &[&str] = if verb == "stop" { &["--allow-outage"] } else { &[] };
+            let run =
+                small.operator.run([&[verb, inventory][..], host, outage, flags].concat()).ended_with(2);
+            assert!(run.text().contains(why), "{verb} {flags:?}: {}", run.text());
+            assert!(!run.text().contains("hush@"), "{}", run.text());
+        }
+        if !flags.contains(&"--check") {
+            let run = small.operator.run([&["rollback", inventory][..], flags].concat()).ended_with(2);
+            assert!(run.text().contains(why), "rollback {flags:?}: {}", run.text());
+        }
+    }
+    for verb in ["plan", "status"] {
+        small.operator.run([verb, inventory, "--probe", "https://gw.example.com/"]).ended_with(2);
+    }
+}
