@@ -21,6 +21,7 @@ mod outline;
 mod postgres;
 mod scram;
 mod script;
+mod server;
 mod session;
 mod split;
 mod tls;

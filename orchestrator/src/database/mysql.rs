@@ -3,8 +3,6 @@
 //! Their definitions of tables cannot be taken back, each is final at once. So our own table counts the statements that were run;
 //! a load that was broken off goes on where it stopped, and the one statement that may have been run uncounted may find its work done.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
@@ -15,6 +13,7 @@ use super::forward::{Forward, forward};
 use super::judge::{BOOK, Entry};
 use super::outline::Outline;
 use super::script::Script;
+use super::server::{literal, within};
 use super::split::Statement;
 use super::tls;
 use super::{Progress, who};
@@ -232,27 +231,14 @@ fn placed(script: &Script, statement: &Statement, error: &DatabaseError) -> Data
     DatabaseError::new(if error.kind == Kind::Broken { Kind::Broken } else { Kind::Other }, words)
 }
 
-/// Returns a text as a literal, for a session that does not take backslashes for escapes.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 fn identifier(name: &str) -> String {
     format!("`{}`", name.replace('`', "``"))
 }
 
-fn within<'a, T: Send + 'a>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, Error>> + Send + 'a,
-) -> Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'a>> {
-    Box::pin(async move {
-        match tokio::time::timeout(limit, answer).await {
-            Ok(answer) => answer.map_err(|error| read(&error)),
-            Err(_) => {
-                Err(DatabaseError::new(Kind::Broken, format!("no answer within {} s", limit.as_secs())))
-            }
-        }
-    })
+impl From<Error> for DatabaseError {
+    fn from(error: Error) -> Self {
+        read(&error)
+    }
 }
 
 /// Numbers of errors: MySQL's and MariaDB's error references.

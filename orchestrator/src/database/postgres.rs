@@ -1,7 +1,5 @@
 //! PostgreSQL: logging in, looking, making databases and users, loading a script in one transaction: all of it or nothing.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -14,6 +12,7 @@ use super::error::{DatabaseError, Kind};
 use super::judge::{BOOK, Entry};
 use super::outline::Outline;
 use super::script::Script;
+use super::server::{literal, within};
 use super::{Progress, scram, tls, who};
 use crate::apim::settings::databases::{Creation, Tls};
 use crate::plan::model::{Login, Server};
@@ -230,27 +229,14 @@ pub(super) fn database_statement(login: &Login, creation: &Creation) -> String {
     )
 }
 
-/// Returns a text as a literal; the server's default takes no backslash for an escape.
-pub(super) fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
-}
-
 fn identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn within<'a, T: Send + 'a>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, Error>> + Send + 'a,
-) -> Pin<Box<dyn Future<Output = Result<T, DatabaseError>> + Send + 'a>> {
-    Box::pin(async move {
-        match tokio::time::timeout(limit, answer).await {
-            Ok(answer) => answer.map_err(|error| read(&error)),
-            Err(_) => {
-                Err(DatabaseError::new(Kind::Broken, format!("no answer within {} s", limit.as_secs())))
-            }
-        }
-    })
+impl From<Error> for DatabaseError {
+    fn from(error: Error) -> Self {
+        read(&error)
+    }
 }
 
 /// Codes of errors: PostgreSQL's manual, appendix A.
