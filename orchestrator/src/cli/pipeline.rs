@@ -204,6 +204,9 @@ pub(super) fn run_with(
         drafted.keep_roles(&read.cluster, &rolling.roles);
         refuse_empty(&drafted, &rolling.roles)?;
     }
+    if *verb == "start" && !reach.no_drain {
+        drafted.put_back(&read.cluster);
+    }
     if let Some(release) = &rolling.back_to {
         drafted.go_back_to(release);
     }
@@ -245,6 +248,9 @@ pub(super) fn run_with(
             let mut plan = drafted.finish(&ready);
             if *mode == Mode::Apply {
                 plan.look_beside(&read.cluster);
+                if matches!(rolling.shift, Some((_, Flow::Held))) {
+                    plan.drain(&read.cluster);
+                }
                 if !reach.no_drain {
                     plan.rotate(&read.cluster, counted.as_ref().unwrap_or(&read.cluster));
                 }

@@ -45,8 +45,8 @@ impl<'a> Beside<'a> {
     }
 
     /// Keeps the conversation for later.
-    pub(super) fn keep(self) -> Wire {
-        self.wire
+    pub(super) fn keep(self) -> (&'a HostName, Wire) {
+        (self.host, self.wire)
     }
 
     /// Has one operation looked at or done; an error says how the conversation broke off.

@@ -313,7 +313,8 @@ impl Ledger {
         }
     }
 
-    fn settle(&mut self) -> Vec<(Ticket, Decision)> {
+    /// Decides what can be decided now.
+    pub(crate) fn settle(&mut self) -> Vec<(Ticket, Decision)> {
         let mut decisions = Vec::new();
         if let Some(why) = &self.halted {
             let (asked, rescued) = std::mem::take(&mut self.questions)

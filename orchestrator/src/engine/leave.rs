@@ -41,7 +41,11 @@ impl Budget {
 
     /// Notes that `node` is down; says whether that is news.
     pub(crate) fn found_down(&self, node: &NodeName, pool: &str, why: &str) -> bool {
-        self.lock().ledger.found_down(node, pool, why)
+        let mut state = self.lock();
+        let is_news = state.ledger.found_down(node, pool, why);
+        let decisions = state.ledger.settle();
+        self.tell(&mut state, decisions);
+        is_news
     }
 
     /// Notes that `node` is down, which stood as it `was` when it was looked at; says whether that is so, and news.
@@ -65,6 +69,11 @@ impl Budget {
         let mut state = self.lock();
         let asked = state.ledger.confirm(host, node)?;
         Some(self.wait(&mut state, asked, pool))
+    }
+
+    /// Says in words which nodes of `pool` are down, and why.
+    pub(crate) fn holders(&self, pool: &str) -> String {
+        self.lock().ledger.holders(pool)
     }
 
     pub(crate) fn is_down(&self, node: &NodeName) -> bool {

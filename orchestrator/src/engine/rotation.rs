@@ -220,9 +220,22 @@ async fn out_by_hand(shared: &Shared, hooks: &Hooks, limit: u64) -> Result<(), S
     Ok(())
 }
 
-/// Puts `node` back where it was taken out, and not taken down after all; says whether that was so.
-pub(super) async fn reconsider(shared: &Shared, node: &NodeName) -> bool {
+/// Notes that `node` is down, and is to be put back when it is healthy, wherever a former run took it out.
+pub(super) fn expect_back(shared: &Shared, node: &NodeName) {
+    if shared.plan.rotations.contains_key(node) {
+        shared.rotating.state().out.insert(node.clone(), Out::Down);
+    }
+}
+
+/// Puts `node` back where it was taken out, and not taken down after all; says whether that was so. One whose host was `lost` meanwhile
+/// stays out: nobody knows how it is.
+pub(super) async fn reconsider(shared: &Shared, node: &NodeName, lost: bool) -> bool {
     let is_leaving = shared.rotating.is_leaving(node);
+    if is_leaving && lost {
+        let text = format!("{node} stays out of rotation: its host was lost; the next apply puts it back");
+        note(shared, Level::Warning, text);
+        return false;
+    }
     if is_leaving && let Err(why) = put_back(shared, node).await {
         note(shared, Level::Warning, why);
     }
@@ -330,7 +343,7 @@ fn still_serves(shared: &Shared, node: &NodeName, why: &str) {
     note(shared, Level::Warning, format!("{node} is taken down although it may still serve somebody: {why}"));
 }
 
-fn look(awaited: &str, conditions: Vec<Condition>) -> Operation {
+pub(super) fn look(awaited: &str, conditions: Vec<Condition>) -> Operation {
     Operation::Wait(Box::new(Wait {
         awaited: awaited.to_owned(),
         conditions,

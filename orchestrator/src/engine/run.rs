@@ -214,7 +214,15 @@ impl Run {
         }
         self.result.nothing_to_do = met == plan.stages.len();
         if !self.result.nothing_to_do {
+            if let Err(why) = peers::hold(&self.shared).await {
+                self.stop(met, &why);
+                return;
+            }
             peers::look_at_bystanders(&self.shared).await;
+            if let Some(why) = peers::nobody_is_left(&self.shared) {
+                self.stop(met, &why);
+                return;
+            }
         }
         for index in met..plan.stages.len() {
             if self.shared.is_interrupted() {

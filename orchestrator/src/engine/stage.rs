@@ -1,6 +1,6 @@
 //! One stage: its lanes in parallel, and the judgement at the barrier.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use tokio::task::JoinSet;
@@ -110,13 +110,17 @@ async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
     let lanes = lanes.filter(|lane| lane.host == worker.host);
     let mut steps: Vec<&Step> = lanes.flat_map(|lane| &lane.steps).collect();
     node_by_node(&mut steps, &|node| shared.budget.is_down(node));
-    for node in healed(&shared, &steps) {
-        rotation::keep_out(&shared, node).await;
+    for (node, others_serve) in healed(&shared, &steps) {
+        match others_serve {
+            true => rotation::keep_out(&shared, node).await,
+            false => rotation::expect_back(&shared, node),
+        }
     }
     lane::run(&shared, &mut worker, &steps, Pass::Stage).await;
     let nodes: BTreeSet<&NodeName> = steps.iter().filter_map(|step| step.node.as_ref()).collect();
     for node in nodes {
-        if rotation::reconsider(&shared, node).await {
+        let lost = matches!(worker.result.end, HostEnd::Unreachable(..));
+        if rotation::reconsider(&shared, node, lost).await {
             shared.budget.not_taken(node, "the run did not come to it");
         }
     }
@@ -124,18 +128,18 @@ async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
     worker
 }
 
-/// Returns the nodes that are down and that `steps` may bring up, where others of their pool serve: nobody should be sent to them
-/// before they are healthy.
-fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeSet<&'a NodeName> {
+/// Returns the nodes that are down and that `steps` may bring up, each with whether others of its pool serve: then nobody should be sent
+/// to it before it is healthy.
+fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeMap<&'a NodeName, bool> {
     let works = steps.iter().filter(|step| !step.proves_health && !step.check_only);
     let nodes = works.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
-    let is_healed = |node: &NodeName, pool: &str| {
+    let is_healed = |node: &NodeName| {
         shared.plan.rotations.contains_key(node)
             && shared.budget.is_down(node)
             && !shared.rotating.is_out(node)
-            && shared.budget.has_healthy(pool)
     };
-    nodes.filter(|(node, pool)| is_healed(node, pool)).map(|(node, _)| node).collect()
+    let healed = nodes.filter(|(node, _)| is_healed(node));
+    healed.map(|(node, pool)| (node, shared.budget.has_healthy(pool))).collect()
 }
 
 /// Sorts the steps of a host's nodes so that one node is done before the next is begun, those that are down first: otherwise a

@@ -27,6 +27,8 @@ pub struct Plan {
     pub rotations: BTreeMap<NodeName, Rotation>,
     /// All nodes of the roles of which it may take a node down: those that are down count against the budget.
     pub peers: Vec<Peer>,
+    /// Whether those that it works on leave the rotation until somebody puts them back: of each role one that serves must be left.
+    pub drains: bool,
     /// How many tasks a condition left out, by host; they count as skipped.
     pub left_out: BTreeMap<HostName, usize>,
 }
@@ -74,6 +76,8 @@ pub struct Peer {
     pub is_worked_on: bool,
     /// What holds when no hook keeps it from getting requests, where it has hooks.
     pub returned: Option<Operation>,
+    /// The load balancers that may have been told to send it nobody.
+    pub balancers: Vec<Balancer>,
 }
 
 impl Plan {

@@ -38,11 +38,24 @@ impl Plan {
     /// Adds the nodes of the roles of which it may take a node down.
     pub fn look_beside(&mut self, cluster: &Cluster) {
         let worked_on = self.worked_on();
+        self.add_peers(cluster, &worked_on);
+    }
+
+    /// Notes that the nodes that it names leave the rotation, and adds the others of their roles: they must go on.
+    pub fn drain(&mut self, cluster: &Cluster) {
+        let drained = self.steps().filter_map(|(_, step)| step.node.clone()).collect();
+        self.drains = true;
+        self.add_peers(cluster, &drained);
+    }
+
+    fn add_peers(&mut self, cluster: &Cluster, worked_on: &BTreeSet<NodeName>) {
         for node in cluster.nodes() {
             let is_worked_on = worked_on.contains(&node.name);
             if !is_worked_on && !cluster.peers(node).any(|peer| worked_on.contains(&peer.name)) {
                 continue;
             }
+            let is_alone = cluster.peers(node).next().is_none();
+            let balancers = if is_alone { Vec::new() } else { self.balancers(cluster, node) };
             self.peers.push(Peer {
                 node: node.name.clone(),
                 host: HostName(node.host.clone()),
@@ -50,6 +63,7 @@ impl Plan {
                 healthy: Operation::Wait(Box::new(health::wait(cluster, node, Gate::Started))),
                 is_worked_on,
                 returned: cluster.hooks(&node.name).map(|hooks| hooks.unmarked()),
+                balancers,
             });
         }
     }

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::Cluster;
+use crate::apim::balancer::is_ours;
 use crate::apim::port;
 use crate::apim::role::Role;
 use crate::apim::settings::endpoint::EndpointSetting;
@@ -13,6 +14,7 @@ use crate::yaml::{Mistakes, Span};
 /// Fills in the endpoints of the cluster: as written, or the only node's own.
 pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     let balancer = cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address);
+    let is_ours = cluster.hosts.iter().any(is_ours);
     let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
     let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone());
     let block = cluster.nodes.first().and_then(|node| node.settings.place_of("endpoints").cloned());
@@ -32,7 +34,7 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
                 setting.name
             ));
         }
-        let search = Search { nodes: &nodes, setting, balancer, what: format!("the {role}s") };
+        let search = Search { nodes: &nodes, setting, balancer, is_ours, what: format!("the {role}s") };
         let place = missing_at(block.as_ref(), &nodes, &place);
         let hint = format!("`endpoints: {{{}: NAME}}`, the load balancer's name for them", role.group());
         if let Some(endpoint) =
@@ -73,6 +75,7 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
             nodes: &nodes,
             setting,
             balancer,
+            is_ours,
             what: format!("the gateways of environment `{name}`"),
         };
         let hint = if is_only {
@@ -141,6 +144,8 @@ struct Search<'a> {
     nodes: &'a [&'a Node],
     setting: Option<&'a EndpointSetting>,
     balancer: Option<Ipv4Addr>,
+    /// Whether we see to the load balancer: it serves every name that is written, also where one node is behind it.
+    is_ours: bool,
     what: String,
 }
 
@@ -166,8 +171,9 @@ impl Search<'_> {
                 calls: own_calls(first),
             });
         };
-        let fronted = several || setting.port.is_some_and(|port| port != own_port);
-        let port = setting.port.unwrap_or(if several { 443 } else { own_port });
+        let is_served = several || (self.is_ours && setting.name != first.peer);
+        let port = setting.port.unwrap_or(if is_served { 443 } else { own_port });
+        let fronted = several || port != own_port;
         let address = if setting.name == first.peer && !several {
             first.address
         } else {

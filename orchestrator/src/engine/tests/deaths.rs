@@ -39,7 +39,7 @@ async fn one_that_is_still_to_come_is_started_first_and_the_healthy_one_waits() 
     assert!(at("g3 died") < at("c: step 6"), "{log:?}");
     let told =
         |text: &str| events.iter().any(|event| matches!(event, Event::Note(_, note) if note.contains(text)));
-    assert!(told("g3 was healthy when the run began, and is down now: not healthy"), "{events:?}");
+    assert!(told("g3 was healthy when the run began, and counts as down now: not healthy"), "{events:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -304,6 +304,7 @@ impl Agent {
         }
         let mut world = self.hosts.world();
         let stands = match what {
+            "out" if run.mode == Mode::Check => !world.rotation.contains(&at),
             "out" | "in" if world.stubborn.contains(&self.host) => {
                 return Outcome::Failed(Failure::new("the test of its files failed"));
             }

@@ -203,6 +203,7 @@ async fn what_was_left_out_beside_the_plan_counts_as_down() {
         host: host("b"),
         pool: "gateway".into(),
         healthy: absent("/healthy/g2"),
+        balancers: Vec::new(),
         is_worked_on: false,
         returned: Some(absent("/marked/g2")),
     });

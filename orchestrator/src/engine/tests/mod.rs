@@ -127,6 +127,8 @@ impl Scene {
     /// The run may look at these nodes, each with its host, before it takes one of their pool down.
     fn peers(&mut self, pool: &str, nodes: &[(&str, &str)]) {
         for (name, node) in nodes {
+            let rotation = self.plan.rotations.get(&NodeName((*node).to_owned()));
+            let balancers = rotation.map(|rotation| rotation.balancers.clone()).unwrap_or_default();
             let path = AbsPath::parse(&format!("/healthy/{node}")).unwrap();
             self.plan.peers.push(Peer {
                 node: NodeName((*node).to_owned()),
@@ -134,6 +136,7 @@ impl Scene {
                 pool: pool.to_owned(),
                 healthy: Operation::Absent(Absent { path, recursive: false }),
                 is_worked_on: true,
+                balancers,
                 returned: None,
             });
         }

@@ -60,7 +60,7 @@ async fn a_peer_that_dies_meanwhile_counts_and_who_comes_next_stays_up() {
         assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
         let told = events.iter().any(|event| {
             matches!(event, Event::Note(Level::Warning, text)
-                if text.starts_with("g3 was healthy when the run began, and is down now: "))
+                if text.starts_with("g3 was healthy when the run began, and counts as down now: "))
         });
         match is_dead {
             false => {
@@ -140,4 +140,125 @@ async fn an_outage_that_is_wanted_asks_nobody() {
     scene.hosts.world().dead.insert(host("nowhere"));
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
+}
+
+/// Two gateways behind a load balancer, each of which is looked at before the other one goes.
+fn balanced() -> Scene {
+    let mut scene = Scene::new();
+    scene.pool("gateway", 1, &["g1", "g2"]);
+    scene.stage(OnFailure::StopAtBarrier);
+    for (host, node) in [("a", "g1"), ("b", "g2")] {
+        scene.rotation(host, node, &["lb"]);
+        scene.step(host, Act::Restart(node.into()));
+        scene.step(host, Act::Prove(node.into()));
+    }
+    scene.peers("gateway", &[("a", "g1"), ("b", "g2")]);
+    scene
+}
+
+fn take_out(scene: &Scene, node: &str) {
+    scene.hosts.world().rotation.remove(&(host("lb"), node.to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_a_killed_run_left_out_goes_first_and_is_put_back_before_the_other_one_goes() {
+    for left_out in ["g1", "g2"] {
+        let scene = balanced();
+        take_out(&scene, left_out);
+        let (result, events) = scene.run().await;
+        assert!(result.is_success(), "{result:?}");
+        assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
+        assert_eq!(scene.hosts.world().rotation.len(), 2, "both get requests");
+        let other = if left_out == "g1" { "g2" } else { "g1" };
+        let log = scene.log();
+        let at =
+            |what: String| log.iter().position(|line| *line == what).unwrap_or_else(|| panic!("{log:?}"));
+        assert!(at(format!("lb: {left_out} in")) < at(format!("lb: {other} out")), "{log:?}");
+        let told =
+            format!("{left_out} was healthy when the run began, and counts as down now: lb sends it nobody");
+        let is_told = |event: &Event| matches!(event, Event::Note(_, text) if text.starts_with(&told));
+        assert!(left_out == "g1" || events.iter().any(is_told), "{events:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_out_beyond_the_plan_keeps_the_other_one_up() {
+    let mut scene = balanced();
+    scene.plan.stages[0].lanes.remove(0);
+    scene.plan.peers[0].is_worked_on = false;
+    take_out(&scene, "g1");
+    let (result, _) = scene.run().await;
+    let refused = refusals(&result);
+    assert!(
+        refused[0].contains("g2 was not touched") && refused[0].contains("lb sends it nobody"),
+        "{refused:?}"
+    );
+    assert!(scene.hosts.world().down.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_that_would_leave_nobody_is_refused_before_anything_is_done() {
+    for (is_out, is_dead) in [(true, false), (false, true), (false, false)] {
+        let mut scene = balanced();
+        scene.plan.stages.clear();
+        scene.stage(OnFailure::StopAtBarrier);
+        scene.step("lb", Act::Change);
+        scene.plan.peers[0].is_worked_on = false;
+        scene.plan.drains = true;
+        if is_out {
+            take_out(&scene, "g1");
+        }
+        if is_dead {
+            scene.hosts.world().dead.insert(host("a"));
+        }
+        let (result, _) = scene.run().await;
+        assert_eq!(result.is_success(), !is_out && !is_dead, "{result:?}");
+        if let Some(stopped) = &result.stopped {
+            assert!(
+                stopped.why.contains("nobody of gateway who serves would be left: g1 ("),
+                "{}",
+                stopped.why
+            );
+            assert_eq!(scene.log(), Vec::<String>::new(), "nothing was done");
+        }
+        scene.settings.limits.outage = true;
+        scene.hosts.world().converged.clear();
+        assert!(scene.run().await.0.is_success(), "an outage that is wanted");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_runs_on_one_role_are_kept_apart_also_where_each_leaves_the_others_node_alone() {
+    let mut scene = balanced();
+    scene.plan.stages[0].lanes.pop();
+    scene.plan.peers[1].is_worked_on = false;
+    scene.settings.patience.lock = Duration::from_secs(60);
+    scene.hosts.world().held.insert(host("b"), 2);
+    let (result, _) = scene.run().await;
+    assert!(result.is_success(), "that ends soon: {result:?}");
+
+    let mut scene = balanced();
+    scene.plan.stages[0].lanes.pop();
+    scene.plan.peers[1].is_worked_on = false;
+    scene.hosts.world().held.insert(host("b"), usize::MAX);
+    let (result, _) = scene.run().await;
+    let stopped = result.stopped.expect("it is refused");
+    assert!(
+        stopped.why.contains("b has a node of the same role") && stopped.why.contains("ops@elsewhere"),
+        "{}",
+        stopped.why
+    );
+    assert_eq!(scene.log(), Vec::<String>::new(), "nothing was done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_that_were_stopped_are_put_back_when_they_are_healthy() {
+    let scene = balanced();
+    for node in ["g1", "g2"] {
+        take_out(&scene, node);
+        scene.hosts.world().down.insert(node.into());
+    }
+    let (result, _) = scene.run().await;
+    assert!(result.is_success(), "{result:?}");
+    assert_eq!(scene.hosts.world().rotation.len(), 2, "{:?}", scene.log());
 }

@@ -154,6 +154,7 @@ async fn a_node_that_is_down_beside_the_plan_counts() {
         pool: "gateway".into(),
         healthy: Operation::Absent(Absent { path, recursive: false }),
         is_worked_on: false,
+        balancers: Vec::new(),
         returned: None,
     });
     let (result, _) = scene.run().await;

@@ -22,6 +22,15 @@ impl Drafted {
         self.stages.retain(|stage| !stage.lanes.is_empty());
     }
 
+    /// Adds that its nodes get requests from the load balancers that we see to, once they are healthy: who stopped them left them out.
+    pub fn put_back(&mut self, cluster: &Cluster) {
+        let own = self.nodes();
+        let nodes: Vec<&Node> = cluster.nodes().iter().filter(|node| own.contains(&node.name)).collect();
+        let mut back = Self::shifting(cluster, &nodes, Flow::Open);
+        back.leave_hooks_alone();
+        self.stages.extend(back.stages);
+    }
+
     /// Drafts that these nodes get requests from the load balancers, or none, and nothing else.
     #[must_use]
     pub fn shifting(cluster: &Cluster, nodes: &[&Node], flow: Flow) -> Self {
