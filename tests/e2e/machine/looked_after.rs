@@ -5,6 +5,7 @@ use std::time::Duration;
 use apim_tests::cli::Operator;
 use apim_tests::machine::Topology;
 use apim_tests::poll::until;
+use rustix::process::Signal;
 use serde_json::json;
 
 use super::balanced::{balanced, unnoticed};
@@ -22,6 +23,8 @@ fn two_operators_drift_looks_and_a_gateway_that_leaves_and_comes_back() {
     two_operators(&site);
     drift(&site);
     looks(&site);
+    who_is_drained_counts(&site);
+    all_are_stopped_and_started(&site);
     leaves_and_comes_back(&mut site);
 }
 
@@ -77,6 +80,41 @@ fn looks(site: &Site) {
     journal.ended_with(0);
 }
 
+/// Who is sent nobody does not serve: nobody else goes in its place, and it goes first.
+fn who_is_drained_counts(site: &Site) {
+    unnoticed(site, "drained by hand", || {
+        for host in ["gw1", "gw2"] {
+            site.run("drain", &[host]).ended_with(0);
+        }
+        let last = site.run("drain", &["gw3"]).ended_with(1).text();
+        assert!(last.contains("nobody of gateway who serves would be left"), "{last}");
+        for verb in ["restart", "stop"] {
+            let refused = site.run(verb, &["--limit", "gw3"]).ended_with(1).text();
+            assert!(
+                refused.contains("gw3 was not touched") && refused.contains("sends it nobody"),
+                "{refused}"
+            );
+        }
+        site.run("restart", &["--role", "gateway"]).ended_with(0);
+    });
+    unnoticed(site, "killed while one was out, and again", || {
+        let inventory = site.operator.file("inventory.yaml", &site.inventory.text());
+        let run = site.operator.start(["restart", inventory.to_str().expect("a path"), "--role", "gateway"]);
+        assert!(until(SOON, || run.said().contains("is out of rotation")), "{}", run.said());
+        run.signal(Signal::KILL);
+        assert_eq!(run.wait(SOON).code, 137);
+        site.run("restart", &["--role", "gateway"]).ended_with(0);
+    });
+}
+
+/// Who was stopped is sent requests again when it was started.
+fn all_are_stopped_and_started(site: &Site) {
+    site.run("stop", &["--role", "gateway", "--allow-outage"]).ended_with(0);
+    site.run("start", &["--role", "gateway"]).ended_with(0);
+    unnoticed(site, "stopped and started", || std::thread::sleep(Duration::from_secs(2)));
+    assert_eq!(changed(&site.run("start", &["--role", "gateway"]).ended_with(0)), 0);
+}
+
 /// A gateway is removed under load, nothing of it is left, and it is installed again.
 fn leaves_and_comes_back(site: &mut Site) {
     let before =
@@ -94,7 +132,15 @@ fn leaves_and_comes_back(site: &mut Site) {
     let again = site.run("remove", &["gw3", "--yes"]).ended_with(0);
     assert_eq!(changed(&again), 0, "{}", again.text());
 
-    unnoticed(site, "a gateway comes back", || drop(site.run("apply", &[]).ended_with(0)));
+    // One alone keeps the name by which all were reached.
+    let whole = site.inventory.clone();
+    site.inventory.without("gw3");
+    unnoticed(site, "the last but one leaves", || drop(site.run("remove", &["gw2", "--yes"]).ended_with(0)));
+    site.inventory.without("gw2");
+    unnoticed(site, "one alone", || assert_eq!(changed(&site.run("apply", &[]).ended_with(0)), 0));
+
+    site.inventory = whole;
+    unnoticed(site, "gateways come back", || drop(site.run("apply", &[]).ended_with(0)));
     assert!(!site.sh("lb", known).trim().is_empty(), "the load balancer does not know it");
     site.run("status", &[]).ended_with(0);
     assert_eq!(changed(&site.run("apply", &[]).ended_with(0)), 0);
