@@ -262,6 +262,12 @@ impl Ledger {
         self.settle()
     }
 
+    /// `node` did not come back, as is known before its proof of health is over: the rollout stops.
+    pub(crate) fn did_not_come_back(&mut self, node: &NodeName) -> Vec<(Ticket, Decision)> {
+        self.lose(node);
+        self.settle()
+    }
+
     /// The questions of `host` are void: its link was lost, and it will ask again if it comes back.
     pub(crate) fn withdraw(&mut self, host: &HostName) -> Vec<(Ticket, Decision)> {
         self.questions.retain(|question| question.host != *host);

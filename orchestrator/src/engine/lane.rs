@@ -63,7 +63,7 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
                 }
                 if part.first().is_some_and(is_agents) {
                     if let Some(failed) = talk(shared, worker, part, pass).await {
-                        rescue::run(shared, worker, failed).await;
+                        rescue::run(shared, worker, rescue::of(shared, failed, part)).await;
                     }
                 } else {
                     errand::run(shared, worker, part).await;

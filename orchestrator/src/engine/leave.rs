@@ -135,6 +135,12 @@ impl Budget {
         self.tell(&mut state, decisions);
     }
 
+    pub(crate) fn did_not_come_back(&self, node: &NodeName) {
+        let mut state = self.lock();
+        let decisions = state.ledger.did_not_come_back(node);
+        self.tell(&mut state, decisions);
+    }
+
     pub(crate) fn withdraw(&self, host: &HostName) {
         let mut state = self.lock();
         let decisions = state.ledger.withdraw(host);

@@ -74,6 +74,10 @@ fn outcome<'a>(result: &'a RunResult, step: &Step) -> Option<&'a Outcome> {
     result.outcomes.get(&step.id)
 }
 
+fn was_tried(result: &RunResult, step: &Step) -> bool {
+    matches!(outcome(result, step), Some(Outcome::Changed(_) | Outcome::Failed(_)))
+}
+
 const fn is_revert(step: &Step) -> bool {
     matches!(step.operation(), Some(Operation::Revert(_)))
 }
@@ -109,17 +113,21 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
         paint,
     };
     let Moved { from, to } = moved;
+    let proofs = || behind.iter().filter(|step| step.proves_health);
+    // A process that fell over at once fails the step that starts it, and its node goes back just the same.
+    let went_back =
+        || proofs().find(|proof| proof.rescue.iter().any(|step| is_revert(step) && was_tried(result, step)));
     match outcome(result, step) {
         Some(Outcome::Changed(_)) => {}
+        Some(Outcome::Failed(_)) if went_back().is_some() => {}
         Some(Outcome::Ok) => return row(to, "was there already".to_owned(), "moved", Paint::Good),
         Some(Outcome::Failed(failure)) => {
             return row(from, format!("not moved: {}", failure.what), "not_moved", Paint::Bad);
         }
         _ => return row(from, "not touched".to_owned(), "not_touched", Paint::Plain),
     }
-    let proofs = || behind.iter().filter(|step| step.proves_health);
     let failed = |step: &&&Step| matches!(outcome(result, step), Some(Outcome::Failed(_)));
-    let Some(proof) = proofs().find(failed) else {
+    let Some(proof) = proofs().find(failed).or_else(went_back) else {
         let is_known =
             proofs().any(|step| matches!(outcome(result, step), Some(Outcome::Ok | Outcome::Changed(_))));
         return match is_known || proofs().next().is_none() {

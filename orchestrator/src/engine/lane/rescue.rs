@@ -11,6 +11,19 @@ use crate::engine::result::HostEnd;
 use crate::engine::worker::{Shared, Worker};
 use crate::plan::model::{NodeName, Step};
 
+/// Returns the step whose rescue is for `failed`: itself, or, for a node whose process fell over before anybody could ask how it is, the
+/// first proof of its health behind.
+pub(super) fn of<'a>(shared: &Shared, failed: &'a Step, lane: &[&'a Step]) -> &'a Step {
+    let is_start = failed.rescue.is_empty() && matches!(failed.operation(), Some(Operation::Unit(_)));
+    // Who was refused leave is as it was.
+    if !is_start || failed.node.as_ref().is_none_or(|node| !shared.budget.is_down(node)) {
+        return failed;
+    }
+    let behind = lane.iter().skip_while(|step| step.id != failed.id);
+    let mut proofs = behind.filter(|step| step.proves_health && step.node == failed.node);
+    proofs.find(|step| !step.rescue.is_empty() && !is_late(step)).copied().unwrap_or(failed)
+}
+
 /// Does what the plan has for `failed`: one step after the other, up to the first that does not succeed. The budget has stopped the rollout
 /// when the proof failed; whoever is rescued is worked on all the same, one that serves as the budget has it. The host has failed, whatever
 /// comes of it.
@@ -23,6 +36,10 @@ pub(in crate::engine) async fn run(shared: &Shared, worker: &mut Worker, failed:
     }
     let proofs = failed.rescue.iter().filter(|step| step.proves_health);
     let nodes: Vec<NodeName> = proofs.filter_map(|step| step.node.clone()).collect();
+    if !matches!(worker.outcomes.get(&failed.id), Some(Outcome::Failed(_))) {
+        // Its own proof was not come to.
+        nodes.iter().for_each(|node| shared.budget.did_not_come_back(node));
+    }
     for node in &nodes {
         peers::look_at(shared, node).await;
     }

@@ -72,6 +72,8 @@ pub(super) struct World {
     pub(super) rotation: BTreeSet<(HostName, String)>,
     /// How often the connections of a node are still counted before there is none.
     pub(super) busy: BTreeMap<String, usize>,
+    /// Steps of which the process falls over at once: they fail, and their node is down.
+    pub(super) stillborn: BTreeSet<StepId>,
     /// How often a look at a node finds it unhealthy although it is not.
     pub(super) hiccups: BTreeMap<String, usize>,
     /// Load balancers that refuse every change.
@@ -410,6 +412,9 @@ impl Agent {
                     }
                 }
                 self.hosts.world().take_down(&node);
+                if self.hosts.world().stillborn.contains(&step) {
+                    return Ok(Outcome::Failed(Failure::new("it ended right after its start")));
+                }
                 true
             }
             Act::Prove(node) => {

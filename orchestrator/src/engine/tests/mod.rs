@@ -70,7 +70,7 @@ impl Scene {
         };
         let work = match &act {
             Act::Move(_) => moved(),
-            Act::Return(_) => returned(),
+            Act::Return(_) => returned(Proved::Settled),
             _ => nothing(),
         };
         let pool = node.and_then(|node| self.hosts.world().pools.get(node).cloned());
@@ -266,14 +266,14 @@ fn moved() -> Operation {
 }
 
 /// Back to another release, for a node that was up.
-fn returned() -> Operation {
+fn returned(unless: Proved) -> Operation {
     let path = |path: &str| AbsPath::parse(path).unwrap();
     Operation::Revert(Box::new(Revert {
         unit: unit(),
         releases: path("/releases"),
         link: path("/current"),
         to: None,
-        unless: Some(Proved::Settled),
+        unless: Some(unless),
         process: ProcessMatch::default(),
         stop_timeout_secs: 1,
         ask: true,

@@ -37,7 +37,10 @@ impl Rollout {
         }
         for (at, (_, node)) in NODES.into_iter().enumerate() {
             let mut back = |stage: usize, step: usize| {
-                let made = [scene.made(Act::Return(node.into())), scene.made(Act::Prove(node.into()))];
+                let mut made = [scene.made(Act::Return(node.into())), scene.made(Act::Prove(node.into()))];
+                if stage == 0 {
+                    made[0].work = returned(Proved::Up).into();
+                }
                 let ids = [made[0].id, made[1].id];
                 scene.plan.stages[stage].lanes[at].steps[step].rescue = made.into();
                 ids
@@ -101,6 +104,18 @@ async fn who_does_not_start_goes_back_and_the_others_stay_as_they_are() {
         assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[node][0]), "{name} was moved");
         assert_eq!(standing(&result, name), Some(Standing::Untouched));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_falls_over_before_anybody_asked_how_it_is_goes_back_too() {
+    let rollout = Rollout::new(1);
+    rollout.scene.hosts.world().stillborn.insert(rollout.steps[0][0]);
+    let (result, _) = rollout.scene.run().await;
+    rollout.holds();
+    assert!(!rollout.is_down(0), "{:?}", rollout.scene.log());
+    assert_eq!(end(&result, "a"), HostEnd::Failed("step 1".into()));
+    assert_eq!(standing(&result, "g1"), Some(Standing::Renewed));
+    assert_eq!(standing(&result, "g2"), Some(Standing::Untouched), "{:?}", rollout.scene.log());
 }
 
 #[tokio::test(start_paused = true)]
