@@ -1,4 +1,5 @@
-//! From the parser's events to values with places: anchors, merge keys, tags, and everything that a file must not do.
+//! Builds values with source positions from parser events. Handles anchors, merge keys and tags,
+//! and reports invalid input.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,17 +12,17 @@ use super::node::{Key, Kind, Node, Sealed, SourceFile, Span};
 use super::scalar;
 use super::syntax::explain;
 
-/// How many values aliases and merge keys may repeat in one file: a file that needs more is a bomb.
+/// How many values aliases and merge keys may repeat in one file (guards against alias bombs).
 const REPEATED_VALUES: usize = 50_000;
 /// How deeply lists and maps may be nested.
 const DEPTH: usize = 64;
-/// The largest file that is read, in bytes.
+/// The size limit of a file, in bytes.
 pub const FILE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Reads a file's text; `name` is the file as the user named it.
 ///
 /// # Errors
-/// Everything that is wrong with the text, as far as it could be read.
+/// All errors up to the point where parsing had to stop.
 pub fn parse(name: &str, text: &str) -> Result<Node, Mistakes> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let file = Arc::new(SourceFile { name: name.to_owned(), text: text.to_owned() });
@@ -47,7 +48,7 @@ pub fn parse(name: &str, text: &str) -> Result<Node, Mistakes> {
     }
 }
 
-/// The parser cannot go on, or a limit was passed: reading ends here.
+/// Parsing stops here: a syntax error, or a limit was exceeded.
 struct Stop;
 
 struct Builder<'t> {
@@ -70,7 +71,11 @@ impl<'t> Builder<'t> {
                 Event::StreamEnd => break,
                 Event::DocumentStart(_) if root.is_some() => {
                     let at = self.place(&span);
-                    self.mistakes.add_hint(&at, "a second document begins here", "keep one document a file");
+                    self.mistakes.add_hint(
+                        &at,
+                        "a second document starts here",
+                        "keep one document per file",
+                    );
                     return None;
                 }
                 Event::DocumentStart(_) | Event::DocumentEnd | Event::StreamStart | Event::Nothing => {}
@@ -106,7 +111,7 @@ impl<'t> Builder<'t> {
         number.checked_sub(1).and_then(|at| self.lines.get(at)).copied().unwrap_or("")
     }
 
-    /// A place underlines what stands on its first line.
+    /// A span over several lines is cut at the end of its first line.
     fn place(&self, span: &saphyr_parser::Span) -> Span {
         let (line, column) = (span.start.line().max(1), span.start.col() + 1);
         let rest = self.line(line).chars().count().saturating_sub(column - 1);
@@ -118,7 +123,7 @@ impl<'t> Builder<'t> {
         Span { file: Some(Arc::clone(self.file)), line, column, length: length.max(1) }
     }
 
-    /// A block's place is its `|` or `>`, which stands on a line above its text.
+    /// Moves the span of a block scalar to its `|` or `>`, which is on a line above the text.
     fn block_indicator(&self, at: &mut Span) {
         at.length = 1;
         let above = (1..at.line).rev().find(|number| !self.line(*number).trim().is_empty());
@@ -177,7 +182,7 @@ impl<'t> Builder<'t> {
             | Event::DocumentEnd
             | Event::SequenceEnd
             | Event::MappingEnd => {
-                self.mistakes.add(&at, "a value was expected here");
+                self.mistakes.add(&at, "expected a value");
                 return Err(Stop);
             }
         };
@@ -191,15 +196,15 @@ impl<'t> Builder<'t> {
         let Some(node) = self.anchors.get(&id) else {
             self.mistakes.add_hint(
                 at,
-                "this alias stands inside the value that it repeats",
-                "spell the value out",
+                "this alias refers to a value that contains it",
+                "write the value out",
             );
             return Err(Stop);
         };
         self.repeated += node.count();
         if self.repeated > REPEATED_VALUES {
             let what = format!("aliases repeat more than {REPEATED_VALUES} values");
-            self.mistakes.add_hint(at, what, "put the shared values into a group's `vars`");
+            self.mistakes.add_hint(at, what, "move the shared values to a group's `vars`");
             return Err(Stop);
         }
         Ok(node.clone())
@@ -226,7 +231,7 @@ impl<'t> Builder<'t> {
             let Some(text) = self.key_text(&key) else { continue };
             if let Some(first) = index.get(&text).and_then(|at| own.get(*at)) {
                 let line = first.0.span.line;
-                let what = format!("`{text}` stands here a second time; the first is on line {line}");
+                let what = format!("duplicate key `{text}`; first defined on line {line}");
                 self.mistakes.add_hint(&key.span, what, "keep one of the two");
                 continue;
             }
@@ -241,7 +246,8 @@ impl<'t> Builder<'t> {
         Ok(merged)
     }
 
-    /// `<<: *map` or `<<: [*one, *two]`: the map's own keys win, then the earlier of the list.
+    /// `<<: *map` or `<<: [*one, *two]`: the map's own keys take precedence, then earlier list
+    /// items.
     fn merge(&mut self, at: &Span, value: Node, merged: &mut Vec<(Key, Node)>) {
         let maps = match value.kind {
             Kind::List(items) => items,
@@ -249,7 +255,7 @@ impl<'t> Builder<'t> {
         };
         for map in maps {
             let Kind::Map(entries) = map.kind else {
-                let hint = "write `<<: *name` where `&name` stands at a map";
+                let hint = "write `<<: *name`, where `&name` marks a map";
                 self.mistakes.add_hint(at, format!("`<<` merges maps, not {}", map.describe()), hint);
                 continue;
             };
@@ -293,7 +299,7 @@ impl<'t> Builder<'t> {
                 ("float", kind @ Kind::Float(..)) => kind,
                 ("float", Kind::Int(number)) => Kind::Float(number as f64, text),
                 ("int" | "bool" | "null" | "float", _) => {
-                    self.mistakes.add(at, format!("this value is no `!!{}`", tag.suffix));
+                    self.mistakes.add(at, format!("not a valid `!!{}`", tag.suffix));
                     Kind::Null
                 }
                 _ => self.unknown_tag(tag, at),
@@ -304,7 +310,7 @@ impl<'t> Builder<'t> {
             ("!", "env") if !text.is_empty() => Kind::Sealed(Sealed::Env(text)),
             ("!", "file") if !text.is_empty() => Kind::Sealed(Sealed::File(text)),
             ("!", tag @ ("env" | "file")) => {
-                self.mistakes.add(at, format!("`!{tag}` needs a name behind it"));
+                self.mistakes.add(at, format!("`!{tag}` must be followed by a name"));
                 Kind::Null
             }
             ("!", "unsafe") => match plain(text) {
@@ -329,7 +335,7 @@ impl<'t> Builder<'t> {
         }
     }
 
-    /// A value that begins with `!` reads as a tag: its name may be a password.
+    /// A value that begins with `!` is parsed as a tag. It may be a password, so it is not shown.
     fn unknown_tag(&mut self, tag: &Tag, at: &Span) -> Kind {
         if may_hold_secret(&self.file.text, at.line) {
             let hint = "put quotes around a value that begins with `!`";
@@ -337,7 +343,8 @@ impl<'t> Builder<'t> {
             return Kind::Null;
         }
         let name = if tag.is_yaml_core_schema() { format!("!!{}", tag.suffix) } else { tag.to_string() };
-        let hint = "the tags here are !vault, !env, !file and !unsafe; put quotes around a value that begins with `!`";
+        let hint =
+            "supported tags: !vault, !env, !file and !unsafe; put quotes around a value that begins with `!`";
         self.mistakes.add_hint(at, format!("unknown tag `{name}`"), hint);
         Kind::Null
     }

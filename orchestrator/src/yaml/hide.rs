@@ -1,6 +1,6 @@
-//! Which source lines must not be shown, because a secret may stand in them.
+//! Detects source lines that must not be shown because they may contain a secret.
 
-/// Parts of key names whose values are taken for secrets.
+/// Key names that contain one of these words are treated as secret.
 const WORDS: [&str; 12] = [
     "password",
     "passwd",
@@ -16,8 +16,8 @@ const WORDS: [&str; 12] = [
     "pwd",
 ];
 
-/// Says whether a key's name sounds as if its value were a secret; a name that is nearly such a name counts too, since a
-/// misspelt key's value is as secret.
+/// Returns whether the value of `key` is probably a secret, judged by the name. Similar names count
+/// too, because the value of a misspelled key is still a secret.
 #[must_use]
 pub fn sounds_secret(key: &str) -> bool {
     let key = key.trim().trim_matches(['"', '\'']).to_ascii_lowercase().replace('-', "_");
@@ -32,17 +32,17 @@ pub fn sounds_secret(key: &str) -> bool {
     })
 }
 
-/// Keys of maps that hold a password: a text that stands there by mistake may be it.
+/// Keys of maps that contain a password. A scalar in place of the map may be that password.
 const MAPS: [&str; 3] = ["admin", "apim_db", "shared_db"];
 
-/// Says whether line `number` (from 1) of `text` may hold a secret.
+/// Returns whether line `number` (from 1) of `text` may contain a secret.
 pub(super) fn may_hold_secret(text: &str, number: usize) -> bool {
     let lines: Vec<&str> = text.lines().take(number).collect();
     let Some((line, above)) = lines.split_last() else { return false };
-    if tells(line) {
+    if reveals(line) {
         return true;
     }
-    // A value may continue below its key: look at each line that this one is indented below.
+    // A value may continue below its key: check each line that this one is nested under.
     let mut indent = width(line);
     for outer in above.iter().rev().filter(|line| !line.trim().is_empty()) {
         let (next, opens) = (width(outer), outer.contains("!vault") || secret_key(outer));
@@ -66,7 +66,7 @@ fn width(line: &str) -> usize {
     line.len() - line.trim_start_matches([' ', '\t']).len()
 }
 
-fn tells(line: &str) -> bool {
+fn reveals(line: &str) -> bool {
     line.contains("$ANSIBLE_VAULT")
         || line.contains("!vault")
         || names_account(line)
@@ -74,7 +74,7 @@ fn tells(line: &str) -> bool {
         || text_for_map(line)
 }
 
-/// `admin: hunter2`, where a map is wanted.
+/// `admin: hunter2`, where a map is expected.
 fn text_for_map(line: &str) -> bool {
     let mut rest = line;
     while let Some((before, after)) = rest.split_once(':') {
@@ -88,7 +88,7 @@ fn text_for_map(line: &str) -> bool {
     false
 }
 
-/// Whether the last word of `text` is a key of [`MAPS`], its colon aside.
+/// Whether the last word of `text`, without its colon, is a key of [`MAPS`].
 fn is_map_key(text: &str) -> bool {
     let text = text.split(" #").next().unwrap_or(text).trim_end().trim_end_matches(':').trim_end();
     let key = text.rsplit([' ', '{', ',', '[']).next().unwrap_or("").trim_matches(['"', '\'']);
@@ -103,7 +103,7 @@ fn names_account(line: &str) -> bool {
     })
 }
 
-/// A key that sounds like a secret with something behind its colon, or a block below it, anywhere in the line.
+/// Whether the line has a secret-like key that is followed by a value or a block.
 fn secret_key(line: &str) -> bool {
     let mut rest = line;
     while let Some((before, after)) = rest.split_once([':', '=']) {

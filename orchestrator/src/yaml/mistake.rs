@@ -1,35 +1,35 @@
-//! What is wrong in a file that a person wrote: place, words, hint.
+//! Errors in user-written files: position, message, hint.
 
 use super::node::Span;
 
-/// One mistake.
+/// An error in a user-written file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mistake {
-    /// Where.
+    /// The position.
     pub span: Span,
-    /// What is wrong, as one sentence fragment; never holds a secret.
+    /// The message, as one sentence fragment. Never contains a secret.
     pub what: String,
-    /// What to do about it.
+    /// How to fix it.
     pub hint: Option<String>,
 }
 
-/// All mistakes found so far; reading goes on after each.
+/// All errors found so far. Reading continues after each.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Mistakes(pub Vec<Mistake>);
 
 impl Mistakes {
-    /// Notes a mistake.
+    /// Adds an error.
     pub fn add(&mut self, span: &Span, what: impl Into<String>) {
         self.0.push(Mistake { span: span.clone(), what: what.into(), hint: None });
     }
 
-    /// Notes a mistake and what to do about it.
+    /// Adds an error with a hint.
     pub fn add_hint(&mut self, span: &Span, what: impl Into<String>, hint: impl Into<String>) {
         self.0.push(Mistake { span: span.clone(), what: what.into(), hint: Some(hint.into()) });
     }
 }
 
-/// Returns the word of `known` nearest to `word`, when it is near enough to be meant.
+/// Returns the word of `known` that is most similar to `word`, if it is a plausible typo.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

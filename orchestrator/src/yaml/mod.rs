@@ -1,7 +1,9 @@
-//! Reading YAML with places: every value knows its file, line and column, and every mistake shows them.
+//! YAML parsing with source positions: every value knows its file, line and column, and every error
+//! shows them.
 //!
-//! `bounded` reads files, `parse` reads a file's text; `MapReader` takes typed values out of it and collects all mistakes; `show` and `hide` show
-//! them without showing a secret; `value` is the untyped model that templates see and that is written back as YAML.
+//! `bounded` reads files and `parse` parses their text. `MapReader` extracts typed values and
+//! collects all errors. `show` and `hide` print errors without revealing secrets. `value` is the
+//! untyped model that templates use and that is written back as YAML.
 
 mod bounded;
 mod build;

@@ -1,4 +1,4 @@
-//! Values with places.
+//! Values with source positions.
 
 use std::sync::Arc;
 
@@ -6,16 +6,17 @@ use apim_agent::value::Secret;
 
 use super::mistake::Mistake;
 
-/// A file's name and text, kept for showing mistakes.
+/// A file's name and text, kept for error messages.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SourceFile {
-    /// As the user named it.
+    /// The name that the user gave.
     pub name: String,
     /// Its whole text.
     pub text: String,
 }
 
-/// A place in a file: where a value or key begins, and how many characters of that line to underline.
+/// A source position: where a value or key begins, and how many characters of that line to
+/// underline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {
     /// The file; `None` for values that came from elsewhere (`-e`, built in).
@@ -29,32 +30,32 @@ pub struct Span {
 }
 
 impl Span {
-    /// Returns a place that is no place (values made by the program or given by a flag).
+    /// Returns an empty position, for values that come from the program itself.
     #[must_use]
     pub const fn nowhere() -> Self {
         Self { file: None, line: 0, column: 0, length: 0 }
     }
 
-    /// Returns the place of a value given by a flag such as `-e`: shown as `from -e`.
+    /// Returns the position of a value from a flag such as `-e`, shown as `from -e`.
     #[must_use]
     pub fn flag(name: &str) -> Self {
         let file = SourceFile { name: name.to_owned(), text: String::new() };
         Self { file: Some(Arc::new(file)), line: 0, column: 0, length: 0 }
     }
 
-    /// Returns the file's name, if this place is in a file.
+    /// Returns the file's name, if the position is in a file.
     #[must_use]
     pub fn file_name(&self) -> Option<&str> {
         self.file.as_ref().filter(|_| self.line > 0).map(|file| file.name.as_str())
     }
 }
 
-/// A value and where it stands.
+/// A value with its source position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
     /// The value.
     pub kind: Kind,
-    /// Its place.
+    /// Its source position.
     pub span: Span,
 }
 
@@ -67,16 +68,18 @@ pub enum Kind {
     Bool(bool),
     /// A whole number.
     Int(i64),
-    /// Any other number, with the text it was written as (`4.10` is not 4.1).
+    /// Any other number, with its original text (`4.10` is not 4.1).
     Float(f64, String),
-    /// A text. `templated` texts may hold `{{ … }}` still to be rendered; `!unsafe` ones never are.
+    /// A text. `templated` texts may contain `{{ … }}` that is not rendered yet; `!unsafe` texts
+    /// are never rendered.
     Text {
         /// The text.
         text: String,
         /// Whether it is a template.
         templated: bool,
     },
-    /// A text that must not be shown: an opened [`Sealed`] one, or one that a template made from such a text.
+    /// A text that must not be shown: an opened [`Sealed`] value, or a template result that
+    /// contains one.
     Secret(Secret),
     /// A secret that is not opened yet.
     Sealed(Sealed),
@@ -86,37 +89,37 @@ pub enum Kind {
     Map(Vec<(Key, Node)>),
 }
 
-/// Where a secret is to be had; parsing opens none of them.
+/// The source of a secret. Parsing does not open it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Sealed {
     /// `!vault`: a text in the format of Ansible Vault.
     Vault(String),
     /// `!env NAME`: an environment variable of this program.
     Env(String),
-    /// `!file PATH`: the text of a file; a relative path is meant from the folder of the file that names it.
+    /// `!file PATH`: the text of a file. A relative path starts at the folder of the YAML file.
     File(String),
 }
 
-/// Opens sealed secrets; the one who knows passwords, the environment and files implements it.
+/// Opens sealed secrets. Implementations have access to vault passwords, the environment and files.
 pub trait Open {
-    /// Returns the secret that stands at `span`.
+    /// Returns the secret; `span` is its position, for errors.
     ///
     /// # Errors
-    /// When it cannot be had, as a mistake at that place.
+    /// When the secret cannot be read, as an error at that position.
     fn open(&self, sealed: &Sealed, span: &Span) -> Result<Secret, Mistake>;
 }
 
-/// A map's key and where it stands.
+/// A map's key with its source position.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     /// The key as text.
     pub text: String,
-    /// Its place.
+    /// Its source position.
     pub span: Span,
 }
 
 impl Node {
-    /// Returns the value under `key` if this is a map that has it.
+    /// Returns the value of `key`, if this is a map that contains it.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Self> {
         match &self.kind {
@@ -143,7 +146,7 @@ impl Node {
         }
     }
 
-    /// Returns the text, if this is one (numbers as they were written).
+    /// Returns the text, if this is a text or a number (numbers as they were written).
     #[must_use]
     pub fn as_text(&self) -> Option<String> {
         match &self.kind {
@@ -153,7 +156,7 @@ impl Node {
         }
     }
 
-    /// Returns how many values there are in this one, itself included.
+    /// Returns the number of values in this one, including itself.
     #[must_use]
     pub fn count(&self) -> usize {
         match &self.kind {
@@ -169,7 +172,7 @@ impl Node {
         }
     }
 
-    /// Says what kind of value this is, for messages: `a text`, `a list`, …
+    /// Returns the kind of value for messages: `a text`, `a list`, …
     #[must_use]
     pub const fn describe(&self) -> &'static str {
         match self.kind {

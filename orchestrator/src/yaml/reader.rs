@@ -1,11 +1,11 @@
-//! Takes typed values out of a map, notes every mistake, and at the end every key that nobody asked for.
+//! Takes typed values out of a map and collects all errors, including unknown keys.
 
 use apim_agent::value::Secret;
 
 use super::mistake::{Mistakes, nearest};
 use super::node::{Key, Kind, Node, Span};
 
-/// Reads one map. Each `take` removes a key; `finish` complains about those left.
+/// Reads one map. Each `take` removes a key; `finish` reports the remaining ones.
 #[derive(Debug)]
 pub struct MapReader<'a> {
     what: String,
@@ -15,7 +15,8 @@ pub struct MapReader<'a> {
 }
 
 impl<'a> MapReader<'a> {
-    /// Returns a reader for `node`, called `what` in messages (`apim.databases`). Anything but a map (or nothing) is a mistake and reads as empty.
+    /// Returns a reader for `node`, called `what` in messages (`apim.databases`). Anything but a
+    /// map or null is an error and is read as an empty map.
     pub fn new(node: &'a Node, what: impl Into<String>, mistakes: &mut Mistakes) -> Self {
         let what = what.into();
         let left = match &node.kind {
@@ -29,13 +30,13 @@ impl<'a> MapReader<'a> {
         Self { what, span: node.span.clone(), left, asked: Vec::new() }
     }
 
-    /// Returns the place of the map.
+    /// Returns the source position of the map.
     #[must_use]
     pub const fn span(&self) -> &Span {
         &self.span
     }
 
-    /// Takes the value under `key`; a `null` value counts as absent.
+    /// Takes the value of `key`; a `null` value counts as absent.
     pub fn take(&mut self, key: &'static str) -> Option<&'a Node> {
         self.asked.push(key);
         let at = self.left.iter().position(|(k, _)| k.text == key)?;
@@ -43,7 +44,7 @@ impl<'a> MapReader<'a> {
         (node.kind != Kind::Null).then_some(node)
     }
 
-    /// Takes a value that must be there.
+    /// Takes a required value.
     pub fn require(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<&'a Node> {
         let node = self.take(key);
         if node.is_none() {
@@ -52,7 +53,7 @@ impl<'a> MapReader<'a> {
         node
     }
 
-    /// Takes a text (numbers are taken as they were written).
+    /// Takes a text (numbers as they were written).
     pub fn text(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<String> {
         let node = self.take(key)?;
         match &node.kind {
@@ -60,14 +61,17 @@ impl<'a> MapReader<'a> {
             Kind::Int(n) => Some(n.to_string()),
             Kind::Float(_, text) => Some(text.clone()),
             Kind::Secret(_) | Kind::Sealed(_) => {
-                mistakes.add(&node.span, format!("`{}.{key}` must not be a secret: it is shown", self.what));
+                mistakes.add(
+                    &node.span,
+                    format!("`{}.{key}` must not be a secret, because it is shown", self.what),
+                );
                 None
             }
             _ => self.wrong(key, node, "a text", mistakes),
         }
     }
 
-    /// Takes a secret; a plain text is taken as one.
+    /// Takes a secret; plain text is accepted.
     pub fn secret(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<Secret> {
         let node = self.take(key)?;
         match &node.kind {
@@ -120,7 +124,7 @@ impl<'a> MapReader<'a> {
         }
     }
 
-    /// Takes a list; each item keeps its place.
+    /// Takes a list; each item keeps its source position.
     pub fn list(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<&'a [Node]> {
         let node = self.take(key)?;
         match &node.kind {
@@ -139,26 +143,29 @@ impl<'a> MapReader<'a> {
                 Kind::Int(n) => texts.push(n.to_string()),
                 _ => mistakes.add(
                     &item.span,
-                    format!("`{}.{key}` must hold texts, not {}", self.what, item.describe()),
+                    format!("`{}.{key}` must contain texts, not {}", self.what, item.describe()),
                 ),
             }
         }
         Some(texts)
     }
 
-    fn wrong<T>(&self, key: &str, node: &Node, wanted: &str, mistakes: &mut Mistakes) -> Option<T> {
-        mistakes.add(&node.span, format!("`{}.{key}` must be {wanted}, not {}", self.what, node.describe()));
+    fn wrong<T>(&self, key: &str, node: &Node, expected: &str, mistakes: &mut Mistakes) -> Option<T> {
+        mistakes
+            .add(&node.span, format!("`{}.{key}` must be {expected}, not {}", self.what, node.describe()));
         None
     }
 
-    /// Complains about every key that was not taken, with the nearest one that could have been.
+    /// Reports every key that was not taken, with the most similar known key.
     pub fn finish(self, mistakes: &mut Mistakes) {
         for (key, _) in &self.left {
-            let what = format!("`{}` has no key `{}`", self.what, key.text);
+            let what = format!("`{}` has an unknown key `{}`", self.what, key.text);
             match nearest(&key.text, self.asked.iter().copied()) {
                 Some(near) => mistakes.add_hint(&key.span, what, format!("did you mean `{near}`?")),
-                None if self.asked.is_empty() => mistakes.add_hint(&key.span, what, "it takes no options"),
-                None => mistakes.add_hint(&key.span, what, format!("it knows: {}", self.asked.join(", "))),
+                None if self.asked.is_empty() => {
+                    mistakes.add_hint(&key.span, what, "no options are supported here")
+                }
+                None => mistakes.add_hint(&key.span, what, format!("known keys: {}", self.asked.join(", "))),
             }
         }
     }

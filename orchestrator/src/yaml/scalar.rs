@@ -1,4 +1,4 @@
-//! What a plain word means: YAML 1.1 as PyYAML (and so Ansible) reads it.
+//! Resolves plain scalars by YAML 1.1, as PyYAML (and therefore Ansible) does.
 
 use super::node::Kind;
 
@@ -18,14 +18,14 @@ pub fn resolve(text: &str) -> Kind {
     self::text(text.to_owned())
 }
 
-/// Returns a text value, which is a template when it looks like one.
+/// Returns a text value, marked as a template if it looks like one.
 #[must_use]
 pub(super) fn text(text: String) -> Kind {
     let templated = looks_templated(&text);
     Kind::Text { text, templated }
 }
 
-/// Says whether a text holds a template's marks.
+/// Returns whether a text contains template delimiters.
 #[must_use]
 pub fn looks_templated(text: &str) -> bool {
     text.contains("{{") || text.contains("{%") || text.contains("{#")
@@ -42,7 +42,8 @@ fn all(text: &str, fits: impl Fn(char) -> bool) -> bool {
     !text.is_empty() && text.chars().all(fits)
 }
 
-/// `0b…`, octal with a leading 0, decimal, `0x…`, and base 60 (`22:30`); underscores anywhere after the first digit.
+/// `0b…`, octal with a leading 0, decimal, `0x…`, and base 60 (`22:30`); underscores anywhere after
+/// the first digit.
 fn int(text: &str) -> Option<Kind> {
     let (negative, digits) = signed(text);
     let radix = if let Some(binary) = digits.strip_prefix("0b") {
@@ -67,7 +68,7 @@ fn int(text: &str) -> Option<Kind> {
     let signed = if negative { format!("-{plain}") } else { plain };
     match i64::from_str_radix(&signed, radix) {
         Ok(number) => Some(Kind::Int(number)),
-        // Python's numbers have no limit; ours keep such a number's text.
+        // Python integers are unbounded. A number that does not fit is kept as text.
         Err(_) => Some(Kind::Float(signed.parse().unwrap_or(f64::INFINITY), text.to_owned())),
     }
 }
@@ -88,7 +89,7 @@ fn sixties(text: &str) -> Option<i64> {
     Some(total)
 }
 
-/// A number needs a point to be a float, and an exponent needs its sign: `1e3` is a text.
+/// A float needs a decimal point, and its exponent needs a sign: `1e3` is a text.
 fn float(text: &str) -> Option<Kind> {
     let (negative, rest) = signed(text);
     let sign = if negative { -1.0 } else { 1.0 };
@@ -103,8 +104,8 @@ fn float(text: &str) -> Option<Kind> {
     if whole.is_empty() && (rest != text || !after.starts_with(|c: char| c.is_ascii_digit())) {
         return None;
     }
-    let sound = whole.is_empty() || whole.starts_with(|c: char| c.is_ascii_digit()) && all(whole, digits);
-    if !sound {
+    let is_valid = whole.is_empty() || whole.starts_with(|c: char| c.is_ascii_digit()) && all(whole, digits);
+    if !is_valid {
         return None;
     }
     let (fraction, exponent) = match after.find(['e', 'E']) {

@@ -1,4 +1,4 @@
-//! Mistakes as people read them: what, where, the source line with its caret, what to do.
+//! Formats errors for a terminal: message, position, source line with a caret, hint.
 
 use std::fmt;
 
@@ -25,33 +25,36 @@ impl Colours {
     }
 }
 
-/// How bad it is.
+/// The severity of a message.
 #[derive(Debug, Clone, Copy)]
 enum Severity {
     Error,
     Warning,
 }
 
-/// Longer source lines are cut around the place.
+/// Longer source lines are cut around the position.
 const SHOWN_CHARACTERS: usize = 120;
 
 impl Mistakes {
-    /// Returns all mistakes for a terminal, in the order of files and lines, none twice.
+    /// Returns all errors for a terminal, ordered by file and line, without duplicates.
     #[must_use]
     pub fn render(&self, colours: Colours) -> String {
         let shown: Vec<String> = self.in_order().into_iter().map(|mistake| mistake.render(colours)).collect();
         shown.join("\n")
     }
 
-    /// Returns all of them as warnings, in the order of files and lines, none twice.
+    /// Returns all of them as warnings, ordered by file and line, without duplicates.
     #[must_use]
     pub fn render_as_warnings(&self, colours: Colours) -> String {
-        let shown: Vec<String> =
-            self.in_order().into_iter().map(|mistake| mistake.as_said(Severity::Warning, colours)).collect();
+        let shown: Vec<String> = self
+            .in_order()
+            .into_iter()
+            .map(|mistake| mistake.rendered_as(Severity::Warning, colours))
+            .collect();
         shown.join("\n")
     }
 
-    /// Returns the mistakes in the order of files (as first met) and places, none twice.
+    /// Returns the errors ordered by file (first occurrence) and position, without duplicates.
     #[must_use]
     pub fn in_order(&self) -> Vec<&Mistake> {
         let mut files: Vec<&str> = Vec::new();
@@ -94,13 +97,13 @@ impl fmt::Display for Span {
 }
 
 impl Mistake {
-    /// Returns the mistake for a terminal; every line ends in a newline.
+    /// Returns the error for a terminal; every line ends in a newline.
     #[must_use]
     pub fn render(&self, colours: Colours) -> String {
-        self.as_said(Severity::Error, colours)
+        self.rendered_as(Severity::Error, colours)
     }
 
-    fn as_said(&self, severity: Severity, colours: Colours) -> String {
+    fn rendered_as(&self, severity: Severity, colours: Colours) -> String {
         let (colour, word) = match severity {
             Severity::Error => ("1;31", "error"),
             Severity::Warning => ("1;33", "warning"),
@@ -126,7 +129,7 @@ impl Mistake {
         let bar = colours.paint("34", "|");
         let number = colours.paint("34", &gutter);
         if may_hold_secret(&file.text, self.span.line) {
-            return format!("{number} {bar} (not shown: a secret may stand in this line)\n");
+            return format!("{number} {bar} (line hidden: may contain a secret)\n");
         }
         let column = self.span.column.saturating_sub(1);
         let skipped = if column + 20 > SHOWN_CHARACTERS { column.saturating_sub(40) } else { 0 };
@@ -138,7 +141,7 @@ impl Mistake {
     }
 }
 
-/// Control characters of a file are not sent to the terminal.
+/// Replaces control characters, so that a file cannot control the terminal.
 fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {

@@ -1,4 +1,4 @@
-//! Values as Ansible reads them (compared with PyYAML's), and every mistake as it is shown.
+//! Values as Ansible reads them (compared with PyYAML), and the rendered errors.
 
 use super::{Colours, Kind, Node, Sealed, Value, parse, sounds_secret, to_value, write};
 
@@ -16,7 +16,7 @@ fn json(text: &str) -> String {
 }
 
 #[test]
-fn plain_words_mean_what_pyyaml_says() {
+fn plain_scalars_resolve_like_pyyaml() {
     // Right-hand sides printed by PyYAML 6.0 (`json.dumps(yaml.safe_load(...))`).
     let table = [
         ("yes", "true"),
@@ -57,19 +57,19 @@ fn plain_words_mean_what_pyyaml_says() {
 }
 
 #[test]
-fn an_empty_file_is_nothing() {
+fn empty_file_is_null() {
     assert_eq!(read("").kind, Kind::Null);
-    assert_eq!(read("# only a remark\n").kind, Kind::Null);
+    assert_eq!(read("# only a comment\n").kind, Kind::Null);
 }
 
 #[test]
-fn floats_keep_the_text_they_were_written_as() {
+fn floats_keep_their_original_text() {
     let Kind::Float(_, text) = read("4.10").kind else { panic!("a float") };
     assert_eq!(text, "4.10");
 }
 
 #[test]
-fn places_are_lines_and_columns_from_one() {
+fn positions_start_at_line_1_column_1() {
     let node = read("a:\n  - b\n  - ключ: значение # remark\n");
     let item = node.get("a").and_then(Node::items).and_then(|items| items.get(1)).expect("item");
     let value = item.get("ключ").expect("value");
@@ -78,7 +78,7 @@ fn places_are_lines_and_columns_from_one() {
 }
 
 #[test]
-fn merge_keys_give_way_to_own_keys_and_to_earlier_maps() {
+fn own_keys_override_merge_keys() {
     let text = "one: &one {a: 1, b: 1}\ntwo: &two {b: 2, c: 2}\nown:\n  c: 3\n  <<: [*one, *two]\n";
     let node = read(text);
     let own = to_value(node.get("own").expect("own"), &|_| Value::Null);
@@ -86,7 +86,7 @@ fn merge_keys_give_way_to_own_keys_and_to_earlier_maps() {
 }
 
 #[test]
-fn tags_are_kept_for_later() {
+fn tags_are_parsed_but_not_opened() {
     let node = read(
         "v: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  6162\ne: !env DB_PASSWORD\nf: !file secrets/key\nu: !unsafe '{{ x }}'\nt: '{{ x }}'\n",
     );
@@ -99,7 +99,7 @@ fn tags_are_kept_for_later() {
 }
 
 #[test]
-fn mistakes_are_shown_with_their_place() {
+fn errors_show_their_position() {
     let cases = [
         ("duplicate key", "all:\n  vars:\n    a: 1\n    b: 2\n    a: 3\n"),
         ("two duplicates", "a: 1\na: 2\nb: {c: 1, c: 2}\n"),
@@ -131,7 +131,7 @@ fn mistakes_are_shown_with_their_place() {
 }
 
 #[test]
-fn colours_change_nothing_but_the_colours() {
+fn colours_do_not_change_the_text() {
     let mistakes = parse("f.yaml", "a: 1\na: 2\n").expect_err("duplicate");
     let coloured = mistakes.render(Colours::On);
     assert!(coloured.contains("\u{1b}[1;31merror\u{1b}[0m"));
@@ -141,7 +141,7 @@ fn colours_change_nothing_but_the_colours() {
 }
 
 #[test]
-fn an_alias_bomb_is_refused_at_its_place() {
+fn alias_bomb_is_rejected_with_position() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..9 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(", ");
@@ -153,7 +153,7 @@ fn an_alias_bomb_is_refused_at_its_place() {
 }
 
 #[test]
-fn deep_nesting_is_refused_and_not_a_crash() {
+fn deep_nesting_is_rejected_without_crash() {
     for text in ["[".repeat(100_000), "{a: ".repeat(5_000), "- ".repeat(5_000), "? ".repeat(5_000)] {
         let shown = refused(&text);
         assert!(shown.contains("deep"), "{shown}");
@@ -161,7 +161,7 @@ fn deep_nesting_is_refused_and_not_a_crash() {
 }
 
 #[test]
-fn lines_that_may_hold_a_secret_are_not_shown() {
+fn lines_with_possible_secrets_are_hidden() {
     let cases = [
         "db:\n  password: hunter2\n  password: hunter2\n",
         "db:\n  pasword: hunter2\n  pasword: hunter2\n",
@@ -178,11 +178,11 @@ fn lines_that_may_hold_a_secret_are_not_shown() {
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains(" --> inventory.yaml:"), "{shown}");
     }
-    assert!(refused("user: admin\nuser: root\n").contains("root"), "ordinary lines are shown");
+    assert!(refused("user: admin\nuser: root\n").contains("root"), "other lines are shown");
 }
 
 #[test]
-fn names_that_sound_secret() {
+fn secret_names_are_detected() {
     for name in [
         "password",
         "db_password",
@@ -202,7 +202,7 @@ fn names_that_sound_secret() {
 }
 
 #[test]
-fn written_yaml_reads_back_the_same() {
+fn written_yaml_round_trips() {
     let text = "a: 'yes'\nb: ['1', 2, 3.5, null, true, '22:30', '~', \"it's\"]\nc: {d: \"x: y\", 'e f': '', 'on': '0755'}\n";
     let value = to_value(&read(text), &|_| Value::Null);
     let again = to_value(&read(&write(&value)), &|_| Value::Null);
@@ -211,7 +211,7 @@ fn written_yaml_reads_back_the_same() {
 
 proptest::proptest! {
     #[test]
-    fn no_text_makes_the_reader_crash(text in "[-a:{}\\[\\]&*!|>'\"%@#,?~ \t\n\r0\u{e9}]{0,60}") {
+    fn parser_never_panics(text in "[-a:{}\\[\\]&*!|>'\"%@#,?~ \t\n\r0\u{e9}]{0,60}") {
         if let Err(mistakes) = parse("f.yaml", &text) {
             proptest::prop_assert!(!mistakes.0.is_empty());
             proptest::prop_assert!(mistakes.render(Colours::Off).contains("error: "));
@@ -220,7 +220,7 @@ proptest::proptest! {
 }
 
 #[test]
-fn secrets_at_wrong_places_are_not_shown() {
+fn misplaced_secrets_are_hidden() {
     for text in [
         "apim: {encryption_key: MARK\n",
         "password: !MARKshared}\n",
@@ -236,7 +236,7 @@ fn secrets_at_wrong_places_are_not_shown() {
 }
 
 #[test]
-fn numbers_out_of_range_are_named() {
+fn out_of_range_numbers_are_reported() {
     let node = read("port: 0\nname: x\n");
     let mut mistakes = super::Mistakes::default();
     let mut reader = super::MapReader::new(&node, "gateway", &mut mistakes);
@@ -244,5 +244,5 @@ fn numbers_out_of_range_are_named() {
     super::MapReader::new(&node, "nothing", &mut mistakes).finish(&mut mistakes);
     let shown = mistakes.to_string();
     assert!(shown.contains("`gateway.port` must be from 1 to 65535, not 0\n"), "{shown}");
-    assert!(shown.contains("hint: it takes no options\n"), "{shown}");
+    assert!(shown.contains("hint: no options are supported here\n"), "{shown}");
 }

@@ -1,4 +1,5 @@
-//! The untyped model of variables (serde_yaml's): what templates see, and what is written back as YAML.
+//! The untyped model of variables (`serde_yaml::Value`), used by templates and written back as
+//! YAML.
 
 use serde_yaml::value::{Tag, TaggedValue};
 
@@ -7,7 +8,7 @@ use super::scalar;
 
 pub use serde_yaml::Value;
 
-/// Returns the value without places; `secret` says what stands for a secret.
+/// Returns the value without source positions; `secret` returns the replacement for a secret.
 pub fn to_value(node: &Node, secret: &impl Fn(&Kind) -> Value) -> Value {
     match &node.kind {
         Kind::Null => Value::Null,
@@ -30,7 +31,7 @@ pub fn to_value(node: &Node, secret: &impl Fn(&Kind) -> Value) -> Value {
     }
 }
 
-/// Returns the value with every part standing at `span`.
+/// Returns the value as a node; every part gets the position `span`.
 #[must_use]
 pub fn from_value(value: &Value, span: &Span) -> Node {
     let kind = match value {
@@ -62,19 +63,20 @@ pub fn from_value(value: &Value, span: &Span) -> Node {
     Node { kind, span: span.clone() }
 }
 
-/// Returns the value as YAML text that reads back as the same value, for readers of YAML 1.1 (Ansible) too.
+/// Returns the value as YAML text that YAML 1.1 (Ansible) and YAML 1.2 parsers read as the same
+/// value.
 #[must_use]
 pub fn write(value: &Value) -> String {
     let mut value = value.clone();
     mark(&mut value);
-    // Fails for values that have no YAML form only; a `Value` always has one.
+    // Fails only for values without a YAML form; a `Value` always has one.
     serde_yaml::to_string(&value).unwrap_or_default().replace(MARK, "'")
 }
 
-/// Stands for a quote until the text is written: a character of nobody's language.
+/// Placeholder for a quote until the text is written: a private-use character.
 const MARK: char = '\u{e0a9}';
 
-/// serde_yaml writes YAML 1.2, where `yes` and `0755` need no quotes; readers of 1.1 need them.
+/// serde_yaml writes YAML 1.2, where `yes` and `0755` need no quotes; YAML 1.1 parsers need them.
 fn mark(value: &mut Value) {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
