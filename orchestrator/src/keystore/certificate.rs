@@ -1,4 +1,4 @@
-//! A certificate, and what others ask of it: names, dates, uses, issuer.
+//! X.509 certificates: names, validity, key usage, issuer.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,7 +14,7 @@ use super::KeystoreError;
 /// The kind of a certificate's public key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyKind {
-    /// RSA, with its bits.
+    /// RSA, with the key size in bits.
     Rsa(usize),
     /// An elliptic curve.
     Ec,
@@ -25,7 +25,7 @@ pub enum KeyKind {
 /// The extension `keyUsage`: what the key may be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyUsage {
-    /// Whether who does not understand the extension must refuse the certificate.
+    /// Whether a client that does not support the extension must reject the certificate.
     pub critical: bool,
     /// `digitalSignature`
     pub digital_signature: bool,
@@ -37,32 +37,32 @@ pub struct KeyUsage {
     pub signs_certificates: bool,
 }
 
-/// A certificate that could be read.
+/// A parsed certificate.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// Its bytes (DER).
+    /// The encoded certificate (DER).
     pub der: Arc<[u8]>,
-    /// Whose it is.
+    /// The subject's distinguished name.
     pub subject: String,
-    /// Who signed it.
+    /// The issuer's distinguished name.
     pub issuer: String,
     /// The DNS names among the subject's alternative names.
     pub dns_names: Vec<String>,
-    /// The addresses among them.
+    /// The IP addresses among the subject's alternative names.
     pub addresses: Vec<IpAddr>,
-    /// From when it holds, in seconds since 1970.
+    /// Start of validity, in seconds since 1970.
     pub not_before: i64,
-    /// Until when it holds, in seconds since 1970.
+    /// End of validity, in seconds since 1970.
     pub not_after: i64,
-    /// What the key may be used for; `None`: everything.
+    /// The key usage extension; `None`: no restriction.
     pub key_usage: Option<KeyUsage>,
-    /// Whether servers may show it; `None`: nothing is said about it.
+    /// Whether the extended key usage allows server authentication; `None`: no such extension.
     pub for_servers: Option<bool>,
-    /// Whether it is an authority's.
+    /// Whether it belongs to a certificate authority.
     pub is_authority: bool,
     /// The kind of its key.
     pub key: KeyKind,
-    /// The digest of the whole.
+    /// The SHA-256 digest of the DER encoding.
     pub fingerprint: Sha256,
     pub(super) subject_der: Vec<u8>,
     pub(super) issuer_der: Vec<u8>,
@@ -78,15 +78,15 @@ impl fmt::Debug for Certificate {
 }
 
 impl Certificate {
-    /// Reads a certificate.
+    /// Parses a DER certificate.
     ///
     /// # Errors
-    /// When the bytes are none.
+    /// When the bytes are not a certificate.
     pub fn parse(der: &[u8]) -> Result<Self, KeystoreError> {
-        let broken = |why: String| KeystoreError::UnreadableCertificate(why);
-        let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| broken(error.to_string()))?;
+        let unreadable = |why: String| KeystoreError::UnreadableCertificate(why);
+        let (rest, parsed) = X509Certificate::from_der(der).map_err(|error| unreadable(error.to_string()))?;
         if !rest.is_empty() {
-            return Err(broken("bytes follow it".to_owned()));
+            return Err(unreadable("trailing bytes after the certificate".to_owned()));
         }
         let mut read = Self {
             der: der.into(),
@@ -151,7 +151,8 @@ impl Certificate {
         }
     }
 
-    /// Says whether a client that calls `name` accepts the certificate for it: an exact name, a wildcard for one label, or an address.
+    /// Returns whether the certificate is valid for `name`: an exact name, a wildcard for one
+    /// label, or an address.
     #[must_use]
     pub fn covers(&self, name: &str) -> bool {
         if let Ok(address) = name.parse::<IpAddr>() {
@@ -165,45 +166,45 @@ impl Certificate {
         })
     }
 
-    /// Returns every name that it is for.
+    /// Returns all alternative names.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         self.dns_names.iter().cloned().chain(self.addresses.iter().map(IpAddr::to_string)).collect()
     }
 
-    /// Returns the names for people; `no name` where there is none.
+    /// Returns the names for display, or `no name`.
     #[must_use]
     pub fn shown_names(&self) -> String {
         let names = self.names();
         if names.is_empty() { "no name".to_owned() } else { names.join(", ") }
     }
 
-    /// Returns for how many whole days after `now` it still holds; negative once it is over.
+    /// Returns the whole days from `now` to the end of validity; negative after expiry.
     #[must_use]
     pub const fn days_left(&self, now: i64) -> i64 {
         (self.not_after - now).div_euclid(86_400)
     }
 
-    /// Says whether it signed itself, by its names.
+    /// Returns whether subject and issuer have the same name.
     #[must_use]
     pub fn is_self_issued(&self) -> bool {
         self.subject_der == self.issuer_der
     }
 
-    /// Returns its public key (DER).
+    /// Returns the public key (DER).
     #[must_use]
     pub fn public_key(&self) -> &[u8] {
         &self.public_key
     }
 
-    /// Returns the short name of its subject.
+    /// Returns the subject's common name, or the whole subject if it has none.
     #[must_use]
     pub fn common_name(&self) -> &str {
         self.common_name.as_deref().unwrap_or(&self.subject)
     }
 }
 
-/// Text of a file from elsewhere, fit for a terminal.
+/// Untrusted text, made safe for a terminal.
 fn name(text: &str) -> String {
     const LONGEST: usize = 256;
     text.chars().take(LONGEST).map(|c| if c.is_control() { '?' } else { c }).collect()

@@ -1,58 +1,58 @@
-//! What can be wrong with a keystore. Messages never hold a password or a key.
+//! Keystore errors. Messages never contain a password or a key.
 
-/// Why a keystore cannot be read, opened or made.
+/// Why a keystore cannot be read, opened or created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeystoreError {
-    /// The bytes have none of the forms.
-    #[error("it is neither JKS nor PKCS12 nor PEM")]
+    /// The bytes are in none of the supported formats.
+    #[error("unknown format: expected JKS, PKCS12 or PEM")]
     UnknownFormat,
-    /// The bytes break off, or contradict themselves.
-    #[error("it is damaged: {0}")]
+    /// The bytes are truncated or inconsistent.
+    #[error("the file is damaged: {0}")]
     Damaged(String),
     /// The password does not open it.
     #[error("the password does not open it")]
     WrongPassword,
-    /// A password that this format cannot have.
-    #[error("the password must have at least {0} characters, none of them outside Latin-1")]
+    /// The format does not allow this password.
+    #[error("the password must have at least {0} characters, all of them Latin-1")]
     UnfitPassword(usize),
     /// No entry has this alias.
-    #[error("there is no `{alias}` in it, only {}", listed(known))]
+    #[error("no entry `{alias}`; entries: {}", listed(known))]
     NoAlias {
-        /// The alias that was looked for.
+        /// The requested alias.
         alias: String,
-        /// Those that there are.
+        /// The existing aliases.
         known: Vec<String>,
     },
-    /// The entry holds a certificate only.
+    /// The entry contains only a certificate.
     #[error("`{0}` is a trusted certificate, not a private key")]
     NotAKey(String),
-    /// The key has another password than the keystore.
+    /// The given password does not open the key.
     #[error("the key password does not open the key `{0}`")]
     WrongKeyPassword(String),
     /// The key has no certificate.
     #[error("the key `{0}` has no certificate")]
     NoCertificate(String),
-    /// Key and certificate are not a pair.
+    /// Key and certificate do not belong together.
     #[error("the private key does not belong to the certificate `{0}`")]
     NotAPair(String),
-    /// A private key whose form is not understood.
-    #[error("the private key cannot be read: {0}")]
+    /// The private key is in an unsupported format.
+    #[error("cannot read the private key: {0}")]
     UnreadableKey(&'static str),
-    /// A certificate that is none.
-    #[error("a certificate in it cannot be read: {0}")]
+    /// The bytes are not a certificate.
+    #[error("cannot read a certificate: {0}")]
     UnreadableCertificate(String),
-    /// A certificate could not be made.
-    #[error("the certificate cannot be made: {0}")]
+    /// A certificate could not be issued.
+    #[error("cannot issue the certificate: {0}")]
     NotIssued(String),
     /// The bytes could not be written.
-    #[error("it cannot be written: {0}")]
+    #[error("cannot write the keystore: {0}")]
     NotWritten(String),
 }
 
 fn listed(known: &[String]) -> String {
     const SHOWN: usize = 8;
     match known.len() {
-        0 => "nothing".to_owned(),
+        0 => "none".to_owned(),
         more if more > SHOWN => {
             let first: Vec<&str> = known.iter().take(SHOWN).map(String::as_str).collect();
             format!("{} and {} more", first.join(", "), more - SHOWN)

@@ -1,4 +1,4 @@
-//! Certificates of our own: an authority, and what it signs.
+//! Certificate issuing: an authority and the certificates that it signs.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rcgen::{
 
 use super::{Certificate, KeystoreError, PrivateKey};
 
-/// The bytes of a serial number; the standard allows 20.
+/// The size of a serial number in bytes; RFC 5280 allows 20.
 const SERIAL_BYTES: usize = 16;
 
 /// What a certificate is for.
@@ -18,44 +18,44 @@ const SERIAL_BYTES: usize = 16;
 pub enum Purpose {
     /// Servers and clients of TLS.
     Tls,
-    /// Signing, and the locking of keys and data.
+    /// Signing, and encryption of keys and data.
     Encipherment,
 }
 
-/// A certificate that is wished for.
+/// A certificate request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted<'a> {
-    /// Whose it is.
+    /// The subject's common name.
     pub common_name: &'a str,
-    /// The names and addresses under which its holder is called.
+    /// The DNS names and addresses for which the certificate is valid.
     pub names: &'a [String],
-    /// What it is for.
+    /// The intended use.
     pub purpose: Purpose,
-    /// From when it holds, in seconds since 1970.
+    /// Start of validity, in seconds since 1970.
     pub not_before: i64,
-    /// Until when it holds, in seconds since 1970; never longer than its authority.
+    /// End of validity, in seconds since 1970; limited by the authority's own.
     pub not_after: i64,
 }
 
-/// Returns a number that no other certificate has.
+/// Returns a random serial number.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// When the system provides no random bytes.
 pub fn serial() -> Result<[u8; SERIAL_BYTES], KeystoreError> {
     let mut bytes = [0; SERIAL_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| KeystoreError::NotIssued(error.to_string()))?;
     if let Some(first) = bytes.first_mut() {
-        // Positive, and never shorter.
+        // The first byte keeps the number positive and at full length.
         *first = *first & 0x7f | 0x40;
     }
     Ok(bytes)
 }
 
 impl PrivateKey {
-    /// Makes a new RSA key of 2048 bits: the product signs tokens with RSA only.
+    /// Generates an RSA key of 2048 bits: the product signs tokens with RSA only.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When the key cannot be generated.
     pub fn generate() -> Result<Self, KeystoreError> {
         Self::sized(RsaKeySize::_2048)
     }
@@ -65,7 +65,7 @@ impl PrivateKey {
         Ok(Self::from_pkcs8(pair.serialize_der()))
     }
 
-    /// Says whether `certificate` is this key's.
+    /// Returns whether `certificate` contains the public key of this key.
     #[must_use]
     pub fn is_of(&self, certificate: &Certificate) -> bool {
         self.pair()
@@ -74,33 +74,33 @@ impl PrivateKey {
 
     fn pair(&self) -> Result<KeyPair, KeystoreError> {
         KeyPair::try_from(self.as_pkcs8())
-            .map_err(|_| KeystoreError::UnreadableKey("its kind is not RSA, EC or Ed25519"))
+            .map_err(|_| KeystoreError::UnreadableKey("its type is not RSA, EC or Ed25519"))
     }
 }
 
-/// An authority: who signs certificates.
+/// A certificate authority.
 #[derive(Debug, Clone)]
 pub struct Authority {
-    /// Its certificate, signed by itself.
+    /// Its self-signed certificate.
     pub certificate: Certificate,
     /// Its key.
     pub key: PrivateKey,
 }
 
 impl Authority {
-    /// Makes an authority with a new key.
+    /// Creates an authority with a new key.
     ///
     /// # Errors
-    /// When key or certificate cannot be made.
+    /// When key or certificate cannot be created.
     pub fn create(name: &str, not_before: i64, not_after: i64) -> Result<Self, KeystoreError> {
         let key = PrivateKey::sized(RsaKeySize::_3072)?;
         Self::certify(name, key, not_before, not_after)
     }
 
-    /// Returns the same authority with a new certificate: what it signed stays believed.
+    /// Returns the same authority with a new certificate. Certificates that it signed stay trusted.
     ///
     /// # Errors
-    /// When the certificate cannot be made.
+    /// When the certificate cannot be created.
     pub fn renew(&self, not_before: i64, not_after: i64) -> Result<Self, KeystoreError> {
         Self::certify(self.certificate.common_name(), self.key.clone(), not_before, not_after)
     }
@@ -111,14 +111,14 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages =
             vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
-        let made = params.self_signed(&pair).map_err(not_issued)?;
-        Ok(Self { certificate: Certificate::parse(made.der())?, key })
+        let signed = params.self_signed(&pair).map_err(not_issued)?;
+        Ok(Self { certificate: Certificate::parse(signed.der())?, key })
     }
 
     /// Signs a certificate for the holder of `key`.
     ///
     /// # Errors
-    /// When a name cannot stand in a certificate.
+    /// When a name is not allowed in a certificate.
     pub fn issue(&self, wanted: &Wanted<'_>, key: &PrivateKey) -> Result<Certificate, KeystoreError> {
         let own = self.key.pair()?;
         let mut issuer = CertificateParams::default();
@@ -146,11 +146,11 @@ impl Authority {
             }
             Purpose::Encipherment => params.key_usages.push(KeyUsagePurpose::DataEncipherment),
         }
-        let made = params.signed_by(&key.pair()?, &issuer).map_err(not_issued)?;
-        Certificate::parse(made.der())
+        let signed = params.signed_by(&key.pair()?, &issuer).map_err(not_issued)?;
+        Certificate::parse(signed.der())
     }
 
-    /// Says whether this authority signed `certificate`.
+    /// Returns whether this authority signed `certificate`.
     #[must_use]
     pub fn signed(&self, certificate: &Certificate) -> bool {
         certificate.issuer_der == self.certificate.subject_der

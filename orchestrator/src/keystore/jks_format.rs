@@ -1,5 +1,6 @@
-//! JKS, by the crate `jks`. Its lengths are checked first, because the crate reserves memory for whatever a file claims; and its
-//! salts are made from the key, so that the same keystore has the same bytes.
+//! JKS, read and written by the crate `jks`. All lengths are checked first, because the crate
+//! allocates memory for whatever a file claims. Salts are derived from the key, so that equal
+//! keystores have equal bytes.
 //!
 //! Source of the format: OpenJDK, `sun.security.provider.JavaKeyStore` and `KeyProtector`.
 
@@ -14,14 +15,14 @@ use super::open::Inside;
 use super::write::{Base, Content, Item};
 use super::{Certificate, Entry, EntryKind, KeystoreError, PrivateKey};
 
-/// A JDK's tools refuse shorter ones.
+/// The shortest password that JDK tools accept.
 const SHORTEST_PASSWORD: usize = 6;
-/// Truststores of operating systems have some 150 entries.
+/// Truststores of operating systems have about 150 entries.
 const MOST_ENTRIES: u32 = 10_000;
-/// The digest behind the entries.
+/// The size of the digest after the entries.
 const DIGEST_BYTES: usize = 20;
 
-/// A keystore whose keys are still locked.
+/// A keystore whose keys are still encrypted.
 pub(crate) struct Locked(KeyStore);
 
 impl Locked {
@@ -52,7 +53,8 @@ pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Insid
     Ok((entries, Inside::Jks(std::sync::Arc::new(Locked(store)))))
 }
 
-/// Returns the bytes of a keystore: of `base`'s entries, untouched, and of `content`, which weighs more.
+/// Returns the bytes of a keystore with `base`'s unchanged entries and `content`, which takes
+/// precedence.
 pub(super) fn write(
     base: Option<Base<'_>>,
     content: &Content,
@@ -106,7 +108,7 @@ fn load(bytes: &[u8], password: &Secret) -> Result<KeyStore, KeystoreError> {
 }
 
 fn load_into(store: &mut KeyStore, bytes: &[u8], password: &Secret) -> Result<(), KeystoreError> {
-    measure(bytes).ok_or_else(|| KeystoreError::Damaged("its lengths do not fit the file".to_owned()))?;
+    measure(bytes).ok_or_else(|| KeystoreError::Damaged("a length exceeds the file".to_owned()))?;
     store.load(bytes, &latin(password)?).map_err(|error| match error {
         KeyStoreError::InvalidDigest => KeystoreError::WrongPassword,
         error => KeystoreError::Damaged(error.to_string()),
@@ -121,7 +123,8 @@ fn options() -> KeyStoreOptions {
     }
 }
 
-/// The format writes a password as UTF-16; the crate puts a zero before every byte, which is the same for these characters.
+/// The format encodes a password as UTF-16. The crate puts a zero before every byte, which is the
+/// same for Latin-1 characters.
 fn latin(password: &Secret) -> Result<Zeroizing<Vec<u8>>, KeystoreError> {
     let bytes: Result<Vec<u8>, _> = password.expose().chars().map(|c| u8::try_from(u32::from(c))).collect();
     bytes.map(Zeroizing::new).map_err(|_| KeystoreError::UnfitPassword(SHORTEST_PASSWORD))
@@ -131,7 +134,8 @@ fn moment(secs: i64) -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(u64::try_from(secs).unwrap_or(0))
 }
 
-/// Salts that follow from what is locked with them: one input, one output; no salt for two different keys.
+/// Salts derived from the encrypted content: equal input gives equal output, and different keys
+/// never share a salt.
 struct Salts {
     seed: Vec<u8>,
     number: u8,
@@ -166,7 +170,7 @@ impl RandomReader for Salts {
     }
 }
 
-/// Walks over the lengths of a file; `None` when one of them leads out of it.
+/// Checks all lengths of a file; `None` if one of them exceeds the file.
 fn measure(bytes: &[u8]) -> Option<()> {
     let mut rest = bytes.get(4..bytes.len().checked_sub(DIGEST_BYTES)?)?;
     let version = number(&mut rest)?;

@@ -1,6 +1,8 @@
-//! Keystores as bytes: JKS, PKCS12 and PEM are read, listed, opened and written; certificates are issued, and chains followed.
+//! Keystores as bytes: reads, lists, opens and writes JKS, PKCS12 and PEM; issues certificates and
+//! verifies chains.
 //!
-//! Pure: no files, no clock, no word of the product. What a keystore is for is `apim`'s; where issued ones are kept is `cli`'s.
+//! Pure: no files, no clock, no product knowledge. `apim` knows what a keystore is used for; `cli`
+//! stores issued ones.
 
 mod certificate;
 mod error;
@@ -22,19 +24,19 @@ pub use open::{Entry, EntryKind, Identity, Opened, PrivateKey};
 pub use trust::{Trust, follow};
 pub use write::{Base, Content, write};
 
-/// The form of a keystore's bytes.
+/// A keystore format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Format {
-    /// Java's own.
+    /// Java KeyStore.
     Jks,
     /// PKCS #12.
     Pkcs12,
-    /// Certificates and perhaps a key, as text.
+    /// Certificates and an optional key, as text.
     Pem,
 }
 
 impl Format {
-    /// Returns the word for people and for Java.
+    /// Returns the name for display; Java uses the same.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -44,8 +46,8 @@ impl Format {
         }
     }
 
-    /// Tells the format by the first bytes: a JKS file begins with its magic number, a PKCS12 file with a sequence of DER or BER that
-    /// is longer than 127 bytes, a PEM file has a line that begins a block.
+    /// Detects the format: a JKS file begins with its magic number, a PKCS12 file with a DER or BER
+    /// sequence of more than 127 bytes, and a PEM file has a line that begins a block.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
         if bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]) {

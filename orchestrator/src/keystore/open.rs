@@ -1,4 +1,4 @@
-//! A keystore that was opened: its entries, and the identities (key and chain) in it.
+//! An opened keystore: its entries, and the identities (key and chain) in it.
 
 use std::fmt;
 
@@ -12,13 +12,13 @@ use super::{Certificate, Format, KeystoreError, jks_format, pem, pkcs12_format};
 pub struct PrivateKey(Zeroizing<Vec<u8>>);
 
 impl PrivateKey {
-    /// Returns the key of these bytes, which must be PKCS #8.
+    /// Returns a key from PKCS #8 bytes.
     #[must_use]
     pub fn from_pkcs8(der: Vec<u8>) -> Self {
         Self(Zeroizing::new(der))
     }
 
-    /// Returns its bytes.
+    /// Returns the PKCS #8 bytes.
     #[must_use]
     pub fn as_pkcs8(&self) -> &[u8] {
         &self.0
@@ -31,7 +31,7 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
-/// A private key with its certificates, its own first.
+/// A private key with its certificate chain, its own certificate first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The key.
@@ -41,42 +41,42 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Returns the identity of a key and its chain.
+    /// Creates an identity from a key and its chain.
     ///
     /// # Errors
-    /// When there is no certificate, or it is not the key's.
+    /// When the chain is empty, or its first certificate does not belong to the key.
     pub fn new(key: PrivateKey, chain: Vec<Certificate>, alias: &str) -> Result<Self, KeystoreError> {
         let Some(own) = chain.first() else { return Err(KeystoreError::NoCertificate(alias.to_owned())) };
         let pair = rcgen::KeyPair::try_from(key.as_pkcs8())
-            .map_err(|_| KeystoreError::UnreadableKey("its kind is not RSA, EC or Ed25519"))?;
+            .map_err(|_| KeystoreError::UnreadableKey("its type is not RSA, EC or Ed25519"))?;
         if rcgen::PublicKeyData::subject_public_key_info(&pair) != own.public_key {
             return Err(KeystoreError::NotAPair(own.subject.clone()));
         }
         Ok(Self { key, chain })
     }
 
-    /// Returns the certificate that goes with the key.
+    /// Returns the key's own certificate.
     #[must_use]
     pub fn certificate(&self) -> Option<&Certificate> {
         self.chain.first()
     }
 }
 
-/// What an entry is.
+/// The type of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryKind {
-    /// A private key with its certificates, its own first.
+    /// A private key with its certificate chain, its own certificate first.
     Key(Vec<Certificate>),
-    /// A certificate that is trusted.
+    /// A trusted certificate.
     Trusted(Box<Certificate>),
-    /// Something else, or a certificate that cannot be read.
+    /// Another type, or an unreadable certificate.
     Other,
 }
 
 /// One entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Its name; keystores of Java do not tell upper from lower case.
+    /// Its alias; Java keystores ignore case.
     pub alias: String,
     /// What it is.
     pub kind: EntryKind,
@@ -85,7 +85,7 @@ pub struct Entry {
 /// An opened keystore.
 #[derive(Clone)]
 pub struct Opened {
-    /// The form it has.
+    /// The format that it was read from.
     pub format: Format,
     /// Its entries, by alias.
     pub entries: Vec<Entry>,
@@ -94,7 +94,7 @@ pub struct Opened {
 
 #[derive(Clone)]
 pub(super) enum Inside {
-    /// Keys are still locked, each with its own password.
+    /// Keys are still encrypted, each with its own password.
     Jks(std::sync::Arc<jks_format::Locked>),
     /// Keys by alias.
     Open(Vec<(String, PrivateKey)>),
@@ -113,7 +113,7 @@ impl Opened {
     /// Opens a keystore; a PEM file needs no password.
     ///
     /// # Errors
-    /// When it is damaged, or the password does not open it.
+    /// When the file is damaged, or the password does not open it.
     pub fn open(bytes: &[u8], password: &Secret) -> Result<Self, KeystoreError> {
         let format = Format::of(bytes).ok_or(KeystoreError::UnknownFormat)?;
         let (entries, inside) = match format {
@@ -124,16 +124,17 @@ impl Opened {
         Ok(Self { format, entries, inside })
     }
 
-    /// Returns the entry called `alias`.
+    /// Returns the entry `alias`.
     #[must_use]
     pub fn entry(&self, alias: &str) -> Option<&Entry> {
         self.entries.iter().find(|entry| same(&entry.alias, alias))
     }
 
-    /// Returns the key called `alias` with its certificates; in a PEM file the only key has every name.
+    /// Returns the key `alias` with its certificates. The only key of a PEM file matches every
+    /// alias.
     ///
     /// # Errors
-    /// When there is none, it is no key, or the password does not open it.
+    /// When the entry does not exist, is not a key, or the password does not open it.
     pub fn identity(&self, alias: &str, key_password: &Secret) -> Result<Identity, KeystoreError> {
         let entry = match self.format {
             Format::Pem => self.entries.iter().find(|entry| matches!(entry.kind, EntryKind::Key(_))),
@@ -141,7 +142,7 @@ impl Opened {
         };
         let Some(entry) = entry else {
             if self.format == Format::Pem {
-                return Err(KeystoreError::UnreadableKey("there is none in it"));
+                return Err(KeystoreError::UnreadableKey("the file contains none"));
             }
             let known = self.entries.iter().map(|entry| entry.alias.clone()).collect();
             return Err(KeystoreError::NoAlias { alias: alias.to_owned(), known });
@@ -161,7 +162,7 @@ impl Opened {
         Identity::new(key, chain.clone(), &entry.alias)
     }
 
-    /// Returns every certificate that it lists as trusted.
+    /// Returns all trusted certificates with their aliases.
     pub fn trusted(&self) -> impl Iterator<Item = (&str, &Certificate)> {
         self.entries.iter().filter_map(|entry| match &entry.kind {
             EntryKind::Trusted(certificate) => Some((entry.alias.as_str(), certificate.as_ref())),
@@ -169,7 +170,7 @@ impl Opened {
         })
     }
 
-    /// Returns the aliases of its keys.
+    /// Returns the aliases of all keys.
     #[must_use]
     pub fn key_aliases(&self) -> Vec<String> {
         let is_key = |entry: &&Entry| matches!(entry.kind, EntryKind::Key(_));

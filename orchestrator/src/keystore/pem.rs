@@ -1,4 +1,4 @@
-//! PEM: certificates one after the other, and perhaps a private key.
+//! PEM: a list of certificates and an optional private key.
 
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 
@@ -6,22 +6,23 @@ use super::open::Inside;
 use super::write::{Content, Item};
 use super::{Certificate, Entry, EntryKind, KeystoreError, PrivateKey};
 
-/// A bundle of all public authorities has some 150 certificates.
+/// A bundle of all public authorities has about 150 certificates.
 const MOST_BLOCKS: usize = 10_000;
-/// The characters of a line.
+/// Characters per line.
 const LINE: usize = 64;
 
-/// The first certificate's own short name is the alias of a key; trusted certificates are numbered where they share a name.
+/// The alias of a key is the common name of its certificate. Trusted certificates with the same
+/// name are numbered.
 pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Inside), KeystoreError> {
     let (mut certificates, mut key) = (Vec::new(), None);
-    // An old OpenSSL form says in the block's own lines that the key is locked.
+    // An old OpenSSL format marks an encrypted key by a header inside the block.
     if bytes.windows(20).any(|window| window == b"Proc-Type: 4,ENCRYPT") {
         return Err(KeystoreError::UnreadableKey(LOCKED));
     }
     for (at, block) in <(SectionKind, Vec<u8>)>::pem_slice_iter(bytes).enumerate() {
         let (kind, der) = block.map_err(|error| KeystoreError::Damaged(error.to_string()))?;
         if at >= MOST_BLOCKS {
-            return Err(KeystoreError::Damaged("it has too many blocks".to_owned()));
+            return Err(KeystoreError::Damaged("too many blocks".to_owned()));
         }
         match kind {
             SectionKind::Certificate => certificates.push(Certificate::parse(&der)?),
@@ -29,7 +30,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Inside), KeystoreError> 
             SectionKind::RsaPrivateKey => put(&mut key, wrapped(&der))?,
             SectionKind::EcPrivateKey => {
                 return Err(KeystoreError::UnreadableKey(
-                    "it is `EC PRIVATE KEY`: `openssl pkcs8 -topk8 -nocrypt` makes it a `PRIVATE KEY`",
+                    "unsupported `EC PRIVATE KEY` block: convert it with `openssl pkcs8 -topk8 -nocrypt`",
                 ));
             }
             _ => {}
@@ -40,7 +41,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Inside), KeystoreError> 
         return Err(KeystoreError::UnreadableKey(LOCKED));
     }
     let Some(first) = certificates.first() else {
-        return Err(KeystoreError::Damaged("it holds no certificate".to_owned()));
+        return Err(KeystoreError::Damaged("no certificate found".to_owned()));
     };
     let Some(key) = key else {
         let mut entries: Vec<Entry> = Vec::new();
@@ -61,16 +62,16 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Inside), KeystoreError> 
     Ok((entries, Inside::Open(vec![(alias, PrivateKey::from_pkcs8(key))])))
 }
 
-const LOCKED: &str = "it is locked with a passphrase: `openssl pkcs8 -topk8 -nocrypt` writes it without (keep that file private)";
+const LOCKED: &str = "it is encrypted with a passphrase: decrypt it with `openssl pkcs8 -topk8 -nocrypt` and keep the new file private";
 
 fn put(key: &mut Option<Vec<u8>>, der: Vec<u8>) -> Result<(), KeystoreError> {
     if key.replace(der).is_some() {
-        return Err(KeystoreError::Damaged("it holds two private keys".to_owned()));
+        return Err(KeystoreError::Damaged("more than one private key".to_owned()));
     }
     Ok(())
 }
 
-/// Wraps an RSA key of PKCS #1 as PKCS #8 does: version, algorithm, the key as an octet string.
+/// Wraps a PKCS #1 RSA key as PKCS #8: version, algorithm, and the key as an octet string.
 fn wrapped(rsa: &[u8]) -> Vec<u8> {
     const VERSION_AND_ALGORITHM: [u8; 18] = [
         0x02, 0x01, 0x00, 0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05,
@@ -96,7 +97,7 @@ fn tagged(tag: u8, body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Writes everything, keys behind their certificates.
+/// Writes all entries; keys follow their certificates.
 pub(super) fn write(content: &Content) -> String {
     let mut text = String::new();
     for (_, item) in &content.items {

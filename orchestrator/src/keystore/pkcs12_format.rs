@@ -1,4 +1,4 @@
-//! PKCS #12, by the crate `p12_keystore`: keystores of Java and of OpenSSL.
+//! PKCS #12 keystores of Java and OpenSSL, read and written by the crate `p12_keystore`.
 
 use apim_agent::value::Secret;
 use p12_keystore::error::Error;
@@ -8,7 +8,7 @@ use super::open::Inside;
 use super::write::{Base, Content, Item};
 use super::{Certificate, Entry, EntryKind, KeystoreError, Opened, PrivateKey};
 
-/// A JDK's tools refuse shorter ones.
+/// The shortest password that JDK tools accept.
 const SHORTEST_PASSWORD: usize = 6;
 
 pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Inside), KeystoreError> {
@@ -33,7 +33,7 @@ pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Insid
     Ok((entries, Inside::Open(keys)))
 }
 
-/// A wrong password shows as a wrong digest where the file has one, else as contents that make no sense.
+/// A wrong password causes a wrong digest if the file has one, otherwise unreadable content.
 fn refused(error: Error) -> KeystoreError {
     match error {
         Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => KeystoreError::WrongPassword,

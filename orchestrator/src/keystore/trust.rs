@@ -1,29 +1,29 @@
-//! Whether somebody who trusts some certificates believes a chain: by names and signatures, as a JDK's path checks go. Dates and uses
-//! are the caller's, who can say more about them.
+//! Verifies a certificate chain against trust anchors, by names and signatures, as the JDK does.
+//! Callers check validity dates and key usage, because they can report them in more detail.
 
 use rustls::crypto::ring;
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use super::Certificate;
 
-/// Longer chains are loops.
+/// The longest chain that is followed; longer ones are loops.
 const LONGEST: usize = 10;
 
-/// What came of following a chain.
+/// The result of verifying a chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
-    /// It ends at a trusted certificate.
+    /// The chain ends at a trusted certificate.
     Trusted,
-    /// It ends at a certificate whose issuer is nowhere to be found: the issuer's name.
+    /// The chain ends at a certificate with an unknown issuer, whose name this is.
     UnknownIssuer(String),
-    /// A certificate names an issuer whose key did not sign it: whose it is.
+    /// The named issuer's key did not sign the certificate with this subject.
     WrongSignature(String),
 }
 
-/// Follows a chain (its own certificate first) to one of `anchors`.
+/// Follows a chain (own certificate first) to one of `anchors`.
 #[must_use]
 pub fn follow(chain: &[Certificate], anchors: &[&Certificate]) -> Trust {
-    let Some(mut at) = chain.first() else { return Trust::UnknownIssuer("nobody".to_owned()) };
+    let Some(mut at) = chain.first() else { return Trust::UnknownIssuer("none".to_owned()) };
     let mut was_wrong = None;
     for _ in 0..LONGEST {
         if anchors.iter().any(|anchor| anchor.der == at.der) {
@@ -47,7 +47,8 @@ pub fn follow(chain: &[Certificate], anchors: &[&Certificate]) -> Trust {
     was_wrong.map_or_else(|| Trust::UnknownIssuer(at.issuer.clone()), Trust::WrongSignature)
 }
 
-/// Says whether `issuer`'s key signed `certificate`. An algorithm that is not known here is believed: a JDK knows more of them.
+/// Returns whether `issuer`'s key signed `certificate`. Unknown algorithms are accepted, because a
+/// JDK supports more of them.
 pub(super) fn signed(certificate: &Certificate, issuer: &Certificate) -> bool {
     let (Ok((_, own)), Ok((_, other))) =
         (X509Certificate::from_der(&certificate.der), X509Certificate::from_der(&issuer.der))
@@ -76,7 +77,7 @@ pub(super) fn signed(certificate: &Certificate, issuer: &Certificate) -> bool {
     fitting.any(|one| one.verify_signature(key.subject_public_key.data.as_ref(), message, signature).is_ok())
 }
 
-/// Returns the element number `at` of a sequence, whole.
+/// Returns element `at` of a sequence, including its header.
 fn algorithm(der: &[u8], at: usize) -> Option<&[u8]> {
     let mut rest = inner(Some(der))?;
     for _ in 0..at {
@@ -85,20 +86,20 @@ fn algorithm(der: &[u8], at: usize) -> Option<&[u8]> {
     rest.get(..whole(rest)?)
 }
 
-/// Returns what is inside a DER element.
+/// Returns the content of a DER element.
 fn inner(element: Option<&[u8]>) -> Option<&[u8]> {
     let element = element?;
     let end = whole(element)?;
     element.get(head(element)?.0..end)
 }
 
-/// Returns how long a DER element is, with its head.
+/// Returns the length of a DER element, including its header.
 fn whole(der: &[u8]) -> Option<usize> {
     let (head, length) = head(der)?;
     head.checked_add(length)
 }
 
-/// Returns how long the head of a DER element is, and what it says about its inside.
+/// Returns the lengths of a DER element's header and content.
 fn head(der: &[u8]) -> Option<(usize, usize)> {
     let first = *der.get(1)?;
     if first & 0x80 == 0 {

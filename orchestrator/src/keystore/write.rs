@@ -1,4 +1,4 @@
-//! What is to be in a keystore, and writing it.
+//! Keystore contents, and writing them.
 
 use apim_agent::value::Secret;
 
@@ -6,14 +6,14 @@ use super::{
     Certificate, EntryKind, Format, Identity, KeystoreError, Opened, jks_format, pem, pkcs12_format,
 };
 
-/// One thing to be put into a keystore.
+/// One entry to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Item {
     Trusted(Box<Certificate>),
     Identity(Identity),
 }
 
-/// What is to be in a keystore, by alias.
+/// The desired entries of a keystore, by alias.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Content {
     pub(super) items: Vec<(String, Item)>,
@@ -27,14 +27,14 @@ impl Content {
         self
     }
 
-    /// Adds a certificate to trust.
+    /// Adds a trusted certificate.
     #[must_use]
     pub fn trusted(mut self, alias: &str, certificate: Certificate) -> Self {
         self.put(alias, Item::Trusted(Box::new(certificate)));
         self
     }
 
-    /// Adds everything of another one, which weighs more.
+    /// Adds all entries of `other`, which take precedence.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         for (alias, item) in other.items {
@@ -43,10 +43,11 @@ impl Content {
         self
     }
 
-    /// Says whether an opened keystore, whose keys open with `password`, holds exactly this.
+    /// Returns whether an opened keystore, whose keys open with `password`, contains exactly these
+    /// entries.
     #[must_use]
     pub fn is_in(&self, opened: &Opened, password: &Secret) -> bool {
-        let holds =
+        let has_entry =
             |(alias, item): &(String, Item)| match (opened.entry(alias).map(|entry| &entry.kind), item) {
                 (Some(EntryKind::Trusted(one)), Item::Trusted(wanted)) => one == wanted,
                 (Some(EntryKind::Key(_)), Item::Identity(wanted)) => {
@@ -54,7 +55,7 @@ impl Content {
                 }
                 _ => false,
             };
-        opened.entries.len() == self.items.len() && self.items.iter().all(holds)
+        opened.entries.len() == self.items.len() && self.items.iter().all(has_entry)
     }
 
     fn put(&mut self, alias: &str, item: Item) {
@@ -65,24 +66,25 @@ impl Content {
     }
 }
 
-/// A keystore whose entries are kept.
+/// An existing keystore whose entries are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
-    /// Its bytes.
+    /// The encoded keystore.
     pub bytes: &'a [u8],
-    /// What opens it.
+    /// The password of the keystore.
     pub password: &'a Secret,
-    /// Entries that are left out.
+    /// Aliases that are not kept.
     pub without: &'a [&'a str],
 }
 
 /// Writes a keystore that opens, and whose keys open, with `password`.
 ///
-/// JKS: the same input gives the same bytes, and entries of a JKS `base` stay byte for byte what they were. PKCS12: the format's salts are
-/// random, so each call gives other bytes; only trusted certificates of `base` are kept.
+/// JKS: equal input gives equal bytes, and the entries of a JKS `base` stay unchanged byte for
+/// byte. PKCS12: the salts are random, so each call gives different bytes; only trusted
+/// certificates of `base` are kept.
 ///
 /// # Errors
-/// When the password is unfit, or `base` does not open.
+/// When the format does not allow the password, or `base` does not open.
 pub fn write(
     format: Format,
     base: Option<Base<'_>>,

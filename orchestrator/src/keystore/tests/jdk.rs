@@ -1,5 +1,5 @@
-//! What we write is read by a JDK's keytool, where there is one.
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+//! A JDK's keytool reads the written keystores, if it is installed.
+#![expect(clippy::print_stderr, reason = "reports a skipped test")]
 
 use std::process::Command;
 
@@ -19,17 +19,17 @@ fn keytool(arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .expect("keytool runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(
         output.status.success(),
-        "keytool {arguments:?}\n{said}{}",
+        "keytool {arguments:?}\n{stdout}{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    said
+    stdout
 }
 
 #[test]
-fn keytool_reads_what_we_write_and_uses_its_keys() {
+fn keytool_reads_written_keystores() {
     if !has_keytool() {
         return;
     }
@@ -65,9 +65,9 @@ fn keytool_reads_what_we_write_and_uses_its_keys() {
             "Alias name: cluster_ca",
             "trustedCertEntry",
         ] {
-            assert!(listed.contains(expected), "{format:?}: no `{expected}` in\n{listed}");
+            assert!(listed.contains(expected), "{format:?}: `{expected}` is missing in\n{listed}");
         }
-        // It opens the key: a request is signed with it.
+        // Signing a request proves that keytool opens the key.
         let request =
             keytool(&[&["-certreq", "-alias", "node", "-keypass", "password"], store.as_slice()].concat());
         assert!(request.contains("BEGIN NEW CERTIFICATE REQUEST"), "{request}");
@@ -75,7 +75,7 @@ fn keytool_reads_what_we_write_and_uses_its_keys() {
 }
 
 #[test]
-fn keytool_finds_every_entry_of_a_truststore_that_we_added_to() {
+fn keytool_lists_all_entries_of_an_extended_truststore() {
     if !has_keytool() {
         return;
     }

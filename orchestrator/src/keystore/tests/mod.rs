@@ -1,4 +1,5 @@
-//! Keystores of keytool and OpenSSL are read, ours are read by keytool, damaged ones are refused; issued certificates serve a handshake.
+//! Reads keystores of keytool and OpenSSL, lets keytool read written ones, rejects damaged ones,
+//! and uses issued certificates in handshakes.
 
 use apim_agent::value::Secret;
 
@@ -15,7 +16,7 @@ pub(crate) fn secret(text: &str) -> Secret {
     Secret::new(text)
 }
 
-/// An identity of an elliptic curve, which is made at once: `names` from `from` to `until`.
+/// An elliptic curve identity (fast to generate) for `names`, valid from `from` to `until`.
 pub(crate) fn quick(names: &[&str], from: i64, until: i64) -> Identity {
     let pair = rcgen::KeyPair::generate().expect("a key");
     let mut params =
@@ -26,9 +27,9 @@ pub(crate) fn quick(names: &[&str], from: i64, until: i64) -> Identity {
             + std::time::Duration::from_secs(u64::try_from(secs).expect("after 1970"))
     };
     (params.not_before, params.not_after) = (at(from), at(until));
-    params.distinguished_name.push(rcgen::DnType::CommonName, names.first().copied().unwrap_or("nobody"));
-    let made = params.self_signed(&pair).expect("a certificate");
-    let certificate = Certificate::parse(made.der()).expect("it reads");
+    params.distinguished_name.push(rcgen::DnType::CommonName, names.first().copied().unwrap_or("unnamed"));
+    let signed = params.self_signed(&pair).expect("a certificate");
+    let certificate = Certificate::parse(signed.der()).expect("it reads");
     Identity::new(PrivateKey::from_pkcs8(pair.serialize_der()), vec![certificate], "quick").expect("a pair")
 }
 
@@ -38,7 +39,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_keystore_of_keytool_is_listed_and_opened() {
+fn keytool_keystore_is_listed_and_opened() {
     let opened = Opened::open(&fixture("keytool.jks"), &secret("store-secret")).expect("it opens");
     assert_eq!(opened.format, Format::Jks);
     let aliases: Vec<&str> = opened.entries.iter().map(|entry| entry.alias.as_str()).collect();
@@ -63,7 +64,7 @@ fn a_keystore_of_keytool_is_listed_and_opened() {
 }
 
 #[test]
-fn every_form_holds_the_same_identity() {
+fn all_formats_contain_the_same_identity() {
     let jks = Opened::open(&fixture("keytool.jks"), &secret("store-secret")).expect("JKS");
     let wanted = jks.identity("node", &secret("key-secret")).expect("the key");
     for name in ["keytool.p12", "openssl.p12"] {
@@ -78,7 +79,7 @@ fn every_form_holds_the_same_identity() {
 }
 
 #[test]
-fn what_is_wrong_is_told_apart() {
+fn errors_are_specific() {
     let open = |name: &str, password: &str| Opened::open(&fixture(name), &secret(password));
     for name in ["keytool.jks", "keytool.p12", "openssl.p12"] {
         assert_eq!(open(name, "wrong-secret").expect_err(name), KeystoreError::WrongPassword, "{name}");
@@ -86,7 +87,7 @@ fn what_is_wrong_is_told_apart() {
     let jks = open("keytool.jks", "store-secret").expect("it opens");
     assert_eq!(
         jks.identity("gone", &secret("x")).expect_err("no such alias").to_string(),
-        "there is no `gone` in it, only node, trüst"
+        "no entry `gone`; entries: node, trüst"
     );
     assert_eq!(
         jks.identity("node", &secret("store-secret")).expect_err("another password"),
@@ -106,13 +107,13 @@ fn what_is_wrong_is_told_apart() {
 }
 
 #[test]
-fn a_truststore_that_java_would_find_empty_is_seen_to_be() {
+fn openssl_truststore_is_empty_for_java() {
     let opened = Opened::open(&fixture("openssl-trust.p12"), &secret("p12-secret")).expect("it opens");
     assert_eq!(opened.trusted().count(), 0);
 }
 
 #[test]
-fn damaged_files_are_refused_and_nothing_is_reserved_for_them() {
+fn damaged_files_are_rejected_without_large_allocations() {
     let whole = fixture("keytool.jks");
     for end in (0..whole.len()).step_by(97) {
         assert!(Opened::open(&whole[..end], &secret("store-secret")).is_err(), "cut at {end}");
@@ -122,7 +123,7 @@ fn damaged_files_are_refused_and_nothing_is_reserved_for_them() {
         broken[at] ^= 0xff;
         assert!(Opened::open(&broken, &secret("store-secret")).is_err(), "broken at {at}");
     }
-    // A number of certificates that no memory holds.
+    // A certificate count that would exceed the memory.
     let mut greedy = vec![0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 1, 0, 1, b'a'];
     greedy.extend([0; 8]);
     greedy.extend([0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff]);
@@ -135,7 +136,7 @@ fn damaged_files_are_refused_and_nothing_is_reserved_for_them() {
 }
 
 #[test]
-fn jks_written_twice_is_the_same_and_reads_back() {
+fn jks_is_reproducible_and_round_trips() {
     let identity = quick(&["one.example.com"], NOW, NOW + 1000);
     let other = quick(&["two.example.com"], NOW, NOW + 1000);
     let content = Content::default().identity("Key", identity.clone()).trusted("ca", other.chain[0].clone());
@@ -152,7 +153,7 @@ fn jks_written_twice_is_the_same_and_reads_back() {
 }
 
 #[test]
-fn adding_to_a_jks_leaves_the_others_as_they_are() {
+fn adding_to_jks_keeps_other_entries() {
     let base = fixture("keytool.jks");
     let opens = secret("store-secret");
     let ca = quick(&["ca"], NOW, NOW + 1000).chain[0].clone();
@@ -162,13 +163,13 @@ fn adding_to_a_jks_leaves_the_others_as_they_are() {
     let opened = Opened::open(&bytes, &opens).expect("it opens");
     let aliases: Vec<&str> = opened.entries.iter().map(|entry| entry.alias.as_str()).collect();
     assert_eq!(aliases, ["ca", "node"]);
-    opened.identity("node", &secret("key-secret")).expect("the key is still locked with its own password");
+    opened.identity("node", &secret("key-secret")).expect("the key still has its own password");
     let locked = |bytes: &[u8]| bytes.windows(12).filter(|window| window.ends_with(b"\0\x04node")).count();
     assert_eq!(locked(&bytes), locked(&base));
 }
 
 #[test]
-fn pkcs12_and_pem_read_back_too() {
+fn pkcs12_and_pem_round_trip() {
     let identity = quick(&["one.example.com"], NOW, NOW + 1000);
     let other = quick(&["two.example.com"], NOW, NOW + 1000);
     let content = Content::default().identity("key", identity.clone()).trusted("ca", other.chain[0].clone());
@@ -182,7 +183,7 @@ fn pkcs12_and_pem_read_back_too() {
 }
 
 #[test]
-fn nothing_shows_a_key() {
+fn debug_output_hides_keys() {
     let identity = quick(&["one.example.com"], NOW, NOW + 1000);
     let key = hex::encode(&identity.key.as_pkcs8()[..16]);
     let shown = format!("{identity:?} {:?}", Content::default().identity("a", identity.clone()));
