@@ -1,5 +1,5 @@
-//! Files that a cluster is made from and that are too big or too foreign to be rendered: zips, JDKs, drivers.
-//! Where they come from and what they must be; fetching them is somebody else's.
+//! Downloaded files that nodes are built from: distribution zips, JDKs, drivers. Only sources and
+//! checksums; other modules fetch them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,27 +20,27 @@ impl fmt::Display for ArtifactName {
     }
 }
 
-/// One file that is needed.
+/// A required file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Artifact {
     /// Its file name.
     pub name: ArtifactName,
-    /// A URL or a path of this machine (relative: from the folder of the file that `place` names).
+    /// A URL, or a path on this machine (relative to the folder of the file in `place`).
     pub source: String,
-    /// What it must be.
+    /// The expected digest.
     pub sha256: Sha256,
-    /// Who fetches it.
+    /// Which machine downloads it.
     pub fetch: Fetch,
     /// A proxy for the download.
     pub proxy: Option<String>,
-    /// The setting that names its source.
+    /// The inventory setting of its source.
     pub setting: &'static str,
-    /// Where the inventory names its source.
+    /// The source position of that setting.
     pub place: Span,
 }
 
 impl Cluster {
-    /// Returns every artifact that the cluster's nodes are made from, each once.
+    /// Returns every artifact that the cluster's nodes need, without duplicates.
     #[must_use]
     pub fn artifacts(&self) -> Vec<Artifact> {
         let mut found: BTreeMap<Sha256, Artifact> = BTreeMap::new();

@@ -1,15 +1,16 @@
-//! How many nodes of a role may be down at once, as people say it: a number, or a percentage. What follows from it is the engine's.
+//! How many nodes of a role may be down at once, as a number or a percentage. The engine enforces
+//! it.
 
 use std::fmt;
 
 /// How many nodes of a role may be down at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
-    /// So many.
+    /// A number of nodes.
     Nodes(usize),
-    /// So many of a hundred, rounded down, at least one.
+    /// A percentage of the nodes, rounded down, at least one node.
     Percent(u8),
-    /// All of them: an outage that is wanted. No inventory says this.
+    /// All nodes: an intended outage. Inventories cannot set this.
     All,
 }
 
@@ -23,20 +24,22 @@ impl Allowance {
     /// Reads `2` or `25%`.
     ///
     /// # Errors
-    /// Why it is neither, as a sentence.
+    /// The reason why the text is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(number) = text.strip_suffix('%') {
             return match number.trim_end().parse() {
                 Ok(percent @ 1..=99) => Ok(Self::Percent(percent)),
-                _ => Err(format!("`{text}` is no percentage from 1% to 99%: all nodes at once is an outage")),
+                _ => {
+                    Err(format!("invalid percentage `{text}`: must be 1% to 99%, because 100% is an outage"))
+                }
             };
         }
         let number =
-            text.parse().map_err(|_| format!("`{text}` is neither a number of nodes nor a percentage"))?;
+            text.parse().map_err(|_| format!("`{text}` is not a number of nodes or a percentage"))?;
         Ok(Self::Nodes(number))
     }
 
-    /// Returns how many that is of `size` nodes.
+    /// Returns the number of nodes for a role of `size` nodes.
     #[must_use]
     pub const fn of(self, size: usize) -> usize {
         match self {
@@ -65,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_percentages_are_read_and_everything_else_is_told() {
+    fn numbers_and_percentages_are_parsed() {
         assert_eq!(Allowance::parse("2"), Ok(Allowance::Nodes(2)));
         assert_eq!(Allowance::parse("25%"), Ok(Allowance::Percent(25)));
         for wrong in ["", "-1", "two", "0%", "100%", "1.5", "%"] {
@@ -74,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn a_percentage_is_rounded_down_and_never_to_nothing() {
+    fn percentage_is_rounded_down_to_at_least_one() {
         assert_eq!([1, 2, 3, 5, 9].map(|size| Allowance::Percent(34).of(size)), [1, 1, 1, 1, 3]);
         assert_eq!([2, 3, 5].map(|size| Allowance::Percent(99).of(size)), [1, 2, 4]);
     }

@@ -1,4 +1,4 @@
-//! Every certificate of the cluster, as a list: whose, what for, until when.
+//! Lists all certificates of the cluster with owner, purpose and validity.
 
 use super::cluster::Cluster;
 use super::issued::{self, AUTHORITY_ALIAS};
@@ -6,25 +6,25 @@ use super::settings::keystores::{KeystoreMode, Purpose};
 use super::trust::{SIGNER_ALIAS, WARN_DAYS, chain, store_of};
 use crate::keystore::Certificate;
 
-/// How a certificate is.
+/// The state of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
-    /// It holds, and will for a while.
+    /// Valid, and not close to expiry.
     Valid,
-    /// It ends soon.
+    /// Expires soon.
     Soon,
-    /// It ended.
+    /// Expired.
     Expired,
-    /// It does not hold yet.
+    /// Not valid yet.
     Early,
-    /// It is still to be issued.
+    /// Not issued yet.
     Missing,
-    /// It is the product's own, which everybody has the key of.
+    /// Shipped with the product; its private key is public.
     Shipped,
 }
 
 impl State {
-    /// Returns the word for people and programs.
+    /// Returns the word for output, also in JSON.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -43,21 +43,22 @@ impl State {
 pub struct Listed {
     /// The node, the load balancer, or `cluster`.
     pub node: String,
-    /// Its host; `None` for what is the cluster's.
+    /// The host; `None` for shared certificates.
     pub host: Option<String>,
-    /// What for.
+    /// The purpose.
     pub purpose: &'static str,
     /// Its alias.
     pub alias: String,
-    /// The certificate; `None` where it is not known here.
+    /// The certificate; `None` if its file is not available.
     pub certificate: Option<Certificate>,
-    /// For how many days it still holds.
+    /// Days until expiry.
     pub days: i64,
-    /// How it is.
+    /// The state.
     pub state: State,
 }
 
-/// Lists every certificate of the cluster's keystores; of truststores the cluster's own, with `all` every one.
+/// Lists the certificates of all keystores. From truststores only the cluster's own, or all entries
+/// with `all`.
 #[must_use]
 pub fn list(cluster: &Cluster, now: i64, all: bool) -> Vec<Listed> {
     let mut found = Vec::new();

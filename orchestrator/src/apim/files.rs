@@ -1,4 +1,4 @@
-//! Every file that we place on a node's host, as bytes: for `render`, and for the steps that place them.
+//! All files that apim-deploy writes to a node's host, as bytes, for `render` and for the steps.
 
 use std::sync::Arc;
 
@@ -13,29 +13,30 @@ use super::sealing;
 use super::topology::{KeystoreFile, Node};
 use super::unit;
 
-/// One file on a host.
+/// A file to write to a host.
 #[derive(Debug, Clone)]
 pub struct PlacedFile {
-    /// Where.
+    /// The absolute path.
     pub path: AbsPath,
-    /// What it holds.
+    /// The content.
     pub bytes: Arc<[u8]>,
     /// Its mode.
     pub mode: FileMode,
     /// Its owner.
     pub owner: Owner,
-    /// How much of it may be shown.
+    /// How much of the content may be shown.
     pub show: Show,
-    /// Whether this is only our block of a file that is not ours.
+    /// Whether this is only a managed block in a file that is not managed as a whole.
     pub is_block: bool,
 }
 
-/// Returns every file for `node`: its configuration, the user's keystores, its unit, and the block in `/etc/hosts`.
+/// Returns every file for `node`: its configuration, the user's keystores, its unit, and the block
+/// in `/etc/hosts`.
 #[must_use]
 pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
     let mut files = vec![configuration(cluster, node)];
     files.extend(sealing::files(cluster, node));
-    // One that is still to be issued has no bytes yet.
+    // Keystores that are not issued yet have no bytes.
     files.extend(placed(node.keystores.iter().filter(|file| file.opened.is_some()), node));
     files.extend(unit_file(node));
     files.extend(hardening::sysctl_file(cluster, &node.host));
@@ -69,7 +70,7 @@ pub fn configuration(cluster: &Cluster, node: &Node) -> PlacedFile {
     }
 }
 
-/// Returns the keystores that are placed.
+/// Returns the keystores to write.
 #[must_use]
 pub fn keystores(node: &Node) -> Vec<PlacedFile> {
     placed(node.keystores.iter(), node).collect()
@@ -101,7 +102,7 @@ fn unit_file(node: &Node) -> Option<PlacedFile> {
     })
 }
 
-/// Returns who owns a node's files.
+/// Returns the owner of a node's files.
 #[must_use]
 pub fn owner(node: &Node) -> Owner {
     Owner { user: Some(node.settings.user.clone()), group: Some(node.settings.group.clone()) }

@@ -1,7 +1,9 @@
-//! When a node counts as healthy: the gates *started* and *complete*, as conditions that its host can look at.
+//! Health checks of a node: the gates *started* and *complete*, as conditions that its host can
+//! check.
 //!
-//! The start script exits with 0 whatever happens, ports answer before services do, and the log says "started" with a port taken; so a gate
-//! asks for several signs at once (documentation, "basic health checks"; carbon-apimgt, gateway `server-startup-healthcheck`).
+//! The start script always exits with 0, ports open before services are ready, and the log reports
+//! "started" even if a port is in use. So a gate combines several conditions (documentation, "basic
+//! health checks"; carbon-apimgt, gateway `server-startup-healthcheck`).
 
 use apim_agent::operation::inspect::Inspect;
 use apim_agent::operation::wait::{Condition, Remedy, Service, Wait};
@@ -14,23 +16,25 @@ use super::task::Gate;
 use super::topology::Node;
 use super::unit;
 
-/// The line that ends a start; the log is appended to over restarts, so only what came since the last one counts.
+/// The log line of a finished start. The log is appended across restarts, so only lines since the
+/// last start count.
 pub const STARTED: &str = r"WSO2 Carbon started in \d+ sec";
 
-/// What the JVM's argument with the largest heap begins with.
+/// The prefix of the JVM argument for the maximum heap.
 pub const MAXIMUM_HEAP: &str = "-Xmx";
 
-/// How long a node must stay up after its log said that it started, before it counts as complete: some fall over right after.
+/// How long a node must stay up after its start before it counts as complete: some crash shortly
+/// after.
 const SETTLE_SECS: u64 = 3;
 
-/// How long those that a node needs have to answer, before they count as away.
+/// How long a node's dependencies have to answer before they count as unreachable.
 const SURROUNDINGS_SECS: u64 = 15;
 
 /// Returns the wait for a gate of a node.
 #[must_use]
 pub fn wait(cluster: &Cluster, node: &Node, gate: Gate) -> Wait {
     let health = &node.settings.health;
-    // Whatever release is in use: a node that is about to move to another one is as healthy as it was.
+    // Check the release in use: the node may be about to switch to another one.
     let mut there = node.clone();
     there.home.log = there.home.current_log.clone();
     let (word, deadline_secs, settle_secs) = match gate {
@@ -47,7 +51,8 @@ pub fn wait(cluster: &Cluster, node: &Node, gate: Gate) -> Wait {
     }
 }
 
-/// Returns the service that waits and looks are about. A cause is fatal to a start only: a node that has started logged it in some past hour.
+/// Returns the service to wait for or inspect. Causes are fatal only during a start: later, the
+/// lines may be old.
 #[must_use]
 pub fn service(node: &Node, gate: Gate) -> Service {
     let mut causes = causes::causes();
@@ -62,10 +67,11 @@ pub fn service(node: &Node, gate: Gate) -> Service {
     }
 }
 
-/// Returns the look at a node that tells how it is: its unit, the release in use, and both gates' conditions.
+/// Returns the operation that inspects a node: unit, release in use, and the conditions of both
+/// gates.
 #[must_use]
 pub fn inspect(cluster: &Cluster, node: &Node) -> Inspect {
-    // Whatever release is in use: how it is, is not a question of what is wished.
+    // Inspect the release in use, not the desired one.
     let mut there = node.clone();
     there.home.log = there.home.current_log.clone();
     Inspect {
@@ -77,13 +83,14 @@ pub fn inspect(cluster: &Cluster, node: &Node) -> Inspect {
     }
 }
 
-/// Returns what must hold of a node at a gate.
+/// Returns the conditions of a gate.
 #[must_use]
 pub fn conditions(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Condition> {
     let mut all = started(cluster, node);
     match gate {
-        // A gateway that is restarted beside a running control plane must serve its APIs again before the next one is
-        // taken down; one that is started before its control plane, as documented, cannot yet.
+        // A gateway that restarts while a control plane is running must serve its APIs before the
+        // next one is stopped. A gateway that starts before its control plane, as documented,
+        // cannot.
         Gate::Started if node.role == Role::Gateway => {
             all.extend(cluster.hubs().map(|hub| Condition::Where {
                 when: Box::new(Condition::Tcp { host: hub.reach(), port: hub.port(port::HTTPS) }),
@@ -131,13 +138,14 @@ fn apis_deployed(node: &Node) -> Condition {
         url: format!("https://127.0.0.1:{port}/api/am/gateway/v2/server-startup-healthcheck"),
         status: 200,
         body_holds: None,
-        // The certificate names the node, not the loopback address.
+        // The certificate is for the node's name, not for the loopback address.
         verify: false,
     }
 }
 
-/// What must stand between a node and its peers. Subscriptions to brokers are connections that stay; those to data receivers are opened when there
-/// is something to send and closed when idle, so there it is enough that they could be.
+/// The connections of a node to its peers. Broker subscriptions are permanent connections.
+/// Connections to data receivers open on demand and close when idle, so it is enough that the port
+/// is reachable.
 fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
     let mut all = Vec::new();
     let process = unit::process(node);
@@ -178,7 +186,8 @@ fn connections(cluster: &Cluster, node: &Node) -> Vec<Condition> {
     all
 }
 
-/// Returns the look at whom a node needs to be complete: from its host they can be reached, whatever the node itself makes of that.
+/// Returns the check that a node's dependencies are reachable from its host, independent of the
+/// node's own state.
 #[must_use]
 pub fn surroundings(cluster: &Cluster, node: &Node) -> Wait {
     let mut conditions: Vec<Condition> = Vec::new();
@@ -196,7 +205,7 @@ pub fn surroundings(cluster: &Cluster, node: &Node) -> Wait {
         }
     }
     Wait {
-        awaited: format!("whom {} needs", node.words()),
+        awaited: format!("dependencies of {}", node.words()),
         conditions,
         deadline_secs: SURROUNDINGS_SECS,
         service: None,
@@ -205,18 +214,15 @@ pub fn surroundings(cluster: &Cluster, node: &Node) -> Wait {
     }
 }
 
-/// A node that listens to brokers and was started before them may have given up for ever (4.5.0), or sleep for up to an hour before it tries again: a
-/// restart is the cure for both.
+/// A node that subscribes to brokers and started before them may never reconnect (4.5.0), or wait
+/// for up to an hour. A restart fixes both.
 fn remedy(node: &Node, gate: Gate) -> Option<Remedy> {
     let listens = matches!(node.role, Role::Gateway | Role::KeyManager | Role::TrafficManager);
     (gate == Gate::Complete && listens).then(|| Remedy {
         unit: node.unit.clone(),
         when_logged: Some(causes::LISTENER_DEATH.to_owned()),
         after_secs: node.settings.health.restart_after_secs,
-        why: format!(
-            "the {} was started before those it listens to, and does not find them by itself",
-            node.role
-        ),
+        why: format!("the {} was started before its brokers and does not reconnect", node.role),
         stop_timeout_secs: node.stop_secs(),
     })
 }

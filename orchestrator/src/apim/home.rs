@@ -1,12 +1,13 @@
-//! Every path of a node on its host.
+//! The paths of a node on its host.
 
 use apim_agent::value::{AbsPath, UnitName, ValueError};
 
 use super::role::Role;
 
-/// What a node itself makes below its home and needs after an upgrade (documentation, "updating WSO2 API Manager": the local registry and
-/// the search index, older text says `repository/data`; optionally the H2 files of metrics and of the message broker's store; what belongs
-/// to tenants). Everything else there comes from the distribution or from us.
+/// State that a node creates below its home and needs after an upgrade (documentation, "updating
+/// WSO2 API Manager": the local registry and the search index, older text says `repository/data`;
+/// optionally the H2 files of metrics and of the message broker's store; tenant data). Everything
+/// else there comes from the distribution or from apim-deploy.
 pub const STATE: [&str; 6] = [
     "repository/database/WSO2CARBON_DB*",
     "repository/database/WSO2METRICS_DB*",
@@ -21,41 +22,43 @@ pub const STATE: [&str; 6] = [
 pub struct Home {
     /// The component's folder, such as `/opt/wso2/gateway`.
     pub component: AbsPath,
-    /// Where its releases lie side by side.
+    /// The folder of all releases.
     pub releases: AbsPath,
-    /// The home of the release that is wished for.
+    /// The home of the desired release.
     pub release: AbsPath,
     /// The link to the release in use.
     pub current: AbsPath,
     /// `deployment.toml`, the one input of the configuration.
     pub deployment_toml: AbsPath,
-    /// Variables of the service that are secrets, where it has any; with the release, because they go with its configuration.
+    /// The service's secret environment variables, if any. Part of the release, because they belong
+    /// to its configuration.
     pub variables: AbsPath,
-    /// Encrypts the secrets of the configuration, where that is wished.
+    /// The script that encrypts the secrets of the configuration, if enabled.
     pub seal: AbsPath,
     /// The password of the keystore that decrypts them.
     pub password: AbsPath,
-    /// Where keystores lie.
+    /// The folder of the keystores.
     pub security: AbsPath,
-    /// Where JDBC drivers are put.
+    /// The folder of JDBC drivers.
     pub drivers: AbsPath,
     /// The server's log.
     pub log: AbsPath,
-    /// The log of the server in use, whatever its release is.
+    /// The server's log in the release in use.
     pub current_log: AbsPath,
     /// The pid file (a hint only: stale and padded as a rule).
     pub pid_file: AbsPath,
-    /// There while a hook keeps the node from getting requests.
+    /// Marker file; exists while the node is drained by hooks.
     pub drained: AbsPath,
     /// The start script, below `current`.
     pub script: AbsPath,
 }
 
 impl Home {
-    /// Returns the paths of a node whose component folder is called `component` below `install_dir`.
+    /// Returns the paths of a node whose component folder is called `component` below
+    /// `install_dir`.
     ///
     /// # Errors
-    /// When a path would not be valid.
+    /// When a path is invalid.
     pub fn of(install_dir: &AbsPath, component: &str, release: &str, role: Role) -> Result<Self, ValueError> {
         let folder = install_dir.join(component)?;
         let releases = folder.join("releases")?;
@@ -84,7 +87,7 @@ impl Home {
 /// Returns the unit name of the component folder `component`.
 ///
 /// # Errors
-/// When it would not be valid.
+/// When the name is invalid.
 pub fn unit_name(component: &str) -> Result<UnitName, ValueError> {
     UnitName::parse(&format!("wso2-{component}"))
 }

@@ -1,5 +1,5 @@
-//! Hooks: what is called when a node leaves load balancers that somebody else sees to, and when it comes back. Plain data, made for
-//! one node; who calls them is not known here.
+//! Hooks that drain and undrain a node on external load balancers. Plain data for one node; the
+//! engine calls them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,24 +14,25 @@ use apim_agent::value::{AbsPath, Secret};
 
 use super::topology::NodeName;
 
-/// Stands for the run's id until the hook is called: what is planned does not depend on who carries it out, and when.
+/// Placeholder for the run's id until the hook is called, so that plans do not depend on operator
+/// and time.
 pub const RUN: &str = "{{ run }}";
-/// Stands for the operator's name until the hook is called.
+/// Placeholder for the operator's name until the hook is called.
 pub const OPERATOR: &str = "{{ operator }}";
 
-/// So many of the last lines of what a hook said are shown.
+/// How many of the last output lines of a failed hook are shown.
 const LINES: usize = 5;
-/// So many characters of each.
+/// How many characters of each line are shown.
 const LINE: usize = 300;
 
-/// What hooks are called for.
+/// Why a hook is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
-    /// The node is to be given no new requests.
+    /// Stop new requests to the node.
     Drain,
-    /// Is it free of connections?
+    /// Check that the node has no connections.
     Drained,
-    /// It is to be given requests again.
+    /// Send requests to the node again.
     Undrain,
 }
 
@@ -39,7 +40,7 @@ impl Action {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Drain, Self::Drained, Self::Undrain];
 
-    /// Returns its key in an inventory, which is what hooks are told, too.
+    /// Returns its key in the inventory, which hooks receive as well.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -55,20 +56,21 @@ impl Action {
 pub struct Hooks {
     /// The node.
     pub node: NodeName,
-    /// Its host, where it is kept that hooks were called.
+    /// The host that stores the marker file.
     pub host: String,
-    /// The file there that says so.
+    /// The marker file; exists while the node is drained.
     pub marker: AbsPath,
-    /// Called in order before the node is taken down.
+    /// Called in order before the node is stopped.
     pub drain: Vec<Hook>,
-    /// Asked until all of them agree that nobody is served by it any more; without any its connections are counted.
+    /// Called until all of them report that the node has no connections. Without such hooks its
+    /// connections are counted.
     pub drained: Vec<Hook>,
-    /// Called in order once it is healthy.
+    /// Called in order once the node is healthy.
     pub undrain: Vec<Hook>,
 }
 
 impl Hooks {
-    /// Returns the wish that no hook keeps the node from getting requests, as its host can tell.
+    /// Returns the operation that ensures that no marker file exists.
     #[must_use]
     pub fn unmarked(&self) -> Operation {
         Operation::Absent(Absent { path: self.marker.clone(), recursive: false })
@@ -79,12 +81,12 @@ impl Hooks {
         self.drain.iter().chain(&self.drained).chain(&self.undrain)
     }
 
-    /// Returns the hosts on which commands are run, but for this machine.
+    /// Returns the hosts on which commands run, without this machine.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.all().filter_map(|hook| hook.on())
     }
 
-    /// Returns every secret in them.
+    /// Returns all secrets of the hooks.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.all().flat_map(Hook::secrets)
     }
@@ -93,15 +95,15 @@ impl Hooks {
 /// One hook.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hook {
-    /// For people: the program and its arguments, or the method and URL.
+    /// For display: the program and its arguments, or the method and URL.
     pub words: String,
     /// What is called.
     pub call: Call,
-    /// What it must say beside ending well.
+    /// Text that the output must contain.
     pub contains: Option<String>,
-    /// Seconds until it is given up.
+    /// The timeout in seconds.
     pub timeout_secs: u64,
-    /// How often it is tried again after a failure.
+    /// The number of retries after a failure.
     pub retries: u32,
 }
 
@@ -114,14 +116,14 @@ pub enum Call {
     Http(Box<HttpCall>),
 }
 
-/// A program that is run.
+/// A program to run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Program {
-    /// It and its arguments.
+    /// The program and its arguments.
     pub argv: Vec<String>,
-    /// The host that it runs on; `None`: this machine.
+    /// The host to run on; `None`: this machine.
     pub on: Option<String>,
-    /// Facts about the node, as variables of its environment.
+    /// Facts about the node, as environment variables.
     pub facts: BTreeMap<String, String>,
     /// Further variables; never shown.
     pub environment: BTreeMap<String, Secret>,
@@ -134,22 +136,22 @@ pub struct Program {
 pub struct HttpCall {
     /// `GET`, `PUT`, …
     pub method: String,
-    /// Where.
+    /// The URL.
     pub url: String,
     /// Headers; their values are never shown.
     pub headers: Vec<(String, Secret)>,
     /// The body; never shown.
     pub body: Option<Secret>,
-    /// The statuses that mean success; none: any from 200 to 299.
+    /// The status codes that mean success; empty: 200 to 299.
     pub expect: Vec<u16>,
     /// User and password.
     pub login: Option<(String, Secret)>,
-    /// PEM: who is trusted beside those whom this machine trusts.
+    /// Additional trusted certificates (PEM).
     pub ca: Option<Arc<[u8]>>,
 }
 
 impl Hook {
-    /// Returns the host that it runs on, where that is not this machine.
+    /// Returns the host to run on, unless it is this machine.
     #[must_use]
     pub fn on(&self) -> Option<&str> {
         match &self.call {
@@ -158,7 +160,7 @@ impl Hook {
         }
     }
 
-    /// Returns its secrets.
+    /// Returns the secrets of this hook.
     #[must_use]
     pub fn secrets(&self) -> Vec<&Secret> {
         match &self.call {
@@ -170,7 +172,7 @@ impl Hook {
         }
     }
 
-    /// Returns the hook as it is called in the run of this id by this operator.
+    /// Returns the hook with run id and operator filled in.
     #[must_use]
     pub fn filled(&self, run: &str, operator: &str) -> Self {
         let text = |text: &str| text.replace(RUN, run).replace(OPERATOR, operator);
@@ -191,7 +193,8 @@ impl Hook {
         hook
     }
 
-    /// Returns what the agent of its host is asked for, where it runs on one; whether it `reads_only` its author vouches for.
+    /// Returns the agent operation, if it runs on a host. The inventory's author guarantees
+    /// `reads_only`.
     #[must_use]
     pub fn operation(&self, reads_only: bool) -> Option<Operation> {
         let Call::Command(Program { argv, on: Some(_), facts, environment, stdin }) = &self.call else {
@@ -208,26 +211,28 @@ impl Hook {
         Some(Operation::Execute(Execute { run, reads_only }))
     }
 
-    /// Judges how it ended: `Ok` with nothing, or what went wrong, and what it said.
+    /// Checks the result and the output of a call.
     ///
     /// # Errors
-    /// When it failed, or did not say what it must.
-    pub fn judged(&self, ended: Result<(), String>, said: &str) -> Result<(), Failure> {
+    /// When the call failed, or its output lacks the required text.
+    pub fn judged(&self, ended: Result<(), String>, output: &str) -> Result<(), Failure> {
         let why = match (ended, &self.contains) {
             (Err(why), _) => why,
-            (Ok(()), Some(text)) if !said.contains(text.as_str()) => format!("it did not say `{text}`"),
+            (Ok(()), Some(text)) if !output.contains(text.as_str()) => {
+                format!("the output does not contain `{text}`")
+            }
             (Ok(()), _) => return Ok(()),
         };
-        Err(self.failure(&why, said))
+        Err(self.failure(&why, output))
     }
 
-    /// Returns a failure with the last lines of what it said, free of its secrets.
+    /// Returns a failure with the last output lines; secrets are masked.
     #[must_use]
-    pub fn failure(&self, why: &str, said: &str) -> Failure {
+    pub fn failure(&self, why: &str, output: &str) -> Failure {
         let mut secrets: Vec<Secret> = self.secrets().into_iter().cloned().collect();
         let lines = self.secrets().into_iter().flat_map(|secret| secret.expose().lines()).map(Secret::new);
         secrets.extend(lines.collect::<Vec<_>>());
-        let masked = mask::text(said, &secrets);
+        let masked = mask::text(output, &secrets);
         let lines: Vec<&str> = masked.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
         let last = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default();
         let log = last.iter().map(|line| line.chars().take(LINE).collect()).collect();
@@ -235,7 +240,7 @@ impl Hook {
     }
 }
 
-/// Whether a node goes out of the load balancers that hooks tell, or back; it is done by the orchestrator.
+/// Drain or undrain a node by hooks. Runs on the control machine.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Shift {
     /// Its hooks.
@@ -247,11 +252,11 @@ pub struct Shift {
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShiftWish {
-    /// It is put back if a hook took it out, and it was left so.
+    /// Undrain, if an earlier run drained the node and did not undrain it.
     Returned,
-    /// It is taken out, and its connections are waited for up to so many seconds: somebody asked for that by hand.
+    /// Drain on request of the operator, and wait this many seconds for connections to end.
     Out(u64),
-    /// It is put back, whatever is known.
+    /// Undrain in any case.
     In,
 }
 
@@ -276,26 +281,27 @@ mod tests {
     }
 
     #[test]
-    fn of_what_a_hook_said_the_last_lines_are_shown_and_no_secret() {
-        let said: String =
+    fn failure_shows_last_lines_without_secrets() {
+        let output: String =
             (0..40).map(|n| format!("{n} open-sesame second line {}\n", "x".repeat(400))).collect();
-        let failure = hook().judged(Err("ended with open-sesame".to_owned()), &said).expect_err("it failed");
+        let failure =
+            hook().judged(Err("ended with open-sesame".to_owned()), &output).expect_err("it failed");
         assert_eq!(failure.what, "hook `lb`: ended with ****");
         assert_eq!(failure.log.len(), LINES);
         assert!(failure.log[4].starts_with("39 **** **** x") && failure.log[4].len() == LINE, "{failure:?}");
     }
 
     #[test]
-    fn what_it_must_say_counts_as_much_as_how_it_ended() {
+    fn output_must_contain_the_required_text() {
         let hook = Hook { contains: Some("0 sessions".to_owned()), ..hook() };
         assert!(hook.judged(Ok(()), "there are 0 sessions\n").is_ok());
         let failure = hook.judged(Ok(()), "there are 3 sessions\n").expect_err("there are some");
-        assert_eq!(failure.what, "hook `lb`: it did not say `0 sessions`");
+        assert_eq!(failure.what, "hook `lb`: the output does not contain `0 sessions`");
         assert_eq!(failure.log, ["there are 3 sessions"]);
     }
 
     #[test]
-    fn run_and_operator_are_filled_in_when_it_is_called() {
+    fn run_and_operator_are_filled_in() {
         let filled = hook().filled("r1", "anna@ops");
         let Some(Operation::Execute(execute)) = filled.operation(false) else { panic!("{filled:?}") };
         assert_eq!(execute.run.argv, ["lb", "by=anna@ops"]);

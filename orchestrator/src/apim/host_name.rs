@@ -1,31 +1,31 @@
-//! Which names and addresses the product can work with.
+//! Host names and addresses that the product supports.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-/// Why a text cannot name a host in the product's configuration.
+/// Why a text is not a usable host name for the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HostNameError {
     /// Servers are started with `java.net.preferIPv4Stack=true`.
-    #[error("is an IPv6 address, and API Manager's servers speak IPv4 only")]
+    #[error("is an IPv6 address, but API Manager supports only IPv4")]
     Ipv6,
     /// `java.net.URI` finds no host in such a URL.
-    #[error("holds `_`, and Java finds no host in a URL with such a name")]
+    #[error("contains `_`, which Java does not accept in the host of a URL")]
     Underscore,
-    /// Neither a name nor an address.
-    #[error("is neither an IPv4 address nor a host name (letters, digits, `-` and `.`)")]
+    /// Not a name or an address.
+    #[error("is not an IPv4 address or a host name (letters, digits, `-` and `.`)")]
     Form,
-    /// Digits and dots, but no address.
-    #[error("looks like an IPv4 address and is none")]
+    /// Digits and dots, but not an address.
+    #[error("is not a valid IPv4 address")]
     NotAnAddress,
     /// DNS allows 253 characters, 63 between dots.
     #[error("is too long for a host name")]
     TooLong,
 }
 
-/// Checks that `name` can stand in a URL of the configuration.
+/// Checks that `name` can be used in a URL of the configuration.
 ///
 /// # Errors
-/// When the product could not use it.
+/// When the product cannot use the name.
 pub fn check(name: &str) -> Result<(), HostNameError> {
     if name.parse::<Ipv4Addr>().is_ok() {
         return Ok(());
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_that_java_or_dns_refuse_are_refused() {
+    fn names_that_java_or_dns_reject_are_invalid() {
         for good in ["gw1", "api.am.wso2.com", "10.77.0.11", "a-b.example", "1st.example"] {
             assert_eq!(check(good), Ok(()), "{good}");
         }

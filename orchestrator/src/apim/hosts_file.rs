@@ -1,15 +1,17 @@
-//! The lines of our block in `/etc/hosts`: every name that the cluster's configuration uses, and its address where the inventory knows it.
+//! The managed block in `/etc/hosts`: every name in the cluster's configuration whose address is in
+//! the inventory.
 //!
-//! Names must resolve on every node before its first start: they end in rows of the databases and in URLs that are handed out.
+//! Names must resolve on every node before its first start: they are stored in the databases and in
+//! URLs for clients.
 
 use std::net::Ipv4Addr;
 
 use super::cluster::Cluster;
 
-/// What the marker lines of the block say.
+/// The text of the block's marker lines.
 pub const MARKER: &str = "apim-deploy managed block";
 
-/// Returns the lines, one per address in inventory order; names that only DNS knows are left to it.
+/// Returns the lines, one per address in inventory order. Names without an address are left to DNS.
 #[must_use]
 pub fn lines(cluster: &Cluster) -> Vec<String> {
     let mut table: Vec<(Ipv4Addr, Vec<String>)> = Vec::new();
@@ -45,14 +47,15 @@ pub fn lines(cluster: &Cluster) -> Vec<String> {
     table.into_iter().map(|(address, names)| format!("{address} {}", names.join(" "))).collect()
 }
 
-/// Returns the block with its marker lines, as it will stand in the file.
+/// Returns the block with its marker lines.
 #[must_use]
 pub fn block(cluster: &Cluster) -> String {
     let lines: String = lines(cluster).iter().map(|line| format!("{line}\n")).collect();
     format!("# BEGIN {MARKER}\n{lines}# END {MARKER}\n")
 }
 
-/// Returns the address of the database server called `name`: an address itself, the host of that name, or the only database host.
+/// Returns the address of the database server `name`: `name` itself if it is an address, the host
+/// of that name, or the only database host.
 #[must_use]
 pub fn database_address(cluster: &Cluster, name: &str) -> Option<Ipv4Addr> {
     if let Ok(address) = name.parse() {

@@ -1,5 +1,5 @@
-//! Mode `issued`: which certificates the cluster needs, which of them are due, and the keystores made of them. Where they are kept, and
-//! who decides to issue, is `cli`'s.
+//! Keystore mode `issued`: which certificates the cluster needs, which must be issued, and the
+//! resulting keystores. `cli` stores them and decides when to issue.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -24,30 +24,31 @@ mod tests;
 pub const AUTHORITY_ALIAS: &str = "cluster_ca";
 /// The name of the shared certificate.
 pub const PRIMARY: &str = "primary";
-/// What stands in place of a keystore that is still to be issued; it is shown in plans and never placed.
+/// Placeholder content of a keystore that is not issued yet. Shown in plans, never written to a
+/// host.
 const TO_BE_ISSUED: &[u8] = b"to be issued";
-/// Clocks of hosts may be behind this machine's.
+/// Tolerated clock difference: hosts may be behind this machine.
 const SKEW_SECS: i64 = 3600;
 const DAY_SECS: i64 = 86_400;
-/// Shipped entries whose private key everybody has (documentation, "configuring keystores").
+/// Shipped entries whose private key is public (documentation, "configuring keystores").
 const SHIPPED_ALIASES: [&str; 2] = ["wso2carbon", SIGNER_ALIAS];
 
 /// A certificate that the cluster needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Needed {
-    /// Its name among the cluster's certificates; fit for a file name.
+    /// Its name in the certificate store; valid as a file name.
     pub name: String,
-    /// For people, such as `gateway gw1`.
+    /// For display, such as `gateway gw1`.
     pub words: String,
-    /// The subject.
+    /// The subject's common name.
     pub common_name: String,
-    /// The names that it must be for, no more and no fewer.
+    /// The exact set of alternative names.
     pub names: Vec<String>,
-    /// What it is for.
+    /// The intended use.
     pub purpose: keystore::Purpose,
 }
 
-/// What there is already.
+/// Existing keys and certificates.
 #[derive(Debug, Clone, Default)]
 pub struct Material {
     /// The authority.
@@ -61,25 +62,25 @@ pub struct Material {
 /// A certificate that must be issued, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Due {
-    /// Which.
+    /// The certificate.
     pub needed: Needed,
-    /// Why, as a fragment.
+    /// The reason, as a sentence fragment.
     pub why: String,
 }
 
-/// Returns how the cluster's certificates are issued; `None` in other modes.
+/// Returns the settings for issuing; `None` in other modes.
 #[must_use]
 pub fn settings(cluster: &Cluster) -> Option<&IssuedSettings> {
     let first = cluster.nodes().first()?;
     first.settings.keystores.issued.as_ref()
 }
 
-/// Returns every certificate that the cluster needs: the shared one, each node's, each load balancer's.
+/// Returns all required certificates: the shared one, and one for each node and load balancer.
 #[must_use]
 pub fn needed(cluster: &Cluster) -> Vec<Needed> {
     let mut all = vec![Needed {
         name: PRIMARY.to_owned(),
-        words: "the key that all nodes share".to_owned(),
+        words: "the shared key of all nodes".to_owned(),
         common_name: "API Manager cluster".to_owned(),
         names: Vec::new(),
         purpose: keystore::Purpose::Encipherment,
@@ -126,7 +127,7 @@ fn file_stem(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).collect()
 }
 
-/// Every name by which peers and clients reach a node.
+/// All names that peers and clients use for a node.
 fn names_of(cluster: &Cluster, node: &Node) -> Vec<String> {
     let mut names =
         vec![node.peer.clone(), node.host.clone(), "localhost".to_owned(), "127.0.0.1".to_owned()];
@@ -160,21 +161,21 @@ fn shortened(name: &str) -> String {
     name.chars().take(64).collect()
 }
 
-/// Says why the authority's certificate must be made anew, if it must.
+/// Returns why the authority's certificate must be reissued, or `None`.
 #[must_use]
 pub fn authority_due(material: &Material, settings: &IssuedSettings, now: i64) -> Option<String> {
-    let Some(authority) = &material.authority else { return Some("there is none yet".to_owned()) };
+    let Some(authority) = &material.authority else { return Some("not issued yet".to_owned()) };
     ends_soon(&authority.certificate, settings.renew_days, now)
 }
 
-/// Returns which of the needed certificates must be issued.
+/// Returns the required certificates that must be issued.
 #[must_use]
 pub fn due(cluster: &Cluster, material: &Material, now: i64) -> Vec<Due> {
     let Some(settings) = settings(cluster) else { return Vec::new() };
     let mut all = Vec::new();
     for needed in needed(cluster) {
         let why = match (material.certificates.get(&needed.name), material.keys.get(&needed.name)) {
-            (None, _) => Some("there is none yet".to_owned()),
+            (None, _) => Some("not issued yet".to_owned()),
             (Some(_), None) => Some("its private key is missing".to_owned()),
             (Some(certificate), Some(key)) => reason(&needed, certificate, key, material, settings, now),
         };
@@ -183,7 +184,7 @@ pub fn due(cluster: &Cluster, material: &Material, now: i64) -> Vec<Due> {
     all
 }
 
-#[expect(clippy::too_many_arguments, reason = "one question about six things")]
+#[expect(clippy::too_many_arguments, reason = "six independent inputs")]
 fn reason(
     needed: &Needed,
     certificate: &Certificate,
@@ -193,12 +194,12 @@ fn reason(
     now: i64,
 ) -> Option<String> {
     if !key.is_of(certificate) {
-        return Some("its private key is another's".to_owned());
+        return Some("its private key does not match".to_owned());
     }
     if let Some(authority) = &material.authority
         && !authority.signed(certificate)
     {
-        return Some("another authority signed it".to_owned());
+        return Some("it was signed by another authority".to_owned());
     }
     let have = tidy(certificate.names());
     if have != needed.names {
@@ -206,13 +207,13 @@ fn reason(
             needed.names.iter().filter(|name| !have.contains(name)).map(String::as_str).collect();
         let extra: Vec<&str> =
             have.iter().filter(|name| !needed.names.contains(name)).map(String::as_str).collect();
-        let said = [("lacks", lacks), ("need no longer name", extra)];
-        let said: Vec<String> = said
+        let differences = [("lacks", lacks), ("has extra names", extra)];
+        let differences: Vec<String> = differences
             .iter()
             .filter(|(_, names)| !names.is_empty())
             .map(|(what, names)| format!("{what} {}", names.join(", ")))
             .collect();
-        return Some(format!("it {}", said.join(", and ")));
+        return Some(format!("it {}", differences.join(" and ")));
     }
     ends_soon(certificate, settings.renew_days, now)
 }
@@ -225,13 +226,13 @@ fn ends_soon(certificate: &Certificate, renew_days: i64, now: i64) -> Option<Str
     }
 }
 
-/// Makes what is due; the authority first. What was there and is not due stays as it is.
+/// Issues all certificates that are due, the authority first. Others stay unchanged.
 ///
 /// # Errors
-/// When a key or certificate cannot be made.
+/// When a key or certificate cannot be created.
 pub fn issue(cluster: &Cluster, material: &mut Material, now: i64) -> Result<Vec<Due>, KeystoreError> {
     let Some(settings) = settings(cluster) else { return Ok(Vec::new()) };
-    let mut made = Vec::new();
+    let mut issued = Vec::new();
     let (from, until) = (now - SKEW_SECS, |days: i64| now + days * DAY_SECS);
     if let Some(why) = authority_due(material, settings, now) {
         let authority = match &material.authority {
@@ -246,13 +247,13 @@ pub fn issue(cluster: &Cluster, material: &mut Material, now: i64) -> Result<Vec
             purpose: keystore::Purpose::Encipherment,
         };
         material.authority = Some(authority);
-        made.push(Due { needed, why });
+        issued.push(Due { needed, why });
     }
     for due in due(cluster, material, now) {
         let Some(authority) = &material.authority else { continue };
         let needed = &due.needed;
         let is_shared = needed.purpose == keystore::Purpose::Encipherment;
-        // What the shared key locked, it must open for ever.
+        // The shared key must stay: existing data is encrypted with it.
         let kept = material.keys.get(&needed.name).filter(|_| is_shared).cloned();
         let key = kept.map_or_else(PrivateKey::generate, Ok)?;
         let wanted = keystore::Wanted {
@@ -265,40 +266,41 @@ pub fn issue(cluster: &Cluster, material: &mut Material, now: i64) -> Result<Vec
         let certificate = authority.issue(&wanted, &key)?;
         material.certificates.insert(needed.name.clone(), certificate);
         material.keys.insert(needed.name.clone(), key);
-        made.push(due);
+        issued.push(due);
     }
-    Ok(made)
+    Ok(issued)
 }
 
-/// The truststore that the distribution ships, and certificates that the user named: what is trusted besides the cluster.
+/// Trusted certificates from outside the cluster: the shipped truststore, and the user's
+/// certificates.
 #[derive(Debug, Clone, Default)]
 pub struct Outside {
-    /// A JKS truststore by version of the product, with what opens it.
+    /// The shipped JKS truststore by product version, with its password.
     pub shipped: BTreeMap<String, Arc<[u8]>>,
     /// Certificates of the user.
     pub named: Vec<Certificate>,
 }
 
-/// What opens a shipped truststore.
+/// Returns the password of a shipped truststore.
 #[must_use]
 pub fn shipped_password() -> Secret {
     Secret::new("wso2carbon")
 }
 
-/// Gives the bytes of a keystore that cannot be written twice alike: by its name, what it must hold, and its password.
+/// Returns the bytes of a keystore whose format is not reproducible, by name, content and password.
 pub type Fresh<'a> = &'a mut dyn FnMut(&str, &Content, &Secret) -> Result<Vec<u8>, KeystoreError>;
 
-/// Hands the nodes their keystores, as far as they are issued already.
+/// Assigns the issued keystores to the nodes.
 ///
 /// # Errors
-/// When one cannot be written.
+/// When a keystore cannot be written.
 pub fn hand_out(
     cluster: &mut Cluster,
     material: &Material,
     outside: &Outside,
     fresh: Fresh<'_>,
 ) -> Result<(), KeystoreError> {
-    let mut made: Vec<(String, Arc<[u8]>, Arc<Opened>)> = Vec::new();
+    let mut built: Vec<(String, Arc<[u8]>, Arc<Opened>)> = Vec::new();
     for node in cluster.nodes_mut() {
         let settings = Arc::clone(&node.settings);
         let mut files: Vec<KeystoreFile> = Vec::new();
@@ -312,20 +314,20 @@ pub fn hand_out(
                 Purpose::Tls => name_of(node),
                 Purpose::Truststore => format!("truststore-{}", node.version),
             };
-            let known = made.iter().find(|(known, ..)| *known == name).cloned();
-            let made_now = match known {
+            let known = built.iter().find(|(known, ..)| *known == name).cloned();
+            let built_now = match known {
                 Some(known) => Some(known),
                 None => keystore_of(store, &name, node, material, outside, fresh)?,
             };
-            match made_now {
+            match built_now {
                 Some((name, bytes, opened)) => {
                     files.push(KeystoreFile {
                         path,
                         bytes: Arc::clone(&bytes),
                         opened: Some(Arc::clone(&opened)),
                     });
-                    made.retain(|(known, ..)| *known != name);
-                    made.push((name, bytes, opened));
+                    built.retain(|(known, ..)| *known != name);
+                    built.push((name, bytes, opened));
                 }
                 None => files.push(KeystoreFile { path, bytes: TO_BE_ISSUED.into(), opened: None }),
             }
@@ -353,9 +355,9 @@ pub fn hand_out(
     Ok(())
 }
 
-type Made = (String, Arc<[u8]>, Arc<Opened>);
+type Built = (String, Arc<[u8]>, Arc<Opened>);
 
-#[expect(clippy::too_many_arguments, reason = "one keystore of six things")]
+#[expect(clippy::too_many_arguments, reason = "six independent inputs")]
 fn keystore_of(
     store: &Keystore,
     name: &str,
@@ -363,7 +365,7 @@ fn keystore_of(
     material: &Material,
     outside: &Outside,
     fresh: Fresh<'_>,
-) -> Result<Option<Made>, KeystoreError> {
+) -> Result<Option<Built>, KeystoreError> {
     let Some(authority) = &material.authority else { return Ok(None) };
     let mut base = None;
     let shipped = shipped_password();

@@ -1,4 +1,4 @@
-//! The JDK of a node: who tells its version, and which versions a release accepts.
+//! The JDK of a node: how to find its version, and which versions a release supports.
 
 use apim_agent::operation::version::{VersionOf, main_number};
 use apim_agent::value::AbsPath;
@@ -6,7 +6,8 @@ use apim_agent::value::AbsPath;
 use super::settings::source::Java;
 use super::topology::Node;
 
-/// Returns who tells the version of the JDK at `home`: the file that every JDK since 7 has at its top, else the JDK itself.
+/// Returns how to find the version of the JDK at `home`: from the file `release`, which every JDK
+/// since 7 has, or by running the JDK.
 #[must_use]
 pub fn version_of(home: &AbsPath) -> Option<VersionOf> {
     Some(VersionOf {
@@ -17,7 +18,7 @@ pub fn version_of(home: &AbsPath) -> Option<VersionOf> {
     })
 }
 
-/// Returns the setting that the JDK of `node` comes from.
+/// Returns the inventory setting that selects the JDK of `node`.
 #[must_use]
 pub fn setting(node: &Node) -> &'static str {
     match &node.settings.java {
@@ -26,10 +27,10 @@ pub fn setting(node: &Node) -> &'static str {
     }
 }
 
-/// Says whether the release of `node` is started by a JDK of this version.
+/// Returns whether the release of `node` starts with this JDK version.
 ///
-/// The script compares `%02d%02d` of the first two numbers, so every 21.x is within "up to 21" as long as x is 0, as it has been for every JDK
-/// since 11 (wso2/product-apim, `startup-scripts`).
+/// The script compares `%02d%02d` of the first two numbers, so every 21.x is within "up to 21" as
+/// long as x is 0, as it is for every JDK since 11 (wso2/product-apim, `startup-scripts`).
 #[must_use]
 pub fn fits(node: &Node, version: &str) -> bool {
     let (lowest, highest) = node.version.series().java();

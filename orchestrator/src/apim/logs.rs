@@ -1,11 +1,12 @@
-//! The logs of a node: their names for people, and their files.
+//! The logs of a node: their names on the command line, and their files.
 
 use apim_agent::operation::follow::Log;
 use apim_agent::value::AbsPath;
 
 use super::topology::Node;
 
-/// Name and file of each log; a `*` stands for a date (wso2/product-apim, `log4j2.properties`; the access log is Tomcat's).
+/// Name and file of each log; `*` matches a date (wso2/product-apim, `log4j2.properties`; the
+/// access log is Tomcat's).
 const LOGS: [(&str, &str); 10] = [
     ("carbon", "wso2carbon.log"),
     ("errors", "wso2-apigw-errors.log"),
@@ -19,7 +20,7 @@ const LOGS: [(&str, &str); 10] = [
     ("bots", "wso2-BotDetectedData.log"),
 ];
 
-/// What systemd's journal has of the unit: what the server printed.
+/// The unit's output in the systemd journal.
 pub const UNIT: &str = "unit";
 
 /// Returns the names of all logs.
@@ -27,21 +28,21 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     LOGS.iter().map(|(name, _)| *name).chain([UNIT])
 }
 
-/// Says whether there may be a log of this name: one of ours, or a file's name that ends with `.log`.
+/// Returns whether `name` is a valid log name: a known one, or a file name that ends with `.log`.
 #[must_use]
 pub fn is_name(name: &str) -> bool {
     let is_file = name.ends_with(".log") && !name.contains(['/', '*']) && !name.starts_with('.');
     is_file || names().any(|known| known == name)
 }
 
-/// Returns the log of `node` that is called `name`.
+/// Returns the log `name` of `node`.
 #[must_use]
 pub fn log(node: &Node, name: &str) -> Log {
     if name == UNIT {
         return Log::Journal(node.unit.clone());
     }
     let folder: AbsPath = node.home.log.parent();
-    // The folder of the release in use: while one is being replaced, the wished one has no log yet.
+    // The folder of the release in use: during an upgrade the desired release has no log yet.
     let folder = folder
         .as_str()
         .strip_prefix(node.home.release.as_str())
@@ -57,7 +58,7 @@ mod tests {
     use crate::apim::testing;
 
     #[test]
-    fn logs_are_those_of_the_release_in_use() {
+    fn logs_are_read_from_the_release_in_use() {
         let cluster = testing::cluster(testing::SINGLE);
         let node = &cluster.nodes()[0];
         let Log::File { folder, name } = log(node, "audit") else { panic!() };

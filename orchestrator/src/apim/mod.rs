@@ -1,7 +1,8 @@
 //! All product knowledge; pure: no I/O, no async, no clock.
 //!
-//! `settings` reads one host's `apim` variable, `cluster` makes nodes of all hosts and finds mistakes, `config` renders
-//! `deployment.toml`, `steps` says what a task means in operations.
+//! `settings` reads one host's `apim` variable, `cluster` builds the nodes of all hosts and
+//! validates them, `config` renders `deployment.toml`, and `steps` translates tasks into
+//! operations.
 
 pub mod artifact;
 pub mod audit;

@@ -1,6 +1,7 @@
-//! Ports by role, and what an offset does to them.
+//! Ports by role, and port offsets.
 //!
-//! Source: `default.json` of wso2/product-apim and wso2/carbon-kernel, and the documentation's page on default product ports.
+//! Source: `default.json` of wso2/product-apim and wso2/carbon-kernel, and the documentation's page
+//! on default product ports.
 
 use super::role::Role;
 
@@ -26,7 +27,7 @@ pub const BROKER: u16 = 5672;
 pub const BROKER_TLS: u16 = 8672;
 /// Binary data receiver.
 pub const RECEIVER: u16 = 9611;
-/// Binary data receiver, where senders log in.
+/// Binary data receiver, authentication.
 pub const RECEIVER_AUTH: u16 = 9711;
 /// JMX registry.
 pub const JMX_REGISTRY: u16 = 9999;
@@ -38,9 +39,9 @@ pub const JMX_SERVER: u16 = 11111;
 pub struct Port {
     /// The number, offset included.
     pub number: u16,
-    /// What it is for.
+    /// The purpose, for display.
     pub purpose: &'static str,
-    /// Whether a healthy node of the role is sure to listen on it (so that its absence is a fault).
+    /// Whether every healthy node of the role listens on it.
     pub awaited: bool,
 }
 
@@ -66,7 +67,8 @@ pub fn ports(role: Role, offset: u16) -> Vec<Port> {
         table.extend([
             (GATEWAY_HTTPS, "API calls over HTTPS", true),
             (GATEWAY_HTTP, "API calls over HTTP", true),
-            // The inbound endpoints open only once their artifacts are deployed, so they prove nothing about a start.
+            // Inbound endpoints open only after their artifacts are deployed, so they are no sign
+            // of a started server.
             (WS, "WebSocket", false),
             (WSS, "WebSocket over TLS", false),
             (WEBSUB_HTTP, "WebSub", false),
@@ -74,7 +76,8 @@ pub fn ports(role: Role, offset: u16) -> Vec<Port> {
         ]);
     }
     if role != Role::Gateway {
-        // A key manager keeps the control plane's bundles, so it very likely binds these too; nobody connects to them there.
+        // A key manager contains the control plane's bundles, so it probably opens these ports too.
+        // They are unused there.
         let awaited = role != Role::KeyManager;
         table.extend([
             (BROKER, "broker", awaited),
@@ -89,7 +92,7 @@ pub fn ports(role: Role, offset: u16) -> Vec<Port> {
         .collect()
 }
 
-/// Returns the ports by which a node of `role` serves clients and load balancers, offset aside, each with its name.
+/// Returns the ports of `role` for clients and load balancers, without offset, each with its name.
 #[must_use]
 pub fn serving(role: Role) -> Vec<(&'static str, u16)> {
     let mut ports = vec![("https", HTTPS), ("http", HTTP)];
@@ -106,7 +109,7 @@ pub fn serving(role: Role) -> Vec<(&'static str, u16)> {
     ports
 }
 
-/// Returns ports as the kernel writes lists of them: sorted, neighbours joined, such as `5672,9610-9612`.
+/// Returns ports in the kernel's list format: sorted, with ranges, such as `5672,9610-9612`.
 #[must_use]
 pub fn ranges(ports: &[u16]) -> String {
     let mut ports = ports.to_vec();
@@ -120,7 +123,7 @@ pub fn ranges(ports: &[u16]) -> String {
     texts.collect::<Vec<_>>().join(",")
 }
 
-/// Returns the ranges that a list of the kernel names; what is no port is left out.
+/// Parses a port list of the kernel; invalid parts are skipped.
 #[must_use]
 pub fn in_ranges(list: &str) -> Vec<std::ops::RangeInclusive<u16>> {
     let range = |part: &str| {
@@ -135,23 +138,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lists_of_ports_are_written_as_the_kernel_does() {
+    fn port_lists_use_the_kernel_format() {
         assert_eq!(ranges(&[9612, 5672, 9611, 9610, 5672, 65535]), "5672,9610-9612,65535");
         assert_eq!(ranges(&[]), "");
         assert_eq!(in_ranges("5672,9610-9612, x,"), [5672..=5672, 9610..=9612]);
     }
 
     #[test]
-    fn the_largest_offset_keeps_every_port_valid() {
+    fn largest_offset_keeps_ports_valid() {
         for role in Role::ALL {
             let numbers: Vec<u16> = ports(role, LARGEST_OFFSET).iter().map(|p| p.number).collect();
             let distinct: std::collections::BTreeSet<u16> = numbers.iter().copied().collect();
-            assert_eq!(numbers.len(), distinct.len(), "{role}: two ports became one");
+            assert_eq!(numbers.len(), distinct.len(), "{role}: duplicate port");
         }
     }
 
     #[test]
-    fn a_gateway_serves_no_broker_and_a_traffic_manager_no_calls() {
+    fn broker_and_api_ports_depend_on_the_role() {
         let numbers = |role| ports(role, 0).iter().map(|p| p.number).collect::<Vec<_>>();
         assert!(!numbers(Role::Gateway).contains(&BROKER));
         assert!(!numbers(Role::TrafficManager).contains(&GATEWAY_HTTPS));

@@ -1,4 +1,4 @@
-//! Versions and what depends on them: zip names, the JDKs a start script accepts, what is shipped switched on.
+//! Product versions and what depends on them: zip names, supported JDKs, and default features.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use apim_agent::value::Sha256;
 
 use super::role::Role;
 
-/// A series that is known, such as 4.6.
+/// A supported release series, such as 4.6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Series {
     /// 4.5.x
@@ -31,7 +31,8 @@ impl Series {
         }
     }
 
-    /// Returns the oldest and newest JDK that the start scripts accept (wso2/product-apim, `startup-scripts`, tags v4.5.0 to v4.7.0).
+    /// Returns the oldest and newest JDK that the start scripts accept (wso2/product-apim,
+    /// `startup-scripts`, tags v4.5.0 to v4.7.0).
     #[must_use]
     pub const fn java(self) -> (u32, u32) {
         match self {
@@ -48,22 +49,22 @@ pub struct Version {
     series: Series,
 }
 
-/// Why a text is no version that can be deployed.
+/// Why a version is not supported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VersionError {
-    /// Not three numbers.
-    #[error("version `{0}` is not of the form 4.6.0")]
+    /// The text does not consist of three numbers.
+    #[error("invalid version `{0}`: expected the form 4.6.0")]
     Form(String),
-    /// A series that nobody taught us.
-    #[error("version `{0}` is not known: 4.5.x, 4.6.x and 4.7.x are")]
+    /// The series is not supported.
+    #[error("unsupported version `{0}`: supported are 4.5.x, 4.6.x and 4.7.x")]
     Unknown(String),
 }
 
 impl Version {
-    /// Returns the version for `text`.
+    /// Parses a version.
     ///
     /// # Errors
-    /// When it is not three numbers, or of an unknown series.
+    /// When it does not consist of three numbers, or the series is not supported.
     pub fn parse(text: &str) -> Result<Self, VersionError> {
         let numbers: Vec<&str> = text.split('.').collect();
         let is_number = |n: &&str| !n.is_empty() && n.len() < 6 && n.chars().all(|c| c.is_ascii_digit());
@@ -86,19 +87,20 @@ impl Version {
         self.series
     }
 
-    /// Returns its three numbers, which say which of two versions is newer.
+    /// Returns the three numbers, for comparing versions.
     #[must_use]
     pub fn numbers(&self) -> Vec<u32> {
         self.text.split('.').map(|number| number.parse().unwrap_or(0)).collect()
     }
 
-    /// Returns the file name of the zip that a role's nodes are made from.
+    /// Returns the file name of a role's distribution zip.
     #[must_use]
     pub fn zip(&self, role: Role) -> String {
         format!("{}-{}.zip", role.zip_stem(), self.text)
     }
 
-    /// Returns the name of a release on a host: the version and the beginning of its zip's digest, because update levels share a version.
+    /// Returns the name of a release on a host: the version and the start of the zip's digest,
+    /// because update levels share a version.
     #[must_use]
     pub fn release(&self, zip: &Sha256) -> String {
         let digest: String = zip.to_string().chars().take(8).collect();
@@ -117,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_version_is_three_numbers_of_a_known_series() {
+    fn version_needs_three_numbers_and_a_supported_series() {
         assert_eq!(Version::parse("4.6.0").map(|v| v.series()), Ok(Series::V4_6));
         for bad in ["4.6", "4.6.0-alpha", "4..0", "", "4.6.0.1", "v4.6.0"] {
             assert_eq!(Version::parse(bad), Err(VersionError::Form(bad.to_owned())));
@@ -128,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn numbers_tell_which_is_newer() {
+    fn versions_compare_by_number() {
         let numbers = |text| Version::parse(text).unwrap().numbers();
         assert!(numbers("4.6.10") > numbers("4.6.9") && numbers("4.6.0") > numbers("4.5.99"));
     }
 
     #[test]
-    fn a_key_manager_is_made_from_the_control_planes_zip() {
+    fn key_manager_uses_the_control_plane_zip() {
         let version = Version::parse("4.6.0").unwrap();
         assert_eq!(version.zip(Role::KeyManager), "wso2am-acp-4.6.0.zip");
         assert_eq!(version.zip(Role::Gateway), "wso2am-universal-gw-4.6.0.zip");

@@ -1,13 +1,13 @@
-//! The roles: one row each, and the start orders. Nothing else in the project sorts roles.
+//! Roles and start orders. No other module orders roles.
 
 use std::fmt;
 
-/// What a node is.
+/// The role of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// API Control Plane: portals, admin services, event hub.
     ControlPlane,
-    /// A control plane distribution turned into the `key-manager` profile.
+    /// A control plane distribution with the `key-manager` profile.
     KeyManager,
     /// Universal Gateway.
     Gateway,
@@ -24,7 +24,8 @@ pub enum StartOrder {
     /// "distributed deployment with a separated key manager".
     #[default]
     Documented,
-    /// Control planes, traffic managers, key managers, gateways: who is listened to comes before who listens.
+    /// Control planes, traffic managers, key managers, gateways: producers start before their
+    /// consumers.
     DependenciesFirst,
 }
 
@@ -34,10 +35,11 @@ impl StartOrder {
 
     /// Returns the roles in this order.
     ///
-    /// Control planes before traffic managers in [`Self::DependenciesFirst`]: a traffic manager pulls its policies from the
-    /// control plane's service URL at start and subscribes to its event hub, while a control plane needs no traffic manager to
-    /// start (docs-apim, distributed deployment; helm-apim pattern 4 starts so too). Gateways come last because
-    /// those of 4.5.0 never reconnect to a broker that was away when they started (wso2/api-manager issue 4054).
+    /// Control planes before traffic managers in [`Self::DependenciesFirst`]: a traffic manager
+    /// pulls its policies from the control plane's service URL at start and subscribes to its event
+    /// hub, while a control plane needs no traffic manager to start (docs-apim, distributed
+    /// deployment; helm-apim pattern 4 starts so too). Gateways come last because those of 4.5.0
+    /// never reconnect to a broker that was down when they started (wso2/api-manager issue 4054).
     #[must_use]
     pub const fn roles(self) -> [Role; 5] {
         match self {
@@ -50,7 +52,7 @@ impl StartOrder {
         }
     }
 
-    /// Returns the word for this order in an inventory.
+    /// Returns the name of this order in the inventory.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -59,7 +61,7 @@ impl StartOrder {
         }
     }
 
-    /// Returns the built-in playbook that starts in this order.
+    /// Returns the built-in playbook with this order.
     #[must_use]
     pub const fn playbook(self) -> &'static str {
         match self {
@@ -104,7 +106,8 @@ impl Role {
         }
     }
 
-    /// Returns the role whose distribution this one is made from: a key manager is a control plane's zip.
+    /// Returns the role whose distribution this one uses: a key manager uses the control plane's
+    /// zip.
     #[must_use]
     pub const fn distribution(self) -> Self {
         match self {
@@ -113,7 +116,8 @@ impl Role {
         }
     }
 
-    /// Returns the stem of the distribution's zip (wso2/product-apim, `modules/distribution/product/pom.xml` of each component).
+    /// Returns the stem of the distribution's zip (wso2/product-apim,
+    /// `modules/distribution/product/pom.xml` of each component).
     #[must_use]
     pub const fn zip_stem(self) -> &'static str {
         match self {
@@ -136,7 +140,7 @@ impl Role {
         }
     }
 
-    /// Returns the product name that the component gives in its log and at `/services/Version`
+    /// Returns the product name that the component reports in its log and at `/services/Version`
     /// (wso2/product-apim, `assembly/filter.properties`).
     #[must_use]
     pub const fn product(self) -> &'static str {
@@ -148,7 +152,7 @@ impl Role {
         }
     }
 
-    /// Returns the profile that `profileSetup.sh` makes of the distribution, where there is one.
+    /// Returns the profile for `profileSetup.sh`, if any.
     #[must_use]
     pub const fn profile(self) -> Option<&'static str> {
         match self {
@@ -157,9 +161,9 @@ impl Role {
         }
     }
 
-    /// Returns the seconds that a node may take to stop. A gateway waits for requests in hand up to its socket timeout of
-    /// 180 s and the servlet container up to 60 s more; the others only know the 60 s (wso2-synapse passthrough transport;
-    /// carbon-kernel `ServerManagement`).
+    /// Returns the stop timeout in seconds. A gateway waits for active requests up to its socket
+    /// timeout of 180 s, and its servlet container up to 60 s more; other roles have only the 60 s
+    /// (wso2-synapse passthrough transport; carbon-kernel `ServerManagement`).
     #[must_use]
     pub const fn stop_timeout_secs(self) -> u64 {
         match self {
@@ -168,19 +172,19 @@ impl Role {
         }
     }
 
-    /// Says whether the role serves the event hub (portals, internal data service, broker).
+    /// Returns whether the role serves the event hub (portals, internal data service, broker).
     #[must_use]
     pub const fn is_hub(self) -> bool {
         matches!(self, Self::ControlPlane | Self::AllInOne)
     }
 
-    /// Says whether the role answers API calls.
+    /// Returns whether the role serves API calls.
     #[must_use]
     pub const fn is_gateway(self) -> bool {
         matches!(self, Self::Gateway | Self::AllInOne)
     }
 
-    /// Returns the name for people, such as `key manager`.
+    /// Returns the display name, such as `key manager`.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {

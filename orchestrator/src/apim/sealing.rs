@@ -1,4 +1,5 @@
-//! What lies beside a component so that its service finds its secrets: a file of variables, or what the product's cipher tool needs.
+//! Files that give a service its secrets: an environment file, or the input of the product's cipher
+//! tool.
 
 use apim_agent::operation::command::{Command, Invocation};
 use apim_agent::operation::file::Show;
@@ -11,52 +12,53 @@ use super::settings::keystores::Purpose;
 use super::settings::secrets::SecretsMode;
 use super::topology::Node;
 
-/// Writes the configuration from standard input, has the cipher tool encrypt it, and keeps what came of it. `WISH` is the digest of what is
-/// wished. The tool takes the
-/// keystore's password from a system property; as an option of the launcher's environment it stands in no list of processes. It wants `carbon.xml` to be
-/// there, which is rendered at the first start, and empties `deployment.toml` when it fails, so the old one is put back (wso2/cipher-tool).
+/// Writes the configuration from standard input, encrypts it with the cipher tool, and records the
+/// result. `CONFIG_DIGEST` is the digest of the desired configuration. The cipher tool reads the keystore's
+/// password from a system property. It is passed through the launcher's environment, so it does not
+/// appear in process lists. The tool needs `carbon.xml`, which is rendered at the first start. It
+/// empties `deployment.toml` when it fails, so the script restores the old one (wso2/cipher-tool).
 const SEAL: &str = r##"#!/bin/sh
-# Written by apim-deploy: encrypts the secrets of deployment.toml with the product's cipher tool. Run by apply, never by hand.
+# Written by apim-deploy: encrypts the secrets of deployment.toml with the product's cipher tool. Run by apply; do not run it manually.
 umask 077
-: "${WISH:?}"
+: "${CONFIG_DIGEST:?}"
 conf=repository/conf
 toml=$conf/deployment.toml
 kept=$conf/.deployment.toml.kept
-made=
-put_back() {
+created=
+restore() {
     if [ -f "$kept" ]; then mv -f "$kept" "$toml"; else rm -f "$toml"; fi
-    if [ -n "$made" ]; then rm -f "$made"; fi
+    if [ -n "$created" ]; then rm -f "$created"; fi
 }
 rm -f "$kept" "$conf/.deployment.toml.sealed"
 if [ -f "$toml" ]; then cp -p "$toml" "$kept" || exit 1; fi
-trap 'put_back; exit 1' HUP INT TERM
+trap 'restore; exit 1' HUP INT TERM
 rm -f "$toml"
-cat >"$toml" || { put_back; exit 1; }
+cat >"$toml" || { restore; exit 1; }
 if [ ! -e "$conf/carbon.xml" ]; then
-    made=$conf/carbon.xml
-    echo '<Server xmlns="http://wso2.org/projects/carbon/carbon.xml"/>' >"$made"
+    created=$conf/carbon.xml
+    echo '<Server xmlns="http://wso2.org/projects/carbon/carbon.xml"/>' >"$created"
 fi
 if ! /bin/sh bin/ciphertool.sh -Dconfigure; then
-    put_back
-    echo "the cipher tool failed; the configuration is as it was" >&2
+    restore
+    echo "the cipher tool failed; the configuration was restored" >&2
     exit 1
 fi
 if ! [ -s "$toml" ] || sed -n '/^\[secrets\]/,$p' "$toml" | grep -q '= *"\['; then
-    put_back
-    echo "the cipher tool said that it succeeded, and left secrets unencrypted; the configuration is as it was" >&2
+    restore
+    echo "the cipher tool reported success but left secrets unencrypted; the configuration was restored" >&2
     exit 1
 fi
-if [ -n "$made" ]; then rm -f "$made"; fi
+if [ -n "$created" ]; then rm -f "$created"; fi
 rm -f "$kept"
 chmod 600 "$toml"
 sum=$(sha256sum <"$toml") || exit 1
-echo "$WISH ${sum%% *}" >"$conf/.deployment.toml.sealed"
+echo "$CONFIG_DIGEST ${sum%% *}" >"$conf/.deployment.toml.sealed"
 "##;
 
-/// Says whether what was sealed last is what is wished (`WISH`), and still lies there.
-const IS_SEALED: &str = r#"sum=$(sha256sum <repository/conf/deployment.toml) && read -r have <repository/conf/.deployment.toml.sealed && [ "$have" = "$WISH ${sum%% *}" ]"#;
+/// Succeeds if the sealed configuration is the desired one (`CONFIG_DIGEST`) and was not modified since.
+const IS_SEALED: &str = r#"sum=$(sha256sum <repository/conf/deployment.toml) && read -r have <repository/conf/.deployment.toml.sealed && [ "$have" = "$CONFIG_DIGEST ${sum%% *}" ]"#;
 
-/// Returns the files beside `deployment.toml` that a node's secrets need.
+/// Returns the additional files for a node's secrets.
 #[must_use]
 pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
     let private = |path: &apim_agent::value::AbsPath, text: String, show, mode| PlacedFile {
@@ -84,10 +86,11 @@ pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
     }
 }
 
-/// Variables as systemd and a shell both read them: in double quotes, with the same four signs escaped.
+/// Variables in a form that systemd and a shell both read: in double quotes, with four characters
+/// escaped.
 fn variables(rendered: &Rendered) -> String {
     let mut text =
-        "# Written by apim-deploy from the inventory: apim.secrets. The next apply puts edits right.\n"
+        "# Written by apim-deploy from the inventory: apim.secrets. The next apply overwrites manual changes.\n"
             .to_owned();
     for (name, secret) in &rendered.extracted.variables {
         let mut quoted = String::new();
@@ -102,7 +105,8 @@ fn variables(rendered: &Rendered) -> String {
     text
 }
 
-/// The password of the keystore whose key encrypts secrets: the internal one, else the primary one, else the shipped one.
+/// The password of the keystore whose key encrypts secrets: internal, else primary, else the
+/// shipped one.
 fn keystore_password(node: &Node) -> Secret {
     let stores = &node.settings.keystores.stores;
     let of = |purpose| stores.iter().find(|store| store.purpose == purpose);
@@ -110,17 +114,18 @@ fn keystore_password(node: &Node) -> Secret {
     store.map_or_else(|| Secret::new("wso2carbon"), |store| store.password.clone())
 }
 
-/// Returns the command that encrypts the configuration of `node`: due when another one is wished, or when somebody edited it.
+/// Returns the command that encrypts the configuration of `node`. It runs if the desired
+/// configuration changed or the file was edited.
 #[must_use]
 pub fn seal(cluster: &Cluster, node: &Node) -> Command {
     let rendered = config::render(cluster, node);
-    let mut wish = format!("{}\n", rendered.text);
-    // Another key encrypts otherwise.
+    let mut desired = format!("{}\n", rendered.text);
+    // A changed key needs a new encryption.
     for store in &node.keystores {
-        wish.push_str(&format!("{} {}\n", store.path.name(), Sha256::of(&store.bytes)));
+        desired.push_str(&format!("{} {}\n", store.path.name(), Sha256::of(&store.bytes)));
     }
-    // Not an argument: whoever knows the rest of the file could try out passwords against its digest.
-    let wish = ("WISH".to_owned(), Secret::new(Sha256::of(wish.as_bytes()).to_string()));
+    // Not an argument: with the rest of the file known, the digest would allow guessing passwords.
+    let desired = ("CONFIG_DIGEST".to_owned(), Secret::new(Sha256::of(desired.as_bytes()).to_string()));
     let run_as = Some(node.settings.user.clone());
     let directory = Some(node.home.release.clone());
     let password = keystore_password(node);
@@ -132,7 +137,7 @@ pub fn seal(cluster: &Cluster, node: &Node) -> Command {
             argv: sh(&["/bin/sh", node.home.seal.as_str()]),
             directory: directory.clone(),
             environment: [
-                wish.clone(),
+                desired.clone(),
                 ("JAVA_HOME".to_owned(), Secret::new(node.java_home.to_string())),
                 ("JDK_JAVA_OPTIONS".to_owned(), Secret::new(options)),
             ]
@@ -146,7 +151,7 @@ pub fn seal(cluster: &Cluster, node: &Node) -> Command {
         unless: Some(Invocation {
             argv: sh(&["/bin/sh", "-c", IS_SEALED]),
             directory,
-            environment: [wish].into(),
+            environment: [desired].into(),
             run_as,
             timeout_secs: 30,
             ..Invocation::default()
@@ -156,7 +161,8 @@ pub fn seal(cluster: &Cluster, node: &Node) -> Command {
     }
 }
 
-/// Returns the command line of a service that takes its variables from their file, where no systemd reads it for us.
+/// Returns the command line of a service that reads its variables from their file, for hosts
+/// without systemd.
 #[must_use]
 pub fn with_variables(node: &Node, script: &str) -> Vec<String> {
     let read = "set -a; . \"$0\"; set +a; exec /bin/sh \"$@\"";

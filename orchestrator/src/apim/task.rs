@@ -1,17 +1,17 @@
-//! The tasks that know API Manager, as a playbook's author writes them; `steps` says what each means on a host.
+//! API Manager tasks of a playbook. `steps` translates each into operations on a host.
 
 use super::role::Role;
 
-/// One line of an author's intent, done for every node of the hosts that a play names.
+/// A task, applied to every node of the hosts in a play.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApimTask {
     /// `apim_account`: the service account and its group exist.
     Account,
-    /// `apim_java`: the JDK is there.
+    /// `apim_java`: the JDK is installed.
     Java,
     /// `apim_hosts_file`: the names of the cluster resolve.
     HostsFile,
-    /// `apim_distribution`: the release is unpacked beside the one in use, its profile set up.
+    /// `apim_distribution`: the release is unpacked next to the one in use, with its profile.
     Distribution,
     /// `apim_keystores`: keystores and truststore are in place and private.
     Keystores,
@@ -19,39 +19,42 @@ pub enum ApimTask {
     Driver,
     /// `apim_configuration`: `deployment.toml` is in place.
     Configuration,
-    /// `apim_service: {state: …}`: the unit is installed and in this state; where a role is named, for its nodes only.
+    /// `apim_service: {state: …}`: the unit is installed and in this state. With a role, only for
+    /// its nodes.
     Service(ServiceState, Option<Role>),
-    /// `apim_health: {gate: …}`: the nodes passed this gate; where a role is named, its nodes only.
+    /// `apim_health: {gate: …}`: the nodes pass this gate. With a role, only its nodes.
     Health(Gate, Option<Role>),
-    /// `apim_database`: the database server answers on its port; databases and schemas are there, where they are to be made.
+    /// `apim_database`: the database server is reachable; databases and schemas exist, if they are
+    /// managed.
     Database,
-    /// `apim_prune`: of the releases side by side only so many stay as the inventory says.
+    /// `apim_prune`: old releases are removed, up to the number that the inventory keeps.
     Prune,
-    /// `apim_rollback`: the nodes run again from the release that was in use before the present one, as it was; where a role is named, its
-    /// nodes only.
+    /// `apim_rollback`: the nodes run the previous release again, with its own configuration. With
+    /// a role, only its nodes.
     Rollback(Option<Role>),
     /// `apim_hardening`: kernel settings and limits of the account.
     Hardening,
-    /// `apim_audit`: the host is asked for the evidence of an audit.
+    /// `apim_audit`: collects the evidence for an audit.
     Audit,
-    /// `apim_preflight`: the host is looked at before anything is changed.
+    /// `apim_preflight`: checks the host before any change.
     Preflight,
-    /// `apim_load_balancer`: nginx stands in front of the nodes, where we see to it.
+    /// `apim_load_balancer`: nginx is configured, if the load balancer is managed by apim-deploy.
     LoadBalancer,
     /// `apim_database_login`: the users of the nodes can log in from their hosts.
     DatabaseLogin,
 }
 
-/// What the service of a node should be doing.
+/// The desired state of a node's service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServiceState {
-    /// Running with its present release, configuration, keystores, driver, JDK and settings; restarted when any of them changed.
+    /// Running with the current release, configuration, keystores, driver, JDK and settings;
+    /// restarted when any of them changed.
     Started,
     /// Not running.
     Stopped,
-    /// Restarted in this run whatever it ran with.
+    /// Restarted in this run in any case.
     Restarted,
-    /// The unit file and the start at boot are seen to; running or not stays as it is.
+    /// The unit is installed and enabled at boot; whether it runs does not change.
     Installed,
 }
 
@@ -65,12 +68,12 @@ impl ServiceState {
     ];
 }
 
-/// How much of a node's health is awaited.
+/// A health gate of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gate {
     /// The node itself started: the next role may follow.
     Started,
-    /// And its connections to its peers stand; a gateway has deployed its APIs.
+    /// In addition, it is connected to its peers; a gateway has deployed its APIs.
     Complete,
 }
 
@@ -125,7 +128,8 @@ impl ApimTask {
         }
     }
 
-    /// Returns the task called `name` that takes no options; `apim_service` and `apim_health` do, and have [`ServiceState::WORDS`] and [`Gate::WORDS`].
+    /// Returns the task `name` that has no options. (`apim_service` and `apim_health` have options:
+    /// [`ServiceState::WORDS`] and [`Gate::WORDS`].)
     #[must_use]
     pub fn plain(name: &str) -> Option<Self> {
         [

@@ -1,4 +1,4 @@
-//! Nodes, and who is reached where: the answers that every cross-node value of the configuration is made from.
+//! Nodes and endpoints: the source of every cross-node value in the configuration.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -15,7 +15,8 @@ use super::settings::node::RoleSettings;
 use crate::keystore::Opened;
 use crate::yaml::Span;
 
-/// A node's name: unique in the cluster, such as `gw1`, or `gw1/gateway` where a host carries several.
+/// A node's name: unique in the cluster, such as `gw1`, or `gw1/gateway` if a host has several
+/// nodes.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeName(pub String);
 
@@ -36,49 +37,49 @@ pub struct Node {
     pub host: String,
     /// The name or address by which other nodes reach it, in every URL.
     pub peer: String,
-    /// The address behind that name, where the inventory tells it.
+    /// The address of that name, if the inventory contains it.
     pub address: Option<Ipv4Addr>,
-    /// What is added to its ports.
+    /// The port offset.
     pub offset: u16,
-    /// The environments that a gateway serves, the main one first.
+    /// The environments of a gateway, the main one first.
     pub environments: Vec<String>,
-    /// The version it runs.
+    /// The desired product version.
     pub version: Version,
-    /// The digest of the zip it is made from.
+    /// The digest of its distribution zip.
     pub zip: Sha256,
     /// The name of its release on the host.
     pub release: String,
-    /// Its folder below the install folder, such as `gateway`.
+    /// Its folder name below the install folder, such as `gateway`.
     pub component: String,
     /// Its paths.
     pub home: Home,
     /// Its systemd unit.
     pub unit: UnitName,
-    /// The JDK it runs on.
+    /// The home of its JDK.
     pub java_home: AbsPath,
     /// The host's settings.
     pub settings: Arc<Settings>,
     /// Its role's settings on this host.
     pub own: RoleSettings,
-    /// Keystores that are placed, with their bytes.
+    /// Keystores to write, with their bytes.
     pub keystores: Vec<KeystoreFile>,
-    /// Where the inventory names its host.
+    /// The source position of its host in the inventory.
     pub place: Span,
 }
 
-/// A keystore for one node: the user's, or one that we issued.
+/// A keystore of a node, provided by the user or issued by apim-deploy.
 #[derive(Debug, Clone)]
 pub struct KeystoreFile {
-    /// Where it lies on the host.
+    /// The path on the host.
     pub path: AbsPath,
-    /// What it holds.
+    /// The encoded keystore.
     pub bytes: Arc<[u8]>,
-    /// What is in it; `None` while it is still to be issued.
+    /// The opened keystore; `None` if it is not issued yet.
     pub opened: Option<Arc<Opened>>,
 }
 
 impl Node {
-    /// Returns `base` as this node listens on it.
+    /// Returns port `base` with this node's offset.
     #[must_use]
     pub const fn port(&self, base: u16) -> u16 {
         port::shifted(base, self.offset)
@@ -90,35 +91,35 @@ impl Node {
         format!("{scheme}://{}:{}", self.peer, self.port(base))
     }
 
-    /// Returns what to connect to from another node: the address where it is known, else the name.
+    /// Returns the target for connections from other nodes: the address if known, else the name.
     #[must_use]
     pub fn reach(&self) -> String {
         self.address.map_or_else(|| self.peer.clone(), |address| address.to_string())
     }
 
-    /// Returns the seconds that it may take to stop, before it is killed.
+    /// Returns the stop timeout in seconds; after it the node is killed.
     #[must_use]
     pub fn stop_secs(&self) -> u64 {
         self.own.stop_secs.unwrap_or(self.role.stop_timeout_secs())
     }
 
-    /// Returns the words for people, such as `key manager km1`.
+    /// Returns the display name, such as `key manager km1`.
     #[must_use]
     pub fn words(&self) -> String {
         format!("{} {}", self.role, self.host)
     }
 }
 
-/// Where a role, or the gateways of an environment, are reached from outside.
+/// The public address of a role, or of an environment's gateways.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// The name.
     pub name: String,
     /// The port of the management services.
     pub port: u16,
-    /// Whether something stands in front of the node or nodes (two of them, or another port than their own).
+    /// Whether a load balancer serves it (several nodes, or a different port than the node's own).
     pub fronted: bool,
-    /// The address that the name must resolve to, as the inventory says.
+    /// The address that the name must resolve to, from the inventory.
     pub address: Option<Ipv4Addr>,
     /// Ports of API calls, for gateways.
     pub calls: Calls,
@@ -142,26 +143,26 @@ pub struct Calls {
 }
 
 impl Endpoint {
-    /// Returns `https://name[:port]` followed by `path`, without the port where it is HTTPS's own.
+    /// Returns `https://name[:port]` followed by `path`, without the port if it is 443.
     #[must_use]
     pub fn https(&self, path: &str) -> String {
         url("https", &self.name, self.port, path)
     }
 
-    /// Returns `host:port` for a TCP connection, by address where it is known.
+    /// Returns `host:port` for a TCP connection, by address if known.
     #[must_use]
     pub fn reach(&self) -> String {
         self.address.map_or_else(|| self.name.clone(), |address| address.to_string())
     }
 
-    /// Returns the port that `own` is behind, where there is another one in front of it.
+    /// Returns the public port for `own`, if it is different.
     #[must_use]
     pub const fn proxy_port(&self, own: u16) -> Option<u16> {
         if self.fronted && self.port != own { Some(self.port) } else { None }
     }
 }
 
-/// Returns a URL, without the port where it is the scheme's own.
+/// Returns a URL, without the port if it is the scheme's default.
 #[must_use]
 pub fn url(scheme: &str, name: &str, port: u16, path: &str) -> String {
     match (scheme, port) {

@@ -1,4 +1,4 @@
-//! The systemd unit of a node: its file, what it runs with, and how its process is told from others.
+//! The systemd unit of a node: its file, its inputs, and how to identify its process.
 
 use std::collections::BTreeMap;
 
@@ -12,18 +12,21 @@ use super::sealing;
 use super::settings::secrets::SecretsMode;
 use super::topology::Node;
 
-/// How long a node that starts with its machine waits for its database server, in seconds. It is tried then, come what may.
+/// How long a node waits for its database server at boot, in seconds. After that it starts in any
+/// case.
 const DATABASE_SECS: u32 = 180;
 
 /// Returns the text of the unit file.
 ///
-/// After a power cut all machines boot at once, and a server that finds no database hangs half-started for ever (carbon-kernel
-/// opens its data sources once: no retry, no exit). So the unit waits for the database server's port first; apply made sure of it before.
+/// After a power failure all machines boot at once, and a server without a database hangs
+/// half-started (carbon-kernel opens its data sources once: no retry, no exit). So the unit waits
+/// for the database server's port first.
 ///
-/// The start script runs in the foreground, so its output reaches the journal; `start` would throw it away and prove nothing.
-/// Its exit status is 0 whatever became of the JVM, so `Restart=` seldom fires. TERM must reach the JVM itself
-/// (`KillMode=control-group`): the wrapping shell passes it to nobody. `CARBON_HOME` from outside would beat the script's own place.
-/// (wso2/product-apim, `startup-scripts`.)
+/// The start script runs in the foreground, so its output reaches the journal; `start` would
+/// discard it and always succeed. Its exit status is always 0, whatever happens to the JVM, so
+/// `Restart=` rarely applies. TERM must reach the JVM itself (`KillMode=control-group`): the
+/// wrapping shell does not forward it. An outer `CARBON_HOME` would override the script's own
+/// location. (wso2/product-apim, `startup-scripts`.)
 #[must_use]
 pub fn text(node: &Node) -> String {
     let settings = &node.settings;
@@ -37,7 +40,7 @@ pub fn text(node: &Node) -> String {
         SecretsMode::Plain | SecretsMode::Cipher => String::new(),
     };
     format!(
-        "# Written by apim-deploy; the next apply puts edits right.
+        "# Written by apim-deploy; the next apply overwrites manual changes.
 [Unit]
 Description=WSO2 API Manager {version}, {words}
 Documentation=https://apim.docs.wso2.com/
@@ -77,7 +80,8 @@ WantedBy=multi-user.target
     )
 }
 
-/// Lines that hold the start back until somebody listens at the database server's port; failing at that is no reason not to start.
+/// Lines that delay the start until the database server's port is open. The service starts even if
+/// that fails.
 fn wait_for_database(node: &Node) -> String {
     let Some(databases) = &node.settings.databases else { return String::new() };
     format!(
@@ -89,7 +93,7 @@ fn wait_for_database(node: &Node) -> String {
     )
 }
 
-/// Returns the environment of the start script; no secret is in it.
+/// Returns the environment of the start script, without secrets.
 #[must_use]
 pub fn environment(node: &Node) -> BTreeMap<String, String> {
     let mut environment = BTreeMap::from([
@@ -102,7 +106,7 @@ pub fn environment(node: &Node) -> BTreeMap<String, String> {
     environment
 }
 
-/// Returns the same service for a host without systemd.
+/// Returns the equivalent service for a host without systemd.
 #[must_use]
 pub fn script(node: &Node) -> Script {
     let start = format!("{}/bin/{}", node.home.release, node.role.script());
@@ -121,7 +125,8 @@ pub fn script(node: &Node) -> Script {
     }
 }
 
-/// Returns what the node runs with, by the words shown when one of them is why it is restarted (`thing: detail` where a thing has details).
+/// Returns the inputs of the running node. The keys are shown as the reason of a restart (`thing:
+/// detail` if a thing has details).
 #[must_use]
 pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
     let mut inputs = BTreeMap::from([
@@ -129,7 +134,7 @@ pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
         ("JDK".to_owned(), node.java_home.to_string()),
         ("heap".to_owned(), node.own.heap.options()),
     ]);
-    // By key, so that the reason for a restart can be told.
+    // By key, so that the reason for a restart can be shown.
     let keys = config::render(cluster, node).keys;
     inputs.extend(keys.into_iter().map(|(key, digest)| (format!("deployment.toml: {key}"), digest)));
     if node.settings.secrets != SecretsMode::Plain {
@@ -148,8 +153,8 @@ pub fn inputs(cluster: &Cluster, node: &Node) -> BTreeMap<String, String> {
     inputs
 }
 
-/// Returns how the node's server is told from every other process: from the diagnostics JVM beside it, which has another main class, and
-/// from other components, which have another folder.
+/// Returns how to identify the node's server process. The diagnostics JVM has a different main
+/// class, and other components have a different folder.
 #[must_use]
 pub fn process(node: &Node) -> ProcessMatch {
     ProcessMatch {

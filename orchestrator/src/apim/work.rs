@@ -1,5 +1,5 @@
-//! What a step is about: a wish about the host that its agent sees to, or work that the orchestrator does for the host by itself.
-//! Plain data; secrets in it stay secret when it is shown.
+//! The work of a step: an agent operation on the host, or a local task of the orchestrator for the
+//! host. Plain data; secrets are never shown.
 
 use std::sync::Arc;
 
@@ -11,18 +11,18 @@ use super::settings::databases::{Creation, DatabaseType, Tls};
 
 /// The work of a step.
 #[derive(Debug, Clone)]
-#[expect(clippy::large_enum_variant, reason = "nearly all work is the agent's")]
+#[expect(clippy::large_enum_variant, reason = "almost all work is an agent operation")]
 pub enum Work {
-    /// The agent's.
+    /// An agent operation.
     Host(Operation),
-    /// The orchestrator's, on the databases that the host uses, as seen from that host.
+    /// A local task on the host's databases, connected through that host.
     Database(Arc<DatabaseWork>),
-    /// The orchestrator's, on load balancers that hooks tell about a node.
+    /// A local task that calls load balancer hooks for a node.
     Shift(Shift),
 }
 
 impl Work {
-    /// Returns the wish that the agent sees to, if it is one.
+    /// Returns the agent operation, if it is one.
     #[must_use]
     pub const fn operation(&self) -> Option<&Operation> {
         match self {
@@ -31,7 +31,7 @@ impl Work {
         }
     }
 
-    /// Returns what the agent looks at to find out whether there is anything to do, if it is the agent who can tell.
+    /// Returns the agent operation that checks for pending changes, if the agent can check that.
     #[must_use]
     pub fn look(&self) -> Option<Operation> {
         match self {
@@ -53,37 +53,38 @@ impl From<Operation> for Work {
 pub struct DatabaseWork {
     /// The server.
     pub server: Server,
-    /// What is wished for.
+    /// The desired state.
     pub wish: DatabaseWish,
 }
 
-/// A database server, as a host reaches it.
+/// A database server, as seen from a host.
 #[derive(Debug, Clone)]
 pub struct Server {
-    /// What kind.
+    /// The type.
     pub kind: DatabaseType,
-    /// Its name, as people and certificates know it.
+    /// Its name for display and certificate verification.
     pub name: String,
     /// The name or address that the host connects to.
     pub reach: String,
     /// Its port.
     pub port: u16,
-    /// Whether our connections are encrypted.
+    /// How connections are encrypted.
     pub tls: Tls,
-    /// A PEM file of this machine with those whom we trust; from the folder of the second where it is relative.
+    /// A PEM file on this machine with trusted certificates. A relative path starts at the folder
+    /// of the second element.
     pub ca: Option<(String, Option<String>)>,
 }
 
-/// What is wished for.
+/// The desired state.
 #[derive(Debug, Clone)]
 pub enum DatabaseWish {
-    /// The databases are there, with their users and the distribution's schema.
+    /// The databases exist, with their users and the distribution's schema.
     Schemas(Schemas),
     /// These users can log in.
     Logins {
-        /// Who, where.
+        /// Users with their databases.
         logins: Vec<Login>,
-        /// Whether this run makes what is missing, before this is done.
+        /// Whether this run creates missing databases and users before this check.
         made_before: bool,
     },
 }
@@ -91,26 +92,26 @@ pub enum DatabaseWish {
 /// Databases with the distribution's schema.
 #[derive(Debug, Clone)]
 pub struct Schemas {
-    /// How databases are made.
+    /// How databases are created.
     pub creation: Creation,
-    /// The version whose schema it is.
+    /// The product version of the schema.
     pub version: String,
-    /// The zip that holds the scripts.
+    /// The digest of the zip that contains the scripts.
     pub zip: Sha256,
     /// Its file name.
     pub zip_name: String,
-    /// What goes where.
+    /// The databases with their scripts.
     pub schemas: Vec<Schema>,
 }
 
-/// One database and what is loaded into it.
+/// A database and the script that creates its schema.
 #[derive(Debug, Clone)]
 pub struct Schema {
     /// Which of the product's databases it is: `apim_db` or `shared_db`.
     pub key: &'static str,
     /// The script, below the zip's top folder.
     pub script: String,
-    /// Who uses it.
+    /// The user of the database.
     pub login: Login,
 }
 

@@ -1,4 +1,4 @@
-//! What the hosts say.
+//! Checks of the hosts.
 
 use super::questions::{LIMIT, LOADED, RECYCLE, SHIPPED, USER, examine, setting};
 use super::{DEPLOYMENT, Evidence, Item, SECURITY, TUNING, Testimony, evidence, not_applicable, unknown};
@@ -9,7 +9,7 @@ use crate::apim::preflight::pairs::Pairs;
 use crate::apim::settings::hardening::Jmx;
 use crate::apim::topology::Node;
 
-/// One host that answered.
+/// A host with its answers.
 struct Host<'a> {
     name: &'a str,
     nodes: Vec<&'a Node>,
@@ -23,10 +23,10 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
     let rows: [(&'static str, &'static str, bool, Judge, &'static str, &'static str); 10] = [
         (
             "account",
-            "a service account without a login, not root",
+            "the service account is not root and has no login shell",
             true,
             account,
-            "apply makes it; `apim: {user: …}`",
+            "apply creates it; set `apim: {user: …}`",
             SECURITY,
         ),
         (
@@ -34,7 +34,7 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
             "servers run as that account",
             true,
             running_user,
-            "stop what was started by hand, then apply",
+            "stop manually started servers, then apply",
             SECURITY,
         ),
         (
@@ -42,23 +42,23 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
             "releases, keystores and deployment.toml are private",
             true,
             modes,
-            "apply puts them right",
+            "apply corrects the permissions",
             SECURITY,
         ),
         (
             "shipped_in_use",
-            "nothing shipped is in the configuration",
+            "no shipped defaults in the configuration",
             true,
             shipped,
-            "own keystores and passwords in the inventory, then apply",
+            "set custom keystores and passwords in the inventory, then apply",
             SECURITY,
         ),
         (
             "jmx_ports",
-            "nobody listens on the JMX ports",
+            "the JMX ports are closed",
             true,
             jmx,
-            "`apim: {hardening: {jmx: off}}`, then apply",
+            "set `apim: {hardening: {jmx: off}}`, then apply",
             SECURITY,
         ),
         (
@@ -66,7 +66,7 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
             "units run in the sandbox",
             is_production,
             sandbox,
-            "`apim: {hardening: {sandbox: true}}`, then apply",
+            "set `apim: {hardening: {sandbox: true}}`, then apply",
             DEPLOYMENT,
         ),
         (
@@ -74,7 +74,7 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
             "units may open 65535 files",
             true,
             limits,
-            "apply installs the unit; drop-ins of yours may lower it",
+            "apply installs the unit; check your drop-ins for a lower limit",
             TUNING,
         ),
         (
@@ -82,7 +82,7 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
             "kernel settings and reserved ports are in effect",
             is_production,
             kernel,
-            "`apim: {hardening: {sysctl: true}}`, then apply",
+            "set `apim: {hardening: {sysctl: true}}`, then apply",
             TUNING,
         ),
         (
@@ -90,15 +90,15 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
             "net.ipv4.tcp_tw_recycle is off",
             true,
             recycle,
-            "take it out of /etc/sysctl.conf: it breaks clients behind NAT",
+            "remove it from /etc/sysctl.conf: it breaks clients behind NAT",
             TUNING,
         ),
         (
             "clock",
-            "something keeps the clock right",
+            "the clock is synchronized",
             false,
             clock,
-            "chrony, systemd-timesyncd or ntpd",
+            "install chrony, systemd-timesyncd or ntpd",
             DEPLOYMENT,
         ),
     ];
@@ -126,8 +126,8 @@ pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
 fn account(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
     let Some(user) = host.nodes.first().map(|node| node.settings.user.as_str()) else { return Vec::new() };
     vec![match host.pairs.account(user) {
-        None => unknown(host.name, "not looked up"),
-        Some(None) => unknown(host.name, format!("there is no account {user} yet")),
+        None => unknown(host.name, "not queried"),
+        Some(None) => unknown(host.name, format!("account {user} does not exist yet")),
         Some(Some(account)) => {
             let has_no_login = ["nologin", "false"].iter().any(|end| account.shell.ends_with(end));
             let found = format!("{user}: uid {}, shell {}", account.uid, account.shell);
@@ -137,10 +137,10 @@ fn account(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
 }
 
 fn running_user(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
-    let Some(listeners) = host.pairs.listeners() else { return vec![unknown(host.name, "not told")] };
+    let Some(listeners) = host.pairs.listeners() else { return vec![unknown(host.name, "not reported")] };
     let judged = host.nodes.iter().enumerate().map(|(place, node)| {
         match listeners.iter().find(|one| one.own == Some(place)) {
-            None => not_applicable(Some(host.name), format!("{} does not run", node.words())),
+            None => not_applicable(Some(host.name), format!("{} is not running", node.words())),
             Some(one) => {
                 let pid = one.pid.map(|pid| format!("pid {pid} ")).unwrap_or_default();
                 let found = format!("{}: {pid}runs as {}", node.words(), one.account);
@@ -158,8 +158,8 @@ fn modes(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
             [(&node.home.release, 0o027), (&node.home.deployment_toml, 0o077), (&node.home.security, 0o077)];
         for (path, forbidden) in places {
             match host.pairs.entry(path) {
-                None => found.push(unknown(host.name, format!("{path} was not looked at"))),
-                Some(None) => found.push(unknown(host.name, format!("{path} is not there yet"))),
+                None => found.push(unknown(host.name, format!("{path} was not checked"))),
+                Some(None) => found.push(unknown(host.name, format!("{path} does not exist yet"))),
                 Some(Some(entry)) => {
                     let is_private = entry.mode & forbidden == 0 && entry.owner == node.settings.user;
                     let text = format!("{path}: {:04o} {}:{}", entry.mode, entry.owner, entry.group);
@@ -175,14 +175,14 @@ fn shipped(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
     let judged = host.nodes.iter().map(|node| {
         let path = &node.home.deployment_toml;
         match host.pairs.holds(path) {
-            None => unknown(host.name, format!("{path} was not looked at")),
-            Some([]) => unknown(host.name, format!("{path} is not there yet")),
+            None => unknown(host.name, format!("{path} was not checked")),
+            Some([]) => unknown(host.name, format!("{path} does not exist yet")),
             Some(held) => {
                 let named = SHIPPED.iter().zip(held).filter(|(_, held)| **held).map(|((_, what), _)| *what);
                 let named: Vec<&str> = named.collect();
                 let text = match named.is_empty() {
-                    true => format!("{path} names nothing shipped"),
-                    false => format!("{path} names {}", named.join(", ")),
+                    true => format!("{path} contains no shipped defaults"),
+                    false => format!("{path} contains {}", named.join(", ")),
                 };
                 evidence(Some(host.name), named.is_empty(), text)
             }
@@ -192,7 +192,7 @@ fn shipped(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
 }
 
 fn jmx(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
-    let Some(listeners) = host.pairs.listeners() else { return vec![unknown(host.name, "not told")] };
+    let Some(listeners) = host.pairs.listeners() else { return vec![unknown(host.name, "not reported")] };
     let judged = host.nodes.iter().enumerate().map(|(place, node)| {
         let ports = [node.port(port::JMX_REGISTRY), node.port(port::JMX_SERVER)];
         let there: Vec<String> = listeners
@@ -203,8 +203,11 @@ fn jmx(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
             .map(|one| format!("{}:{}", one.address, one.port))
             .collect();
         match (there.is_empty(), node.settings.hardening.jmx) {
-            (true, _) => evidence(Some(host.name), true, format!("{}: nobody on {ports:?}", node.words())),
-            // The stubs lead to the loopback address; the ports themselves stay open and lead nowhere.
+            (true, _) => {
+                evidence(Some(host.name), true, format!("{}: ports {ports:?} are closed", node.words()))
+            }
+            // RMI stubs point to the loopback address. The ports stay open but are unusable from
+            // other hosts.
             (false, Jmx::Local) => evidence(Some(host.name), true, format!("{}: local only", node.words())),
             (false, _) => {
                 evidence(Some(host.name), false, format!("{} listens on {}", node.words(), there.join(", ")))
@@ -218,7 +221,7 @@ fn sandbox(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
     units(host, |node, unit| {
         let lacks: Vec<&str> = hardening::SANDBOX_PROPERTIES
             .iter()
-            .filter(|(property, wish)| unit.get(*property).map(String::as_str) != Some(wish))
+            .filter(|(property, value)| unit.get(*property).map(String::as_str) != Some(value))
             .map(|(property, _)| *property)
             .collect();
         match lacks.is_empty() {
@@ -242,46 +245,48 @@ fn units(
     judge: impl Fn(&Node, &std::collections::BTreeMap<String, String>) -> (bool, String),
 ) -> Vec<Evidence> {
     let judged = host.nodes.iter().map(|node| match host.pairs.unit(&node.unit) {
-        None => unknown(host.name, format!("{} was not looked at", node.unit)),
-        Some(unit) if unit.is_empty() => not_applicable(Some(host.name), "systemd does not run this host"),
+        None => unknown(host.name, format!("{} was not checked", node.unit)),
+        Some(unit) if unit.is_empty() => {
+            not_applicable(Some(host.name), "systemd is not running on this host")
+        }
         Some(unit) if unit.get(LOADED).is_some_and(|state| state != "loaded") => {
             unknown(host.name, format!("{} is not installed yet", node.unit))
         }
         Some(unit) => {
-            let (holds, text) = judge(node, unit);
-            evidence(Some(host.name), holds, text)
+            let (passed, text) = judge(node, unit);
+            evidence(Some(host.name), passed, text)
         }
     });
     judged.collect()
 }
 
 fn kernel(cluster: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
-    let wished = hardening::sysctl(cluster, host.name);
-    if wished.is_empty() {
+    let desired = hardening::sysctl(cluster, host.name);
+    if desired.is_empty() {
         return vec![evidence(Some(host.name), false, "not managed (`hardening: {sysctl: …}`)")];
     }
     let neat = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut wrong = Vec::new();
     let mut absent = Vec::new();
-    for (key, wish) in &wished {
+    for (key, value) in &desired {
         match host.pairs.text(&setting(key)) {
             None => absent.push(key.as_str()),
-            Some(is) if neat(is) == neat(wish) => {}
+            Some(is) if neat(is) == neat(value) => {}
             Some(is) => wrong.push(format!("{key} is {}", neat(is))),
         }
     }
     let mut found = Vec::new();
     if !wrong.is_empty() {
         found.push(evidence(Some(host.name), false, wrong.join(", ")));
-    } else if absent.len() < wished.len() {
+    } else if absent.len() < desired.len() {
         found.push(evidence(
             Some(host.name),
             true,
-            format!("{} settings as wished", wished.len() - absent.len()),
+            format!("{} settings are correct", desired.len() - absent.len()),
         ));
     }
     if !absent.is_empty() {
-        let text = format!("not there, a container has them from its machine: {}", absent.join(", "));
+        let text = format!("not available, a container inherits them from its host: {}", absent.join(", "));
         found.push(not_applicable(Some(host.name), text));
     }
     found
@@ -289,7 +294,7 @@ fn kernel(cluster: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
 
 fn recycle(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
     vec![match host.pairs.text(&setting(RECYCLE)) {
-        None => evidence(Some(host.name), true, "this kernel has it no more"),
+        None => evidence(Some(host.name), true, "removed from this kernel"),
         Some(value) => evidence(Some(host.name), value == "0", format!("{RECYCLE} is {value}")),
     }]
 }
@@ -298,6 +303,6 @@ fn clock(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {
     vec![match host.pairs.clock() {
         None => unknown(host.name, "not read"),
         Some((_, Some(keeper))) => evidence(Some(host.name), true, keeper),
-        Some((_, None)) => evidence(Some(host.name), false, "no process that is known to"),
+        Some((_, None)) => evidence(Some(host.name), false, "no time sync daemon found"),
     }]
 }

@@ -1,6 +1,7 @@
-//! The checklist for production: what holds, on the evidence of the inventory and of the hosts. Pure: answers come in, items go out.
+//! The production checklist, evaluated on evidence from the inventory and the hosts. Pure: takes
+//! answers, returns items.
 //!
-//! `offline` judges what the inventory alone says, `hosts` what hosts answer to `questions`.
+//! `offline` evaluates the inventory; `hosts` evaluates the hosts' answers to `questions`.
 
 use apim_agent::observation::Answer;
 
@@ -14,16 +15,16 @@ mod tests;
 
 pub use questions::examine;
 
-/// Whether something holds somewhere.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// It does not matter here.
+    /// The check does not apply here.
     NotApplicable,
-    /// It holds.
+    /// The check passed.
     Holds,
-    /// It could not be found out.
+    /// The result is unknown.
     Unknown,
-    /// It does not hold.
+    /// The check failed.
     Broken,
 }
 
@@ -33,64 +34,65 @@ impl State {
     pub const fn words(self) -> &'static str {
         match self {
             Self::NotApplicable => "n/a",
-            Self::Holds => "holds",
+            Self::Holds => "ok",
             Self::Unknown => "unknown",
-            Self::Broken => "does not hold",
+            Self::Broken => "failed",
         }
     }
 }
 
-/// What was found in one place.
+/// The finding on one host or in the inventory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// The host; `None` for the inventory.
     pub host: Option<String>,
-    /// Whether it holds there.
+    /// The result there.
     pub state: State,
-    /// The file, value or process that says so.
+    /// The file, value or process that shows it.
     pub found: String,
 }
 
-/// One line of the checklist.
+/// An item of the checklist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its name for programs.
+    /// Its name in JSON output.
     pub name: &'static str,
-    /// What should hold.
+    /// The requirement.
     pub what: &'static str,
-    /// Whether the audit fails where it does not.
+    /// Whether the audit fails if the requirement is not met.
     pub required: bool,
-    /// What was found.
+    /// The findings.
     pub evidence: Vec<Evidence>,
-    /// What to do where it does not hold.
+    /// How to fix it.
     pub remedy: &'static str,
-    /// Which page of the product's documentation asks for it.
+    /// The page of the product's documentation that requires it.
     pub source: &'static str,
 }
 
 impl Item {
-    /// Returns the worst that was found.
+    /// Returns the worst state of all findings.
     #[must_use]
     pub fn state(&self) -> State {
         self.evidence.iter().map(|one| one.state).max().unwrap_or(State::NotApplicable)
     }
 
-    /// Says whether the audit fails for it.
+    /// Returns whether this item fails the audit.
     #[must_use]
     pub fn fails(&self) -> bool {
         self.required && self.state() == State::Broken
     }
 }
 
-/// The pages that items come from.
+/// Documentation pages.
 const DEPLOYMENT: &str = "Production deployment guidelines";
 const SECURITY: &str = "Security guidelines for production deployment";
 const TUNING: &str = "Performance tuning and testing results";
 
-/// What one host answered, or why it did not.
+/// A host's answers, or why there are none.
 pub type Testimony<'a> = (&'a str, Result<&'a [Answer], String>);
 
-/// Returns the checklist. `seen` is `None` when no host was asked; `open` says which files with secrets others may read.
+/// Returns the checklist. `seen` is `None` if no host was queried; `open` lists files with secrets
+/// that other users can read.
 #[must_use]
 pub fn items(cluster: &Cluster, seen: Option<&[Testimony<'_>]>, open: &[String]) -> Vec<Item> {
     let mut items = offline::items(cluster, open);
@@ -100,8 +102,8 @@ pub fn items(cluster: &Cluster, seen: Option<&[Testimony<'_>]>, open: &[String])
     items
 }
 
-fn evidence(host: Option<&str>, holds: bool, found: impl Into<String>) -> Evidence {
-    let state = if holds { State::Holds } else { State::Broken };
+fn evidence(host: Option<&str>, passed: bool, found: impl Into<String>) -> Evidence {
+    let state = if passed { State::Holds } else { State::Broken };
     Evidence { host: host.map(str::to_owned), state, found: found.into() }
 }
 

@@ -1,4 +1,4 @@
-//! What the inventory alone says.
+//! Checks of the inventory.
 
 use super::{DEPLOYMENT, Evidence, Item, SECURITY, State, TUNING, evidence, not_applicable};
 use crate::apim::cluster::Cluster;
@@ -24,30 +24,30 @@ pub(super) fn items(cluster: &Cluster, open: &[String]) -> Vec<Item> {
     let is_production = cluster.nodes().iter().any(|node| node.settings.hardening.production);
     let mut secrets: Vec<Evidence> = open.iter().map(|what| evidence(None, false, what)).collect();
     if secrets.is_empty() {
-        secrets.push(evidence(None, true, "no file with a secret in it can be read by others"));
+        secrets.push(evidence(None, true, "no file with a secret is readable by other users"));
     }
     vec![
         Item {
             name: "passwords",
-            what: "no password of the documentation or that everybody tries",
+            what: "no default or common passwords",
             required: true,
-            evidence: by_rule(Rule::Passwords, "administrator and databases have passwords of their own"),
-            remedy: "choose long random ones, and keep them in `!vault`, `!env` or `!file`",
+            evidence: by_rule(Rule::Passwords, "administrator and databases use custom passwords"),
+            remedy: "choose long random passwords and store them in `!vault`, `!env` or `!file`",
             source: SECURITY,
         },
         Item {
             name: "keystores",
-            what: "keystores of your own, with passwords of their own",
+            what: "custom keystores with custom passwords",
             required: true,
-            evidence: by_rule(Rule::Keystores, "none is the shipped one"),
-            remedy: "`apim: {keystores: …}`: everybody has the shipped private key",
+            evidence: by_rule(Rule::Keystores, "no shipped keystore is used"),
+            remedy: "set `apim: {keystores: …}`: the private key of the shipped keystore is public",
             source: SECURITY,
         },
         Item {
             name: "database",
-            what: "data on a database server, not in H2 files",
+            what: "data is on a database server, not in H2 files",
             required: true,
-            evidence: by_rule(Rule::Database, "a database server is given"),
+            evidence: by_rule(Rule::Database, "a database server is configured"),
             remedy: "`apim: {databases: …}`",
             source: DEPLOYMENT,
         },
@@ -56,20 +56,20 @@ pub(super) fn items(cluster: &Cluster, open: &[String]) -> Vec<Item> {
             what: "files with secrets on this machine are private",
             required: true,
             evidence: secrets,
-            remedy: "chmod 600, or `!vault` in place of the plain secret",
+            remedy: "chmod 600, or use `!vault` instead of the plain secret",
             source: SECURITY,
         },
         Item {
             name: "encryption_key",
-            what: "one key for encryption at rest, the same on all nodes",
+            what: "all nodes use the same key for encryption at rest",
             required: true,
             evidence: encryption(cluster),
-            remedy: "`apim: {encryption_key: …}`; `openssl rand -hex 32` makes one",
+            remedy: "set `apim: {encryption_key: …}`; generate a key with `openssl rand -hex 32`",
             source: "Symmetric encryption",
         },
         Item {
             name: "hostname_verifier",
-            what: "the server looks at names in certificates of those it calls",
+            what: "the server verifies host names in certificates",
             required: true,
             evidence: each(cluster, |node| {
                 let verifier = node.settings.hardening.hostname_verifier;
@@ -83,7 +83,7 @@ pub(super) fn items(cluster: &Cluster, open: &[String]) -> Vec<Item> {
         },
         Item {
             name: "jmx",
-            what: "JMX is off, or names the loopback address only",
+            what: "JMX is off, or limited to the loopback address",
             required: true,
             evidence: each(cluster, |node| match node.settings.hardening.jmx {
                 Jmx::On => (false, "two RMI ports on all addresses".to_owned()),
@@ -95,7 +95,7 @@ pub(super) fn items(cluster: &Cluster, open: &[String]) -> Vec<Item> {
         },
         Item {
             name: "jvm_flags",
-            what: "TLS and XML flags of the JVM",
+            what: "the JVM's TLS and XML flags are set",
             required: is_production,
             evidence: each(cluster, |node| {
                 let on = node.settings.hardening.jvm;
@@ -106,34 +106,34 @@ pub(super) fn items(cluster: &Cluster, open: &[String]) -> Vec<Item> {
         },
         Item {
             name: "heap",
-            what: "2 GB of heap or more, the same at first as at most",
+            what: "at least 2 GB of heap, with equal initial and maximum size",
             required: false,
             evidence: each(cluster, |node| {
                 let (first, most) = node.own.heap.mebibytes();
                 (first == most && most >= 2048, node.own.heap.options())
             }),
-            remedy: "`apim: {gateway: {heap: 2g}}`, and so for each role",
+            remedy: "set `apim: {gateway: {heap: 2g}}`, likewise for each role",
             source: TUNING,
         },
     ]
 }
 
-/// Judges each node; hosts with the same finding are told once.
+/// Checks each node. Hosts with identical findings are grouped.
 fn each(cluster: &Cluster, judge: impl Fn(&Node) -> (bool, String)) -> Vec<Evidence> {
     let mut found: Vec<(bool, String, Vec<&str>)> = Vec::new();
     for node in cluster.nodes() {
-        let (holds, text) = judge(node);
-        match found.iter_mut().find(|(known, words, _)| *known == holds && *words == text) {
+        let (passed, text) = judge(node);
+        match found.iter_mut().find(|(known, words, _)| *known == passed && *words == text) {
             Some((_, _, nodes)) => nodes.push(&node.name.0),
-            None => found.push((holds, text, vec![&node.name.0])),
+            None => found.push((passed, text, vec![&node.name.0])),
         }
     }
     let is_same = found.len() == 1;
-    let told = found.into_iter().map(|(holds, text, nodes)| {
+    let grouped = found.into_iter().map(|(passed, text, nodes)| {
         let text = if is_same { text } else { format!("{text}: {}", nodes.join(", ")) };
-        evidence(None, holds, text)
+        evidence(None, passed, text)
     });
-    told.collect()
+    grouped.collect()
 }
 
 fn encryption(cluster: &Cluster) -> Vec<Evidence> {
@@ -141,12 +141,16 @@ fn encryption(cluster: &Cluster) -> Vec<Evidence> {
         cluster.nodes().iter().filter(|node| node.version.series() >= Series::V4_7).collect();
     let keys: Vec<_> = needs.iter().map(|node| node.settings.encryption_key.as_ref()).collect();
     match keys.split_first() {
-        None => vec![not_applicable(None, "from 4.7 on")],
+        None => vec![not_applicable(None, "applies from 4.7")],
         Some((first, rest)) if first.is_some() && rest.iter().all(|key| key == first) => {
-            vec![evidence(None, true, "one key for all")]
+            vec![evidence(None, true, "all nodes use the same key")]
         }
         Some(_) => {
-            vec![Evidence { host: None, state: State::Broken, found: "not one key for all nodes".to_owned() }]
+            vec![Evidence {
+                host: None,
+                state: State::Broken,
+                found: "the nodes do not share one key".to_owned(),
+            }]
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What hosts are asked for the audit; more, and dearer, than what a preflight asks.
+//! Questions to hosts for the audit: more, and more expensive, than those of the preflight.
 
 use apim_agent::operation::examine::{Examine, Question};
 use apim_agent::value::AbsPath;
@@ -8,7 +8,8 @@ use crate::apim::hardening;
 use crate::apim::preflight::listeners;
 use crate::apim::topology::Node;
 
-/// Texts in `deployment.toml` that say that something shipped is in use, and what that is. None is a secret: everybody knows them.
+/// Texts in `deployment.toml` that show the use of shipped defaults, and their meaning. None is a
+/// secret: all are public.
 pub(super) const SHIPPED: [(&str, &str); 4] = [
     ("file_name = \"wso2carbon.jks\"", "the shipped keystore (wso2carbon.jks)"),
     ("password = \"wso2carbon\"", "the shipped keystores' password"),
@@ -16,19 +17,19 @@ pub(super) const SHIPPED: [(&str, &str); 4] = [
     ("type = \"h2\"", "an H2 database"),
 ];
 
-/// What is asked of systemd besides the sandbox.
+/// Unit properties to read, besides those of the sandbox.
 pub(super) const LIMIT: &str = "LimitNOFILE";
 pub(super) const USER: &str = "User";
 pub(super) const LOADED: &str = "LoadState";
 
-/// Clients behind NAT lose connections where this is on; Linux 4.12 took it away.
+/// If this is on, clients behind NAT lose connections. Removed in Linux 4.12.
 pub(super) const RECYCLE: &str = "net.ipv4.tcp_tw_recycle";
 
 pub(super) fn setting(key: &str) -> String {
     format!("/proc/sys/{}", key.replace('.', "/"))
 }
 
-/// Returns what `host` is asked.
+/// Returns the questions to `host`.
 #[must_use]
 pub fn examine(cluster: &Cluster, host: &str) -> Examine {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
@@ -55,8 +56,8 @@ pub fn examine(cluster: &Cluster, host: &str) -> Examine {
             properties: own.chain(sandbox).map(str::to_owned).collect(),
         });
     }
-    let wished = hardening::sysctl(cluster, host);
-    for key in wished.keys().map(String::as_str).chain([RECYCLE]) {
+    let desired = hardening::sysctl(cluster, host);
+    for key in desired.keys().map(String::as_str).chain([RECYCLE]) {
         if let Ok(path) = AbsPath::parse(&setting(key)) {
             add(Question::Text(path));
         }

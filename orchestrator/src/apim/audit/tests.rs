@@ -1,4 +1,4 @@
-//! The checklist on clusters of every kind.
+//! The checklist on different clusters.
 
 use std::collections::BTreeMap;
 
@@ -14,8 +14,8 @@ fn item<'a>(items: &'a [Item], name: &str) -> &'a Item {
 }
 
 #[test]
-fn the_inventory_alone_tells_what_is_shipped() {
-    let found = items(&cluster(HA), None, &["`x` can be read by others".to_owned()]);
+fn offline_audit_finds_shipped_defaults() {
+    let found = items(&cluster(HA), None, &["`x` is readable by other users".to_owned()]);
     for name in ["passwords", "keystores", "secret_files", "hostname_verifier", "jmx"] {
         let item = item(&found, name);
         assert!(item.fails() && !item.remedy.is_empty() && !item.source.is_empty(), "{item:?}");
@@ -26,7 +26,7 @@ fn the_inventory_alone_tells_what_is_shipped() {
         item(&found, "passwords").evidence.iter().any(|one| one.found.contains("test.yaml:")),
         "{found:?}"
     );
-    assert!(!found.iter().any(|item| item.name == "account"), "no host was asked");
+    assert!(!found.iter().any(|item| item.name == "account"), "no host was queried");
 }
 
 fn answers(cluster: &Cluster, host: &str, change: impl Fn(&Question, &mut Answer)) -> Vec<Answer> {
@@ -71,7 +71,7 @@ fn answers(cluster: &Cluster, host: &str, change: impl Fn(&Question, &mut Answer
 }
 
 #[test]
-fn hosts_give_evidence_for_and_against() {
+fn hosts_pass_and_fail_checks() {
     let cluster = cluster(HA);
     let good = answers(&cluster, "gw-1", |_, _| {});
     let bad = answers(&cluster, "gw-2", |question, answer| match (question, answer) {

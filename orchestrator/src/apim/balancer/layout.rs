@@ -1,7 +1,9 @@
-//! Which names and ports a load balancer answers, and which nodes stand behind each: the topology, before it is anybody's syntax.
+//! Names and ports that a load balancer serves, and the nodes behind them, independent of nginx
+//! syntax.
 //!
-//! Source: the documentation's page on the load balancer ("configuring the proxy server and the load balancer"): control planes sticky,
-//! management services of gateways and traffic managers with a backup, brokers and data receivers never.
+//! Source: the documentation's page on the load balancer ("configuring the proxy server and the
+//! load balancer"): control planes sticky, management services of gateways and traffic managers
+//! with a backup, brokers and data receivers never.
 
 use std::collections::BTreeMap;
 
@@ -12,17 +14,18 @@ use crate::apim::role::Role;
 use crate::apim::settings::load_balancer::LoadBalancer;
 use crate::apim::topology::{Endpoint, Node, NodeName};
 
-/// Management services of a gateway, where they share a name and port with its APIs: no API can have such a context.
+/// Management paths of a gateway that share name and port with its APIs. No API can have such a
+/// context.
 const MANAGEMENT_PATHS: [&str; 2] = ["/services/", "/api/am/gateway/"];
-/// Whoever watches the gateways from outside may ask this; it needs no log-in and tells nothing.
+/// Health check path for external monitoring; needs no authentication and reveals nothing.
 const GATEWAY_HEALTH: &str = "/api/am/gateway/v2/server-startup-healthcheck";
 
-/// Nodes that answer the same requests.
+/// Nodes that serve the same requests.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Upstream {
-    /// Its name; fit for a file name.
+    /// The name; valid as a file name.
     pub(super) key: String,
-    /// Whether a client stays with one of them.
+    /// Whether sessions are sticky.
     pub(super) sticky: bool,
     /// The nodes.
     pub(super) servers: Vec<Server>,
@@ -33,15 +36,15 @@ pub(super) struct Upstream {
 pub(super) struct Server {
     /// The node.
     pub(super) node: NodeName,
-    /// The name of its file, without the ending.
+    /// The name of its file, without extension.
     pub(super) file: String,
     /// `host:port`
     pub(super) reach: String,
-    /// Whether it is asked only while the others are away.
+    /// Whether it gets requests only while the others are down.
     pub(super) backup: bool,
 }
 
-/// A name and port that is answered.
+/// A served name and port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Site {
     /// The name.
@@ -50,22 +53,22 @@ pub(super) struct Site {
     pub(super) port: u16,
     /// Whether it speaks TLS.
     pub(super) tls: bool,
-    /// What it is, for people.
+    /// The display name.
     pub(super) what: String,
-    /// Whether connections last, and are silent for long.
+    /// Whether connections are long-lived and often idle.
     pub(super) is_websocket: bool,
-    /// Whether people open it in a browser, and may forget the `https://`.
+    /// Whether users open it in a browser, possibly without `https://`.
     pub(super) is_portal: bool,
     /// Where requests go.
     pub(super) answer: Answer,
 }
 
-/// What becomes of requests.
+/// How requests are answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
-    /// They are handed on, by path.
+    /// Requests are proxied by path.
     Routes(Vec<Route>),
-    /// They are sent to this URL, which the path is added to.
+    /// Requests are redirected to this URL, with the path appended.
     Redirect(String),
 }
 
@@ -76,27 +79,27 @@ pub(super) struct Route {
     pub(super) path: Path,
     /// The key of the upstream.
     pub(super) to: String,
-    /// Whether the nodes speak TLS, and the name that their certificates must be for.
+    /// The expected name in the nodes' certificates; `None` if they do not use TLS.
     pub(super) tls: Option<String>,
-    /// Whether only control planes may ask.
+    /// Whether only control planes have access.
     pub(super) management: bool,
 }
 
-/// Which paths are meant.
+/// A path pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Path {
-    /// Those that begin so.
+    /// All paths with this prefix.
     Below(&'static str),
-    /// This one.
+    /// Exactly this path.
     Is(&'static str),
 }
 
-/// Everything that a load balancer answers.
+/// All upstreams and sites of a load balancer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Layout {
     pub(super) upstreams: Vec<Upstream>,
     pub(super) sites: Vec<Site>,
-    /// What would be answered in two ways, as sentences.
+    /// Conflicting sites, as error messages.
     pub(super) clashes: Vec<String>,
 }
 
@@ -162,7 +165,7 @@ const CALLS: [Call; 6] = [
 ];
 
 impl Layout {
-    /// Returns what the load balancer on `host` answers.
+    /// Returns the layout of the load balancer on `host`.
     pub(super) fn of(cluster: &Cluster, host: &Host) -> Self {
         let mut layout = Self::default();
         let settings = &host.settings.load_balancer;
@@ -220,7 +223,7 @@ impl Layout {
             self.upstream(&key(call.key), &nodes, call.base, false);
             for endpoint in [main].into_iter().chain(cluster.virtual_hosts(name)) {
                 let mut routes = vec![route(Path::Below("/"), &key(call.key), call.tls.then_some(main))];
-                // Under another name or port they stand for themselves, below.
+                // With another name or port they are separate sites, see below.
                 if call.key == "https" && call_is_management(main, endpoint) && nodes.iter().any(is_own) {
                     routes.extend(management_routes(&management, main));
                 }
@@ -235,7 +238,7 @@ impl Layout {
                 });
             }
         }
-        // An all-in-one's are the control plane's own.
+        // Those of an all-in-one are the control plane's.
         if !nodes.iter().any(is_own) {
             return;
         }
@@ -256,7 +259,7 @@ impl Layout {
         }
     }
 
-    /// Adds an upstream; with `spare` only its first node is asked as long as that one answers.
+    /// Adds an upstream. With `spare`, other nodes get requests only while the first is down.
     fn upstream(&mut self, key: &str, nodes: &[&Node], base: u16, spare: bool) {
         let servers = nodes.iter().enumerate().map(|(at, node)| Server {
             node: node.name.clone(),
@@ -271,14 +274,14 @@ impl Layout {
         let same = |known: &&Site| known.name == site.name && known.port == site.port;
         match self.sites.iter().find(same) {
             Some(known) => self.clashes.push(format!(
-                "`{}:{}` would stand for {} and for {}",
+                "`{}:{}` is used for {} and for {}",
                 site.name, site.port, known.what, site.what
             )),
             None => self.sites.push(site),
         }
     }
 
-    /// Portals and services that are called without TLS are told where they are, unless something else is served there.
+    /// Redirects plain HTTP requests for portals and services to HTTPS, unless the port is in use.
     fn redirects(&mut self, settings: &LoadBalancer) {
         let Some(port) = settings.redirect_port else { return };
         let portals: Vec<Site> = self.sites.iter().filter(|site| site.is_portal).cloned().collect();
@@ -291,7 +294,7 @@ impl Layout {
                 443 => format!("https://{}", site.name),
                 other => format!("https://{}:{other}", site.name),
             };
-            let what = format!("the way to {}", site.what);
+            let what = format!("redirect to {}", site.what);
             let answer = Answer::Redirect(url);
             self.sites.push(Site { port, tls: false, is_portal: false, what, answer, ..site });
         }
@@ -304,7 +307,7 @@ impl Layout {
             if first.tls != site.tls {
                 let (with, without) = if site.tls { (site, *first) } else { (*first, site) };
                 self.clashes.push(format!(
-                    "port {} would speak TLS for {} and none for {}",
+                    "port {} cannot use TLS for {} and plain HTTP for {}",
                     site.port, with.what, without.what
                 ));
                 break;
@@ -313,7 +316,8 @@ impl Layout {
     }
 }
 
-/// Says whether an environment's management services and the APIs at `endpoint` are called at one name and port.
+/// Returns whether an environment's management services and the APIs at `endpoint` share name and
+/// port.
 fn call_is_management(main: &Endpoint, endpoint: &Endpoint) -> bool {
     main.name.eq_ignore_ascii_case(&endpoint.name) && main.port == endpoint.calls.https
 }
@@ -328,7 +332,8 @@ fn management_routes(key: &str, main: &Endpoint) -> Vec<Route> {
 }
 
 fn route(path: Path, to: &str, tls: Option<&Endpoint>) -> Route {
-    // nginx looks for names in certificates, never for addresses; ours are for `localhost`, too.
+    // nginx verifies names in certificates, not addresses; issued certificates also contain
+    // `localhost`.
     let name = |endpoint: &Endpoint| match endpoint.name.parse::<std::net::Ipv4Addr>() {
         Ok(_) => "localhost".to_owned(),
         Err(_) => endpoint.name.to_ascii_lowercase(),

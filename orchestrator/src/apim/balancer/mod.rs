@@ -1,7 +1,7 @@
-//! What we put on a host of the group `load_balancer`: nginx's files, made from the same topology as every node's, and how a node is
-//! taken out of it for a while.
+//! nginx files for hosts of the group `load_balancer`, built from the same topology as the nodes,
+//! and draining of nodes.
 //!
-//! `layout` says who answers what, `nginx` writes it down; nothing here knows a step.
+//! `layout` maps names to nodes, `nginx` writes the files; this module does not depend on steps.
 
 use std::sync::Arc;
 
@@ -24,48 +24,49 @@ mod nginx;
 #[cfg(test)]
 mod tests;
 
-/// The unit of nginx, as every distribution calls it.
+/// The unit of nginx; the same in every distribution.
 const UNIT: &str = "nginx";
-/// What stands in place of a certificate that is still to be issued; it is shown in plans and never placed.
+/// Placeholder content of a certificate that is not issued yet. Shown in plans, never written to a
+/// host.
 const TO_BE_ISSUED: &[u8] = b"to be issued";
 
-/// Whether a node is given requests.
+/// Whether a node gets requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flow {
-    /// It is, as the inventory wishes.
+    /// In rotation, as in the inventory.
     Open,
-    /// It is given no new ones; those in hand are finished.
+    /// Drained: no new requests; active requests finish.
     Held,
 }
 
-/// The line about one node in one upstream of one load balancer.
+/// The file of one node in one upstream of one load balancer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFile {
     /// The load balancer's host.
     pub host: String,
-    /// Where the line stands.
+    /// The path of the file.
     pub path: AbsPath,
-    /// What the file holds as the inventory wishes it.
+    /// Its content while the node is in rotation.
     pub wished: String,
-    /// What it holds while the node is given no requests.
+    /// Its content while the node is drained.
     pub drained: String,
 }
 
-/// Files that nginx reads, as one wish about a host.
+/// The desired nginx files of a host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wish {
-    /// They are written together, tested by nginx, read by it.
+    /// The files are written together, tested by nginx, and loaded.
     pub bundle: Bundle,
-    /// The bytes that the host may ask for.
+    /// The contents that the host may request.
     pub contents: Vec<Arc<[u8]>>,
 }
 
-/// Returns the hosts whose load balancer we see to.
+/// Returns the hosts with a managed load balancer.
 pub fn hosts(cluster: &Cluster) -> impl Iterator<Item = &Host> {
     cluster.hosts().iter().filter(|host| is_ours(host))
 }
 
-/// Says whether we see to a load balancer on `host`.
+/// Returns whether `host` has a managed load balancer.
 #[must_use]
 pub fn is_ours(host: &Host) -> bool {
     host.is_load_balancer && host.settings.load_balancer.kind == BalancerKind::Nginx
@@ -80,7 +81,7 @@ pub fn ports(cluster: &Cluster, host: &Host) -> Vec<u16> {
 /// Returns every file of the load balancer on `host`.
 ///
 /// # Errors
-/// When the certificate cannot be written, or a name cannot be a path.
+/// When the certificate cannot be encoded, or a name is not valid in a path.
 pub fn files(cluster: &Cluster, host: &Host) -> Result<Vec<PlacedFile>, BalancerError> {
     let layout = Layout::of(cluster, host);
     let settings = &host.settings.load_balancer;
@@ -114,17 +115,17 @@ pub fn files(cluster: &Cluster, host: &Host) -> Result<Vec<PlacedFile>, Balancer
     Ok(files)
 }
 
-/// Says whether `file` stands for a certificate that is still to be issued.
+/// Returns whether `file` is the placeholder of a certificate that is not issued yet.
 #[must_use]
 pub fn is_to_be_issued(file: &PlacedFile) -> bool {
     file.bytes.as_ref() == TO_BE_ISSUED
 }
 
-/// Returns what a node stands for in every load balancer that we see to: the lines to rewrite when it is to be given no more requests.
+/// Returns the files of a node on all managed load balancers. They are rewritten to drain it.
 /// The load balancer must have been applied before.
 ///
 /// # Errors
-/// When a name cannot be a path.
+/// When a name is not valid in a path.
 pub fn server_files(cluster: &Cluster, node: &Node) -> Result<Vec<ServerFile>, BalancerError> {
     let mut all = Vec::new();
     for host in hosts(cluster) {
@@ -151,12 +152,12 @@ fn server_files_of(
     Ok(all)
 }
 
-/// Returns the wish that a node be given requests by every load balancer that we see to, or none: by host of a load balancer, what its
-/// agent must see to and the bytes that it may ask for. It is checked and takes effect before it counts as done; what a run that died left
-/// behind is put right by the next ordinary one.
+/// Returns the desired files that put a node in or out of rotation on all managed load balancers,
+/// by load balancer host. They are tested and loaded before the step counts as done. The next
+/// ordinary run repairs what an aborted run left behind.
 ///
 /// # Errors
-/// When a name cannot be a path.
+/// When a name is not valid in a path.
 pub fn shift(cluster: &Cluster, node: &Node, flow: Flow) -> Result<Vec<(String, Wish)>, BalancerError> {
     let mut all: Vec<(String, Vec<PlacedFile>)> = Vec::new();
     for file in server_files(cluster, node)? {
@@ -167,14 +168,14 @@ pub fn shift(cluster: &Cluster, node: &Node, flow: Flow) -> Result<Vec<(String, 
             None => all.push((file.host, vec![placed])),
         }
     }
-    let wishes = all.into_iter().map(|(host, files)| Ok((host, bundle(files)?)));
-    wishes.collect()
+    let bundles = all.into_iter().map(|(host, files)| Ok((host, bundle(files)?)));
+    bundles.collect()
 }
 
-/// Returns files as one wish: written together, tested by nginx, read by it.
+/// Returns files as one bundle: written together, tested by nginx, and loaded.
 ///
 /// # Errors
-/// When a name cannot be a unit's.
+/// When the unit name is invalid.
 pub fn bundle(files: Vec<PlacedFile>) -> Result<Wish, BalancerError> {
     let contents = files.iter().map(|file| Arc::clone(&file.bytes)).collect();
     let files = files.into_iter().map(|file| File {
@@ -196,14 +197,13 @@ pub fn unit() -> Result<UnitName, ValueError> {
     UnitName::parse(UNIT)
 }
 
-/// Returns the command by which nginx says whether it would take its files.
+/// Returns the command by which nginx tests its files.
 #[must_use]
 pub fn test() -> Invocation {
     command(["nginx", "-t", "-q"])
 }
 
-/// Returns the command that has nginx read its files; one that does not run is started. Requests in hand are finished by the former
-/// workers.
+/// Returns the command that reloads nginx, or starts it. Old workers finish active requests.
 #[must_use]
 pub fn reload() -> Invocation {
     command(["systemctl", "--no-ask-password", "reload-or-restart", "nginx.service"])
@@ -213,15 +213,17 @@ fn command<const N: usize>(argv: [&str; N]) -> Invocation {
     Invocation { argv: argv.map(str::to_owned).to_vec(), timeout_secs: 60, ..Invocation::default() }
 }
 
-/// Says whether the load balancer can tell the nodes' certificates from others: it knows who issued them.
+/// Returns whether the load balancer can verify the nodes' certificates, because their issuer is
+/// known.
 fn is_verified(cluster: &Cluster) -> bool {
     issued::settings(cluster).is_some()
 }
 
-/// The networks that may manage gateways. Where a control plane's address is not known nobody can be told from others.
+/// The networks with access to gateway management. Empty (no restriction) if a control plane's
+/// address is unknown.
 fn management_from(cluster: &Cluster, host: &Host) -> Vec<String> {
-    if let Some(said) = &host.settings.load_balancer.management_from {
-        return said.clone();
+    if let Some(networks) = &host.settings.load_balancer.management_from {
+        return networks.clone();
     }
     let addresses: Option<Vec<String>> =
         cluster.hubs().map(|hub| hub.address.map(|address| address.to_string())).collect();
@@ -253,13 +255,13 @@ fn placed(path: &str, bytes: Vec<u8>, mode: FileMode) -> Result<PlacedFile, Valu
     })
 }
 
-/// Why a load balancer's files cannot be made.
+/// Why a load balancer's files cannot be created.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BalancerError {
     /// Its certificate cannot be written.
     #[error("the load balancer's certificate: {0}")]
     Certificate(#[from] KeystoreError),
-    /// A name that cannot stand in a path.
+    /// A name is not valid in a path.
     #[error("the load balancer's files: {0}")]
     Name(#[from] ValueError),
 }

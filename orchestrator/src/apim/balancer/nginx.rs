@@ -1,30 +1,34 @@
-//! The layout in nginx's words (1.18 and later). Everything that ends here was checked: names, addresses, numbers.
+//! The layout in nginx syntax (1.18 and later). All inputs are validated: names, addresses,
+//! numbers.
 
 use super::layout::{Answer, Layout, Path, Route, Server, Site, Upstream};
 use crate::apim::settings::load_balancer::LoadBalancer;
 
-/// Our folder on the host.
+/// The managed folder on the host.
 pub(super) const FOLDER: &str = "/etc/nginx/apim-deploy";
 /// The one file outside of it: every distribution's `nginx.conf` includes this folder.
 pub(super) const ENTRY: &str = "/etc/nginx/conf.d/apim-deploy.conf";
 /// The first line of each file.
-const HEAD: &str = "# Written by apim-deploy from its inventory: changes made here are lost.\n";
-/// nginx counts failures by itself, by requests that failed; so many make it pass over a node for so long.
+const HEAD: &str = "# Written by apim-deploy from its inventory: manual changes are overwritten.\n";
+/// nginx counts failed requests; after this many failures it skips a node for this time.
 const FAILURES: &str = "max_fails=2 fail_timeout=10s";
-/// A name longer than this does not fit into nginx's usual table of server names (64 bytes, of which it needs some itself).
+/// A longer name does not fit into nginx's default hash bucket for server names (64 bytes,
+/// including overhead).
 const USUAL_NAME: usize = 40;
 
-/// What is known of the certificates.
+/// Certificate settings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tls {
-    /// Whether those of the nodes are verified.
+    /// Whether the nodes' certificates are verified.
     pub(super) verify: bool,
 }
 
-/// Returns the file that nginx finds by itself.
+/// Returns the entry file, which nginx includes by default.
 pub(super) fn entry(layout: &Layout) -> String {
     let mut text = HEAD.to_owned();
-    text.push_str("# A request that asks for another protocol (WebSocket) hands that wish on; any other keeps its connection.\n");
+    text.push_str(
+        "# Protocol upgrades (WebSocket) are forwarded; other requests use keep-alive connections.\n",
+    );
     text.push_str("map $http_upgrade $apim_deploy_connection {\n    default upgrade;\n    ''      '';\n}\n");
     let longest = layout.sites.iter().map(|site| site.name.len()).max().unwrap_or(0);
     if longest > USUAL_NAME {
@@ -34,7 +38,7 @@ pub(super) fn entry(layout: &Layout) -> String {
     text
 }
 
-/// Returns the upstreams; the servers of each stand in files of their own, so that one can be taken out by rewriting one line.
+/// Returns the upstreams. Each server has its own file, so that draining it changes one line.
 pub(super) fn upstreams(layout: &Layout) -> String {
     let mut text = HEAD.to_owned();
     for upstream in &layout.upstreams {
@@ -50,12 +54,12 @@ pub(super) fn upstreams(layout: &Layout) -> String {
     text
 }
 
-/// Returns where the one line about a server stands.
+/// Returns the path of a server's file.
 pub(super) fn server_file(upstream: &Upstream, server: &Server) -> String {
     format!("{FOLDER}/servers/{}/{}.conf", upstream.key, server.file)
 }
 
-/// Returns that line, and the same for a node that is given no more requests.
+/// Returns the file's content for a server in rotation, and for a drained one.
 pub(super) fn server(server: &Server) -> (String, String) {
     let backup = if server.backup { " backup" } else { "" };
     let line = |end: &str| format!("{HEAD}server {} {FAILURES}{backup}{end};\n", server.reach);
@@ -66,7 +70,8 @@ pub(super) fn server(server: &Server) -> (String, String) {
 pub(super) fn common(settings: &LoadBalancer, tls: Tls) -> String {
     let mut text = HEAD.to_owned();
     let LoadBalancer { connect_secs, request_secs, idle_secs, max_body_mb, .. } = settings;
-    text.push_str(&format!("client_max_body_size {max_body_mb}m;
+    text.push_str(&format!(
+        "client_max_body_size {max_body_mb}m;
 keepalive_timeout {idle_secs}s;
 # The product takes headers of 32 KiB.
 client_header_buffer_size 32k;
@@ -77,7 +82,7 @@ proxy_busy_buffers_size 128k;
 proxy_connect_timeout {connect_secs}s;
 proxy_read_timeout {request_secs}s;
 proxy_send_timeout {request_secs}s;
-# Another node is tried where none of the request was answered: always before it was sent, later only when it is safe to repeat.
+# Unanswered requests are retried on another node: before sending always, after sending only if idempotent.
 proxy_next_upstream error timeout;
 proxy_next_upstream_timeout 30s;
 proxy_redirect off;
@@ -89,9 +94,10 @@ proxy_set_header X-Forwarded-Host $host;
 proxy_set_header X-Forwarded-Server $host;
 proxy_set_header X-Forwarded-Port $server_port;
 proxy_set_header X-Forwarded-Proto $scheme;
-"));
+"
+    ));
     if settings.trusted_proxies.is_empty() {
-        text.push_str("# What a client says of itself is not handed on.\n");
+        text.push_str("# X-Forwarded-For from clients is not trusted.\n");
         text.push_str("proxy_set_header X-Forwarded-For $remote_addr;\n");
     } else {
         for network in &settings.trusted_proxies {
@@ -104,7 +110,7 @@ proxy_set_header X-Forwarded-Proto $scheme;
     if tls.verify {
         text.push_str(&format!("proxy_ssl_verify on;\nproxy_ssl_verify_depth 3;\nproxy_ssl_trusted_certificate {FOLDER}/authority.pem;\n"));
     } else {
-        text.push_str("# The nodes' certificates are not verified: only those that are issued (`keystores: {mode: issued}`) can be.\n");
+        text.push_str("# The nodes' certificates are not verified: this needs issued certificates (`keystores: {mode: issued}`).\n");
         text.push_str("proxy_ssl_verify off;\n");
     }
     for file in &settings.include {
@@ -127,10 +133,11 @@ ssl_session_tickets off;
     )
 }
 
-/// Returns the `server` blocks; `management_from` are the networks that may manage gateways, anybody where there are none.
+/// Returns the `server` blocks. `management_from` are the networks with access to gateway
+/// management; empty means no restriction.
 pub(super) fn sites(layout: &Layout, settings: &LoadBalancer, management_from: &[String]) -> String {
     let mut text = HEAD.to_owned();
-    text.push_str("\n# Requests for other names: the first block of a port answers those, unless another site says that it does.\n");
+    text.push_str("\n# Requests for unknown names: the first block of a port is the default server.\n");
     for (port, tls) in layout.ports() {
         text.push_str(&format!("server {{\n{}    server_name _;\n", listen(port, tls, settings)));
         if tls {

@@ -1,5 +1,5 @@
-//! Load balancers of whole clusters, as text; and what a real nginx says of it, where there is one.
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+//! Load balancer files of whole clusters, tested with a real nginx if it is installed.
+#![expect(clippy::print_stderr, reason = "reports a skipped test")]
 
 use std::process::Command;
 
@@ -10,12 +10,12 @@ use crate::yaml::Span;
 
 const ISSUED: &str = "keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}\n  load_balancer: {kind: nginx}\n";
 
-/// The documentation's cluster with nginx, its certificates still to be issued.
+/// The documented cluster with nginx, without issued certificates.
 fn ha() -> Cluster {
     cluster(&HA.replacen("  endpoints:\n", &format!("  {ISSUED}  endpoints:\n"), 1))
 }
 
-/// A cluster of these settings and hosts, and `lb`.
+/// A cluster with these settings and hosts, and the load balancer `lb`.
 fn of(more: &str, lines: &[&str]) -> Cluster {
     let mut all = lines.to_vec();
     all.push("lb load_balancer");
@@ -26,7 +26,7 @@ fn lb(cluster: &Cluster) -> &Host {
     cluster.host("lb").expect("a host")
 }
 
-/// Every file but those of single servers, one after the other.
+/// All files except those of single servers.
 fn shown(cluster: &Cluster) -> String {
     let mut text = String::new();
     for file in files(cluster, lb(cluster)).expect("files") {
@@ -37,7 +37,7 @@ fn shown(cluster: &Cluster) -> String {
     text
 }
 
-/// Has a real nginx test the files, with sockets in place of ports.
+/// Tests the files with a real nginx, with sockets instead of ports.
 fn tested(cluster: &mut Cluster) {
     if Command::new("nginx").arg("-v").output().is_err() {
         eprintln!("skipped: nginx is not installed");
@@ -50,7 +50,7 @@ fn tested(cluster: &mut Cluster) {
     cluster.set_balancer("lb", identity);
     for file in files(cluster, lb(cluster)).expect("files") {
         let path = folder.path().join(file.path.as_str().trim_start_matches('/'));
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
         let text = String::from_utf8_lossy(&file.bytes)
             .replace("/etc/nginx", &format!("{at}/etc/nginx"))
             .replace("    listen ", &format!("    listen unix:{at}/"));
@@ -64,19 +64,19 @@ fn tested(cluster: &mut Cluster) {
     std::fs::write(&file, main).expect("written");
     let output = Command::new("nginx").arg("-t").arg("-c").arg(&file).arg("-p").arg(folder.path()).output();
     let output = output.expect("nginx runs");
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success() && !said.contains("[warn]"), "{said}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && !stderr.contains("[warn]"), "{stderr}");
 }
 
 #[test]
-fn the_documentations_cluster_is_balanced_as_its_page_says() {
+fn documented_cluster_files() {
     let mut cluster = ha();
     insta::assert_snapshot!("ha", shown(&cluster));
     tested(&mut cluster);
 }
 
 #[test]
-fn environments_offsets_literals_and_long_names_are_balanced_too() {
+fn environments_offsets_addresses_and_long_names() {
     let long = format!("gateway.{}.{}.example.com", "a".repeat(60), "b".repeat(60));
     let environments = format!(
         "  environments:
@@ -102,7 +102,7 @@ fn environments_offsets_literals_and_long_names_are_balanced_too() {
 }
 
 #[test]
-fn a_node_is_taken_out_by_one_line_in_each_of_its_upstreams() {
+fn draining_changes_one_line_per_upstream() {
     let cluster = ha();
     let files = server_files(&cluster, node(&cluster, "gw-2")).expect("files");
     let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
@@ -114,10 +114,10 @@ fn a_node_is_taken_out_by_one_line_in_each_of_its_upstreams() {
     let whole = super::files(&cluster, lb(&cluster)).expect("files");
     for file in &files {
         let placed = whole.iter().find(|placed| placed.path == file.path).expect("placed by apply");
-        assert_eq!(placed.bytes.as_ref(), file.wished.as_bytes(), "an ordinary apply opens it again");
+        assert_eq!(placed.bytes.as_ref(), file.wished.as_bytes(), "apply puts the node back in rotation");
     }
-    let held = shift(&cluster, node(&cluster, "apim-cp-1"), Flow::Held).expect("wishes");
-    let [(host, Wish { bundle, contents })] = held.as_slice() else { panic!("{held:?}") };
+    let drained = shift(&cluster, node(&cluster, "apim-cp-1"), Flow::Held).expect("bundles");
+    let [(host, Wish { bundle, contents })] = drained.as_slice() else { panic!("{drained:?}") };
     assert_eq!((host.as_str(), bundle.files.len(), contents.len()), ("lb", 1, 1));
     assert!(
         String::from_utf8_lossy(&contents[0])
@@ -127,17 +127,17 @@ fn a_node_is_taken_out_by_one_line_in_each_of_its_upstreams() {
 }
 
 #[test]
-fn nothing_is_installed_where_somebody_else_sees_to_it() {
+fn external_load_balancer_is_not_installed() {
     let external = cluster(HA);
     assert_eq!(super::hosts(&external).count(), 0);
     assert!(server_files(&external, node(&external, "gw-1")).expect("none").is_empty());
 }
 
 #[test]
-fn every_mistake_is_told_with_what_to_do() {
+fn invalid_settings_are_reported() {
     let two =
         ["cp-1 control_plane", "cp-2 control_plane", "gw-1 gateway", "gw-2 gateway", "lb load_balancer"];
-    let told = |settings: &str, lines: &[&str]| {
+    let errors_of = |settings: &str, lines: &[&str]| {
         mistakes(&format!(
             "{}{}",
             basics(&format!("  endpoints: {{control_plane: api.x, gateway: gw.x}}\n{settings}")),
@@ -149,41 +149,44 @@ fn every_mistake_is_told_with_what_to_do() {
     };
     let issued =
         "  keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}\n";
-    has(&told("  load_balancer: {kind: nginx}\n", &two), "has no certificate");
-    has(&told("  load_balancer: {sticky: false}\n", &two), "needs `kind`");
-    has(&told("  load_balancer: {kind: nginks}\n", &two), "did you mean `nginx`?");
+    has(&errors_of("  load_balancer: {kind: nginx}\n", &two), "has no certificate");
+    has(&errors_of("  load_balancer: {sticky: false}\n", &two), "needs `kind`");
+    has(&errors_of("  load_balancer: {kind: nginks}\n", &two), "did you mean `nginx`?");
     has(
-        &told("  load_balancer: {kind: external, trusted_proxies: [everybody]}\n", &two),
+        &errors_of("  load_balancer: {kind: external, trusted_proxies: [everybody]}\n", &two),
         "no IPv4 address or network",
     );
     has(
-        &told("  load_balancer: {kind: external, include: [relative; evil]}\n", &two),
+        &errors_of("  load_balancer: {kind: external, include: [relative; evil]}\n", &two),
         "is no path of a host",
     );
-    has(&told(&format!("{issued}  load_balancer: {{kind: nginx}}\n"), &two[..4]), "no host is in the group");
+    has(
+        &errors_of(&format!("{issued}  load_balancer: {{kind: nginx}}\n"), &two[..4]),
+        "no host is in the group",
+    );
     let crowded = ["cp-1 control_plane", "cp-2 control_plane", "gw-1 gateway load_balancer", "gw-2 gateway"];
     has(
-        &told(&format!("{issued}  load_balancer: {{kind: nginx}}\n"), &crowded),
-        "port 9099 would be the load balancer's",
+        &errors_of(&format!("{issued}  load_balancer: {{kind: nginx}}\n"), &crowded),
+        "port 9099 is used by the load balancer",
     );
     let one_name = basics(&format!(
         "  endpoints: {{control_plane: api.x, gateway: api.x}}\n{issued}  load_balancer: {{kind: nginx}}\n"
     ));
     has(
         &mistakes(&format!("{one_name}{}", hosts(&two))),
-        "`api.x:443` would stand for the control planes and for APIs",
+        "`api.x:443` is used for the control planes and for APIs",
     );
     let plain = basics(&format!(
         "  endpoints: {{control_plane: api.x, gateway: {{name: gw.x, http_port: 443, https_port: 8443}}}}\n{issued}  load_balancer: {{kind: nginx}}\n"
     ));
-    has(&mistakes(&format!("{plain}{}", hosts(&two))), "would speak TLS");
+    has(&mistakes(&format!("{plain}{}", hosts(&two))), "cannot use TLS");
     let single = ["cp-1 control_plane", "gw-1 gateway", "lb load_balancer"];
     let alone = basics(&format!("{issued}  load_balancer: {{kind: nginx}}\n"));
-    has(&mistakes(&format!("{alone}{}", hosts(&single))), "nothing is to be balanced");
+    has(&mistakes(&format!("{alone}{}", hosts(&single))), "has nothing to balance");
 }
 
 #[test]
-fn the_users_certificate_must_name_every_endpoint() {
+fn user_certificate_must_contain_all_endpoints() {
     let text = basics(
         "  endpoints: {control_plane: api.x.org, gateway: gw.x.org}\n  load_balancer: {kind: nginx, certificate: {file: lb.pem}}\n",
     ) + &hosts(&[
@@ -205,12 +208,15 @@ fn the_users_certificate_must_name_every_endpoint() {
     };
     let good = with(&["*.x.org"], true).expect("a cluster");
     assert!(good.balancer_identity("lb").is_some());
-    assert!(shown(&good).contains("proxy_ssl_verify off"), "nobody knows who issued the nodes' certificates");
-    let told = |found: Result<Cluster, crate::yaml::Mistakes>| {
+    assert!(
+        shown(&good).contains("proxy_ssl_verify off"),
+        "the issuer of the nodes' certificates is unknown"
+    );
+    let errors_of = |found: Result<Cluster, crate::yaml::Mistakes>| {
         found.expect_err("mistakes").0.iter().map(|one| one.what.clone()).collect::<Vec<_>>()
     };
-    let narrow = told(with(&["api.x.org"], true));
-    assert!(narrow[0].contains("does not name gw.x.org (it names api.x.org)"), "{narrow:?}");
-    let keyless = told(with(&["*.x.org"], false));
+    let narrow = errors_of(with(&["api.x.org"], true));
+    assert!(narrow[0].contains("does not contain gw.x.org (it contains api.x.org)"), "{narrow:?}");
+    let keyless = errors_of(with(&["*.x.org"], false));
     assert!(keyless[0].contains("private key"), "{keyless:?}");
 }

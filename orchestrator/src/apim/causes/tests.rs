@@ -1,4 +1,4 @@
-//! Every known line has its cause, and lines of a normal start have none.
+//! Known failure lines have a cause; lines of a normal start have none.
 
 use regex::Regex;
 
@@ -10,24 +10,24 @@ fn cause_of(line: &str) -> Option<(&'static str, bool)> {
 }
 
 #[test]
-fn every_known_failure_line_has_its_cause() {
+fn known_failure_lines_have_a_cause() {
     let lines = [
         ("java.lang.OutOfMemoryError: Java heap space", "ran out of memory", true),
         ("Error parsing deployment configuration", "deployment.toml cannot be read", true),
         (
             "Caused by: java.sql.SQLException: Access denied for user 'sharedadmin'@'10.77.0.11' (using password: YES)",
-            "refuses the user",
+            "rejects the username",
             true,
         ),
         (
             "com.mysql.cj.jdbc.exceptions.CommunicationsException: Communications link failure",
-            "does not answer",
+            "database server is unreachable",
             true,
         ),
         ("java.lang.ClassNotFoundException: com.mysql.jdbc.Driver", "driver is missing", true),
         (
             "ERROR - DatabaseUtil Database Error - Cannot create PoolableConnectionFactory",
-            "shared database cannot be used",
+            "shared database is unusable",
             true,
         ),
         (
@@ -37,13 +37,13 @@ fn every_known_failure_line_has_its_cause() {
         ),
         (
             "java.io.IOException: Keystore was tampered with, or password was incorrect",
-            "does not open with its password",
+            "password of a keystore is wrong",
             true,
         ),
-        ("Caused by: java.net.BindException: Address already in use", "port is taken", true),
+        ("Caused by: java.net.BindException: Address already in use", "uses the port", true),
         (
             r#"java.lang.NullPointerException: Cannot invoke "Object.toString()" because "connection" is null at org.wso2.carbon.apimgt.common.jms.JMSListener.checkJMSConnection(JMSListener.java:158)"#,
-            "listener for events ended",
+            "event listener failed",
             false,
         ),
         ("javax.crypto.AEADBadTagException: Tag mismatch", "encryption key", true),
@@ -56,12 +56,12 @@ fn every_known_failure_line_has_its_cause() {
         ),
         (
             "Unable to deploy synapse artifacts at gateway. Next retry in 30 seconds",
-            "service URL does not answer",
+            "service URL is unreachable",
             false,
         ),
         ("Connection attempt : 3 for JMS Provider failed. Next retry in 80 seconds", "5672", false),
         ("Cannot borrow client for ssl://tm1:9711", "9611 and 9711", false),
-        ("Registered callback does not match with the provided url", "portal's address", false),
+        ("Registered callback does not match with the provided url", "URL of a portal", false),
         ("$ref: References can't be resolved for apim.x", "refers to a key", true),
         ("Environment variable DB_PASSWORD not defined in system", "environment variable", true),
     ];
@@ -73,7 +73,7 @@ fn every_known_failure_line_has_its_cause() {
 }
 
 #[test]
-fn lines_of_a_normal_start_are_no_cause() {
+fn normal_start_lines_have_no_cause() {
     for line in [
         "TID: [-1234] [] [2026-05-29 10:48:55,007]  INFO {org.wso2.carbon.core.init.CarbonServerManager} - Repository       : /opt/wso2/gateway/repository/deployment/server/",
         "INFO - StartupFinalizerServiceComponent WSO2 Carbon started in 42 sec",
@@ -90,7 +90,7 @@ fn lines_of_a_normal_start_are_no_cause() {
 }
 
 #[test]
-fn every_row_says_what_to_do() {
+fn every_row_has_a_hint() {
     for row in ROWS {
         assert!(Regex::new(row.pattern).is_ok(), "{}", row.pattern);
         assert!(!row.cause.is_empty() && !row.hint.is_empty(), "{}", row.pattern);

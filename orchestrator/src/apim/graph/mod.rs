@@ -1,7 +1,9 @@
-//! The topology as a picture: hosts, nodes with their ports, load balancer, database, and who connects to whom.
+//! The topology as a diagram: hosts, nodes with their ports, load balancer, database, and
+//! connections.
 //!
-//! `Graph` is the plain data; `text` writes DOT and Mermaid, `svg` draws. Connections are those that the configuration makes and `health` asks
-//! for (documentation, "distributed deployment", the tables of ports and of traffic between components).
+//! `Graph` is plain data; `text` writes DOT and Mermaid, `svg` draws SVG. Connections are those of
+//! the configuration and of the health checks (documentation, "distributed deployment", the tables
+//! of ports and of traffic between components).
 
 use std::fmt;
 
@@ -15,12 +17,12 @@ mod svg;
 mod tests;
 mod text;
 
-/// A column of the picture, in the direction of a request.
+/// A column of the diagram, in request direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
-    /// Whoever calls.
+    /// Clients.
     Clients,
-    /// What stands in front.
+    /// Load balancers.
     Balancer,
     /// Gateways.
     Edge,
@@ -39,7 +41,7 @@ pub enum Kind {
     Http,
     /// Events through a broker.
     Events,
-    /// Data for decisions on throttling.
+    /// Throttling data.
     Throttling,
     /// SQL.
     Sql,
@@ -59,56 +61,56 @@ impl Kind {
     }
 }
 
-/// A thing that is connected: a node, a load balancer, a database server, the clients.
+/// A node, a load balancer, a database server, or the clients.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Vertex {
-    /// Unique, of letters, digits and `_`.
+    /// A unique identifier of letters, digits and `_`.
     pub id: String,
-    /// Where it is drawn.
+    /// The column.
     pub layer: Layer,
-    /// The host that it is on, where it is on one of the inventory.
+    /// Its host, if that is in the inventory.
     pub host: Option<String>,
-    /// What it is, for people.
+    /// The display name.
     pub title: String,
     /// More lines: its address, its release, its ports.
     pub lines: Vec<String>,
 }
 
-/// A connection, drawn from who opens it.
+/// A connection, in the direction in which it is opened.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Arrow {
-    /// Who opens it.
+    /// The id of the source vertex.
     pub from: String,
-    /// Who is called.
+    /// The id of the target vertex.
     pub to: String,
     /// What it carries.
     pub kind: Kind,
-    /// The ports that are called.
+    /// The target ports.
     pub ports: Vec<u16>,
 }
 
-/// The picture as data.
+/// The diagram as data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Graph {
-    /// What is connected, layer by layer.
+    /// The vertices, layer by layer.
     pub vertices: Vec<Vertex>,
-    /// What connects it.
+    /// The connections.
     pub arrows: Vec<Arrow>,
 }
 
-/// A way to write it.
+/// An output format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A picture that browsers show.
+    /// SVG for browsers.
     Svg,
-    /// For Graphviz.
+    /// DOT for Graphviz.
     Dot,
-    /// For Markdown.
+    /// Mermaid for Markdown.
     Mermaid,
 }
 
 impl Graph {
-    /// Returns the picture of a cluster.
+    /// Returns the diagram of a cluster.
     #[must_use]
     pub fn of(cluster: &Cluster) -> Self {
         let mut drawing =
@@ -124,7 +126,7 @@ impl Graph {
         graph
     }
 
-    /// Writes it.
+    /// Returns the diagram in this format.
     #[must_use]
     pub fn written(&self, format: Format) -> String {
         match format {
@@ -168,7 +170,7 @@ const DATABASE: &str = "database";
 struct Drawing<'a> {
     cluster: &'a Cluster,
     graph: Graph,
-    /// The load balancer, where something stands in front of nodes.
+    /// The id of the load balancer, if any endpoint has one.
     front: Option<String>,
 }
 
@@ -244,7 +246,7 @@ impl Drawing<'_> {
         }
     }
 
-    /// From the clients, through what stands in front, to the nodes.
+    /// Adds the request paths from clients through load balancers to the nodes.
     fn requests(&mut self) {
         let cluster = self.cluster;
         for role in [Role::ControlPlane, Role::KeyManager] {
@@ -265,8 +267,8 @@ impl Drawing<'_> {
         }
     }
 
-    /// Draws the way to an endpoint, whose asked ports and whose nodes' own ports are given: to the front and on to every node, or straight to
-    /// the only node.
+    /// Adds the path to an endpoint: through the load balancer to all nodes, or directly to a
+    /// single node. `asked` are the endpoint's ports, `own` the nodes' ports.
     fn reach(&mut self, from: &str, endpoint: &Endpoint, nodes: &[&Node], (asked, own): (&[u16], &[u16])) {
         let front = self.front.clone().filter(|_| endpoint.fronted);
         if let Some(front) = &front {
@@ -335,7 +337,7 @@ const fn layer(role: Role) -> Layer {
     }
 }
 
-/// The names under which the front is known, each with its port, once.
+/// The load balancer's names with ports, without duplicates.
 fn names(cluster: &Cluster) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for endpoint in cluster.all_endpoints().filter(|endpoint| endpoint.fronted) {
@@ -355,7 +357,8 @@ fn name_of(node: &Node) -> String {
     id("node", &node.name.0)
 }
 
-/// Returns an identifier that every format takes; whatever is no letter or digit is written as its number, so no two names become one.
+/// Returns an identifier that is valid in every format. Other characters are replaced by their
+/// code, so identifiers stay unique.
 fn id(kind: &str, name: &str) -> String {
     let mut id = format!("{kind}_");
     for c in name.chars() {

@@ -1,9 +1,10 @@
-//! The picture as SVG: a column per layer, a box per thing, curves between them; no script, no font of its own.
+//! The diagram as SVG: a column per layer, a box per vertex, curves between them; no scripts, no
+//! embedded fonts.
 
 use super::{Arrow, Graph, Kind, Layer, Vertex};
 
 const NARROWEST: usize = 200;
-/// A letter of the bold font at this size, generously.
+/// The estimated width of a bold letter, rounded up.
 const LETTER: usize = 8;
 const GAP_ACROSS: usize = 130;
 const GAP_DOWN: usize = 28;
@@ -13,7 +14,7 @@ const LINE: usize = 16;
 const LEGEND: usize = 44;
 const LEGEND_STEP: usize = 150;
 
-/// Where a vertex is drawn.
+/// The position of a vertex.
 struct Placed<'a> {
     vertex: &'a Vertex,
     column: usize,
@@ -29,7 +30,7 @@ impl Placed<'_> {
     }
 }
 
-/// Returns the picture.
+/// Returns the SVG document.
 pub(super) fn written(graph: &Graph) -> String {
     let mut layers: Vec<Layer> = graph.vertices.iter().map(|vertex| vertex.layer).collect();
     layers.dedup();
@@ -117,11 +118,11 @@ fn boxed(one: &Placed<'_>) -> String {
     text
 }
 
-/// Draws an arrow from a box's nearer side to the other's; between boxes of one column it bulges to the right.
+/// Draws an arrow between the nearest sides of two boxes; within a column it curves to the right.
 fn curve(arrow: &Arrow, placed: &[Placed<'_>]) -> String {
     let find = |id: &str| placed.iter().find(|one| one.vertex.id == id);
     let (Some(from), Some(to)) = (find(&arrow.from), find(&arrow.to)) else { return String::new() };
-    // Kinds of one pair of boxes run beside each other.
+    // Several kinds between the same boxes are drawn in parallel.
     let lane = Kind::ALL.iter().position(|kind| *kind == arrow.kind).unwrap_or(0) * 7;
     let (start_y, end_y) = (from.middle() + lane, to.middle() + lane);
     let (start, end, first, second) = if from.column == to.column {

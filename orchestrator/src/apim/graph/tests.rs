@@ -1,4 +1,4 @@
-//! The picture holds every node and every connection, in every format, whatever hosts are called.
+//! The diagram contains every node and every connection in every format, for any host names.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ fn to<'a>(graph: &'a Graph, from: &str, kind: Kind) -> BTreeSet<&'a str> {
 }
 
 #[test]
-fn every_node_is_in_it_and_every_arrow_has_two_ends() {
+fn graph_contains_all_nodes_and_valid_arrows() {
     for text in [HA, SINGLE] {
         let cluster = cluster(text);
         let graph = Graph::of(&cluster);
         let ids: BTreeSet<&str> = graph.vertices.iter().map(|vertex| vertex.id.as_str()).collect();
-        assert_eq!(ids.len(), graph.vertices.len(), "an identifier twice");
+        assert_eq!(ids.len(), graph.vertices.len(), "duplicate identifier");
         for node in cluster.nodes() {
             assert!(ids.contains(id("node", &node.name.0).as_str()), "{}", node.name);
         }
@@ -28,7 +28,7 @@ fn every_node_is_in_it_and_every_arrow_has_two_ends() {
         for vertex in &graph.vertices {
             assert!(
                 vertex.id == "clients" || called.contains(vertex.id.as_str()),
-                "nobody calls {}",
+                "no connection to {}",
                 vertex.title
             );
         }
@@ -36,7 +36,7 @@ fn every_node_is_in_it_and_every_arrow_has_two_ends() {
 }
 
 #[test]
-fn a_gateway_hears_every_hub_and_asks_every_traffic_manager() {
+fn gateway_connects_to_all_hubs_and_traffic_managers() {
     let text =
         basics("  endpoints: {control_plane: cp, gateway: gw, key_manager: km, traffic_manager: tm}\n")
             + &hosts(&[
@@ -61,11 +61,11 @@ fn a_gateway_hears_every_hub_and_asks_every_traffic_manager() {
         .arrows
         .iter()
         .find(|arrow| arrow.to == "node_g1" && arrow.from == "balancer" && arrow.kind == Kind::Http);
-    assert_eq!(calls.expect("the balancer calls g1").ports, [8246, 8283, 9446], "the offset is in it");
+    assert_eq!(calls.expect("the balancer calls g1").ports, [8246, 8283, 9446], "ports include the offset");
 }
 
 #[test]
-fn every_format_is_well_formed_whatever_hosts_are_called() {
+fn all_formats_escape_host_names() {
     let text = basics("") + &hosts(&["\"a<b>&c\" all_in_one"]);
     let Ok(cluster) = crate::apim::testing::build(&text) else { return };
     let graph = Graph::of(&cluster);
@@ -75,7 +75,7 @@ fn every_format_is_well_formed_whatever_hosts_are_called() {
 }
 
 #[test]
-fn the_documented_cluster() {
+fn documented_cluster_snapshots() {
     let graph = Graph::of(&cluster(SINGLE));
     insta::assert_snapshot!("single-mermaid", graph.written(Format::Mermaid));
     insta::assert_snapshot!("single-dot", graph.written(Format::Dot));

@@ -1,4 +1,5 @@
-//! The picture for Graphviz and for Mermaid. Names come from the inventory and are escaped as each language wants it.
+//! The diagram for Graphviz and Mermaid. Names come from the inventory and are escaped for each
+//! language.
 
 use super::{Arrow, Graph, Kind, Layer, Vertex};
 
@@ -31,7 +32,8 @@ pub(super) fn dot(graph: &Graph) -> String {
             .filter(|vertex| vertex.layer == layer)
             .map(|vertex| vertex.id.as_str())
             .collect();
-        // Hosts are boxes, and Graphviz ranks nodes of boxes only outside of them: an invisible line does.
+        // Graphviz does not rank nodes across clusters (the host boxes), so invisible edges order
+        // the layers.
         if let (Some(first), Some(next)) = (ids.first(), next_of(graph, layer)) {
             text.push_str(&format!("  {first} -> {next} [style=invis];\n"));
         }
@@ -81,7 +83,7 @@ fn words(arrow: &Arrow) -> String {
     format!("{} {arrow}", arrow.kind.words())
 }
 
-/// Groups what is on one host, in the order of the vertices; what is on no host stands alone.
+/// Groups vertices by host, in order. Vertices without a host form one group each.
 fn by_host(graph: &Graph) -> Vec<(Option<&str>, Vec<&Vertex>)> {
     let mut groups: Vec<(Option<&str>, Vec<&Vertex>)> = Vec::new();
     for vertex in &graph.vertices {
@@ -100,7 +102,7 @@ fn layers(graph: &Graph) -> Vec<Layer> {
     layers
 }
 
-/// The first vertex of the layer behind this one.
+/// The first vertex of the next layer.
 fn next_of(graph: &Graph, layer: Layer) -> Option<&str> {
     graph.vertices.iter().find(|vertex| vertex.layer > layer).map(|vertex| vertex.id.as_str())
 }
@@ -109,7 +111,7 @@ fn quoted(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Mermaid takes HTML's entities, with `#` in place of `&`.
+/// Mermaid supports HTML entities, with `#` instead of `&`.
 fn entities(text: &str) -> String {
     let mut out = String::new();
     for c in text.chars() {

@@ -1,6 +1,8 @@
-//! What is closed beyond the usual: kernel, limits, the unit's sandbox, flags of the JVM; and what is not fit for production.
+//! Hardening: kernel settings, limits, the unit's sandbox, JVM flags; and settings that are
+//! unsuitable for production.
 //!
-//! Values: documentation, "production deployment guidelines", "security guidelines for production deployment", "tuning performance".
+//! Values: documentation, "production deployment guidelines", "security guidelines for production
+//! deployment", "tuning performance".
 
 use std::collections::BTreeMap;
 
@@ -20,13 +22,14 @@ mod tests;
 
 pub use sandbox::{SANDBOX_PROPERTIES, sandbox};
 
-/// Where the kernel's settings are kept over boots.
+/// The file that persists the kernel settings.
 pub const SYSCTL_FILE: &str = "/etc/sysctl.d/90-apim-deploy.conf";
-/// Where the account's limits are kept.
+/// The file with the account's limits.
 pub const LIMITS_FILE: &str = "/etc/security/limits.d/90-apim-deploy.conf";
 
-/// The documented settings but two: `net.ipv4.tcp_tw_recycle` broke clients behind NAT and is gone since Linux 4.12; `fs.file-max` is
-/// larger by itself on every system of today, so setting it would lower it (preflight looks at it).
+/// The documented settings except two: `net.ipv4.tcp_tw_recycle` broke clients behind NAT and was
+/// removed in Linux 4.12; the default of `fs.file-max` is larger on current systems, so setting it
+/// would lower it (preflight checks it).
 const SYSCTL: [(&str, &str); 9] = [
     ("net.core.rmem_default", "524288"),
     ("net.core.rmem_max", "67108864"),
@@ -39,10 +42,11 @@ const SYSCTL: [(&str, &str); 9] = [
     ("net.ipv4.tcp_wmem", "4096 65536 16777216"),
 ];
 
-/// With outgoing connections allowed from port 1024 on, one of them could take a node's port while it is restarted.
+/// With an ephemeral range from port 1024, an outgoing connection could take a node's port while it
+/// restarts.
 const RESERVED: &str = "net.ipv4.ip_local_reserved_ports";
 
-/// Returns the kernel's settings on `host`, the user's weighing more than ours.
+/// Returns the kernel settings for `host`; the user's values take precedence.
 #[must_use]
 pub fn sysctl(cluster: &Cluster, host: &str) -> BTreeMap<String, String> {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
@@ -63,23 +67,23 @@ pub fn sysctl(cluster: &Cluster, host: &str) -> BTreeMap<String, String> {
     values
 }
 
-/// Returns the file that brings the kernel's settings back at boot.
+/// Returns the file that applies the kernel settings at boot.
 #[must_use]
 pub fn sysctl_file(cluster: &Cluster, host: &str) -> Option<PlacedFile> {
     let values = sysctl(cluster, host);
     let lines: String = values.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
     let text = format!(
-        "# Written by apim-deploy (apim.hardening.sysctl); the next apply puts edits right.\n{lines}"
+        "# Written by apim-deploy (apim.hardening.sysctl); the next apply overwrites manual changes.\n{lines}"
     );
     (!values.is_empty()).then(|| root_file(SYSCTL_FILE, text)).flatten()
 }
 
-/// Returns the file that raises the account's limits in sessions; the unit brings its own for the server.
+/// Returns the file that raises the account's limits in sessions; units have their own limits.
 #[must_use]
 pub fn limits_file(node: &Node) -> Option<PlacedFile> {
     let user = &node.settings.user;
     let text = format!(
-        "# Written by apim-deploy (apim.hardening.limits); the next apply puts edits right. Units bring limits of their own.
+        "# Written by apim-deploy (apim.hardening.limits); the next apply overwrites manual changes. Units have their own limits.
 {user} soft nofile 65535
 {user} hard nofile 65535
 {user} soft nproc 20000
@@ -100,14 +104,14 @@ fn root_file(path: &str, text: String) -> Option<PlacedFile> {
     })
 }
 
-/// Flags that the documentation asks for in production.
+/// Flags that the documentation recommends for production.
 const JVM: [&str; 3] = [
     "-Djdk.tls.ephemeralDHKeySize=2048",
     "-Djdk.tls.rejectClientInitiatedRenegotiation=true",
     "-DentityExpansionLimit=10000",
 ];
 
-/// Returns the JVM's options beyond the heap: ours, then the user's.
+/// Returns the JVM options besides the heap: apim-deploy's, then the user's.
 #[must_use]
 pub fn java_opts(node: &Node) -> Option<String> {
     let hardening = &node.settings.hardening;
@@ -121,8 +125,9 @@ pub fn java_opts(node: &Node) -> Option<String> {
 
 /// Returns the arguments of the start script.
 ///
-/// The script itself says `-Dhttpclient.hostnameVerifier=AllowAll`, behind `JAVA_OPTS`; what is said behind the main class is set by the
-/// server itself later, and so wins (wso2/product-apim, startup-scripts; carbon-kernel, `Main`).
+/// The script sets `-Dhttpclient.hostnameVerifier=AllowAll` after `JAVA_OPTS`. Arguments after the
+/// main class are applied later by the server, so they take precedence (wso2/product-apim,
+/// startup-scripts; carbon-kernel, `Main`).
 #[must_use]
 pub fn arguments(node: &Node) -> Vec<String> {
     match node.settings.hardening.hostname_verifier {
@@ -131,7 +136,7 @@ pub fn arguments(node: &Node) -> Vec<String> {
     }
 }
 
-/// Returns what of all this a running node has to be restarted for.
+/// Returns the hardening inputs whose changes require a restart.
 #[must_use]
 pub fn inputs(node: &Node) -> BTreeMap<String, String> {
     let mut inputs = BTreeMap::new();

@@ -1,23 +1,25 @@
-//! The sandbox of a unit: what a Java server does without anyway. Options that an older systemd does not know are passed over by it.
+//! The sandbox of a unit: restrictions that do not affect a Java server. Older systemd versions
+//! ignore unknown options.
 
 use crate::apim::topology::Node;
 
-/// Returns the lines for the unit's `[Service]`; empty where no sandbox is wished for.
+/// Returns the lines for the unit's `[Service]`; empty if the sandbox is off.
 ///
-/// Not among them: `MemoryDenyWriteExecute`, which the JIT compiler does not survive; `ProcSubset=pid`, because the server reads
-/// `/proc/meminfo`; `PrivateNetwork`, `PrivateUsers`.
+/// Not included: `MemoryDenyWriteExecute`, because it breaks the JIT compiler; `ProcSubset=pid`,
+/// because the server reads `/proc/meminfo`; `PrivateNetwork`, `PrivateUsers`.
 #[must_use]
 pub fn sandbox(node: &Node) -> String {
     if !node.settings.hardening.sandbox {
         return String::new();
     }
-    // The server writes below its own home only: logs, tmp, the pid file, its registry's files, rendered configuration.
+    // The server writes only below its own home: logs, tmp, the pid file, registry files, rendered
+    // configuration.
     let home = &node.home.release;
-    // Home folders stay visible where the product or its JDK lies in one.
+    // Home folders stay visible if they contain the product or its JDK.
     let in_home = [home.as_str(), node.java_home.as_str()]
         .iter()
         .any(|path| ["/home/", "/root/", "/run/user/"].iter().any(|folder| path.starts_with(folder)));
-    // `-`: a folder that is not there is no reason not to start.
+    // `-`: start even if the folder does not exist.
     let writable: String = node.settings.hardening.writable.iter().map(|path| format!(" -{path}")).collect();
     let homes = if in_home { "read-only" } else { "yes" };
     format!(
@@ -50,7 +52,7 @@ SystemCallErrorNumber=EPERM
     )
 }
 
-/// The properties by which systemd tells whether a unit is in the sandbox, and the values that say so.
+/// The unit properties and values that show that the sandbox is on.
 pub const SANDBOX_PROPERTIES: [(&str, &str); 8] = [
     ("NoNewPrivileges", "yes"),
     ("ProtectSystem", "strict"),

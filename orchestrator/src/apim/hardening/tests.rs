@@ -1,10 +1,10 @@
-//! What is closed, and what is refused.
+//! Hardening settings and rejected configurations.
 
 use crate::apim::settings::hardening::{Jmx, Verifier};
 use crate::apim::testing::{HA, basics, cluster, hosts, mistakes, node};
 use crate::apim::{hardening, unit};
 
-/// A cluster that is fit for production, with `hardening` as given.
+/// A cluster that is suitable for production, with the given `hardening`.
 fn fit(hardening: &str) -> String {
     let text = basics(&format!(
         "  hardening: {hardening}
@@ -21,7 +21,7 @@ fn fit(hardening: &str) -> String {
 }
 
 #[test]
-fn without_a_word_nothing_is_closed() {
+fn hardening_is_off_by_default() {
     let cluster = cluster(HA);
     let gateway = node(&cluster, "gw-1");
     assert!(hardening::sysctl(&cluster, "gw-1").is_empty());
@@ -31,7 +31,7 @@ fn without_a_word_nothing_is_closed() {
 }
 
 #[test]
-fn production_closes_everything_and_reserves_the_nodes_own_ports() {
+fn production_enables_everything_and_reserves_node_ports() {
     let cluster = cluster(&fit("production"));
     let gateway = node(&cluster, "g");
     let values = hardening::sysctl(&cluster, "g");
@@ -62,7 +62,7 @@ fn production_closes_everything_and_reserves_the_nodes_own_ports() {
 }
 
 #[test]
-fn single_switches_weigh_more() {
+fn single_settings_override_the_mode() {
     let cluster = cluster(&fit(
         "{mode: production, sandbox: true, writable: [/mnt/shared], jmx: local, hostname_verifier: default_and_localhost, sysctl: {net.ipv4.tcp_fin_timeout: 15, net.ipv4.tcp_tw_reuse: null, vm.swappiness: 1}}",
     ));
@@ -83,7 +83,7 @@ fn single_switches_weigh_more() {
 }
 
 #[test]
-fn what_is_not_fit_for_production_is_refused_at_its_line() {
+fn unsuitable_settings_are_errors_with_line_numbers() {
     assert_eq!(mistakes(&fit("production")), Vec::<String>::new());
     let refused = mistakes(&HA.replace("  java:", "  hardening: production\n  java:"));
     for part in ["apim.admin.password", "apim_db.password", "shared_db.password", "shipped keystores"] {
@@ -98,7 +98,7 @@ fn what_is_not_fit_for_production_is_refused_at_its_line() {
 }
 
 #[test]
-fn words_that_mean_nothing_are_mistakes() {
+fn unknown_values_are_errors() {
     for (hardening, part) in [
         ("prodcution", "production"),
         ("{mode: productoin}", "production"),

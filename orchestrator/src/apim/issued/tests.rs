@@ -1,4 +1,4 @@
-//! What the cluster needs, what of it is due, and what stays.
+//! Required certificates, which of them are due, and which stay unchanged.
 
 use super::*;
 use crate::apim::testing::{HA, basics, cluster, hosts, node};
@@ -12,11 +12,11 @@ fn two(more: &str) -> Cluster {
 }
 
 fn never(_: &str, _: &Content, _: &Secret) -> Result<Vec<u8>, KeystoreError> {
-    panic!("JKS is made alike each time")
+    panic!("JKS is reproducible")
 }
 
 #[test]
-fn every_name_by_which_a_node_is_called_is_wanted() {
+fn certificates_contain_all_node_names() {
     let settings =
         "  keystores: {mode: issued, passphrase: pass-of-pki, password: pass-of-stores}\n  endpoints:\n";
     let cluster = cluster(&HA.replacen("  endpoints:\n", settings, 1));
@@ -36,11 +36,11 @@ fn every_name_by_which_a_node_is_called_is_wanted() {
 }
 
 #[test]
-fn what_is_issued_serves_every_connection_and_is_renewed_alone() {
+fn issued_certificates_serve_all_connections_and_renew_separately() {
     let mut first = two("");
     let mut material = Material::default();
-    let made = issue(&first, &mut material, NOW).expect("issued");
-    assert_eq!(made.len(), 4, "authority, shared key, two nodes: {made:?}");
+    let issued = issue(&first, &mut material, NOW).expect("issued");
+    assert_eq!(issued.len(), 4, "authority, shared key, two nodes: {issued:?}");
     assert_eq!(issue(&first, &mut material, NOW + DAY_SECS).expect("nothing to do"), Vec::new());
     hand_out(&mut first, &material, &Outside::default(), &mut never).expect("handed out");
     let findings = trust::check(&first, NOW);
@@ -49,14 +49,14 @@ fn what_is_issued_serves_every_connection_and_is_renewed_alone() {
     assert_eq!(names, ["primary.jks", "tls.jks", "client-truststore.jks"]);
     assert!(node(&first, "gw").keystores.iter().all(|file| file.opened.is_some()));
 
-    // In its last days a node's certificate is made anew; what all share is not.
+    // Node certificates are reissued shortly before expiry; the shared one is not.
     let late = NOW + 380 * DAY_SECS;
     let due_then = due(&first, &material, late);
     let names: Vec<&str> = due_then.iter().map(|due| due.needed.name.as_str()).collect();
     assert_eq!(names, ["cp-control-plane", "gw-gateway"]);
     assert!(due_then[0].why.contains("expires in"), "{due_then:?}");
 
-    // Another name is one certificate's matter.
+    // A changed name affects one certificate only.
     let renamed = two(" | {keystores: {names: [other.example.com]}}");
     let due_now = due(&renamed, &material, NOW);
     assert_eq!(due_now.len(), 1);
@@ -65,7 +65,7 @@ fn what_is_issued_serves_every_connection_and_is_renewed_alone() {
         ("gw-gateway", "it lacks other.example.com")
     );
 
-    // The shared key outlives its certificate.
+    // The shared key stays when its certificate is renewed.
     let shared = material.keys[PRIMARY].clone();
     let very_late = NOW + 3640 * DAY_SECS;
     issue(&first, &mut material, very_late).expect("issued");
@@ -76,7 +76,7 @@ fn what_is_issued_serves_every_connection_and_is_renewed_alone() {
 }
 
 #[test]
-fn what_is_not_issued_yet_has_no_content() {
+fn keystores_without_certificates_have_no_content() {
     let mut cluster = two("");
     hand_out(&mut cluster, &Material::default(), &Outside::default(), &mut never).expect("handed out");
     assert!(node(&cluster, "gw").keystores.iter().all(|file| file.opened.is_none()));

@@ -1,6 +1,7 @@
-//! The connection matrix: who connects to whom, on which port, and what for.
+//! The connection matrix: source, target, port and purpose of every connection.
 //!
-//! Sources: the documentation's distributed deployment page; the templates in wso2/product-apim; the configuration of helm-apim.
+//! Sources: the documentation's distributed deployment page; the templates in wso2/product-apim;
+//! the configuration of helm-apim.
 
 use crate::apim::cluster::Cluster;
 use crate::apim::hosts_file;
@@ -8,16 +9,16 @@ use crate::apim::port;
 use crate::apim::role::Role;
 use crate::apim::topology::{Endpoint, Node, NodeName};
 
-/// What stands at the other end.
+/// The target of a connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// A node, directly: brokers and data receivers are never reached through a load balancer.
+    /// A node, directly: connections to brokers and data receivers never use a load balancer.
     Node(NodeName),
-    /// A role or environment under its public name.
+    /// A role or environment, by its public name.
     Endpoint {
         /// The name.
         name: String,
-        /// Whether something else than the nodes themselves stands there.
+        /// Whether a load balancer serves the name.
         fronted: bool,
         /// The nodes behind it.
         behind: Vec<NodeName>,
@@ -26,20 +27,20 @@ pub enum Target {
     Database,
 }
 
-/// One connection that a node will make.
+/// A connection that a node opens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edge {
-    /// Where to.
+    /// The target.
     pub target: Target,
-    /// The name or address that is connected to.
+    /// The name or address to connect to.
     pub host: String,
     /// The port.
     pub port: u16,
-    /// What for, in a few words.
+    /// The purpose, for display.
     pub purpose: &'static str,
 }
 
-/// Returns every connection that `node` makes.
+/// Returns all connections that `node` opens.
 #[must_use]
 pub fn of(cluster: &Cluster, node: &Node) -> Vec<Edge> {
     let mut edges = Vec::new();
@@ -59,7 +60,7 @@ pub fn of(cluster: &Cluster, node: &Node) -> Vec<Edge> {
     if node.role == Role::Gateway {
         for throttler in cluster.throttlers() {
             direct(throttler, port::RECEIVER, "throttling data");
-            direct(throttler, port::RECEIVER_AUTH, "throttling data, log-in");
+            direct(throttler, port::RECEIVER_AUTH, "throttling data, authentication");
             if !throttler.role.is_hub() {
                 direct(throttler, port::BROKER, "throttling decisions");
             }
@@ -74,7 +75,7 @@ pub fn of(cluster: &Cluster, node: &Node) -> Vec<Edge> {
         for peer in cluster.peers(node) {
             direct(peer, port::BROKER, "events of its peer");
             direct(peer, port::RECEIVER, "events to its peer");
-            direct(peer, port::RECEIVER_AUTH, "events to its peer, log-in");
+            direct(peer, port::RECEIVER_AUTH, "events to its peer, authentication");
         }
     }
     let mut through = |endpoint: &Endpoint, behind: Vec<&Node>, purpose| {

@@ -1,7 +1,8 @@
-//! What is looked at on every host before anything is changed: the questions, and what the answers mean. Pure: answers come in, rows go out.
+//! Checks of every host before any change: the questions, and the evaluation of the answers. Pure:
+//! takes answers, returns rows.
 //!
-//! `questions` says what is asked of a host, `pairs` finds the answers again, `edges` who will connect to whom; `host`, `network` and
-//! `names` judge.
+//! `questions` builds the questions to a host, `pairs` matches answers to them, `edges` lists the
+//! connections between nodes; `host`, `network` and `names` evaluate.
 
 use std::collections::BTreeMap;
 
@@ -26,21 +27,21 @@ use pairs::Pairs;
 pub use questions::examine;
 pub(super) use questions::listeners;
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
-    /// As it should be.
+    /// The check passed.
     Ok,
-    /// It could not be looked at.
+    /// The check could not be done.
     Unknown,
-    /// Worth knowing; things work all the same.
+    /// A warning; the deployment can go on.
     Warn,
-    /// Nothing is changed until this is put right.
+    /// Nothing is changed until this is fixed.
     Fail,
 }
 
 impl Status {
-    /// Returns the word for tables and programs.
+    /// Returns the word for tables and JSON.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -57,30 +58,30 @@ impl Status {
 pub struct Row {
     /// The host's name in the inventory.
     pub host: String,
-    /// What was looked at.
+    /// The check.
     pub check: Check,
-    /// How it ended.
+    /// The result.
     pub status: Status,
-    /// What was found.
+    /// The finding.
     pub found: String,
-    /// What to do about it.
+    /// How to fix it.
     pub remedy: Option<String>,
 }
 
-/// What is known of one host.
+/// A host's facts and answers.
 #[derive(Debug, Clone)]
 pub struct Seen<'a> {
     /// Its name in the inventory.
     pub host: &'a str,
-    /// What it says of itself.
+    /// The host's facts.
     pub facts: Option<&'a Facts>,
     /// Its answers to [`examine`]'s questions, or why there are none.
     pub answers: Result<&'a [Answer], String>,
-    /// When its answers were heard here, in milliseconds since 1970 by this machine's clock.
+    /// When its answers arrived, in milliseconds since 1970 by this machine's clock.
     pub heard_millis: Option<u64>,
 }
 
-/// What somebody found of one check: several findings make one row.
+/// A finding of a check; several findings form one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Finding {
     status: Status,
@@ -106,63 +107,64 @@ impl Finding {
     }
 }
 
-/// What matters on a host that carries a load balancer and no node.
+/// The checks for a host with a load balancer and without nodes.
 const OF_BALANCERS: [Check; 6] =
     [Check::Os, Check::Ports, Check::Clock, Check::Privilege, Check::Systemd, Check::SecurityModule];
 
-/// Says whether no node is on `host`.
+/// Returns whether `host` has no nodes.
 fn is_bare(cluster: &Cluster, host: &str) -> bool {
     cluster.nodes_on(host).next().is_none()
 }
 
-/// Returns the ports of the load balancer on `host`, where we see to one.
+/// Returns the ports of the load balancer on `host`, if it is managed by apim-deploy.
 fn balanced_ports(cluster: &Cluster, host: &str) -> Vec<u16> {
     let known = cluster.hosts().iter().find(|one| one.name == host && balancer::is_ours(one));
     known.map(|one| balancer::ports(cluster, one)).unwrap_or_default()
 }
 
-/// What judges share.
-struct Scene<'a> {
+/// Shared input of all checks.
+struct Context<'a> {
     cluster: &'a Cluster,
-    /// How long zips are, by digest, where that is known.
+    /// Known sizes of zips in bytes, by digest.
     sizes: &'a BTreeMap<Sha256, u64>,
     /// Every host that answered.
     hosts: BTreeMap<&'a str, Pairs<'a>>,
-    /// How far each host's clock is before this machine's, in milliseconds.
+    /// How far each host's clock is ahead of this machine's, in milliseconds.
     ahead: BTreeMap<&'a str, i64>,
 }
 
-/// Judges what was seen; a row for each check of each host, in the order of `seen` and [`Check::ALL`].
+/// Evaluates the answers. Returns a row for each check of each host, in the order of `seen` and
+/// [`Check::ALL`].
 #[must_use]
 pub fn judge(cluster: &Cluster, seen: &[Seen<'_>], sizes: &BTreeMap<Sha256, u64>) -> Vec<Row> {
-    let mut scene = Scene { cluster, sizes, hosts: BTreeMap::new(), ahead: BTreeMap::new() };
+    let mut context = Context { cluster, sizes, hosts: BTreeMap::new(), ahead: BTreeMap::new() };
     for one in seen {
         if let Ok(answers) = one.answers {
             let pairs = Pairs::new(examine(cluster, one.host).questions, answers);
             if let (Some((clock, _)), Some(heard)) = (pairs.clock(), one.heard_millis) {
-                scene.ahead.insert(one.host, clock.cast_signed() - heard.cast_signed());
+                context.ahead.insert(one.host, clock.cast_signed() - heard.cast_signed());
             }
-            scene.hosts.insert(one.host, pairs);
+            context.hosts.insert(one.host, pairs);
         }
     }
-    seen.iter().flat_map(|one| rows(&scene, one)).collect()
+    seen.iter().flat_map(|one| rows(&context, one)).collect()
 }
 
-fn rows(scene: &Scene<'_>, seen: &Seen<'_>) -> Vec<Row> {
+fn rows(context: &Context<'_>, seen: &Seen<'_>) -> Vec<Row> {
     let settings =
-        scene.cluster.hosts().iter().find(|host| host.name == seen.host).map(|host| &host.settings);
+        context.cluster.hosts().iter().find(|host| host.name == seen.host).map(|host| &host.settings);
     let level = |check| settings.and_then(|settings| settings.preflight.level(check));
     let mut rows = Vec::new();
-    let concerns = |check: Check| !is_bare(scene.cluster, seen.host) || OF_BALANCERS.contains(&check);
+    let concerns = |check: Check| !is_bare(context.cluster, seen.host) || OF_BALANCERS.contains(&check);
     let looked_at = |check: &Check| level(*check) != Some(Level::Off) && concerns(*check);
     for check in Check::ALL.into_iter().filter(looked_at) {
-        let findings = match (scene.hosts.get(seen.host), &seen.answers) {
-            (Some(pairs), _) => look(scene, seen, pairs, check),
+        let findings = match (context.hosts.get(seen.host), &seen.answers) {
+            (Some(pairs), _) => evaluate(context, seen, pairs, check),
             (None, Err(why)) => vec![Finding::unknown(why.clone())],
-            (None, Ok(_)) => vec![Finding::unknown("it gave no answer")],
+            (None, Ok(_)) => vec![Finding::unknown("no answer")],
         };
         let worst = findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok);
-        let told: Vec<&Finding> = findings.iter().filter(|finding| finding.status == worst).collect();
+        let reported: Vec<&Finding> = findings.iter().filter(|finding| finding.status == worst).collect();
         let status = match (worst, level(check)) {
             (Status::Warn | Status::Fail, Some(Level::Fail)) => Status::Fail,
             (Status::Warn | Status::Fail, Some(Level::Warn)) => Status::Warn,
@@ -172,33 +174,33 @@ fn rows(scene: &Scene<'_>, seen: &Seen<'_>) -> Vec<Row> {
             host: seen.host.to_owned(),
             check,
             status,
-            found: joined(told.iter().map(|finding| Some(finding.found.as_str()))).unwrap_or_default(),
-            remedy: joined(told.iter().map(|finding| finding.remedy.as_deref())),
+            found: joined(reported.iter().map(|finding| Some(finding.found.as_str()))).unwrap_or_default(),
+            remedy: joined(reported.iter().map(|finding| finding.remedy.as_deref())),
         });
     }
     rows
 }
 
-fn look(scene: &Scene<'_>, seen: &Seen<'_>, pairs: &Pairs<'_>, check: Check) -> Vec<Finding> {
+fn evaluate(context: &Context<'_>, seen: &Seen<'_>, pairs: &Pairs<'_>, check: Check) -> Vec<Finding> {
     match check {
         Check::Os => host::os(seen.facts),
         Check::Cpu => host::cpu(seen.facts),
-        Check::Memory => host::memory(scene, seen),
-        Check::Disk => host::disk(scene, seen.host, pairs),
-        Check::Ports => network::ports(scene, seen.host, pairs),
-        Check::Clock => host::clock(scene, seen.host, pairs),
-        Check::Jdk => host::jdk(scene, seen.host, pairs),
-        Check::Names => names::names(scene, seen.host, pairs),
-        Check::Reach => network::reach(scene, seen.host, pairs),
+        Check::Memory => host::memory(context, seen),
+        Check::Disk => host::disk(context, seen.host, pairs),
+        Check::Ports => network::ports(context, seen.host, pairs),
+        Check::Clock => host::clock(context, seen.host, pairs),
+        Check::Jdk => host::jdk(context, seen.host, pairs),
+        Check::Names => names::names(context, seen.host, pairs),
+        Check::Reach => network::reach(context, seen.host, pairs),
         Check::Privilege => host::privilege(pairs),
-        Check::Systemd => host::systemd(scene, seen.host, pairs),
-        Check::SecurityModule => host::security_module(scene, seen.host, pairs),
+        Check::Systemd => host::systemd(context, seen.host, pairs),
+        Check::SecurityModule => host::security_module(context, seen.host, pairs),
         Check::Limits => host::limits(pairs),
-        Check::Kernel => host::kernel(scene, seen.host, pairs),
+        Check::Kernel => host::kernel(context, seen.host, pairs),
     }
 }
 
-/// Each text once, in order.
+/// Joins the texts in order, without duplicates.
 fn joined<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Option<String> {
     let mut each: Vec<&str> = Vec::new();
     for text in texts.flatten() {

@@ -1,14 +1,15 @@
-//! Every name of the cluster must mean one IPv4 address on every node before its first start: names end in rows of the databases and in
-//! URLs that are handed out, and the servers speak IPv4 only (documentation, distributed deployment; `-Djava.net.preferIPv4Stack=true`).
+//! Every name of the cluster must resolve to one IPv4 address on every node before its first start:
+//! names are stored in the databases and in URLs for clients, and the servers support only IPv4
+//! (documentation, distributed deployment; `-Djava.net.preferIPv4Stack=true`).
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::{Finding, Pairs, Scene};
+use super::{Context, Finding, Pairs};
 use crate::apim::cluster::Cluster;
 use crate::apim::hosts_file;
 
-/// Returns every name that nodes will look up, each once.
+/// Returns all names that nodes look up, without duplicates.
 pub(super) fn wanted(cluster: &Cluster) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let mut add = |name: &str| {
@@ -23,7 +24,7 @@ pub(super) fn wanted(cluster: &Cluster) -> Vec<String> {
     names
 }
 
-/// Returns what our block in `/etc/hosts` says, or would say.
+/// Returns the current or future content of the managed block in `/etc/hosts`.
 fn block(cluster: &Cluster) -> BTreeMap<String, Ipv4Addr> {
     let lines = hosts_file::lines(cluster);
     let pairs = lines.iter().flat_map(|line| {
@@ -34,10 +35,10 @@ fn block(cluster: &Cluster) -> BTreeMap<String, Ipv4Addr> {
     pairs.collect()
 }
 
-pub(super) fn names(scene: &Scene<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Finding> {
-    let Some(resolved) = pairs.names() else { return vec![Finding::unknown("its names were not looked up")] };
-    let known = block(scene.cluster);
-    let host = scene.cluster.hosts().iter().find(|known| known.name == host);
+pub(super) fn names(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Finding> {
+    let Some(resolved) = pairs.names() else { return vec![Finding::unknown("names were not looked up")] };
+    let known = block(context.cluster);
+    let host = context.cluster.hosts().iter().find(|known| known.name == host);
     let is_written = host.is_some_and(|host| host.settings.hosts_file.enabled);
     let own = host.map_or("", |host| host.peer.as_str());
     let mut findings = Vec::new();
@@ -49,12 +50,12 @@ pub(super) fn names(scene: &Scene<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Fin
             by_block += 1;
             if let Some((number, other)) = &one.line
                 && *other != address.to_string()
-                // A node that reaches itself over loopback has reached itself; distributions write such a line.
+                // A node may resolve its own name to loopback; distributions write such a line.
                 && !(name == own && other.starts_with("127."))
             {
                 findings.push(Finding::fail(
-                    format!("`{name}` is {other} by line {number} of /etc/hosts, not {address}"),
-                    format!("take line {number} out of /etc/hosts: the first line that names a host wins over ours"),
+                    format!("`{name}` resolves to {other} by line {number} of /etc/hosts, not to {address}"),
+                    format!("remove line {number} from /etc/hosts: the first line with a name takes precedence over the managed block"),
                 ));
             }
             continue;
@@ -64,9 +65,11 @@ pub(super) fn names(scene: &Scene<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Fin
     if findings.is_empty() {
         let rest = resolved.len() - by_block;
         findings.push(Finding::ok(match (by_block, rest) {
-            (all, 0) => format!("{all} names, all in our block of /etc/hosts"),
+            (all, 0) => format!("{all} names, all in the managed block of /etc/hosts"),
             (0, all) => format!("{all} names, all resolved to IPv4"),
-            (some, rest) => format!("{some} names in our block of /etc/hosts, {rest} resolved to IPv4"),
+            (some, rest) => {
+                format!("{some} names in the managed block of /etc/hosts, {rest} resolved to IPv4")
+            }
         }));
     }
     findings
@@ -79,8 +82,8 @@ fn by_resolver(
     problem: Option<&str>,
     known: Option<&Ipv4Addr>,
 ) -> Option<Finding> {
-    let into_block = "let apim-deploy write it: tell its `address` (`apim: {address: …}` of a host, `endpoints: {…: {address: …}}`, \
-                      or `hosts_file: {extra: {NAME: ADDRESS}}`), or put it into DNS";
+    let into_block = "set its `address` so that apim-deploy writes it to /etc/hosts (`apim: {address: …}` of a host, `endpoints: {…: {address: …}}`, \
+                      or `hosts_file: {extra: {NAME: ADDRESS}}`), or add it to DNS";
     let ipv4: Vec<Ipv4Addr> = addresses.iter().filter_map(|address| address.parse().ok()).collect();
     if ipv4.is_empty() {
         let why = match (addresses.is_empty(), problem) {
@@ -96,15 +99,15 @@ fn by_resolver(
     {
         let found = addresses.join(", ");
         return Some(Finding::fail(
-            format!("`{name}` resolves to {found}, and the inventory says {known}"),
-            "put DNS or /etc/hosts right, or the inventory",
+            format!("`{name}` resolves to {found}, but the inventory says {known}"),
+            "correct DNS, /etc/hosts or the inventory",
         ));
     }
     if !is_own && ipv4.iter().all(Ipv4Addr::is_loopback) {
         let found = addresses.join(", ");
         return Some(Finding::fail(
             format!("`{name}` resolves to {found}, this host itself"),
-            "take the line out of /etc/hosts, or put DNS right",
+            "remove the line from /etc/hosts, or correct DNS",
         ));
     }
     None

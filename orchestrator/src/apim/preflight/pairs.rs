@@ -1,4 +1,4 @@
-//! Questions and the answers that belong to them. A host that answers something else than it was asked gave no answer.
+//! Pairs of questions and answers. An answer of the wrong type counts as no answer.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use apim_agent::observation::{Account, Answer, Entry, Listener, Reached, Resolve
 use apim_agent::operation::examine::Question;
 use apim_agent::value::{AbsPath, UnitName};
 
-/// What the agent said of itself.
+/// The agent's process and host information.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::apim) struct AgentSeen {
     pub(in crate::apim) uid: u32,
@@ -37,7 +37,7 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Returns the clock in milliseconds since 1970, and who keeps it right.
+    /// Returns the clock in milliseconds since 1970, and its time sync daemon.
     pub(in crate::apim) fn clock(&self) -> Option<(u64, Option<&'a str>)> {
         self.find(|question, answer| match (question, answer) {
             (Question::Clock, Answer::Clock { unix_millis, keeper }) => {
@@ -47,7 +47,8 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Returns number, folder and free bytes of the file system of `path`, or why they are not known.
+    /// Returns device number, folder and free bytes of the file system of `path`, or why they are
+    /// unknown.
     pub(in crate::apim) fn space(&self, path: &AbsPath) -> Option<Result<(u64, &'a str, u64), &'a str>> {
         self.find(|question, answer| match (question, answer) {
             (Question::Space(asked), Answer::Space { device, folder, free_bytes }) if asked == path => {
@@ -81,7 +82,7 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Returns the text at `path`, without white space around it; `None` where there is none or it could not be read.
+    /// Returns the trimmed text of the file `path`; `None` if it is missing or could not be read.
     pub(in crate::apim) fn text(&self, path: &str) -> Option<&'a str> {
         self.find(|question, answer| match (question, answer) {
             (Question::Text(asked), Answer::Text(Some(text))) if asked.as_str() == path => Some(text.trim()),
@@ -89,12 +90,12 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Returns the number at `path`.
+    /// Returns the number in the file `path`.
     pub(in crate::apim) fn number(&self, path: &str) -> Option<u64> {
         self.text(path)?.parse().ok()
     }
 
-    /// Returns the version told by `program`, and who told or why nobody did.
+    /// Returns the version of `program`, and its source or the reason why it is unknown.
     pub(in crate::apim) fn version(&self, program: &AbsPath) -> Option<(Option<&'a str>, &'a str)> {
         self.find(|question, answer| match (question, answer) {
             (Question::Version(of), Answer::Version { found, whence }) if of.program == *program => {
@@ -104,7 +105,7 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Returns what stands at `path`: `Some(None)` for nothing, `None` when that is not known.
+    /// Returns the entry at `path`: `Some(None)` if it does not exist, `None` if unknown.
     pub(in crate::apim) fn entry(&self, path: &AbsPath) -> Option<Option<&'a Entry>> {
         self.find(|question, answer| match (question, answer) {
             (Question::Entry { path: asked, .. }, Answer::Entry(found)) if asked == path => {
@@ -137,7 +138,8 @@ impl<'a> Pairs<'a> {
         })
     }
 
-    /// Says whether the host is a container: some of what it says is then its machine's.
+    /// Returns whether the host is a container: some of its facts are then those of the container
+    /// host.
     pub(in crate::apim) fn is_container(&self) -> bool {
         self.text(super::questions::CONTAINER).is_some_and(|kind| !kind.is_empty())
     }

@@ -1,4 +1,4 @@
-//! What is asked of a host: everything in one exchange, nothing that is slow where all is well.
+//! The questions to a host: all in one request, without slow ones on a healthy host.
 
 use apim_agent::operation::examine::{Examine, Question};
 use apim_agent::operation::unit::ProcessMatch;
@@ -9,31 +9,31 @@ use crate::apim::cluster::Cluster;
 use crate::apim::topology::Node;
 use crate::apim::{hosts_file, jdk, port, unit};
 
-/// What kind of container the host is, where systemd found it to be one.
+/// The type of container, if systemd detected one.
 pub(super) const CONTAINER: &str = "/run/systemd/container";
-/// Whether `SELinux` is there, and enforces its rules (`1`).
+/// Whether `SELinux` is available and enforcing (`1`).
 pub(super) const SELINUX: &str = "/sys/fs/selinux/enforce";
-/// Whether `AppArmor` is there (`Y`).
+/// Whether `AppArmor` is enabled (`Y`).
 pub(super) const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
-/// The most files that any process may be allowed to open.
+/// The upper limit of open files per process.
 pub(super) const NR_OPEN: &str = "/proc/sys/fs/nr_open";
-/// How many files all processes together may open.
+/// The limit of open files of all processes.
 pub(super) const FILE_MAX: &str = "/proc/sys/fs/file-max";
-/// How many threads and processes there may be.
+/// The limit of threads and processes.
 pub(super) const THREADS_MAX: &str = "/proc/sys/kernel/threads-max";
-/// How many process numbers there are.
+/// The largest process id.
 pub(super) const PID_MAX: &str = "/proc/sys/kernel/pid_max";
-/// Bits of randomness at hand.
+/// Available entropy in bits.
 pub(super) const ENTROPY: &str = "/proc/sys/kernel/random/entropy_avail";
-/// Ports that outgoing connections are given.
+/// The ephemeral port range.
 pub(super) const PORT_RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-/// Ports that they are not given all the same.
+/// Ports that are excluded from the ephemeral range.
 pub(super) const RESERVED: &str = "/proc/sys/net/ipv4/ip_local_reserved_ports";
 
-/// Whether `SELinux` lets a web server connect to other hosts (`1 1`).
+/// Whether `SELinux` allows a web server to connect to other hosts (`1 1`).
 pub(super) const WEB_CONNECTS: &str = "/sys/fs/selinux/booleans/httpd_can_network_connect";
 
-/// What nginx calls each of its processes.
+/// The prefix of nginx process titles.
 const NGINX: &str = "nginx: ";
 
 const TEXTS: [&str; 11] = [
@@ -50,7 +50,7 @@ const TEXTS: [&str; 11] = [
     RESERVED,
 ];
 
-/// Returns the question who listens on the ports of these nodes.
+/// Returns the question for the processes that listen on the ports of these nodes.
 pub(in crate::apim) fn listeners(nodes: &[&Node]) -> Question {
     let mut ports: Vec<u16> =
         nodes.iter().flat_map(|node| port::ports(node.role, node.offset)).map(|port| port.number).collect();
@@ -59,7 +59,7 @@ pub(in crate::apim) fn listeners(nodes: &[&Node]) -> Question {
     Question::Listeners { ports, own: nodes.iter().map(|node| unit::process(node)).collect() }
 }
 
-/// Returns the question with the ports of the load balancer that we see to on `host`, if there is one.
+/// Adds the ports of a managed load balancer on `host`, if any.
 fn with_balancer(cluster: &Cluster, host: &str, question: Question) -> Question {
     let Question::Listeners { mut ports, mut own } = question else { return question };
     let more = super::balanced_ports(cluster, host);
@@ -72,7 +72,7 @@ fn with_balancer(cluster: &Cluster, host: &str, question: Question) -> Question 
     Question::Listeners { ports, own }
 }
 
-/// Returns what `host` is asked.
+/// Returns the questions to `host`.
 #[must_use]
 pub fn examine(cluster: &Cluster, host: &str) -> Examine {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
@@ -104,7 +104,7 @@ pub fn examine(cluster: &Cluster, host: &str) -> Examine {
         }
     }
     add(Question::Reach(peers));
-    // Last, so that the least time passes before it is heard.
+    // Last, to minimize the time until the answer arrives.
     add(Question::Clock);
     Examine { questions }
 }

@@ -1,4 +1,4 @@
-//! Answers of hosts, and what they mean.
+//! Evaluation of host answers.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::apim::testing::{HA, cluster};
 
 const NOW: u64 = 1_800_000_000_000;
 
-/// One host that is fit for everything, and what a test changes of it.
+/// Hosts that pass all checks, with changes by the tests.
 struct World {
     cluster: Cluster,
     answers: BTreeMap<String, Vec<Answer>>,
@@ -39,7 +39,7 @@ impl World {
         Self { cluster, answers, facts }
     }
 
-    /// Lets `change` see each question of `host` with its answer.
+    /// Calls `change` with each question of `host` and its answer.
     fn change(&mut self, host: &str, change: impl Fn(&Question, &mut Answer)) -> &mut Self {
         let questions = examine(&self.cluster, host).questions;
         for (question, answer) in questions.iter().zip(self.answers.get_mut(host).expect("a host")) {
@@ -109,7 +109,7 @@ fn good(question: &Question) -> Answer {
             _ => None,
         }),
         Question::Version(_) => Answer::Version { found: Some("21.0.2".into()), whence: "release".into() },
-        Question::Machine | Question::Within(_) | Question::Link(_) => panic!("nobody asks that beforehand"),
+        Question::Machine | Question::Within(_) | Question::Link(_) => panic!("not a preflight question"),
         Question::Entry { .. } => Answer::Entry(None),
         Question::Account(_) => Answer::Account(None),
         Question::Unit { .. } => Answer::Unit(BTreeMap::new()),
@@ -129,12 +129,12 @@ fn listener(port: u16, own: Option<usize>) -> Listener {
 }
 
 #[test]
-fn hosts_that_are_fit_pass_every_check() {
+fn suitable_hosts_pass_all_checks() {
     let world = World::new(HA);
     let rows = world.rows();
     let bad: Vec<&Row> = rows
         .iter()
-        // Nobody has built the load balancer yet.
+        // The load balancer does not exist yet.
         .filter(|row| row.check != Check::Reach && row.status != Status::Ok)
         .collect();
     assert!(bad.is_empty(), "{bad:#?}");
@@ -143,7 +143,7 @@ fn hosts_that_are_fit_pass_every_check() {
 }
 
 #[test]
-fn a_port_is_taken_by_a_stranger_and_not_by_the_node_itself() {
+fn ports_of_other_processes_fail_and_own_ports_pass() {
     let mut world = World::new(HA);
     world.change("gw-1", |question, answer| {
         if let Question::Listeners { .. } = question {
@@ -163,7 +163,7 @@ fn a_port_is_taken_by_a_stranger_and_not_by_the_node_itself() {
 }
 
 #[test]
-fn a_load_balancers_ports_must_be_free_or_nginx_own_and_nothing_of_nodes_is_asked_of_it() {
+fn load_balancer_ports_must_be_free_or_used_by_nginx() {
     let nginx = "  keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}\n  load_balancer: {kind: nginx}\n  endpoints:\n";
     let mut world = World::new(&HA.replacen("  endpoints:\n", nginx, 1));
     let rows = world.rows();
@@ -180,11 +180,11 @@ fn a_load_balancers_ports_must_be_free_or_nginx_own_and_nothing_of_nodes_is_aske
     };
     world.change("lb", listens(Some(0)));
     let row = world.row("lb", Check::Ports);
-    assert!(row.status == Status::Ok && row.found.contains("1 held by nginx"), "{row:?}");
+    assert!(row.status == Status::Ok && row.found.contains("1 in use by nginx"), "{row:?}");
     world.change("lb", listens(None));
     let row = world.row("lb", Check::Ports);
     assert_eq!(row.status, Status::Fail);
-    assert_eq!(row.found, "port 443 of the load balancer is held by pid 42 (nginx, www-data)");
+    assert_eq!(row.found, "port 443 of the load balancer is in use by pid 42 (nginx, www-data)");
 
     world.text("lb", "/sys/fs/selinux/enforce", "1");
     assert_eq!(world.row("lb", Check::SecurityModule).status, Status::Ok);
@@ -216,12 +216,12 @@ fn clocks_are_compared_with_each_other() {
         });
         let row = world.row("km-1", Check::Clock);
         assert_eq!(row.status, status, "{millis}: {}", row.found);
-        assert_eq!(world.row("km-2", Check::Clock).status, Status::Ok, "the one that is wrong is told");
+        assert_eq!(world.row("km-2", Check::Clock).status, Status::Ok, "only the wrong clock is reported");
     }
 }
 
 #[test]
-fn the_jdk_must_be_one_that_the_release_accepts() {
+fn jdk_must_be_supported_by_the_release() {
     for (version, status) in [
         (Some("21.0.2"), Status::Ok),
         (Some("11.0.20"), Status::Ok),
@@ -233,7 +233,7 @@ fn the_jdk_must_be_one_that_the_release_accepts() {
         world.change("traffic-manager-1", |question, answer| {
             if let Question::Version(_) = question {
                 let found = version.map(str::to_owned);
-                *answer = Answer::Version { found, whence: "there is no /opt/java/bin/java".into() };
+                *answer = Answer::Version { found, whence: "/opt/java/bin/java does not exist".into() };
             }
         });
         let row = world.row("traffic-manager-1", Check::Jdk);
@@ -246,7 +246,7 @@ fn the_jdk_must_be_one_that_the_release_accepts() {
 }
 
 #[test]
-fn room_is_needed_only_for_what_is_yet_to_be_unpacked() {
+fn disk_space_is_needed_only_for_missing_releases() {
     let mut world = World::new(HA);
     let small = |question: &Question, answer: &mut Answer| {
         if let Question::Space(_) = question {
@@ -272,7 +272,7 @@ fn room_is_needed_only_for_what_is_yet_to_be_unpacked() {
 }
 
 #[test]
-fn a_name_is_judged_by_who_answers_first() {
+fn first_hosts_file_line_decides() {
     let address = |line: Option<(u32, &str)>| {
         let line = line.map(|(number, address)| (number, address.to_owned()));
         move |question: &Question, answer: &mut Answer| {
@@ -287,15 +287,15 @@ fn a_name_is_judged_by_who_answers_first() {
     world.change("apim-cp-1", address(Some((3, "10.9.9.9"))));
     let row = world.row("apim-cp-1", Check::Names);
     assert_eq!(row.status, Status::Fail);
-    assert!(row.found.contains("`gw-1` is 10.9.9.9 by line 3 of /etc/hosts"), "{}", row.found);
+    assert!(row.found.contains("`gw-1` resolves to 10.9.9.9 by line 3 of /etc/hosts"), "{}", row.found);
     world.change("gw-1", address(Some((2, "127.0.1.1"))));
-    assert_eq!(world.row("gw-1", Check::Names).status, Status::Ok, "its own name over loopback");
+    assert_eq!(world.row("gw-1", Check::Names).status, Status::Ok, "own name on loopback");
     world.change("apim-cp-1", address(Some((2, "127.0.1.1"))));
-    assert_eq!(world.row("apim-cp-1", Check::Names).status, Status::Fail, "another's name over loopback");
+    assert_eq!(world.row("apim-cp-1", Check::Names).status, Status::Fail, "name of another host on loopback");
 }
 
 #[test]
-fn a_name_that_only_dns_knows_must_be_an_ipv4_address() {
+fn dns_names_must_have_an_ipv4_address() {
     let text = HA.replace("  java:", "  hosts_file: {enabled: false}\n  java:");
     let with = |addresses: &[&str], problem: Option<&str>| {
         let mut world = World::new(&text);
@@ -324,9 +324,9 @@ fn a_name_that_only_dns_knows_must_be_an_ipv4_address() {
 }
 
 #[test]
-fn a_connection_fails_only_where_somebody_listens() {
+fn connection_fails_only_if_the_target_listens() {
     let mut world = World::new(HA);
-    assert!(world.row("gw-1", Check::Reach).status < Status::Fail, "nobody listens yet");
+    assert!(world.row("gw-1", Check::Reach).status < Status::Fail, "no listener yet");
     world.change("apim-cp-1", |question, answer| {
         if let Question::Listeners { .. } = question {
             *answer = Answer::Listeners(vec![listener(5672, Some(0))]);
@@ -334,7 +334,11 @@ fn a_connection_fails_only_where_somebody_listens() {
     });
     let row = world.row("gw-1", Check::Reach);
     assert_eq!(row.status, Status::Fail);
-    assert!(row.found.contains("5672") && row.found.contains("although it listens there"), "{}", row.found);
+    assert!(
+        row.found.contains("5672") && row.found.contains("although the node is listening"),
+        "{}",
+        row.found
+    );
     assert!(!row.found.contains("9611"), "{}", row.found);
     let mut world = World::new(HA);
     world.change("km-1", |question, answer| {
@@ -347,7 +351,7 @@ fn a_connection_fails_only_where_somebody_listens() {
 }
 
 #[test]
-fn the_inventory_says_how_much_a_check_matters() {
+fn inventory_sets_the_level_of_a_check() {
     let with = |levels: &str| {
         let mut world = World::new(&HA.replace("  java:", &format!("  preflight: {levels}\n  java:")));
         world.facts.processors = 1;
@@ -364,7 +368,7 @@ fn the_inventory_says_how_much_a_check_matters() {
 }
 
 #[test]
-fn kernels_limits_and_privilege_are_looked_at() {
+fn kernel_limits_and_privileges_are_checked() {
     let mut world = World::new(HA);
     world.text("gw-1", "/proc/sys/net/ipv4/ip_local_port_range", "1024 65535");
     world.text("gw-1", "/proc/sys/net/ipv4/ip_local_reserved_ports", "8000-8300,9443\n");
@@ -385,7 +389,7 @@ fn kernels_limits_and_privilege_are_looked_at() {
 }
 
 #[test]
-fn a_host_that_answers_nonsense_or_nothing_is_unknown() {
+fn invalid_or_missing_answers_are_unknown() {
     let mut world = World::new(HA);
     world.answers.insert("gw-1".into(), vec![Answer::Unknown("?".into())]);
     let rows = world.rows();

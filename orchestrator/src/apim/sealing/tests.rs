@@ -1,4 +1,4 @@
-//! The file of variables as a shell reads it, and the script that seals, with tools that work and tools that do not.
+//! The environment file as read by a shell, and the sealing script with working and failing tools.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ fn of_mode(mode: &str, password: &str) -> Cluster {
 }
 
 #[test]
-fn a_shell_reads_variables_as_they_were_meant() {
+fn shell_reads_variables_unchanged() {
     let password = r#"a "b" $c `d` \e #f %g ;h"#;
     let cluster = of_mode("environment", password);
     let gateway = node(&cluster, "gw-1");
@@ -44,7 +44,7 @@ fn a_shell_reads_variables_as_they_were_meant() {
 }
 
 #[test]
-fn only_the_form_that_is_wished_shows_in_the_unit() {
+fn unit_depends_on_the_secrets_mode() {
     let has = |mode: &str| {
         let cluster = of_mode(mode, "x");
         let text = unit::text(node(&cluster, "gw-1"));
@@ -54,7 +54,7 @@ fn only_the_form_that_is_wished_shows_in_the_unit() {
     assert_eq!(["plain", "environment", "cipher"].map(has), [false, true, false]);
 }
 
-/// Seals in a home with this cipher tool; `JDK_JAVA_OPTIONS` and the rest as the command says.
+/// Seals in `home` with this cipher tool, in the environment of `command`.
 fn sealed(home: &Path, tool: &str, command: &Command) -> bool {
     for folder in ["bin", "repository/conf"] {
         fs::create_dir_all(home.join(folder)).expect("a folder");
@@ -82,7 +82,7 @@ fn run(home: &Path, words: &[&str], invocation: &Invocation) -> bool {
 }
 
 #[test]
-fn what_is_sealed_is_kept_once_and_what_failed_leaves_the_old_one() {
+fn sealing_runs_once_and_restores_on_failure() {
     let cluster = of_mode("cipher", "hunter2");
     let command = seal(&cluster, node(&cluster, "gw-1"));
     let guard = command.unless.clone().expect("a guard");
@@ -90,32 +90,33 @@ fn what_is_sealed_is_kept_once_and_what_failed_leaves_the_old_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let home = folder.path();
     let toml = home.join("repository/conf/deployment.toml");
-    let holds = |text: &str| fs::read_to_string(&toml).expect("the configuration").contains(text);
+    let has_text = |text: &str| fs::read_to_string(&toml).expect("the configuration").contains(text);
     let is_due = || !run(home, &["-c", IS_SEALED], &guard);
-    assert!(is_due(), "nothing is there");
+    assert!(is_due(), "the file is missing");
 
-    // Takes the password from the launcher's options, wants carbon.xml, and encrypts.
+    // Reads the password from the launcher's options, needs carbon.xml, and encrypts.
     let works = r#"case $JDK_JAVA_OPTIONS in *-Dpassword=wso2carbon*) ;; *) exit 1 ;; esac
 [ "$1" = -Dconfigure ] && [ -e repository/conf/carbon.xml ] && sed -i 's/= "\[.*\]"$/= "c2VhbGVk"/' repository/conf/deployment.toml"#;
     assert!(sealed(home, works, &command) && !is_due());
-    assert!(holds("database_shared_db_password = \"c2VhbGVk\"") && !holds("hunter2"));
-    assert!(!home.join("repository/conf/carbon.xml").exists(), "it was made for the tool only");
+    assert!(has_text("database_shared_db_password = \"c2VhbGVk\"") && !has_text("hunter2"));
+    assert!(!home.join("repository/conf/carbon.xml").exists(), "it was created only for the tool");
     let mode = std::os::unix::fs::PermissionsExt::mode(&toml.metadata().expect("there").permissions());
     assert_eq!(mode & 0o777, 0o600);
 
-    // An edit makes it due again; a tool that fails, empties the file or encrypts nothing leaves what was there.
+    // After an edit it is due again. If the tool fails, empties the file or encrypts nothing, the
+    // old file is restored.
     fs::write(&toml, "edited = true\n").expect("an edit");
     assert!(is_due());
     for fails in
         ["exit 1", ": > repository/conf/deployment.toml", "exit 0", "rm repository/conf/deployment.toml"]
     {
         assert!(!sealed(home, fails, &command), "{fails}");
-        assert!(holds("edited = true") && is_due(), "{fails}");
+        assert!(has_text("edited = true") && is_due(), "{fails}");
         assert!(!home.join("repository/conf/.deployment.toml.kept").exists(), "{fails}");
     }
     assert!(sealed(home, works, &command) && !is_due());
 
-    // Another wish is due.
+    // A changed configuration is due.
     let other = of_mode("cipher", "hunter3");
     let guard = seal(&other, node(&other, "gw-1")).unless.expect("a guard");
     assert!(!run(home, &["-c", IS_SEALED], &guard));

@@ -1,6 +1,7 @@
-//! A first inventory for somebody who has none: few answers become a commented file that passes `validate`.
+//! The inventory template of `init`: turns a few answers into a commented file that passes
+//! `validate`.
 //!
-//! Pure: digests of files and fresh passwords are the caller's to find; nothing here asks anybody.
+//! Pure: the caller prompts the user, computes file digests and generates passwords.
 
 use super::release::Version;
 use super::role::Role;
@@ -16,7 +17,7 @@ pub enum Shape {
     Single,
     /// Two of each role behind a load balancer.
     Ha,
-    /// Two control planes, and gateways of their own for production and for sandbox traffic.
+    /// Two control planes, and separate gateways for production and sandbox traffic.
     ProductionSandbox,
     /// Two control planes and traffic managers, and gateways in two regions.
     MultiRegion,
@@ -34,7 +35,7 @@ impl Shape {
         ("all-in-one", Self::AllInOne),
     ];
 
-    /// Returns the hosts that the shape has when nobody says otherwise: group, environment, short name.
+    /// Returns the default hosts of the shape: group, environment, short name.
     #[must_use]
     pub const fn hosts(self) -> &'static [(Role, Option<&'static str>, &'static str)] {
         use Role::{AllInOne, ControlPlane, Gateway, KeyManager, TrafficManager};
@@ -77,17 +78,17 @@ impl Shape {
         }
     }
 
-    /// Says whether nodes stand behind a load balancer.
+    /// Returns whether nodes are behind a load balancer.
     #[must_use]
     pub const fn is_balanced(self) -> bool {
         !matches!(self, Self::Single | Self::AllInOne)
     }
 }
 
-/// A kind of database server that one begins with.
+/// A database for a new inventory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Database {
-    /// Files of the node itself: for an all-in-one, for trying out.
+    /// H2 files on the node: for an all-in-one, for evaluation.
     Files,
     /// MySQL.
     Mysql,
@@ -99,11 +100,11 @@ impl Database {
     /// Every kind with its word.
     pub const WORDS: [(&'static str, Self); 3] =
         [("mysql", Self::Mysql), ("postgresql", Self::Postgresql), ("h2", Self::Files)];
-    /// Those that several nodes can share.
+    /// Databases that several nodes can share.
     pub const SHARED: [(&'static str, Self); 2] = [("mysql", Self::Mysql), ("postgresql", Self::Postgresql)];
 }
 
-/// What was answered.
+/// The user's answers.
 #[derive(Debug, Clone)]
 pub struct Answers {
     /// The shape.
@@ -116,22 +117,22 @@ pub struct Answers {
     pub user: String,
     /// Where the zips are: a folder or a URL.
     pub source: String,
-    /// The digest of each distribution, where its zip was found.
+    /// The digests of the distributions whose zips were found.
     pub digests: Vec<(Role, String)>,
-    /// The JDK on the hosts.
+    /// The JDK home on the hosts.
     pub java_home: String,
     /// The database server's kind and name.
     pub database: Database,
     /// The database server's name or address.
     pub database_host: String,
-    /// Addresses of hosts, in the order of [`Answers::names`], then of the load balancer; fewer are fine.
+    /// Addresses in the order of [`Answers::names`]; may be incomplete.
     pub addresses: Vec<String>,
-    /// The folder of the files that hold passwords, as seen from the inventory's folder.
+    /// The folder of the password files, relative to the inventory's folder.
     pub secrets: String,
 }
 
 impl Answers {
-    /// Returns the hosts' names, then the load balancer's where there is one.
+    /// Returns the hosts' names, then the load balancer's, if any.
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let balancer = self.shape.is_balanced().then_some("lb");
@@ -153,7 +154,7 @@ impl Answers {
         roles
     }
 
-    /// Returns the names of the files that the inventory takes passwords from.
+    /// Returns the names of the inventory's password files.
     #[must_use]
     pub const fn secret_files(&self) -> &'static [&'static str] {
         match self.database {

@@ -1,4 +1,4 @@
-//! The text of every shape; that each passes `validate` is proven with the real reader in `cli`.
+//! The texts of the shapes. Tests in `cli` validate them with the real parser.
 
 use super::{Answers, Database, Shape};
 use crate::apim::release::Version;
@@ -20,9 +20,9 @@ fn answers(shape: Shape, database: Database) -> Answers {
 }
 
 #[test]
-fn a_sketch_names_what_is_left_to_do() {
+fn template_lists_open_tasks() {
     let text = answers(Shape::Ha, Database::Mysql).inventory();
-    for wanted in ["in place of the zeros", "192.0.2.", "secrets/apim_db", "`driver`", "10.0.0.1"] {
+    for wanted in ["replace the zeros", "192.0.2.", "secrets/apim_db", "`driver`", "10.0.0.1"] {
         assert!(text.contains(wanted), "{wanted}\n{text}");
     }
     let text = answers(Shape::AllInOne, Database::Files).inventory();
@@ -30,7 +30,7 @@ fn a_sketch_names_what_is_left_to_do() {
 }
 
 #[test]
-fn the_texts() {
+fn template_snapshots() {
     insta::assert_snapshot!("ha", answers(Shape::Ha, Database::Mysql).inventory());
     insta::assert_snapshot!(
         "production-sandbox",
@@ -39,7 +39,7 @@ fn the_texts() {
 }
 
 #[test]
-fn texts_that_yaml_would_take_for_something_else_are_quoted() {
+fn ambiguous_scalars_are_quoted() {
     for (text, written) in [
         ("a.b", "a.b"),
         ("10", "\"10\""),

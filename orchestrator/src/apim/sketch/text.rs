@@ -1,15 +1,16 @@
-//! The text of a first inventory. It is written, not serialized: its comments are half of its worth.
+//! The text of the inventory template. It is not serialized, because its comments matter.
 
 use super::{Answers, Database, Shape};
 use crate::apim::role::Role;
 
-/// Returns what stands where a digest is not known yet: no two files may have the same.
+/// Returns a placeholder for an unknown digest; unique per file, because two files may not have the
+/// same digest.
 fn no_digest(last: usize) -> String {
     format!("\"{last:064}\"")
 }
 
-/// Hosts without an answer get addresses that belong to nobody (RFC 5737).
-const NOBODY: &str = "192.0.2";
+/// Hosts without an address get one reserved for documentation (RFC 5737).
+const UNASSIGNED: &str = "192.0.2";
 
 pub(super) fn inventory(answers: &Answers) -> String {
     let mut out = Out::default();
@@ -17,7 +18,7 @@ pub(super) fn inventory(answers: &Answers) -> String {
     out.line(0, "all:");
     out.line(2, "vars:");
     out.line(4, &format!("ansible_user: {}", scalar(&answers.user)));
-    out.line(4, "ansible_become: true              # by sudo; `ansible_become_password: !vault …` where it asks for one");
+    out.line(4, "ansible_become: true              # with sudo; set `ansible_become_password: !vault …` if it needs a password");
     out.line(0, "");
     out.line(4, "apim:");
     out.line(6, &format!("version: {}", answers.version));
@@ -26,12 +27,12 @@ pub(super) fn inventory(answers: &Answers) -> String {
     out.line(
         8,
         &format!(
-            "home: {}   # on every host already; or `archive: {{source: …, sha256: …}}`",
+            "home: {}   # must exist on every host; or use `archive: {{source: …, sha256: …}}`",
             scalar(&answers.java_home)
         ),
     );
     endpoints(answers, &mut out);
-    out.line(6, "# Nodes log in to each other with it, too.");
+    out.line(6, "# Nodes also use this account to log in to each other.");
     out.line(6, &format!("admin: {{username: admin, password: !file {}/admin}}", answers.secrets));
     database(answers, &mut out);
     more(answers, &mut out);
@@ -60,7 +61,7 @@ fn head(answers: &Answers, out: &mut Out) {
         Shape::Single => "One node of each role.",
         Shape::Ha => "Two nodes of each role behind a load balancer.",
         Shape::ProductionSandbox => {
-            "Two control planes, and gateways of their own for production and for sandbox traffic."
+            "Two control planes, and separate gateways for production and sandbox traffic."
         }
         Shape::MultiRegion => "Two control planes and traffic managers, and gateways in two regions.",
         Shape::AllInOne => "Everything in one process on one host.",
@@ -68,10 +69,10 @@ fn head(answers: &Answers, out: &mut Out) {
     out.line(0, &format!("# {what}"));
     out.line(0, "#");
     for (command, meaning) in [
-        ("validate", "every mistake, with its place; contacts nobody"),
-        ("plan", "what apply would change; changes nothing"),
-        ("apply", "from these lines to a healthy cluster; again: only what differs"),
-        ("status", "how every node is"),
+        ("validate", "shows all errors with their position; contacts no host"),
+        ("plan", "shows what apply would change"),
+        ("apply", "deploys the cluster; run again to apply changes"),
+        ("status", "shows the status of each node"),
     ] {
         out.line(0, &format!("#   apim-deploy {command} FILE   {meaning}"));
     }
@@ -90,19 +91,19 @@ fn head(answers: &Answers, out: &mut Out) {
     }
 }
 
-/// What only the reader can fill in.
+/// The TODO list of values that the user must fill in.
 fn open_ends(answers: &Answers) -> Vec<String> {
     let mut open = Vec::new();
     if answers.distributions().iter().any(|role| digest(answers, *role).is_none()) {
-        open.push("put the digests of your zips in place of the zeros (`sha256sum FILE`)".to_owned());
+        open.push("replace the zeros with the digests of your zips (`sha256sum FILE`)".to_owned());
     }
     if answers.addresses.len() < answers.names().len() {
-        open.push(format!("put your hosts' addresses in place of {NOBODY}.…, which belong to nobody"));
+        open.push(format!("replace the placeholder addresses {UNASSIGNED}.… with those of your hosts"));
     }
     if answers.database != Database::Files {
-        let what = "the passwords there were made up: give them to the databases' users, or put theirs there";
-        open.push(format!("look at {0}/apim_db and {0}/shared_db: {what}", answers.secrets));
-        open.push("put the JDBC driver's file and digest below `driver`".to_owned());
+        let what = "they contain generated passwords: set these for the database users, or enter the users' existing passwords";
+        open.push(format!("check {0}/apim_db and {0}/shared_db: {what}", answers.secrets));
+        open.push("enter the JDBC driver's file and digest in `driver`".to_owned());
     }
     open
 }
@@ -116,7 +117,7 @@ fn distributions(answers: &Answers, out: &mut Out) {
     out.line(6, "distributions:");
     out.line(
         8,
-        "# A folder (from this file's folder) or a URL; `{version}` is replaced, the zip's name is added.",
+        "# A folder (relative to this file) or a URL; `{version}` is replaced, the zip's name is appended.",
     );
     out.line(8, &format!("source: {}", scalar(&answers.source)));
     out.line(8, "sha256:");
@@ -136,7 +137,7 @@ fn endpoints(answers: &Answers, out: &mut Out) {
     let domain = &answers.domain;
     let has = |role| answers.shape.hosts().iter().any(|(known, ..)| *known == role);
     out.line(0, "");
-    out.line(6, "# The load balancer's names for each role; clients and nodes use them. Port 443 unless said (`name:port`).");
+    out.line(6, "# The load balancer's names for each role; clients and nodes use them. The default port is 443 (`name:port` sets another).");
     out.line(6, "endpoints:");
     out.line(8, &format!("control_plane: api.{domain}"));
     if has(Role::KeyManager) {
@@ -175,7 +176,7 @@ const fn environments(shape: Shape) -> &'static [(&'static str, &'static str)] {
 fn database(answers: &Answers, out: &mut Out) {
     let (kind, driver) = match answers.database {
         Database::Files => {
-            out.line(6, "# No `databases`: the node keeps its data in files of its own (H2), which is for trying out.");
+            out.line(6, "# No `databases`: the node stores its data in local H2 files, for evaluation only.");
             return;
         }
         Database::Mysql => ("mysql", "mysql-connector-j-8.4.0.jar"),
@@ -185,7 +186,7 @@ fn database(answers: &Answers, out: &mut Out) {
     out.line(8, &format!("type: {kind}"));
     out.line(8, &format!("host: {}", scalar(&answers.database_host)));
     out.line(8, "driver:");
-    out.line(10, &format!("source: distributions/{driver}   # a path from this file's folder, or a URL"));
+    out.line(10, &format!("source: distributions/{driver}   # a path relative to this file, or a URL"));
     out.line(10, &format!("sha256: {}", no_digest(9)));
     for (name, user) in [("apim_db", "apimadmin"), ("shared_db", "sharedadmin")] {
         let secret = format!("!file {}/{name}", answers.secrets);
@@ -195,7 +196,7 @@ fn database(answers: &Answers, out: &mut Out) {
 
 fn more(answers: &Answers, out: &mut Out) {
     out.line(0, "");
-    out.line(6, "# Without `keystores` the shipped ones are used, whose private key everybody has: for trying out (docs/keystores.md).");
+    out.line(6, "# Without `keystores` the shipped ones are used. Their private key is public: for evaluation only (docs/keystores.md).");
     if answers.shape != Shape::AllInOne {
         out.line(6, "# Per role, here, in a group's vars or at one host:");
         out.line(6, "gateway: {heap: 2g}");
@@ -209,7 +210,7 @@ fn hosts(answers: &Answers, out: &mut Out) {
     let names = answers.names();
     let address = |at: usize| {
         let given = answers.addresses.get(at).cloned();
-        given.unwrap_or_else(|| format!("{NOBODY}.{}", 11 + at))
+        given.unwrap_or_else(|| format!("{UNASSIGNED}.{}", 11 + at))
     };
     let host = |at: usize| {
         let name = names.get(at).map(String::as_str).unwrap_or_default();
@@ -251,14 +252,14 @@ fn hosts(answers: &Answers, out: &mut Out) {
         }
     }
     if answers.shape.is_balanced() {
-        out.line(4, "# Carries no node: its address is what the names above are given in /etc/hosts.");
+        out.line(4, "# Has no nodes. The names above resolve to its address in /etc/hosts.");
         out.line(4, "load_balancer:");
         out.line(6, "hosts:");
         out.line(8, &host(of_shape.len()));
     }
 }
 
-/// Returns a text as a YAML scalar: as it is where that is safe, else in quotes.
+/// Returns a text as a YAML scalar, quoted if necessary.
 pub(super) fn scalar(text: &str) -> String {
     let plain = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || c == '.')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+@".contains(c) || c == ':')

@@ -1,43 +1,44 @@
-//! Every TLS connection between nodes, and from nodes to load balancers, as `config` writes its URL.
+//! All TLS connections between nodes, and from nodes to load balancers, with the URLs from
+//! `config`.
 
 use crate::apim::cluster::Cluster;
 use crate::apim::port::{BROKER_TLS, HTTPS, RECEIVER_AUTH};
 use crate::apim::role::Role;
 use crate::apim::topology::{Endpoint, Node};
 
-/// Who shows the certificate.
+/// The server that presents the certificate.
 #[derive(Debug, Clone, Copy)]
 pub enum Callee<'a> {
     /// A node.
     Node(&'a Node),
-    /// What stands in front of nodes.
+    /// A load balancer.
     Balancer,
 }
 
-/// One connection.
+/// A TLS connection.
 #[derive(Debug, Clone)]
 pub struct Edge<'a> {
-    /// Who calls.
+    /// The client node.
     pub caller: &'a Node,
-    /// Who shows the certificate.
+    /// The server that presents the certificate.
     pub callee: Callee<'a>,
-    /// The name or address that is called.
+    /// The name or address in the URL.
     pub name: String,
     /// The whole URL.
     pub url: String,
-    /// What for.
+    /// The configuration keys with this URL.
     pub purpose: &'static str,
 }
 
 impl Edge<'_> {
-    /// Returns the words for people.
+    /// Returns the connection for display.
     #[must_use]
     pub fn words(&self) -> String {
-        format!("{} calls {} ({})", self.caller.words(), self.url, self.purpose)
+        format!("{} connects to {} ({})", self.caller.words(), self.url, self.purpose)
     }
 }
 
-/// Returns every TLS connection of the cluster, in the order of its nodes.
+/// Returns all TLS connections of the cluster, in node order.
 #[must_use]
 pub fn edges(cluster: &Cluster) -> Vec<Edge<'_>> {
     let mut edges = Vec::new();
@@ -107,7 +108,8 @@ impl<'a> Found<'a, '_> {
         });
     }
 
-    /// Brokers are heard directly; who runs one of several tells the others, and hears its own.
+    /// Nodes subscribe to brokers directly. A node with one of several brokers publishes to the
+    /// others and subscribes to its own.
     fn brokers(&mut self, hubs: &[&'a Node], throttlers: &[&'a Node]) {
         let caller = self.caller;
         let others =
@@ -143,13 +145,13 @@ impl<'a> Found<'a, '_> {
     }
 }
 
-/// Returns the nodes that answer at an endpoint themselves; none where something stands in front of them.
+/// Returns the nodes that serve an endpoint themselves; empty if a load balancer serves it.
 fn behind<'a>(cluster: &Cluster, endpoint: &Endpoint, nodes: &[&'a Node]) -> Vec<&'a Node> {
     if !endpoint.fronted {
         return nodes.to_vec();
     }
     let has_balancer = cluster.hosts().iter().any(|host| host.is_load_balancer);
     let first = nodes.first().filter(|node| node.address.is_some() && node.address == endpoint.address);
-    // Without a load balancer the name is given the first node's address.
+    // Without a load balancer the name resolves to the first node's address.
     if has_balancer { Vec::new() } else { first.copied().into_iter().collect() }
 }

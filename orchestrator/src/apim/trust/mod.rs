@@ -1,5 +1,6 @@
-//! Whether the cluster's certificates serve: dates, uses, names, and for each TLS connection whether the caller will trust the callee
-//! under the name it uses. Pure: what time it is, is told.
+//! Validates the cluster's certificates: dates, key usage, names, and for each TLS connection
+//! whether the client trusts the server under the name in the URL. Pure: the current time is a
+//! parameter.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,30 +18,30 @@ mod tests;
 
 pub use edges::{Callee, Edge, edges};
 
-/// From how many days before its end a certificate is worth a warning.
+/// How many days before expiry a certificate causes a warning.
 pub const WARN_DAYS: i64 = 30;
 
-/// The alias under which a truststore holds the certificate of who signs tokens (documentation, "configuring keystores").
+/// The truststore alias of the token signer's certificate (documentation, "configuring keystores").
 pub const SIGNER_ALIAS: &str = "gateway_certificate_alias";
 
-/// What was found.
+/// Errors and notes.
 #[derive(Debug, Default)]
 pub struct Findings {
-    /// What must be put right before anything is pushed.
+    /// Errors that must be fixed before a deployment.
     pub mistakes: Mistakes,
-    /// What the operator should know.
+    /// Notes for the operator.
     pub notes: Vec<String>,
 }
 
 impl Findings {
-    /// Adds a note, once.
+    /// Adds a note, without duplicates.
     fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
     }
 
-    /// Adds a mistake, once.
+    /// Adds an error, without duplicates.
     fn mistake(&mut self, span: &Span, what: String, hint: String) {
         let mistake = Mistake { span: span.clone(), what, hint: Some(hint) };
         if !self.mistakes.0.contains(&mistake) {
@@ -49,7 +50,7 @@ impl Findings {
     }
 }
 
-/// Looks at every keystore and every TLS connection of the cluster; `now` in seconds since 1970.
+/// Checks every keystore and every TLS connection of the cluster; `now` in seconds since 1970.
 #[must_use]
 pub fn check(cluster: &Cluster, now: i64) -> Findings {
     let mut findings = Findings::default();
@@ -57,7 +58,7 @@ pub fn check(cluster: &Cluster, now: i64) -> Findings {
     for node in cluster.nodes() {
         for store in &node.settings.keystores.stores {
             let Some(opened) = opened(node, store) else { continue };
-            // Hosts that share a setting share its mistakes.
+            // Hosts that share a setting share its errors.
             let key = (Arc::as_ptr(opened) as usize, store.purpose as usize);
             if !seen.contains(&key) {
                 seen.push(key);
@@ -71,7 +72,8 @@ pub fn check(cluster: &Cluster, now: i64) -> Findings {
     findings
 }
 
-/// Returns the keystore of a node for a purpose, opened; the primary one where that purpose has none of its own.
+/// Returns a node's opened keystore for a purpose; the primary one if the purpose has no separate
+/// keystore.
 #[must_use]
 pub fn store_of(node: &Node, purpose: Purpose) -> Option<(&Keystore, &Arc<Opened>)> {
     let settings = &node.settings.keystores;
@@ -95,7 +97,7 @@ pub fn chain<'a>(store: &Keystore, opened: &'a Opened) -> &'a [Certificate] {
     }
 }
 
-/// Returns where a keystore's file was written.
+/// Returns the source position of a keystore's file setting.
 fn file_span(store: &Keystore) -> &Span {
     store.file.as_ref().map_or(&store.places.whole, |file| &file.span)
 }
@@ -105,11 +107,11 @@ fn shown(store: &Keystore) -> String {
     format!("`apim.keystores.{}`: `{file}`", store.purpose.key())
 }
 
-/// Looks at one keystore by itself.
+/// Checks one keystore without its connections.
 fn own(node: &Node, store: &Keystore, opened: &Opened, now: i64, findings: &mut Findings) {
     let chain = chain(store, opened);
     for (at, certificate) in chain.iter().enumerate() {
-        // Nobody looks at the dates of a root.
+        // The validity dates of a root are not checked by clients.
         if at == 0 || !certificate.is_self_issued() {
             let whose = format!("{}: the certificate of {}", shown(store), certificate.subject);
             dates((whose, file_span(store)), certificate, now, findings);
@@ -119,23 +121,24 @@ fn own(node: &Node, store: &Keystore, opened: &Opened, now: i64, findings: &mut 
     uses(node, store, certificate, findings);
 }
 
-/// Looks at the load balancers' own certificates, where the user brings them; which names they cover was looked at when they were read.
+/// Checks the dates of user-provided load balancer certificates. Their names were checked when they
+/// were read.
 fn balancers(cluster: &Cluster, now: i64, findings: &mut Findings) {
     for host in balancer::hosts(cluster) {
-        let Some(said) = &host.settings.load_balancer.certificate else { continue };
+        let Some(files) = &host.settings.load_balancer.certificate else { continue };
         let chain = cluster.balancer_identity(&host.name).map(|identity| identity.chain.as_slice());
         for (at, certificate) in chain.unwrap_or_default().iter().enumerate() {
             if at > 0 && certificate.is_self_issued() {
                 continue;
             }
-            let file = &said.file;
+            let file = &files.file;
             let whose = format!(
                 "`apim.load_balancer.certificate`: `{}`: the certificate of {}",
                 file.value, certificate.subject
             );
             let mut found = Findings::default();
             dates((whose, &file.span), certificate, now, &mut found);
-            // Hosts that share a setting share its mistakes.
+            // Hosts that share a setting share its errors.
             found.notes.into_iter().for_each(|note| findings.note(note));
             for mistake in found.mistakes.0 {
                 findings.mistake(&mistake.span, mistake.what, mistake.hint.unwrap_or_default());
@@ -148,11 +151,11 @@ fn dates((whose, span): (String, &Span), certificate: &Certificate, now: i64, fi
     let days = certificate.days_left(now);
     if certificate.not_after <= now {
         let over = format!("{whose} expired {} ago", in_days(-days));
-        findings.mistakes.add_hint(span, over, "renew it: no peer accepts it any more");
+        findings.mistakes.add_hint(span, over, "renew it: peers reject it");
     } else if certificate.not_before > now {
         let wait = (certificate.not_before - now).div_euclid(86_400) + 1;
-        let early = format!("{whose} is not valid yet, but in {}", in_days(wait));
-        findings.mistakes.add_hint(span, early, "is this machine's clock right?");
+        let early = format!("{whose} is not valid yet; it becomes valid in {}", in_days(wait));
+        findings.mistakes.add_hint(span, early, "check this machine's clock");
     } else if days < WARN_DAYS {
         findings.notes.push(format!("{whose} expires in {}", in_days(days)));
     }
@@ -173,31 +176,32 @@ fn uses(node: &Node, store: &Keystore, certificate: &Certificate, findings: &mut
         || (store.purpose == Purpose::Primary && node.settings.keystores.of(Purpose::Tls).is_none());
     if shows_tls {
         if certificate.for_servers == Some(false) {
-            let what = format!("{whose} is not for servers (its extended key usage lacks serverAuth)");
+            let what = format!("{whose} is not valid for servers (its extended key usage lacks serverAuth)");
             findings.mistakes.add_hint(
                 span,
                 what,
-                "every TLS port shows it: have it made with serverAuth and clientAuth",
+                "all TLS ports use it: reissue it with serverAuth and clientAuth",
             );
         }
         if certificate.key_usage.is_some_and(|usage| !usage.digital_signature && !usage.key_encipherment) {
             let what = format!(
-                "{whose} may not be used for TLS (its key usage has neither digitalSignature nor keyEncipherment)"
+                "{whose} is not valid for TLS (its key usage lacks digitalSignature and keyEncipherment)"
             );
-            findings.mistakes.add_hint(span, what, "have it made with both");
+            findings.mistakes.add_hint(span, what, "reissue it with both");
         }
     }
     if !matches!(store.purpose, Purpose::Primary | Purpose::Internal) {
         return;
     }
-    // The product locks data with this key; a JDK refuses it with "Wrong key usage" (documentation, "creating new keystores").
+    // The product encrypts data with this key; otherwise a JDK fails with "Wrong key usage"
+    // (documentation, "creating new keystores").
     match certificate.key_usage {
         Some(usage) if !usage.key_encipherment && !usage.data_encipherment => {
-            let what = format!("{whose} may not lock data (its key usage has neither dataEncipherment nor keyEncipherment)");
-            findings.mistakes.add_hint(span, what, "have it made with digitalSignature, keyEncipherment and dataEncipherment");
+            let what = format!("{whose} is not valid for encryption (its key usage lacks dataEncipherment and keyEncipherment)");
+            findings.mistakes.add_hint(span, what, "reissue it with digitalSignature, keyEncipherment and dataEncipherment");
         }
         Some(usage) if usage.critical && !usage.data_encipherment => findings.notes.push(format!(
-            "{whose} has a key usage without dataEncipherment: locking secrets may fail with \"Wrong key usage\""
+            "{whose} has a key usage without dataEncipherment: encrypting secrets may fail with \"Wrong key usage\""
         )),
         Some(_) | None => {}
     }
@@ -206,19 +210,19 @@ fn uses(node: &Node, store: &Keystore, certificate: &Certificate, findings: &mut
         findings.mistakes.add_hint(
             span,
             what,
-            "tokens are signed and secrets locked with RSA: make an RSA key of 2048 bits or more",
+            "tokens are signed and secrets encrypted with RSA: use an RSA key of 2048 bits or more",
         );
     }
 }
 
-/// Whether the truststore knows who signs tokens.
+/// Checks that the truststore contains the token signer's certificate.
 fn signer(node: &Node, findings: &mut Findings) {
     if node.settings.keystores.mode != KeystoreMode::Provided {
         return;
     }
     if node.settings.keystores.of(Purpose::Primary).is_none() {
         findings.note(
-            "apim.keystores has no `primary`: tokens are signed, and secrets locked, with the shipped key, which everybody has"
+            "`apim.keystores` has no `primary`: tokens are signed and secrets encrypted with the shipped key, which is public"
                 .to_owned(),
         );
     }
@@ -231,14 +235,11 @@ fn signer(node: &Node, findings: &mut Findings) {
     let known = opened.entry(SIGNER_ALIAS).map(|entry| &entry.kind);
     let text = match known {
         Some(EntryKind::Trusted(one)) if one.public_key() == certificate.public_key() => return,
-        Some(_) => format!(
-            "{} holds another certificate as `{SIGNER_ALIAS}` than the primary keystore's",
-            shown(store)
-        ),
+        Some(_) => format!("{}: certificate `{SIGNER_ALIAS}` is not the primary keystore's", shown(store)),
         None => format!("{} has no `{SIGNER_ALIAS}`", shown(store)),
     };
     let hint = format!(
-        "gateways check tokens with it (error 900901): import the primary keystore's certificate as `{SIGNER_ALIAS}`"
+        "gateways verify tokens with it (error 900901): import the primary keystore's certificate as `{SIGNER_ALIAS}`"
     );
     if known.is_none() {
         findings.note(format!("{text}: {hint}"));
@@ -247,13 +248,13 @@ fn signer(node: &Node, findings: &mut Findings) {
     }
 }
 
-/// What is wrong with one certificate, or one truststore: the first connection that shows it, and how many more do.
+/// An error of a certificate or truststore, with all affected connections.
 struct Wrong {
     span: Span,
     what: String,
     hint: String,
     connections: Vec<String>,
-    only_told: bool,
+    only_noted: bool,
 }
 
 fn connections(cluster: &Cluster, findings: &mut Findings) {
@@ -279,18 +280,18 @@ fn connections(cluster: &Cluster, findings: &mut Findings) {
             let found = wrong.entry((at, format!("name {}", edge.name))).or_insert_with(|| Wrong {
                 span: file_span(store).clone(),
                 what: format!(
-                    "{}: the certificate of {} does not name `{}` (it names {})",
+                    "{}: the certificate of {} does not contain `{}` (it contains {})",
                     shown(store),
                     certificate.subject,
                     edge.name,
                     certificate.shown_names(),
                 ),
                 hint: format!(
-                    "have it made with `{}` among its alternative names, or let nodes use a name that it has (`apim.host_name`, `apim.endpoints`)",
+                    "reissue it with the alternative name `{}`, or let nodes use one of its names (`apim.host_name`, `apim.endpoints`)",
                     edge.name
                 ),
                 connections: Vec::new(),
-                only_told: is_itself || store_settings(callee).tolerates_mismatch,
+                only_noted: is_itself || store_settings(callee).tolerates_mismatch,
             });
             found.connections.push(edge.words());
         }
@@ -298,10 +299,10 @@ fn connections(cluster: &Cluster, findings: &mut Findings) {
         let anchors: Vec<&Certificate> = trusted.trusted().map(|(_, one)| one).collect();
         let why = match follow(chain, &anchors) {
             Trust::Trusted => continue,
-            Trust::UnknownIssuer(issuer) => format!("does not hold its issuer, {issuer}"),
+            Trust::UnknownIssuer(issuer) => format!("does not contain its issuer, {issuer}"),
             Trust::WrongSignature(subject) => {
                 format!(
-                    "holds an issuer of that name, but another one's key signed the certificate of {subject}"
+                    "contains an issuer with that name, but a different key signed the certificate of {subject}"
                 )
             }
         };
@@ -309,24 +310,24 @@ fn connections(cluster: &Cluster, findings: &mut Findings) {
         let found = wrong.entry(key).or_insert_with(|| Wrong {
             span: file_span(truststore).clone(),
             what: format!(
-                "{} does not trust the certificate of {} that {} shows: it {why}",
+                "{} does not trust the certificate of {} presented by {}: it {why}",
                 shown(truststore),
                 certificate.subject,
                 callee.words(),
             ),
             hint: "`keytool -importcert -alias NAME -file ISSUER -keystore FILE` adds the issuer's certificate; the server must send the rest of its chain".to_owned(),
             connections: Vec::new(),
-            only_told: store_settings(edge.caller).tolerates_mismatch,
+            only_noted: store_settings(edge.caller).tolerates_mismatch,
         });
         found.connections.push(edge.words());
     }
-    for Wrong { span, what, hint, connections, only_told } in wrong.into_values() {
+    for Wrong { span, what, hint, connections, only_noted } in wrong.into_values() {
         let more = match connections.len() {
             0 | 1 => String::new(),
             count => format!(", and {} more connections", count - 1),
         };
         let what = format!("{what}; {}{more}", connections.first().map_or("", String::as_str));
-        if only_told {
+        if only_noted {
             findings.notes.push(format!("{what}: {hint}"));
         } else {
             findings.mistakes.add_hint(&span, what, hint);
@@ -334,7 +335,7 @@ fn connections(cluster: &Cluster, findings: &mut Findings) {
     }
     if !unseen.is_empty() {
         findings.notes.push(format!(
-            "what the load balancer shows at {} is not known here: nodes must trust its issuer",
+            "the load balancer's certificate at {} is unknown: make sure that nodes trust its issuer",
             unseen.join(", ")
         ));
     }

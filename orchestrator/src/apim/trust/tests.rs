@@ -1,4 +1,4 @@
-//! Certificates that do not serve are found, at the line that names their file.
+//! Invalid certificates are reported at the line of their file.
 
 use apim_agent::value::Secret;
 
@@ -12,7 +12,7 @@ use crate::yaml::Mistakes;
 const DAY: i64 = 86_400;
 const ALL: [&str; 4] = ["cp", "gw", "10.0.0.11", "localhost"];
 
-/// Files: `tls.jks`, and `trust.jks`, which trusts `known`.
+/// Files: `tls.jks`, and `trust.jks` with the trusted certificate `known`.
 fn built(tls: &Identity, known: &Identity, names: &str) -> Result<Cluster, Mistakes> {
     let settings = "  keystores:
     tls: {file: tls.jks, password: secret-of-keystores, alias: a}
@@ -35,50 +35,53 @@ fn found(tls: &Identity, known: &Identity) -> (Vec<String>, Vec<String>) {
     let found = check(&cluster, NOW);
     let mistakes = found.mistakes.in_order().iter().map(|m| format!("{}: {}", m.span.line, m.what)).collect();
     let is_about_tls = |note: &String| !note.contains("no `primary`");
-    assert!(!found.notes.iter().all(is_about_tls), "who gives `tls` only is told: {:?}", found.notes);
+    assert!(!found.notes.iter().all(is_about_tls), "a missing `primary` is reported: {:?}", found.notes);
     (mistakes, found.notes.into_iter().filter(is_about_tls).collect())
 }
 
 #[test]
-fn certificates_that_serve_are_not_mentioned() {
+fn valid_certificates_are_not_reported() {
     let fine = quick(&ALL, NOW - DAY, NOW + 100 * DAY);
     assert_eq!(found(&fine, &fine), (Vec::new(), Vec::new()));
 }
 
 #[test]
-fn a_name_that_peers_use_and_the_certificate_lacks_is_a_mistake() {
+fn missing_peer_name_is_an_error() {
     let lacks = quick(&["cp", "localhost"], NOW - DAY, NOW + 100 * DAY);
     let (mistakes, notes) = found(&lacks, &lacks);
     assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
     for part in [
-        "does not name `gw`",
-        "it names cp, localhost",
-        "control plane cp calls https://gw:9443/",
+        "does not contain `gw`",
+        "it contains cp, localhost",
+        "control plane cp connects to https://gw:9443/",
         "`tls.jks`",
     ] {
         assert!(mistakes[0].contains(part), "{part}: {mistakes:?}");
     }
     assert_eq!(notes, Vec::<String>::new());
-    let nobody = quick(&["cp", "gw"], NOW - DAY, NOW + 100 * DAY);
-    let (mistakes, notes) = found(&nobody, &nobody);
+    let unknown = quick(&["cp", "gw"], NOW - DAY, NOW + 100 * DAY);
+    let (mistakes, notes) = found(&unknown, &unknown);
     assert_eq!(mistakes, Vec::<String>::new());
-    assert!(notes[0].contains("does not name `localhost`"), "only itself calls it so: {notes:?}");
+    assert!(
+        notes[0].contains("does not contain `localhost`"),
+        "only the node itself uses this name: {notes:?}"
+    );
 }
 
 #[test]
-fn a_truststore_without_the_issuer_is_a_mistake() {
+fn truststore_without_issuer_is_an_error() {
     let (tls, other) = (quick(&ALL, NOW - DAY, NOW + 100 * DAY), quick(&["other"], NOW, NOW + DAY));
     let (mistakes, _) = found(&tls, &other);
     assert_eq!(mistakes.len(), 1, "{mistakes:#?}");
     assert!(mistakes[0].contains("`trust.jks` does not trust the certificate of"), "{mistakes:?}");
     assert!(
-        mistakes[0].contains("does not hold its issuer") && mistakes[0].contains("more connections"),
+        mistakes[0].contains("does not contain its issuer") && mistakes[0].contains("more connections"),
         "{mistakes:?}"
     );
 }
 
 #[test]
-fn dates_are_told_once() {
+fn dates_are_reported_once() {
     for (from, until, mistake, note) in [
         (NOW - 9 * DAY, NOW - 3 * DAY, "expired 3 days ago", ""),
         (NOW + 2 * DAY, NOW + 9 * DAY, "is not valid yet", ""),
@@ -97,7 +100,7 @@ fn dates_are_told_once() {
 }
 
 #[test]
-fn the_dates_of_a_load_balancers_own_certificate_are_told_and_it_is_listed() {
+fn load_balancer_certificate_is_checked_and_listed() {
     let pem = |from, until| {
         let identity = quick(&["api.x.org", "gw.x.org"], from, until);
         let content = Content::default().identity("a", identity);
@@ -129,11 +132,8 @@ fn the_dates_of_a_load_balancers_own_certificate_are_told_and_it_is_listed() {
         let notes: Vec<&String> = found.notes.iter().filter(|note| note.contains("load_balancer")).collect();
         assert_eq!(mistakes.len(), usize::from(!mistake.is_empty()), "{mistakes:?}");
         assert_eq!(notes.len(), usize::from(!note.is_empty()), "{notes:?}");
-        assert!(
-            mistakes.iter().all(|told| told.contains("lb.pem") && told.contains(mistake)),
-            "{mistakes:?}"
-        );
-        assert!(notes.iter().all(|told| told.contains(note)), "{notes:?}");
+        assert!(mistakes.iter().all(|one| one.contains("lb.pem") && one.contains(mistake)), "{mistakes:?}");
+        assert!(notes.iter().all(|one| one.contains(note)), "{notes:?}");
         let listed = crate::apim::certificates::list(&cluster, NOW, false);
         let own: Vec<_> = listed.iter().filter(|one| one.purpose == "load balancer").collect();
         assert_eq!(own.len(), 2);
@@ -142,7 +142,7 @@ fn the_dates_of_a_load_balancers_own_certificate_are_told_and_it_is_listed() {
 }
 
 #[test]
-fn every_connection_of_the_documented_cluster_is_known() {
+fn documented_cluster_connections() {
     let cluster = cluster(crate::apim::testing::HA);
     let mut words: Vec<String> = edges(&cluster)
         .iter()
@@ -151,30 +151,30 @@ fn every_connection_of_the_documented_cluster_is_known() {
                 Callee::Node(node) => node.host.clone(),
                 Callee::Balancer => "load balancer".to_owned(),
             };
-            format!("{} -> {} shown by {shows}", edge.caller.host, edge.url)
+            format!("{} -> {} presented by {shows}", edge.caller.host, edge.url)
         })
         .filter(|edge| edge.contains("-1 ->"))
         .collect();
     words.sort();
     words.dedup();
     insta::assert_snapshot!(words.join("\n"), @"
-    apim-cp-1 -> https://api.am.wso2.com/ shown by load balancer
-    apim-cp-1 -> https://gw.wso2.com/ shown by load balancer
-    apim-cp-1 -> https://km.wso2.com/ shown by load balancer
-    apim-cp-1 -> https://localhost:9443 shown by apim-cp-1
-    apim-cp-1 -> ssl://apim-cp-1:9711 shown by apim-cp-1
-    apim-cp-1 -> ssl://apim-cp-2:9711 shown by apim-cp-2
-    gw-1 -> https://api.am.wso2.com/ shown by load balancer
-    gw-1 -> https://km.wso2.com/ shown by load balancer
-    gw-1 -> ssl://traffic-manager-1:9711 shown by traffic-manager-1
-    gw-1 -> ssl://traffic-manager-2:9711 shown by traffic-manager-2
-    km-1 -> https://api.am.wso2.com/ shown by load balancer
-    traffic-manager-1 -> https://api.am.wso2.com/ shown by load balancer
+    apim-cp-1 -> https://api.am.wso2.com/ presented by load balancer
+    apim-cp-1 -> https://gw.wso2.com/ presented by load balancer
+    apim-cp-1 -> https://km.wso2.com/ presented by load balancer
+    apim-cp-1 -> https://localhost:9443 presented by apim-cp-1
+    apim-cp-1 -> ssl://apim-cp-1:9711 presented by apim-cp-1
+    apim-cp-1 -> ssl://apim-cp-2:9711 presented by apim-cp-2
+    gw-1 -> https://api.am.wso2.com/ presented by load balancer
+    gw-1 -> https://km.wso2.com/ presented by load balancer
+    gw-1 -> ssl://traffic-manager-1:9711 presented by traffic-manager-1
+    gw-1 -> ssl://traffic-manager-2:9711 presented by traffic-manager-2
+    km-1 -> https://api.am.wso2.com/ presented by load balancer
+    traffic-manager-1 -> https://api.am.wso2.com/ presented by load balancer
     ");
 }
 
 #[test]
-fn brokers_over_tls_are_connections_too() {
+fn tls_brokers_are_connections() {
     let text = crate::apim::testing::HA.replacen("  endpoints:\n", "  broker_tls: true\n  endpoints:\n", 1);
     let cluster = cluster(&text);
     let heard = |host: &str| -> Vec<String> {
