@@ -245,11 +245,11 @@ impl Hook {
 pub struct Shift {
     /// Its hooks.
     pub hooks: Arc<Hooks>,
-    /// What is to be done.
+    /// The action.
     pub wish: ShiftWish,
 }
 
-/// What is to be done.
+/// The action of a [`Shift`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShiftWish {
     /// Undrain, if an earlier run drained the node and did not undrain it.

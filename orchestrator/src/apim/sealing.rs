@@ -13,10 +13,11 @@ use super::settings::secrets::SecretsMode;
 use super::topology::Node;
 
 /// Writes the configuration from standard input, encrypts it with the cipher tool, and records the
-/// result. `CONFIG_DIGEST` is the digest of the desired configuration. The cipher tool reads the keystore's
-/// password from a system property. It is passed through the launcher's environment, so it does not
-/// appear in process lists. The tool needs `carbon.xml`, which is rendered at the first start. It
-/// empties `deployment.toml` when it fails, so the script restores the old one (wso2/cipher-tool).
+/// result. `CONFIG_DIGEST` is the digest of the desired configuration. The cipher tool reads the
+/// keystore's password from a system property. It is passed through the launcher's environment, so
+/// it does not appear in process lists. The tool needs `carbon.xml`, which is rendered at the first
+/// start. It empties `deployment.toml` when it fails, so the script restores the old one
+/// (wso2/cipher-tool).
 const SEAL: &str = r##"#!/bin/sh
 # Written by apim-deploy: encrypts the secrets of deployment.toml with the product's cipher tool. Run by apply; do not run it manually.
 umask 077
@@ -55,7 +56,8 @@ sum=$(sha256sum <"$toml") || exit 1
 echo "$CONFIG_DIGEST ${sum%% *}" >"$conf/.deployment.toml.sealed"
 "##;
 
-/// Succeeds if the sealed configuration is the desired one (`CONFIG_DIGEST`) and was not modified since.
+/// Succeeds if the sealed configuration is the desired one (`CONFIG_DIGEST`) and was not modified
+/// since.
 const IS_SEALED: &str = r#"sum=$(sha256sum <repository/conf/deployment.toml) && read -r have <repository/conf/.deployment.toml.sealed && [ "$have" = "$CONFIG_DIGEST ${sum%% *}" ]"#;
 
 /// Returns the additional files for a node's secrets.

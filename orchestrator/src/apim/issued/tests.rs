@@ -36,7 +36,7 @@ fn certificates_contain_all_node_names() {
 }
 
 #[test]
-fn issued_certificates_serve_all_connections_and_renew_separately() {
+fn issued_certificates_serve_and_renew_separately() {
     let mut first = two("");
     let mut material = Material::default();
     let issued = issue(&first, &mut material, NOW).expect("issued");
