@@ -1,7 +1,8 @@
 # frozen_string_literal: true
 
-# Writes down how the machines that are up are reached, where the inventory looks: `.ssh/config` and `.ssh/known_hosts` in this folder.
-# Users, ports and keys are what `vagrant ssh-config` says; host keys are read from each machine over Vagrant's own connection.
+# Writes the ssh configuration of running machines, which the inventory refers to: `.ssh/config` and
+# `.ssh/known_hosts` in this folder. Users, ports and keys come from `vagrant ssh-config`; host keys are
+# read from each machine over Vagrant's own connection.
 
 require 'fileutils'
 
@@ -9,28 +10,28 @@ require 'fileutils'
 class Access
   KINDS = %w[ed25519 ecdsa rsa].freeze
 
-  # The block runs a program of this machine and returns whether it ended well.
+  # The block runs a local program and returns whether it succeeded.
   def initialize(folder, &run)
     @folder = folder
     @machines = File.join(folder, 'machines')
     @run = run
   end
 
-  # The key that opens containers; other machines get one from Vagrant.
+  # The login key of containers; other machines get one from Vagrant.
   def login_key
     path = File.join(@folder, 'id_ed25519')
     locked do
       unless File.file?(path)
         @run.call('ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'apim-deploy vagrant', '-f', path) or
-          raise "ssh-keygen could not make #{path}"
+          raise "ssh-keygen failed to create #{path}"
       end
     end
     path
   end
 
-  # Notes a machine that is up. `names` are what the inventory calls it: its name and its address.
+  # Adds a running machine. `names` are its name and address in the inventory.
   def note(machine, names)
-    info = machine.ssh_info or raise "#{machine.name}: Vagrant does not say how it is reached"
+    info = machine.ssh_info or raise "#{machine.name}: Vagrant has no ssh configuration for it"
     keys = host_keys(machine)
     locked do
       File.write(File.join(@machines, "#{machine.name}.config"), config(machine, names, info))
@@ -39,7 +40,7 @@ class Access
     end
   end
 
-  # Forgets a machine that is gone.
+  # Removes a destroyed machine.
   def forget(name)
     locked do
       FileUtils.rm_f(%w[config known].map { |ending| File.join(@machines, "#{name}.#{ending}") })
@@ -68,7 +69,7 @@ class Access
 
   def join
     configs, known = %w[config known].map { |ending| Dir[File.join(@machines, "*.#{ending}")].sort.map { |path| File.read(path) }.join("\n") }
-    everybody = <<~CONFIG
+    all_hosts = <<~CONFIG
 
       Host *
         IdentitiesOnly yes
@@ -77,17 +78,17 @@ class Access
         StrictHostKeyChecking yes
     CONFIG
     replace('known_hosts', known.gsub(/^\n/, ''))
-    replace('config', "# Written by `vagrant up`: how its machines are reached. Try: ssh -F this-file NAME\n#{configs}#{everybody}")
+    replace('config', "# Written by `vagrant up`: ssh configuration of its machines. Use: ssh -F this-file NAME\n#{configs}#{all_hosts}")
   end
 
-  # Whoever reads sees the old text or the new one, never a part.
+  # Atomic: readers get the old text or the new one.
   def replace(name, text)
     path = File.join(@folder, name)
     File.write("#{path}.new", text, perm: 0o600)
     File.rename("#{path}.new", path)
   end
 
-  # Machines come up side by side.
+  # Machines start in parallel.
   def locked
     FileUtils.mkdir_p(@machines, mode: 0o700)
     File.open(File.join(@folder, 'lock'), File::RDWR | File::CREAT, 0o600) do |lock|

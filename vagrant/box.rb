@@ -1,12 +1,12 @@
 # frozen_string_literal: true
 
-# The image of the docker provider: built once from box/Dockerfile, anew when what it is made of has changed.
+# The image of the docker provider: built from box/Dockerfile, and rebuilt when its inputs change.
 
 require 'digest'
 require 'vagrant/util/subprocess'
 
-# What a person has to read, without a trace of Ruby.
-class Wrong < Vagrant::Errors::VagrantError
+# An error that Vagrant shows without a Ruby stack trace.
+class ClusterError < Vagrant::Errors::VagrantError
   def initialize(text)
     @text = text
     super()
@@ -17,22 +17,22 @@ class Wrong < Vagrant::Errors::VagrantError
   end
 end
 
-# Runs a program of this machine, and shows what it says as it goes; returns whether it ended well, and its last lines.
+# Runs a local program and streams its output; returns whether it succeeded, and its last lines.
 def run(interface, *command)
-  said = []
+  output = []
   done = Vagrant::Util::Subprocess.execute(*command, notify: %i[stdout stderr]) do |_, text|
-    said = (said + text.lines).last(40)
+    output = (output + text.lines).last(40)
     interface&.detail(text.chomp)
   end
-  [done.exit_code.zero?, said.join]
+  [done.exit_code.zero?, output.join]
 end
 
-# An image.
+# The docker image of test machines.
 class Box
   BASE = 'debian:bookworm'
   PARTS = %w[box/Dockerfile box/start node.sh].freeze
 
-  # `base` is the image that it is made from.
+  # `base` is the base image.
   def initialize(folder, base)
     @folder = folder
     @base = base.to_s.empty? ? BASE : base
@@ -43,16 +43,16 @@ class Box
     "apim-deploy-box:#{Digest::SHA256.hexdigest([@base, *parts].join("\0"))[0, 12]}"
   end
 
-  # Builds it where docker does not have it.
+  # Builds the image if docker does not have it.
   def ready(interface)
     File.open(File.join(@folder, PARTS.first)) do |lock|
-      lock.flock(File::LOCK_EX) # machines come up side by side
+      lock.flock(File::LOCK_EX) # machines start in parallel
       return if run(nil, 'docker', 'image', 'inspect', name).first
 
       interface.info("building the image #{name} from #{@base}, once")
-      built, said = run(interface, 'docker', 'build', '--tag', name, '--build-arg', "BASE=#{@base}",
+      built, output = run(interface, 'docker', 'build', '--tag', name, '--build-arg', "BASE=#{@base}",
                         '--file', File.join(@folder, PARTS.first), @folder)
-      raise Wrong, "docker could not build #{name} from #{@base}:\n#{said}" unless built
+      raise ClusterError, "docker could not build #{name} from #{@base}:\n#{output}" unless built
     end
   end
 end

@@ -1,5 +1,6 @@
 #!/bin/sh
-# A MariaDB for the test cluster, with the databases and users that the inventory names. For tests only. Run again it changes nothing.
+# Installs MariaDB for the test cluster, with the databases and users of the inventory. For tests only;
+# idempotent.
 set -eu
 if ! command -v mariadbd >/dev/null && ! [ -x /usr/sbin/mariadbd ] && ! [ -x /usr/libexec/mariadbd ]; then
   if command -v apt-get >/dev/null; then
@@ -11,7 +12,7 @@ if ! command -v mariadbd >/dev/null && ! [ -x /usr/sbin/mariadbd ] && ! [ -x /us
   fi
 fi
 if [ -d /etc/mysql/mariadb.conf.d ]; then conf=/etc/mysql/mariadb.conf.d/99-apim.cnf; else conf=/etc/my.cnf.d/99-apim.cnf; fi
-# Names of clients are not looked up: nothing here answers.
+# Skip name lookup of clients: there is no DNS server.
 printf '[mysqld]\nbind-address = 0.0.0.0\nskip-name-resolve\nmax_connections = 1000\n' >"$conf.new"
 systemctl enable -q mariadb 2>/dev/null || systemctl enable mariadb
 if ! cmp -s "$conf.new" "$conf"; then

@@ -1,4 +1,5 @@
--- The databases and accounts of the test clusters, as in the sample configurations of the distributed deployment page. For tests only.
+-- Databases and accounts of the test clusters, as in the sample configurations of the distributed
+-- deployment page. For tests only.
 CREATE DATABASE IF NOT EXISTS apim_db CHARACTER SET latin1 COLLATE latin1_bin;
 CREATE DATABASE IF NOT EXISTS shared_db CHARACTER SET latin1 COLLATE latin1_bin;
 CREATE USER IF NOT EXISTS 'apimadmin'@'%' IDENTIFIED BY 'apimadmin';

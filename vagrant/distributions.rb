@@ -1,21 +1,22 @@
 # frozen_string_literal: true
 
-# Where the product's zips lie: asked once, then written where the inventory finds it (`group_vars/vagrant.yaml` beside it).
-# A folder or a URL that holds the zips and a `SHA256SUMS`, as `sha256sum` writes it; or `stand-in`, for the project's own test zips.
+# The location of the product's zips: asked once, then written to `group_vars/vagrant.yaml` next to the
+# inventory. A folder or a URL that contains the zips and a `SHA256SUMS`, as `sha256sum` writes it; or
+# `stand-in`, for the project's own test zips.
 
 require 'fileutils'
 require 'open-uri'
 require 'securerandom'
 require 'yaml'
 
-# What is missing, for a person to read.
+# Missing distributions, as a message for the user.
 class DistributionsError < StandardError; end
 
-# The zips that an inventory's machines are made from.
+# The zips that the machines of an inventory need.
 class Distributions
   STAND_IN = 'stand-in'
   SUMS = 'SHA256SUMS'
-  # Attached to the release of the product's repository that has the version's tag.
+  # The zips are attached to the release with the version's tag.
   RELEASES = 'https://github.com/wso2/product-apim/releases/tag'
   DRIVER = /\A(mysql-connector-j(ava)?|mysql-connector-java)[-.\d]*\.jar\z/
   ZIPS = {
@@ -32,32 +33,33 @@ class Distributions
     @is_ready = @is_refused = false
   end
 
-  # Sees to it that the file is there and names everything: `ask` asks for the place where nobody has said one, `build` makes the stand-ins.
+  # Ensures that the file exists and lists every zip. `ask` prompts for an unknown location, `build`
+  # builds the stand-ins.
   def ready(given, build:, ask: nil)
-    # Machines come up side by side; the first one sees to it for all.
+    # Machines start in parallel; the first one does this for all.
     @lock.synchronize do
       next if @is_ready
-      raise DistributionsError, 'the same holds for this machine' if @is_refused
+      raise DistributionsError, 'the same error applies to this machine' if @is_refused
 
       @is_refused = true
-      see_to(given.to_s.strip, build, ask)
+      locate(given.to_s.strip, build, ask)
       @is_ready = true
     end
   end
 
   private
 
-  def see_to(place, build, ask)
+  def locate(place, build, ask)
     return if place.empty? && complete?
 
     place = written['vagrant_distributions'].to_s if place.empty?
     place = ask.call(question).to_s.strip if place.empty? && ask
-    raise DistributionsError, "#{wanted}\nSay where they are: APIM_DIST=/a/folder vagrant up" if place.empty?
+    raise DistributionsError, "#{wanted}\nSet their location: APIM_DIST=/a/folder vagrant up" if place.empty?
 
     write(place, build)
   end
 
-  # What the file says now.
+  # The present content of the file.
   def written
     read = YAML.safe_load(File.read(@file))
     read.is_a?(Hash) ? read : {}
@@ -70,7 +72,7 @@ class Distributions
     apim.is_a?(Hash) && (names - (apim.dig('distributions', 'sha256') || {}).keys).empty? && !(needs_key? && !apim['encryption_key'])
   end
 
-  # From 4.7 on every node needs an encryption key, and it must never change while the databases live.
+  # From 4.7 every node needs an encryption key, which must never change as long as the databases exist.
   def needs_key?
     versions.any? { |version| Gem::Version.new(version[/\A\d+(\.\d+)*/] || '0') >= Gem::Version.new('4.7') }
   end
@@ -87,28 +89,28 @@ class Distributions
 
   def wanted
     releases = versions.map { |version| "  #{RELEASES}/v#{version}" }
-    ['The cluster is made from these files:', *names.map { |name| "  #{name}" },
+    ['The cluster needs these files:', *names.map { |name| "  #{name}" },
      '  mysql-connector-j-VERSION.jar (the JDBC driver; "Connector/J", platform independent, from dev.mysql.com)',
-     'The zips hang on', *releases,
-     "Put them into one folder, and beside them their checksums: sha256sum *.zip *.jar > #{SUMS}",
-     "Without them, `#{STAND_IN}` takes this project's test zips: the product's layout and behaviour, and none of its code."].join("\n")
+     'The zips are attached to the release', *releases,
+     "Put them into one folder, with their checksums: sha256sum *.zip *.jar > #{SUMS}",
+     "Without them, `#{STAND_IN}` uses this project's test zips: the product's layout and behaviour, none of its code."].join("\n")
   end
 
   def question
-    "#{wanted}\nWhere are they (a folder, a URL, or #{STAND_IN})? "
+    "#{wanted}\nLocation (a folder, a URL, or #{STAND_IN})? "
   end
 
-  def write(said, build)
-    place = said == STAND_IN ? stand_ins(build) : said
+  def write(given, build)
+    place = given == STAND_IN ? stand_ins(build) : given
     url = place.match?(%r{\Ahttps?://})
     place = File.expand_path(place) unless url
     sums = sums(place, url)
     missing = names - sums.keys
     missing << 'mysql-connector-j-VERSION.jar' unless (driver = sums.keys.grep(DRIVER).max)
     missing |= names.reject { |name| File.file?(File.join(place, name)) } unless url
-    raise DistributionsError, "#{place}: these are missing, or not in its #{SUMS}: #{missing.join(', ')}\n\n#{wanted}" unless missing.empty?
+    raise DistributionsError, "#{place}: these files are missing, or not in its #{SUMS}: #{missing.join(', ')}\n\n#{wanted}" unless missing.empty?
 
-    save(said, place, sums, driver)
+    save(given, place, sums, driver)
   end
 
   def sums(place, url)
@@ -126,20 +128,20 @@ class Distributions
     folder = File.join(@project, 'target', 'distributions')
     return folder if File.file?(File.join(folder, SUMS))
 
-    build.call or raise DistributionsError, 'The stand-ins could not be built: `make distributions` says why (it needs cargo).'
+    build.call or raise DistributionsError, 'failed to build the stand-ins: run `make distributions` to see why (it needs cargo)'
     folder
   end
 
-  def save(said, place, sums, driver)
+  def save(given, place, sums, driver)
     key = written.dig('apim', 'encryption_key') || (SecureRandom.hex(32) if needs_key?)
     settings = {
       'distributions' => { 'source' => place, 'sha256' => sums.slice(*sums.keys.grep(/\Awso2am-.*\.zip\z/)) },
       'databases' => { 'driver' => { 'source' => "#{place.chomp('/')}/#{driver}", 'sha256' => sums[driver] } },
       'encryption_key' => key
     }.compact
-    place = said == STAND_IN ? said : place
+    place = given == STAND_IN ? given : place
     FileUtils.mkdir_p(File.dirname(@file))
-    text = "# Written by `vagrant up` (APIM_DIST): the files that the test cluster is made from. Not for the repository.\n" \
+    text = "# Written by `vagrant up` (APIM_DIST): the files of the test cluster. Do not commit.\n" \
            "#{YAML.dump('vagrant_distributions' => place, 'apim' => settings).delete_prefix("---\n")}"
     File.write("#{@file}.new", text, perm: 0o600)
     File.rename("#{@file}.new", @file)

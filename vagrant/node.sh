@@ -1,12 +1,13 @@
 #!/bin/sh
-# What a machine needs before apim-deploy comes: a Java runtime, which the inventory names as apim.java.home: /usr/lib/jvm/apim.
-#   node.sh              a virtual machine that is up
-#   node.sh container    the image of the docker provider, being built: systemd, sshd and an account as well
-# Debian, Ubuntu, Rocky and their like. Run again it changes nothing, and needs no network.
+# Prepares a machine for apim-deploy: installs a Java runtime as /usr/lib/jvm/apim, the inventory's
+# apim.java.home.
+#   node.sh              on a running virtual machine
+#   node.sh container    while the docker provider's image is built: also systemd, sshd and an account
+# For Debian, Ubuntu, Rocky and similar. Idempotent; a second run needs no network.
 set -eu
 kind=${1:-machine}
 
-# The newest Java that all releases from 4.5 on take, else what the distribution still has.
+# The newest Java that all releases from 4.5 accept, otherwise an older one that the distribution has.
 javas='21 17'
 
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -40,26 +41,28 @@ fi
 java=$(readlink -f "$(command -v java)")
 ln -sfn "${java%/bin/java}" /usr/lib/jvm/apim
 
-# A test network is not the place for a firewall; the cluster's own ports are many.
+# No firewall on the test network: the cluster uses many ports.
 if [ "$kind" = machine ] && systemctl is-active -q firewalld; then systemctl disable -q --now firewalld; fi
 
 if [ "$kind" = container ]; then
   id vagrant >/dev/null 2>&1 || useradd --create-home --user-group --shell /bin/bash vagrant
-  # Not locked, and without a password: sshd of some distributions lets locked accounts not in even with a key.
+  # Not locked, and without a password: sshd of some distributions rejects locked accounts even with a
+  # key.
   usermod -p '*' vagrant
   printf 'vagrant ALL=(ALL:ALL) NOPASSWD: ALL\n' >/etc/sudoers.d/vagrant
   chmod 0440 /etc/sudoers.d/vagrant
-  # Every machine makes host keys and an identity of its own.
+  # Every machine creates its own host keys and machine-id.
   rm -f /etc/ssh/ssh_host_* /var/lib/dbus/machine-id
   : >/etc/machine-id
-  # Terminals that nobody sits at, a manager per login, and what would set up the hardware and the kernel: those are the host's.
+  # Mask unused terminals, the per-login manager, and units that set up hardware and kernel, which belong
+  # to the docker host.
   for unit in getty.target console-getty.service user@.service systemd-networkd.service systemd-firstboot.service tmp.mount \
     systemd-udevd.service systemd-udev-trigger.service systemd-udevd-kernel.socket systemd-udevd-control.socket \
     systemd-modules-load.service systemd-sysctl.service systemd-remount-fs.service dev-hugepages.mount sys-kernel-debug.mount \
     sys-kernel-tracing.mount sys-kernel-config.mount sys-fs-fuse-connections.mount; do
     ln -sf /dev/null "/etc/systemd/system/$unit"
   done
-  # Images have it so that nothing starts while they are built.
+  # Base images have it so that no service starts while they are built.
   rm -f /usr/sbin/policy-rc.d
   for unit in mariadb apt-daily.timer apt-daily-upgrade.timer; do systemctl disable "$unit" >/dev/null 2>&1 || true; done
   systemctl enable ssh >/dev/null 2>&1 || systemctl enable sshd

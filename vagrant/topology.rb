@@ -1,17 +1,18 @@
 # frozen_string_literal: true
 
-# Reads the hosts of an inventory file, as far as test machines need them: name, address, roles, the product's version, and the variables
-# `vagrant_memory` (MiB) and `vagrant_cpus`. Everything else in the file is apim-deploy's business; secrets (`!vault`, `!env`, `!file`) stay
-# unread, and mistakes of the inventory are told by `apim-deploy validate`.
+# Reads the hosts of an inventory file, as far as test machines need them: name, address, roles, the
+# product's version, and the variables `vagrant_memory` (MiB) and `vagrant_cpus`. Everything else is
+# for apim-deploy; secrets (`!vault`, `!env`, `!file`) are not read, and `apim-deploy validate` reports
+# errors of the inventory.
 
 require 'date'
 require 'ipaddr'
 require 'yaml'
 
-# One machine to make.
+# One machine to create.
 Machine = Struct.new(:name, :address, :groups, :memory, :cpus, :version, keyword_init: true)
 
-# What is wrong with an inventory, for a person to read.
+# An error in an inventory, as a message for the user.
 class TopologyError < StandardError; end
 
 # The machines of one inventory file.
@@ -20,7 +21,7 @@ class Topology
   DEFAULT_CPUS = 2
   RANGE = /\A(?<before>.*?)\[(?<first>\d+|[a-zA-Z]):(?<last>\d+|[a-zA-Z])(?::(?<step>\d+))?\](?<after>.*)\z/
 
-  # Machines are made and started in this order, where that is one by one: who is needed comes first.
+  # The order in which machines are created and started one by one: dependencies first.
   ORDER = %w[database control_plane all_in_one traffic_manager key_manager gateway].freeze
 
   attr_reader :machines
@@ -43,7 +44,7 @@ class Topology
     networks = machines.map { |machine| "#{IPAddr.new("#{machine.address}/24")}/24" }.uniq
     return networks.first if networks.one?
 
-    raise TopologyError, "#{@path}: the machines must share one /24 network, and are on #{networks.join(', ')}"
+    raise TopologyError, "#{@path}: the machines must be in one /24 network, found #{networks.join(', ')}"
   end
 
   private
@@ -54,7 +55,7 @@ class Topology
     read = YAML.safe_load(File.read(@path), permitted_classes: [Symbol, Date, Time], aliases: true)
     return read if read.is_a?(Hash) && read.values.all? { |body| body.nil? || body.is_a?(Hash) }
 
-    raise TopologyError, "#{@path}: not an inventory: a map of groups is wanted, such as `all: {children: {…}}`"
+    raise TopologyError, "#{@path}: not an inventory: expected a map of groups, such as `all: {children: {…}}`"
   rescue Psych::Exception => e
     raise TopologyError, "#{@path}: #{e.message}"
   end
@@ -72,7 +73,7 @@ class Topology
     end
   end
 
-  # The hosts of a group may stand as a list of names, too.
+  # The hosts of a group may also be a list of names.
   def map(value, group)
     case value
     when nil then {}
@@ -83,7 +84,7 @@ class Topology
     end
   end
 
-  # `gw[01:03].example` is three names; `[a:c]` and a step work, too.
+  # `gw[01:03].example` is three names; `[a:c]` and a step also work.
   def expand(pattern)
     match = pattern.match(RANGE)
     return [pattern] unless match
@@ -100,7 +101,7 @@ class Topology
   def hosts
     order = []
     walk = lambda do |name, seen|
-      raise TopologyError, "#{@path}: the group `#{name}` is below itself" if seen.include?(name)
+      raise TopologyError, "#{@path}: group `#{name}` contains itself" if seen.include?(name)
 
       order.concat(@groups[name][:hosts].keys)
       @groups[name][:children].each { |child| walk.call(child, seen + [name]) }
@@ -109,14 +110,14 @@ class Topology
     order.uniq
   end
 
-  # Each group that holds the host with its depth, outermost first: the nearer one's variables win.
+  # The groups of the host, outermost first: variables of inner groups take precedence.
   def groups_of(host)
     depths = {}
     walk = lambda do |name, depth|
       group = @groups[name]
-      holds = group[:children].map { |child| walk.call(child, depth + 1) }.any? || group[:hosts].key?(host)
-      depths[name] = [depths[name] || 0, depth].max if holds
-      holds
+      contains = group[:children].map { |child| walk.call(child, depth + 1) }.any? || group[:hosts].key?(host)
+      depths[name] = [depths[name] || 0, depth].max if contains
+      contains
     end
     walk.call('all', 0)
     depths.sort_by { |name, depth| [depth, name] }.map(&:first)
@@ -137,12 +138,12 @@ class Topology
   def address(name, text)
     return text if text.match?(/\A\d+(\.\d+){3}\z/) && IPAddr.new(text)
 
-    raise TopologyError, "#{@path}: the host `#{name}` needs an address of its own, such as `#{name}: {ansible_host: #{free}}`"
+    raise TopologyError, "#{@path}: host `#{name}` needs its own address, such as `#{name}: {ansible_host: #{free}}`"
   rescue IPAddr::Error
-    raise TopologyError, "#{@path}: `#{text}` of the host `#{name}` is no IPv4 address"
+    raise TopologyError, "#{@path}: invalid IPv4 address `#{text}` of host `#{name}`"
   end
 
-  # An address that no host of the file has, in the network that the others are on.
+  # An unused address in the network of the other hosts.
   def free
     taken = @groups.values.flat_map { |group| group[:hosts].values }.filter_map { |vars| vars && vars['ansible_host'] }
     around = taken.first || '192.168.56.1'
@@ -155,7 +156,7 @@ class Topology
 
     raise ArgumentError
   rescue ArgumentError
-    raise TopologyError, "#{@path}: `#{key}` of the host `#{name}` must be a whole number above 0, not `#{vars[key]}`"
+    raise TopologyError, "#{@path}: `#{key}` of host `#{name}` must be a whole number above 0, not `#{vars[key]}`"
   end
 
   def refuse_shared_addresses
@@ -166,7 +167,7 @@ class Topology
                          "write hosts of a range one by one, such as `#{shared.last.name}: {ansible_host: #{free}}`"
   end
 
-  # As apim-deploy merges `apim`; for other variables the depth makes no difference here.
+  # Merges like apim-deploy merges `apim`; for other variables the depth is irrelevant here.
   def deep(under, over)
     (under || {}).merge(over || {}) do |_, old, new|
       old.is_a?(Hash) && new.is_a?(Hash) ? deep(old, new) : new
