@@ -1,4 +1,4 @@
-# The commands that people type. `make demo` and `make test` install what they need (Debian packages when root).
+# Developer commands. `make demo` and `make test` install missing tools (Debian packages if root).
 
 LAB := target/debug/lab
 DEPLOY := target/debug/apim-deploy
@@ -10,13 +10,14 @@ DISTRIBUTIONS := target/distributions
 help: ## Show these targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "make %-14s %s\n", $$1, $$2}'
 
-demo: build distributions ## Bring up the highly available cluster on this machine and apply it twice
+demo: build distributions ## Deploy the highly available cluster on this machine, twice
 	tests/demo.sh
 
-test: tools build distributions ## Run everything that is tested
+test: tools build distributions ## Run all tests
 	tests/run.sh
 
-# The agent has a target folder of its own, and its last step keeps one processor busy: both are built at once.
+# Both builds run in parallel: the agent has its own target folder, and its last step uses one
+# processor.
 build: compiler ## Build the programs
 	@agent/build-static.sh & agent=$$!; \
 	cargo build --workspace --bins; built=$$?; \
@@ -28,13 +29,13 @@ agent: compiler ## Build the static agent that is uploaded to hosts
 distributions: build ## Build the stand-in distributions
 	target/debug/standin build --out $(DISTRIBUTIONS)
 
-vagrant-test: build distributions ## Bring a cluster up with Vagrant on docker, try everything, and destroy it
+vagrant-test: build distributions ## Test a cluster with Vagrant on docker, from creation to destroy
 	tests/vagrant.sh
 
-lab: build ## Bring up the machine lab alone, as root: 9 hosts
+lab: build ## Start the machine lab alone, as root: 9 hosts
 	$(LAB) up --topology ha
 
-lab-down: ## Take the lab down and clear everything away
+lab-down: ## Stop the lab and remove its files
 	$(LAB) down
 
 fmt: ## Format the sources
@@ -45,12 +46,12 @@ lint: ## Check format, lints and docs
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-# Some crates hold C, and the static agent needs the C library's own archive.
+# Some crates contain C code, and the static agent needs the static C library.
 compiler:
 	@command -v cc >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
 	  then apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends gcc libc6-dev; \
-	  else echo "a C compiler is needed: install gcc and libc6-dev" >&2; exit 1; fi; }
+	  else echo "C compiler not found: install gcc and libc6-dev" >&2; exit 1; fi; }
 
 tools:
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest

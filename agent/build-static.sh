@@ -1,30 +1,30 @@
 #!/bin/sh
-# Builds the agent as a static binary that needs nothing of the host it is sent to:
+# Builds the agent as a static binary without dependencies on the host:
 #   agent/build-static.sh [x86_64|aarch64]      -> target/agent/apim-agent-<architecture>
-# Has its own target folder, so that it and ordinary builds do not undo each other's work. Idempotent.
+# Uses its own target folder, so that it and ordinary builds do not invalidate each other. Idempotent.
 set -eu
 cd "$(dirname "$0")/.."
 arch=${1:-$(uname -m)}
 case $arch in
 x86_64 | aarch64) ;;
 *)
-	echo "build-static.sh: no agent for the architecture '$arch' (x86_64 and aarch64 are known)" >&2
+	echo "build-static.sh: unsupported architecture '$arch' (supported: x86_64, aarch64)" >&2
 	exit 2
 	;;
 esac
 target=$arch-unknown-linux-gnu
-# No unwind tables: a panic aborts. Relocations packed: a third of a megabyte less.
+# No unwind tables: a panic aborts. Packed relocations save a third of a megabyte.
 RUSTFLAGS='-C target-feature=+crt-static -C force-unwind-tables=no -C link-arg=-Wl,-z,pack-relative-relocs' \
 	cargo build --quiet --profile agent -p apim-agent --target "$target" --target-dir target/agent
 built=target/agent/$target/agent/apim-agent
 out=target/agent/apim-agent-$arch
-# A binary that is there already keeps its time: what depends on it is not built again.
+# An unchanged binary keeps its modification time, so dependents are not rebuilt.
 if ! cmp -s "$built" "$out"; then
 	cp "$built" "$out.new"
 	mv "$out.new" "$out"
 fi
 size=$(wc -c <"$out")
 if [ "$size" -gt 5242880 ]; then
-	echo "build-static.sh: warning: $out has $size bytes, and 5 MiB are the aim" >&2
+	echo "build-static.sh: warning: $out has $size bytes, more than the limit of 5 MiB" >&2
 fi
 echo "$out ($size bytes)"
