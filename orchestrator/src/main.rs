@@ -1,4 +1,4 @@
-//! apim-deploy, the program.
+//! The `apim-deploy` executable.
 
 fn main() -> std::process::ExitCode {
     apim_deploy::cli::main()

@@ -1,4 +1,4 @@
-//! `apply`: bring the hosts to what inventory and playbook say.
+//! `apply`: apply the inventory to the hosts.
 
 use std::path::PathBuf;
 
@@ -23,13 +23,13 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Change nothing: show what would change
+    /// Show what would change; change nothing
     #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
-    /// Show differences of text files
+    /// Show the diffs of text files
     #[arg(short = 'D', long)]
     diff: bool,
-    /// Do exactly what a plan says that `plan --out` wrote, or refuse (exit code 4) and say what has moved since
+    /// Apply the saved plan of `plan --out`; exit with code 4 if it is stale
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     plan: Option<PathBuf>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `audit`: the checklist for production, with what holds and the evidence.
+//! `audit`: the production checklist, with results and evidence.
 
 use apim_agent::observation::Answer;
 use apim_agent::operation::Operation;
@@ -25,7 +25,7 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Contact no host: what the inventory alone says
+    /// Contact no host; audit the inventory only
     #[arg(long)]
     offline: bool,
 }
@@ -36,7 +36,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
         let read = read::cluster(&files)?;
         let items = audit::items(&read.cluster, None, &words(&read.open));
-        return told(&items, &look, false);
+        return show(&items, &look, false);
     }
     let wanted = Wanted::look("audit", Some("audit.yaml"), (files, reach, shown));
     let mut ended = pipeline::run(&wanted)?;
@@ -45,9 +45,9 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     }
     let items = audit::items(&ended.cluster, Some(&testimonies(&ended)), &words(&ended.open));
     let unreached = ended.result.hosts.values().any(|host| host.end != HostEnd::Done);
-    let kind = told(&items, &ended.look, unreached)?;
+    let kind = show(&items, &ended.look, unreached)?;
     if !ended.look.json {
-        // What was seen is in the table; hosts that cannot be reached are told.
+        // The table shows the observations; report only unreachable hosts.
         ended.result.outcomes.clear();
         report::say(&report::failure::text(&ended.plan, &ended.result, ended.look.out))?;
     }
@@ -66,7 +66,7 @@ fn testimonies(ended: &Ended) -> Vec<audit::Testimony<'_>> {
             let answers: Result<&[Answer], String> = match ended.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
                 Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
-                _ => Err("it could not be reached".to_owned()),
+                _ => Err("unreachable".to_owned()),
             };
             found.push((lane.host.0.as_str(), answers));
         }
@@ -74,7 +74,7 @@ fn testimonies(ended: &Ended) -> Vec<audit::Testimony<'_>> {
     found
 }
 
-fn told(items: &[Item], look: &Look, unreached: bool) -> Result<Kind, Exit> {
+fn show(items: &[Item], look: &Look, unreached: bool) -> Result<Kind, Exit> {
     let fails = unreached || items.iter().any(Item::fails);
     if look.json {
         for item in items {
@@ -138,21 +138,19 @@ fn text(items: &[Item], verbose: bool, style: Style) -> String {
     let failed = items.iter().filter(|item| item.fails()).count();
     let open = items.iter().filter(|item| item.state() == State::Unknown).count();
     let verdict = match (failed, open) {
-        (0, 0) => style.good("everything required holds"),
-        (0, open) => {
-            style.change(format!("nothing required is broken; of {} nothing is known", count(open, "item")))
-        }
+        (0, 0) => style.good("all required items pass"),
+        (0, open) => style.change(format!("no required item fails; {} unknown", count(open, "item"))),
         (failed, _) => style.bad(format!(
-            "{} required {} not hold",
+            "{} required {}",
             failed,
-            if failed == 1 { "item does" } else { "items do" }
+            if failed == 1 { "item fails" } else { "items fail" }
         )),
     };
     text.push_str(&format!("\n{verdict}\n"));
     text
 }
 
-/// The worst of what was found, hosts with the same finding together; all of it when somebody asks.
+/// Returns the worst findings, hosts with the same finding grouped; all findings if verbose.
 fn evidence(item: &Item, verbose: bool) -> String {
     let state = item.state();
     let mut lines: Vec<(&str, Vec<&str>)> = Vec::new();
@@ -171,7 +169,7 @@ fn evidence(item: &Item, verbose: bool) -> String {
     }
     let shown = if verbose || state == State::Broken { lines.len() } else { 1 };
     let more = lines.len().saturating_sub(shown);
-    let mut told: Vec<String> =
+    let mut shown_lines: Vec<String> =
         lines
             .iter()
             .take(shown)
@@ -180,7 +178,7 @@ fn evidence(item: &Item, verbose: bool) -> String {
             })
             .collect();
     if more > 0 {
-        told.push(format!("… and {more} more (-v)"));
+        shown_lines.push(format!("… and {more} more (-v)"));
     }
-    told.join("\n")
+    shown_lines.join("\n")
 }

@@ -1,4 +1,5 @@
-//! A plan that is kept: `plan --out` writes it, `apply --plan` carries out exactly that, or says what has moved since.
+//! Saved plans: `plan --out` writes one, `apply --plan` applies exactly that or reports why it is
+//! stale.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -25,30 +26,30 @@ use crate::report::{Look, remark, say};
 use crate::state;
 use crate::yaml::{FILE_BYTES, read_bounded};
 
-/// So many of the things that moved are named.
+/// Maximum number of stale items to list.
 const NAMED: usize = 20;
 
-/// Whether a run makes a plan that is kept, or carries one out.
+/// Whether a run saves a plan or applies a saved one.
 #[derive(Debug, Default)]
 pub(super) enum Bind {
     /// Neither.
     #[default]
     No,
-    /// It makes one.
+    /// Save the plan.
     Make,
-    /// It carries this one out.
+    /// Apply this saved plan.
     Follow(Box<BoundPlan>),
 }
 
-/// A run that is bound to a plan.
+/// A run that saves a plan or applies a saved one.
 pub(super) struct Binding {
     key: Key,
-    /// What the plan would be, without its steps.
+    /// The current plan, without its steps.
     now: BoundPlan,
     then: Option<Box<BoundPlan>>,
 }
 
-/// Reads the plan to be carried out; what the flags leave open is as it was when the plan was made.
+/// Reads the saved plan. Flags that are not given take their values from it.
 pub(super) fn read(
     path: &Path,
     files: &mut Files,
@@ -67,10 +68,10 @@ pub(super) fn read(
     if reach.max_unavailable.is_empty() {
         let limits = asked.max_unavailable.iter().map(|text| options::limit(text));
         reach.max_unavailable = limits.collect::<Result<_, _>>().map_err(|why| {
-            Exit::new(Kind::Usage, format!("the plan's --max-unavailable cannot be read: {why}"))
+            Exit::new(Kind::Usage, format!("invalid --max-unavailable in the saved plan: {why}"))
         })?;
     }
-    // Flags without a value can only be given, so a run may not have more of them than its plan.
+    // A flag without a value cannot be unset, so the flags of the saved plan are added.
     reach.allow_outage |= asked.allow_outage;
     reach.no_drain |= asked.no_drain;
     Ok(Bind::Follow(Box::new(plan)))
@@ -80,22 +81,23 @@ fn refused(error: &PlanFileError) -> Exit {
     Exit::from_error(Kind::Usage, error).hint(error.hint())
 }
 
-/// Returns the folder of this user's runs and keys.
+/// Returns the folder of run records and keys.
 pub(super) fn state_folder(reach: &Reach) -> PathBuf {
     reach.state_dir.clone().unwrap_or_else(state::of_user)
 }
 
-/// Returns the key of this user's digests.
+/// Returns the key for digests in saved plans and records.
 pub(super) fn key(reach: &Reach) -> Result<Key, Exit> {
     let folder = state_folder(reach);
     Key::of(&folder).map_err(|error| {
-        let text = format!("the key of plans cannot be used in `{}`: {error}", folder.display());
-        Exit::new(Kind::Usage, text).hint("name a folder of your own with --state-dir")
+        let text = format!("cannot use the key of saved plans in `{}`: {error}", folder.display());
+        Exit::new(Kind::Usage, text).hint("set a folder that you own with --state-dir")
     })
 }
 
 impl Binding {
-    /// Notes what the run is made from; where it carries out a plan that must be what the plan was made from.
+    /// Collects the input of the run. If it applies a saved plan, the input must be the same as
+    /// when the plan was saved.
     pub(super) fn begin(
         wanted: &Wanted,
         read: &Read,
@@ -132,18 +134,18 @@ impl Binding {
         };
         if let Some(then) = &then {
             let moved = binding::basis(then, &now);
-            refuse(&moved, "nothing was contacted", look)?;
+            refuse(&moved, "no host was contacted", look)?;
         }
         Ok(Some(Self { key, now, then }))
     }
 
-    /// Makes sure that the steps are those that were planned.
+    /// Checks that the steps equal those of the saved plan.
     pub(super) fn check(&self, plan: &Plan, look: &Look) -> Result<(), Exit> {
         let Some(then) = &self.then else { return Ok(()) };
-        refuse(&binding::since_planned(then, plan, &self.key), "nothing was contacted", look)
+        refuse(&binding::since_planned(then, plan, &self.key), "no host was contacted", look)
     }
 
-    /// Returns who says whether the hosts are found as they were when the plan was made.
+    /// Returns the check that hosts are in the same state as when the plan was saved.
     pub(super) fn confirm(&self, plan: &Arc<Plan>, reach: &Reach) -> Result<Option<Confirm>, Exit> {
         let Some(then) = self.then.clone() else { return Ok(None) };
         let (plan, key) = (Arc::clone(plan), key(reach)?);
@@ -152,7 +154,7 @@ impl Binding {
         }))))
     }
 
-    /// Writes the plan that was made, with what the hosts were found like.
+    /// Saves the plan with the state of the hosts.
     pub(super) fn write(self, path: &Path, ended: &Ended) -> Result<(), Exit> {
         let Self { key, now, .. } = self;
         let facts = ended.result.hosts.iter().filter_map(|(host, one)| Some((host, one.facts.as_ref()?)));
@@ -169,8 +171,8 @@ impl Binding {
         }
         let inventory = bound.asked.inventory.display();
         remark(&format!(
-            "the plan is in `{}`: {}, {differ} of them to be done\n\
-             carry it out with: apim-deploy apply --plan {} {inventory}",
+            "plan saved to `{}`: {}, {differ} pending\n\
+             apply it with: apim-deploy apply --plan {} {inventory}",
             path.display(),
             count(steps, "step"),
             path.display(),
@@ -179,7 +181,7 @@ impl Binding {
     }
 }
 
-/// Says what has moved, if anything has: then a plan is not carried out.
+/// Refuses a stale plan and lists what differs.
 pub(super) fn refuse(moved: &[String], done: &str, look: &Look) -> Result<(), Exit> {
     if moved.is_empty() {
         return Ok(());
@@ -187,7 +189,7 @@ pub(super) fn refuse(moved: &[String], done: &str, look: &Look) -> Result<(), Ex
     if look.json {
         say(&json!({"event": "moved", "moved": moved, "done": done}).to_string())?;
     }
-    let mut text = format!("the plan cannot be carried out as it was made; {done}");
+    let mut text = format!("the saved plan is stale; {done}");
     for line in moved.iter().take(NAMED) {
         text.push_str(&format!("\n  {}", harmless(line)));
     }
@@ -195,13 +197,13 @@ pub(super) fn refuse(moved: &[String], done: &str, look: &Look) -> Result<(), Ex
         text.push_str(&format!("\n  … and {} more", moved.len() - NAMED));
     }
     Err(Exit::new(Kind::Moved, text)
-        .hint("see what has moved, then make a new plan with `apim-deploy plan INVENTORY --out FILE`"))
+        .hint("review the differences, then save a new plan with `apim-deploy plan INVENTORY --out FILE`"))
 }
 
 fn made(reach: &Reach) -> Result<Made, Exit> {
     let own = std::env::current_exe().and_then(|path| digest_of(&path));
     let build = own.map_err(|error| {
-        Exit::new(Kind::Failed, format!("cannot read this program's own executable: {error}"))
+        Exit::new(Kind::Failed, format!("cannot read the apim-deploy executable: {error}"))
     })?;
     Ok(Made {
         at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -212,7 +214,7 @@ fn made(reach: &Reach) -> Result<Made, Exit> {
     })
 }
 
-/// Returns the keyed digest of each file; a pipe has none, and what came out of it is in the steps.
+/// Returns the keyed digest of each regular file. The content of a pipe is covered by the steps.
 pub(super) fn digests<'a>(
     inventory: &Path,
     files: impl Iterator<Item = &'a PathBuf>,
@@ -223,7 +225,7 @@ pub(super) fn digests<'a>(
     let mut found = BTreeMap::new();
     for file in files.filter(|file| file.is_file()) {
         let bytes = read_bounded(file, FILE_BYTES as u64).map_err(|error| {
-            Exit::new(Kind::Usage, format!("cannot read `{}` a second time: {error}", file.display()))
+            Exit::new(Kind::Usage, format!("cannot read `{}` again: {error}", file.display()))
         })?;
         let path = absolute(file);
         let name = path.strip_prefix(&folder).unwrap_or(&path).display().to_string();
@@ -232,7 +234,7 @@ pub(super) fn digests<'a>(
     Ok(found)
 }
 
-/// Without a working folder a path stays as it was given.
+/// Returns the absolute path, or `path` without a working directory.
 pub(super) fn absolute(path: &Path) -> PathBuf {
     std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -1,4 +1,4 @@
-//! `certs`: every certificate of the cluster, and when it ends.
+//! `certs`: list the certificates of the cluster and their expiry.
 
 use std::path::PathBuf;
 
@@ -20,13 +20,13 @@ use crate::report::{self, Look, Style};
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// Issue what is missing or about to end (mode `issued`); no host is contacted
+    /// Issue missing and expiring certificates in mode `issued`; contacts no host
     #[arg(long)]
     issue: bool,
-    /// Also list the public authorities that truststores hold
+    /// Also list the public authorities in truststores
     #[arg(short, long)]
     all: bool,
-    /// Where downloads are kept; default: `$XDG_CACHE_HOME/apim-deploy`
+    /// Cache downloads in this folder [default: $XDG_CACHE_HOME/apim-deploy]
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
@@ -40,8 +40,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let mut read = read::unchecked(&args.files)?;
     let is_issued = |mode: KeystoreMode| mode == KeystoreMode::Issued;
     if args.issue && !read.cluster.nodes().iter().any(|node| is_issued(node.settings.keystores.mode)) {
-        let exit =
-            Exit::new(Kind::Usage, "`--issue` has nothing to issue: `apim.keystores.mode` is not `issued`");
+        let exit = Exit::new(Kind::Usage, "nothing to issue: `apim.keystores.mode` is not `issued`");
         return Err(exit.hint("see docs/keystores.md"));
     }
     let findings = issuing::provide_all(&mut read.cluster, &args.files.inventory, &cache, issue)?;
@@ -78,7 +77,7 @@ fn date(moment: i64) -> String {
 }
 
 fn table(listed: &[Listed], style: Style) -> String {
-    let heads = ["node", "purpose", "alias", "subject", "names", "issuer", "ends", "days", "state"];
+    let heads = ["node", "purpose", "alias", "subject", "names", "issuer", "expires", "days", "state"];
     let mut table = Table::new(style, &heads);
     for one in listed {
         let (state, paint) = (one.state.word().to_owned(), paint(one.state));

@@ -1,20 +1,21 @@
-//! Asking before something is done that cannot simply be taken back.
+//! Confirmation prompts for actions that are hard to undo.
 
 use std::io::{IsTerminal as _, stderr, stdin};
 
 use super::exit::{Exit, Kind};
 use crate::report::remark;
 
-/// Asks `question` on a terminal and goes on with a yes. Where nobody can be asked only `yes` is one.
+/// Prompts with `question` and returns an error unless the answer is yes. Without a terminal, `yes`
+/// must be set.
 pub(super) fn confirm(question: &str, yes: bool) -> Result<(), Exit> {
     if yes {
         return Ok(());
     }
     if !stdin().is_terminal() || !stderr().is_terminal() {
-        let exit = Exit::new(Kind::Usage, "nobody is there to be asked; no host was changed");
-        return Err(exit.hint("say --yes if that is what you want"));
+        let exit = Exit::new(Kind::Usage, "no terminal to confirm on; no host was changed");
+        return Err(exit.hint("pass --yes"));
     }
-    remark(&format!("{question} Type yes to go on: "));
+    remark(&format!("{question} Type yes to continue: "));
     let mut answer = String::new();
     stdin()
         .read_line(&mut answer)

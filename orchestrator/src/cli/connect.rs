@@ -1,4 +1,4 @@
-//! From the inventory's connections to what connects; host keys that nobody vouched for are shown before anything runs.
+//! Builds the connector from the inventory. Unknown host keys are shown before anything runs.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,18 +19,18 @@ use crate::ssh::{
     self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
 };
 
-/// With whose rights the agent works where no plan says so.
+/// Privileges of the agent when no plan sets them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rights {
-    /// As the built-in playbooks ask: with privilege, unless the inventory says otherwise.
+    /// Escalated like the built-in playbooks, unless the inventory disables it.
     Usual,
-    /// With privilege, whatever the inventory says.
+    /// Escalated, overriding the inventory.
     Escalated,
-    /// With those of the account that logs in, whatever the inventory says.
+    /// Those of the login account, overriding the inventory.
     Login,
 }
 
-/// Returns what connects to the hosts of the inventory, for a plan.
+/// Returns the connector for the hosts of a plan.
 pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach) -> Result<Connector, Exit> {
     let mut hosts = connections(inventory);
     if drafted.uses_localhost() {
@@ -48,7 +48,7 @@ pub(super) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach)
     connecting(hosts, reach)
 }
 
-/// Returns what connects to the hosts of the inventory, where no plan says with which rights.
+/// Returns the connector for queries, which have no plan that sets the privileges.
 pub(super) fn connector_with(
     inventory: &Inventory,
     rights: Rights,
@@ -90,7 +90,7 @@ fn connecting(mut hosts: BTreeMap<HostName, Connection>, reach: &Reach) -> Resul
     Ok(Connector::new(hosts, settings))
 }
 
-/// Returns the digests of the agent's executables, by architecture.
+/// Returns the digests of the agent executables, by architecture.
 pub(super) fn agent_builds(reach: &Reach) -> Result<BTreeMap<String, Sha256>, Exit> {
     let agents = agents(reach.agent_dir.as_deref())?;
     Ok(agents.iter().map(|(architecture, binary)| (architecture.to_owned(), binary.sha256)).collect())
@@ -111,29 +111,28 @@ fn agents(folder: Option<&Path>) -> Result<AgentBinaries, Exit> {
     });
     let found = AgentBinaries::new(found);
     if found.iter().next().is_none() {
-        let text = format!("`{}` holds no `apim-agent-<architecture>`", folder.display());
+        let text = format!("`{}` contains no `apim-agent-<architecture>`", folder.display());
         return Err(Exit::new(Kind::Usage, text));
     }
     Ok(found)
 }
 
-/// Asks the hosts that nothing vouches for yet for their keys; an error shows them all in one table.
+/// Fetches the keys of unknown hosts. The error shows all of them in one table.
 pub(super) async fn know_hosts(connector: &Connector, hosts: &[HostName], quiet: bool) -> Result<(), Exit> {
-    let strangers = connector.without_known_key(hosts);
-    if strangers > 0 && !quiet {
-        let whose = if strangers == 1 { "its key" } else { "their keys" };
-        remark(&format!("asking {} for {whose}", count(strangers, "host")));
+    let unknown = connector.without_known_key(hosts);
+    if unknown > 0 && !quiet {
+        remark(&format!("fetching the host keys of {}", count(unknown, "unknown host")));
     }
     let unknown = connector.survey_host_keys(hosts).await;
     if unknown.is_empty() {
         connector.unlock_keys(hosts).await;
         return Ok(());
     }
-    let text = format!("these host keys are not known yet; nothing was run\n\n{}", table(&unknown));
+    let text = format!("unknown host keys; nothing was run\n\n{}", table(&unknown));
     let exit = Exit::new(Kind::Failed, text);
     Err(exit
-        .hint("compare the fingerprints with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on each host")
-        .hint("then run again with --accept-new-host-keys, or pin the keys in the inventory with `apim_host_keys`"))
+        .hint("compare the fingerprints with the output of `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on each host")
+        .hint("then re-run with --accept-new-host-keys, or pin the keys in the inventory with `apim_host_keys`"))
 }
 
 fn table(unknown: &[UnknownKey]) -> String {

@@ -1,4 +1,4 @@
-//! `databases`: how the databases stand, or what their administrator would run.
+//! `databases`: show database status, or print the setup statements.
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Reach, Shown};
@@ -16,7 +16,7 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Contact nobody: print what an administrator of the server runs to make databases, users and schemas
+    /// Print the SQL statements that create databases, users and schemas; contacts no host
     #[arg(long)]
     print_sql: bool,
 }
@@ -25,12 +25,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, reach, shown, print_sql } = args;
     if print_sql {
         let read = read::cluster(&files)?;
-        let text = by_hand::text(&read.cluster).ok_or_else(|| {
-            Exit::new(
-                Kind::Usage,
-                "the nodes keep their data in H2 files of their own: there is nothing to make",
-            )
-        })?;
+        let text = by_hand::text(&read.cluster)
+            .ok_or_else(|| Exit::new(Kind::Usage, "nothing to create: the nodes use local H2 files"))?;
         report::say(&text)?;
         return Ok(Kind::Converged);
     }

@@ -1,4 +1,5 @@
-//! `diff`: the files on the hosts against those that apply would write; the same difference of several hosts once.
+//! `diff`: compare the files on the hosts with the files that apply would write. Identical
+//! differences are grouped.
 
 use apim_agent::operation::Operation;
 use apim_agent::outcome::{Difference, Outcome};
@@ -23,7 +24,7 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// The other way round: `+` is what stands on the host and not in our files
+    /// Reverse the diff: `+` marks lines that only the host has
     #[arg(short = 'R', long)]
     reverse: bool,
 }
@@ -51,13 +52,11 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     } else {
         report::say(&differences::text(&differing, direction, look.out))?;
         if others > 0 {
-            let words = format!(
-                "{} would change something else than files; `plan` shows them",
-                count(others, "step")
-            );
+            let words =
+                format!("{} not related to files; `plan` shows them", count(others, "other pending change"));
             report::remark(&look.err.faint(words));
         }
-        // A gate that is shut is no matter of files; hosts that cannot be reached are told, and files that cannot be read.
+        // Report unreachable hosts and unreadable files, but not failed health checks.
         ended.result.outcomes.retain(|_, outcome| matches!(outcome, Outcome::Failed(_)));
         let gates: Vec<_> = steps(&ended)
             .filter(|(_, step)| path(step.operation()).is_none())
@@ -81,7 +80,7 @@ fn steps(ended: &Ended) -> impl Iterator<Item = (&str, &crate::plan::model::Step
     lanes.flat_map(|lane| lane.steps.iter().map(|step| (lane.host.0.as_str(), step)))
 }
 
-/// Says whether a file could not be looked at.
+/// Returns whether a file could not be read.
 fn has_unread(ended: &Ended) -> bool {
     steps(ended).any(|(_, step)| {
         path(step.operation()).is_some()
@@ -102,7 +101,7 @@ fn differing(ended: &Ended) -> Vec<Differing> {
             continue;
         }
         let one = Differing { host: host.to_owned(), path, items, diff };
-        // Two steps may see to one file.
+        // Two steps may manage the same file.
         if !found.contains(&one) {
             found.push(one);
         }
@@ -110,7 +109,7 @@ fn differing(ended: &Ended) -> Vec<Differing> {
     found
 }
 
-/// How many steps would change something that is no file.
+/// Counts pending changes that are not files.
 fn other_steps(ended: &Ended) -> usize {
     let differs = |step: &crate::plan::model::Step| {
         matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_)))
@@ -118,7 +117,7 @@ fn other_steps(ended: &Ended) -> usize {
     steps(ended).filter(|(_, step)| path(step.operation()).is_none() && differs(step)).count()
 }
 
-/// The file that an operation is about, if it is about one.
+/// Returns the file that an operation manages, if any.
 fn path(operation: Option<&Operation>) -> Option<String> {
     match operation? {
         Operation::File(file) => Some(file.path.to_string()),

@@ -1,4 +1,4 @@
-//! `exec`: run a command on hosts, at once; the same answers told once.
+//! `exec`: run a command on hosts in parallel. Identical output is grouped.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -27,12 +27,12 @@ use crate::report::style::{count, time};
 use crate::report::{self, Look, remark};
 use crate::rounds::{Asked, Away, Heard, with_all};
 
-/// How often it is told who still runs.
+/// Interval of the message that lists the hosts where the command still runs.
 const TELL_EVERY: Duration = Duration::from_secs(10);
-/// How much longer than the command's own time a host may be silent.
+/// How long to wait for the result after the command's own timeout.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What stands before the command in the host's journal.
+/// Prefix of the command in the host's journal.
 const TITLE: &str = "exec: ";
 
 /// Options of `exec`.
@@ -40,36 +40,37 @@ const TITLE: &str = "exec: ";
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The hosts: an Ansible pattern, such as `gateway:!gw3`
+    /// Hosts, as an Ansible pattern such as `gateway:!gw3`
     pattern: String,
     #[command(flatten)]
     reach: Reach,
-    /// Have the words read by `/bin/sh` on the host, for pipes and variables
+    /// Run the command with `/bin/sh -c`, for pipes and variables
     #[arg(long)]
     shell: bool,
-    /// Run it as root (or `ansible_become_user`), whatever the inventory says; the usual way is the playbooks': as root
+    /// Run the command as root or `ansible_become_user`, even if the inventory sets
+    /// `ansible_become: false`
     #[arg(short = 'b', long = "become", overrides_with = "no_become")]
     escalate: bool,
-    /// Run it as the account that logs in
+    /// Run the command as the login account
     #[arg(long)]
     no_become: bool,
-    /// How long it may take on each host, such as 30s or 10m; then it is ended
+    /// Stop the command after this time on each host, such as 30s or 10m
     #[arg(long, value_name = "TIME", default_value = "5m", value_parser = moment::duration)]
     timeout: Duration,
-    /// The command only reads: the host's lock is not taken, and nothing is written into its journal
+    /// Take no host lock and write no journal entry; for commands that change nothing
     #[arg(long)]
     read_only: bool,
-    /// The folder on the host that it runs in; default: /
+    /// Run the command in this folder on the host [default: /]
     #[arg(long, value_name = "DIR", value_parser = AbsPath::parse)]
     chdir: Option<AbsPath>,
-    /// The command and its arguments, as they are: no shell reads them
+    /// Command and arguments; not interpreted by a shell unless --shell is set
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<String>,
     #[command(flatten)]
     pub(super) shown: Shown,
 }
 
-/// What one host answered.
+/// The result of one host.
 struct Row {
     host: HostName,
     answer: Result<Printed, Away>,
@@ -110,7 +111,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         }
     };
     let rows: Vec<Row> = rows.into_iter().map(|row| row.masked(&secrets)).collect();
-    let kind = match (rows.iter().any(Row::was_called_off), rows.iter().all(Row::is_success)) {
+    let kind = match (rows.iter().any(Row::was_interrupted), rows.iter().all(Row::is_success)) {
         (true, _) => Kind::Interrupted,
         (false, true) => Kind::Converged,
         (false, false) => Kind::Failed,
@@ -121,7 +122,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     Ok(kind)
 }
 
-/// Returns what is recorded before anything is run.
+/// Returns the record entry that is written before the command runs.
 fn begun_as(args: &Args, title: &str, run: &str) -> Begun {
     let mut flags = vec![format!("{:?}", args.pattern)];
     let mut add = |given: bool, flag: &str| {
@@ -150,7 +151,7 @@ fn ended(rows: &[Row], kind: Kind, took: Duration) -> history::Ended {
     });
     history::Ended {
         code: kind.code(),
-        // Whether it changed something is not known: each host that it ran on counts.
+        // It is unknown whether the command changed anything, so count every host that it ran on.
         changed: rows.iter().filter(|row| row.answer.is_ok()).count(),
         seconds: (took.as_secs_f64() * 1000.0).round() / 1000.0,
         hosts: hosts.collect(),
@@ -191,7 +192,7 @@ async fn ask(mut round: Round, args: &Args, asked: &Asked, look: Look) -> Result
         Heard::Connecting => {
             running_now().insert(host.0.clone());
         }
-        Heard::Held(who) if !look.json => remark(&format!("{host}: {who}; waiting for that to end")),
+        Heard::Held(who) if !look.json => remark(&format!("{host}: {who}; waiting for the lock")),
         Heard::Held(_) | Heard::Said(_) => {}
     };
     let Round { mut peers, connect, terms } = round;
@@ -225,14 +226,14 @@ fn printed(outcomes: Vec<Outcome>) -> Result<Printed, Away> {
     match outcomes.into_iter().next() {
         Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
             Some(Answer::Printed(printed)) => Ok(*printed),
-            _ => away("the agent did not say how it ended".to_owned(), None),
+            _ => away("the agent did not report the exit status".to_owned(), None),
         },
         Some(Outcome::Failed(failure)) => {
             let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
             away(why, failure.hint)
         }
         Some(Outcome::Skipped(why)) => away(why, None),
-        _ => away("the agent did not say how it ended".to_owned(), None),
+        _ => away("the agent did not report the exit status".to_owned(), None),
     }
 }
 
@@ -246,7 +247,7 @@ impl Row {
         self
     }
 
-    /// How it ended, for the record: not what it said.
+    /// Returns the exit status for the record, without the output.
     fn end(&self) -> (&str, String) {
         let ended = match &self.answer {
             Ok(printed) => printed.ended.to_string(),
@@ -259,7 +260,7 @@ impl Row {
         self.answer.as_ref().is_ok_and(|printed| printed.ended.is_success())
     }
 
-    fn was_called_off(&self) -> bool {
+    fn was_interrupted(&self) -> bool {
         match &self.answer {
             Ok(printed) => printed.ended == Ended::CalledOff,
             Err(away) => away.why == "called off",
@@ -287,7 +288,7 @@ impl Row {
             Ok(Printed { ended, stdout, stderr, left_out }) => {
                 let mut body = String::new();
                 if *left_out > 0 {
-                    body.push_str(&format!("… {left_out} bytes before this were left out\n"));
+                    body.push_str(&format!("… {left_out} earlier bytes omitted\n"));
                 }
                 body.push_str(stdout);
                 if !stderr.is_empty() {

@@ -1,4 +1,4 @@
-//! How the program ends: kinds of ends, their codes, and what is said.
+//! Exit kinds, their codes and the messages printed with them.
 
 use std::io;
 use std::process::ExitCode;
@@ -8,22 +8,22 @@ use serde_json::json;
 use crate::report::{Style, remark, say};
 use crate::yaml::{Colours, Mistake, Mistakes};
 
-/// How it ended. The codes are a promise.
+/// Why the program ended. The exit codes are a documented contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Everything is as wished.
+    /// Every host is up to date.
     Converged,
     /// A host failed, was unreachable, or is not healthy.
     Failed,
-    /// Bad usage, or mistakes in files; nothing was contacted.
+    /// Invalid usage, or errors in files; no host was contacted.
     Usage,
-    /// Something would change (only where that was asked for).
+    /// Changes are pending; only for verbs and flags that report this.
     Pending,
-    /// A plan was to be carried out, and something is otherwise than when it was made; nothing was changed.
+    /// The saved plan is stale; no host was changed.
     Moved,
-    /// Our bug.
+    /// Internal error.
     Bug,
-    /// The user stopped it.
+    /// Interrupted by the user.
     Interrupted,
 }
 
@@ -43,35 +43,35 @@ impl Kind {
     }
 }
 
-/// An end that needs words.
+/// An exit with a message.
 #[derive(Debug)]
 pub struct Exit {
     kind: Kind,
-    /// What went wrong, whole lines.
+    /// The message, in whole lines.
     text: String,
     hints: Vec<String>,
-    /// Mistakes of files, which say so themselves, each; they are in `text` too.
+    /// Errors in files. They are rendered into `text` as well.
     mistakes: Option<Mistakes>,
 }
 
 impl Exit {
-    /// Returns an end of `kind` that says `text`.
+    /// Returns an exit of `kind` with the message `text`.
     #[must_use]
     pub fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into(), hints: Vec::new(), mistakes: None }
     }
 
-    /// Returns its kind.
+    /// Returns the kind.
     pub(super) const fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Returns what went wrong.
+    /// Returns the message.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Returns the end that `error` and its causes make.
+    /// Returns an exit with `error` and its causes as the message.
     #[must_use]
     pub fn from_error(kind: Kind, error: &(dyn std::error::Error + 'static)) -> Self {
         let mut text = error.to_string();
@@ -83,7 +83,7 @@ impl Exit {
         Self::new(kind, text)
     }
 
-    /// Returns the end with the words of another one below its own.
+    /// Appends the message of `other`.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         self.text.push('\n');
@@ -91,7 +91,7 @@ impl Exit {
         self
     }
 
-    /// Returns the end with a hint.
+    /// Adds a hint.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
@@ -104,8 +104,8 @@ impl From<Mistakes> for Exit {
         let colours = if style().is_coloured() { Colours::On } else { Colours::Off };
         let text = mistakes.render(colours);
         let count = mistakes.in_order().len();
-        let summary = if count == 1 { "1 mistake".to_owned() } else { format!("{count} mistakes") };
-        let text = format!("{}\n{summary}; nothing was contacted", text.trim_end());
+        let summary = if count == 1 { "1 error".to_owned() } else { format!("{count} errors") };
+        let text = format!("{}\n{summary}; no host was contacted", text.trim_end());
         Self { mistakes: Some(mistakes), ..Self::new(Kind::Usage, text) }
     }
 }
@@ -120,13 +120,14 @@ fn style() -> Style {
     crate::report::Look::detect(false, 0, false).err
 }
 
-/// Says what is to be said and returns the code. For programs mistakes are objects on standard output.
+/// Prints the message and returns the exit code. With JSON output, errors in files are objects on
+/// standard output.
 pub(super) fn code(ended: Result<Kind, Exit>, json: bool) -> ExitCode {
     let kind = match ended {
         Ok(kind) => kind,
         Err(exit) => {
             match &exit.mistakes {
-                // That the output cannot be written changes nothing about how it ended.
+                // A failure to write the output does not change the exit code.
                 Some(mistakes) if json => drop(say(&objects("mistake", mistakes))),
                 _ => remark(&exit.words(style())),
             }
@@ -150,7 +151,7 @@ impl Exit {
     }
 }
 
-/// One object a line, in the order of files and places.
+/// Returns one object per line, ordered by file and position.
 pub(super) fn objects(event: &str, mistakes: &Mistakes) -> String {
     let object = |mistake: &Mistake| {
         let span = &mistake.span;
@@ -165,7 +166,7 @@ pub(super) fn objects(event: &str, mistakes: &Mistakes) -> String {
     mistakes.in_order().into_iter().map(object).collect::<Vec<_>>().join("\n")
 }
 
-/// Shows what clap has to say: help and version on standard output, mistakes on standard error.
+/// Prints clap's message: help and version on standard output, errors on standard error.
 pub(super) fn usage(error: &clap::Error) -> ExitCode {
     let text =
         if style().is_coloured() { error.render().ansi().to_string() } else { error.render().to_string() };
@@ -180,19 +181,16 @@ pub(super) fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// From here on a panic anywhere ends the program with the code for bugs, and says what to report.
+/// Installs a panic hook that prints what to report and exits with [`Kind::Bug`].
 pub(super) fn catch_bugs() {
     std::panic::set_hook(Box::new(|panic| {
         let version = env!("CARGO_PKG_VERSION");
         remark(&format!(
-            "\nthis is a bug in apim-deploy {version}, not a mistake of yours: {panic}\n\
-             hosts finish the step they are in; running the same command again goes on from there.\n\
-             Please report the text above with the command line (without secrets).\n"
+            "\ninternal error in apim-deploy {version}: {panic}\n\
+             hosts finish the step in progress; re-run the same command to continue.\n\
+             Report the text above with the command line (without secrets).\n"
         ));
-        #[expect(
-            clippy::exit,
-            reason = "after a bug nothing else may be done; main has no other way to hear of it"
-        )]
+        #[expect(clippy::exit, reason = "no other code may run after a panic, and main cannot observe it")]
         std::process::exit(i32::from(Kind::Bug.code()));
     }));
 }
@@ -205,12 +203,12 @@ mod tests {
     fn mistakes() -> Mistakes {
         let mut mistakes = Mistakes::default();
         mistakes.add_hint(&Span::flag("--tags"), "no task has the tag `x`", "did you mean `y`?");
-        mistakes.add(&Span { line: 3, column: 7, length: 1, ..Span::flag("i.yaml") }, "it is wrong");
+        mistakes.add(&Span { line: 3, column: 7, length: 1, ..Span::flag("i.yaml") }, "invalid value");
         mistakes
     }
 
     #[test]
-    fn mistakes_say_error_once_each_whatever_the_colours() {
+    fn each_error_is_labelled_once_with_and_without_colours() {
         let mut exit = Exit::from(mistakes());
         exit.text = mistakes().render(Colours::On);
         assert_eq!(exit.words(Style::new(true)).matches("error").count(), 2);
@@ -218,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn for_programs_each_mistake_is_one_object() {
+    fn json_output_has_one_object_per_error() {
         let text = objects("mistake", &mistakes());
         let read = |line| serde_json::from_str::<serde_json::Value>(line).expect("an object");
         let lines: Vec<serde_json::Value> = text.lines().map(read).collect();

@@ -1,4 +1,4 @@
-//! `facts`: what the agents know of their hosts.
+//! `facts`: the facts that agents collect on their hosts.
 
 use apim_agent::observation::{Answer, Disk, Machine};
 use apim_agent::operation::Operation;
@@ -18,7 +18,7 @@ use crate::report::table::{Paint, Table};
 use crate::report::{self, Style, remark};
 use crate::rounds::{Asked, Away, with_all};
 
-/// Folders in which JDKs lie side by side.
+/// Folders that contain JDKs.
 const JDKS: [&str; 3] = ["/usr/lib/jvm", "/usr/java", "/opt/java"];
 
 /// Options of `facts`.
@@ -26,7 +26,7 @@ const JDKS: [&str; 3] = ["/usr/lib/jvm", "/usr/java", "/opt/java"];
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The hosts: an Ansible pattern; all of them without one
+    /// Hosts, as an Ansible pattern [default: all]
     pattern: Option<String>,
     #[command(flatten)]
     reach: Reach,
@@ -34,7 +34,7 @@ pub(super) struct Args {
     pub(super) shown: Shown,
 }
 
-/// What is known of one host.
+/// The facts of one host.
 struct Row {
     host: HostName,
     known: Result<Known, Away>,
@@ -45,11 +45,11 @@ struct Known {
     facts: apim_agent::facts::Facts,
     machine: Machine,
     systemd: Option<u32>,
-    /// Milliseconds since 1970 by its clock, and who keeps it right.
+    /// Unix time of the host in milliseconds, and its time sync daemon.
     clock: (u64, Option<String>),
     /// Folder and version of each JDK.
     jdks: Vec<(String, Option<String>)>,
-    /// Component, releases that lie there, the one in use.
+    /// Component, installed releases, release in use.
     releases: Vec<(String, Vec<String>, Option<String>)>,
 }
 
@@ -108,22 +108,22 @@ async fn ask(round: Round, forks: usize, ready: &Ready) -> Result<Vec<Row>, Exit
     Ok(rows)
 }
 
-/// What an answer is about.
+/// The subject of a question.
 enum About {
     Machine,
     Agent,
     Clock,
-    /// A folder in which JDKs lie side by side.
+    /// A folder that contains JDKs.
     Jdks(AbsPath),
     /// A JDK.
     Jdk(AbsPath),
-    /// A folder of releases of this component.
+    /// The releases folder of this component.
     Releases(String),
-    /// The release of the component named last that is in use.
+    /// The release in use of the preceding component.
     Current,
 }
 
-/// Questions, and what each is about.
+/// Questions with their subjects.
 #[derive(Default)]
 struct Questions(Vec<(About, Question)>);
 
@@ -160,7 +160,7 @@ impl Questions {
         Asked::look("facts", Operation::Examine(Examine { questions }))
     }
 
-    /// Takes the answers in; returns folders that may be JDKs.
+    /// Stores the answers; returns folders that may be JDKs.
     fn take(self, outcomes: Vec<Outcome>, known: &mut Known) -> Vec<AbsPath> {
         let answers = match outcomes.into_iter().next() {
             Some(Outcome::Observed(seen)) => seen.answers,
@@ -231,7 +231,7 @@ impl Row {
                 for (what, words) in known.lines() {
                     table.row([(format!("  {what}"), Paint::Plain), (words, Paint::Plain)]);
                 }
-                // The table's head is empty.
+                // Skip the empty header.
                 text.extend(
                     table.text().lines().skip_while(|line| line.is_empty()).map(|line| format!("{line}\n")),
                 );
@@ -251,7 +251,9 @@ impl Known {
             i64::try_from(*unix_millis).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
         let moment =
             moment.map_or_else(|| "?".to_owned(), |at| at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
-        let keeper = keeper.as_ref().map_or_else(|| "nobody seen".to_owned(), Clone::clone);
+        let sync = keeper
+            .as_ref()
+            .map_or_else(|| "no time sync daemon found".to_owned(), |daemon| format!("synced by {daemon}"));
         let systemd = match (systemd, facts.systemd) {
             (Some(version), _) => version.to_string(),
             (None, true) => "yes".to_owned(),
@@ -268,8 +270,8 @@ impl Known {
                 format!("{}, {} available", bytes(facts.memory_bytes), bytes(machine.memory_available_bytes)),
             ),
             ("swap", format!("{}, {} free", bytes(machine.swap_bytes.0), bytes(machine.swap_bytes.1))),
-            ("up for", time(std::time::Duration::from_secs(machine.uptime_secs))),
-            ("clock", format!("{moment}, zone {}, kept by {keeper}", or_unknown(&machine.zone))),
+            ("uptime", time(std::time::Duration::from_secs(machine.uptime_secs))),
+            ("clock", format!("{moment}, zone {}, {sync}", or_unknown(&machine.zone))),
             ("systemd", systemd),
             ("addresses", or_unknown(&machine.addresses.join(", "))),
         ];
@@ -336,13 +338,13 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_a_few_lines() {
+    fn facts_of_a_host() {
         let row = Row { host: HostName("gw1".into()), known: Ok(known()) };
         insta::assert_snapshot!(row.text(Style::plain()));
     }
 
     #[test]
-    fn a_host_that_is_away_is_said_to_be() {
+    fn unreachable_host_is_reported() {
         let away = Away { why: "no route".into(), hint: None };
         let row = Row { host: HostName("gw1".into()), known: Err(away) };
         assert_eq!(row.text(Style::plain()), "gw1\n  unreachable\n");

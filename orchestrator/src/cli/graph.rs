@@ -1,4 +1,4 @@
-//! `graph`: the topology as a picture, from the inventory alone.
+//! `graph`: draw the topology from the inventory; contacts no host.
 
 use std::path::PathBuf;
 
@@ -13,22 +13,22 @@ use crate::report::{self, Look, remark};
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The language of the picture; default: what the file's name ends with, else svg
+    /// Output format [default: by the extension of --out, otherwise svg]
     #[arg(short, long, value_enum)]
     format: Option<Written>,
-    /// Write to this file in place of standard output
+    /// Write to this file instead of standard output
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
 
-/// A language for pictures.
+/// An output format.
 #[derive(Debug, Clone, Copy, clap::ValueEnum)]
 enum Written {
-    /// A picture that browsers show
+    /// SVG image
     Svg,
-    /// For Graphviz
+    /// Graphviz
     Dot,
-    /// For Markdown
+    /// Mermaid, for Markdown
     Mermaid,
 }
 

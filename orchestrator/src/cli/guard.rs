@@ -1,4 +1,5 @@
-//! Files of this machine that hold secrets and that others may read: `!file` secrets, and inventories with plain secrets in them.
+//! Finds local files with secrets that the group or others can read: `!file` secrets, and
+//! inventories with plaintext secrets.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -7,21 +8,21 @@ use crate::apim::Cluster;
 use crate::inventory::Inventory;
 use crate::yaml::{Kind, Mistakes, Node, Sealed, Span, looks_templated, sounds_secret};
 
-/// Bits that let the group or others read.
+/// Read permission of the group and of others.
 const OTHERS: u32 = 0o044;
 
-/// A file with a secret in it that others may read.
+/// A file with a secret that others can read.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Open {
-    /// Where the inventory names or holds the secret.
+    /// Where the inventory refers to or contains the secret.
     pub(super) span: Span,
-    /// What is wrong.
+    /// The problem.
     pub(super) what: String,
-    /// What to do.
+    /// How to fix it.
     pub(super) hint: String,
 }
 
-/// Returns every such file, each once.
+/// Returns every such file once.
 pub(super) fn open(inventory: &Inventory) -> Vec<Open> {
     let mut found: Vec<(PathBuf, Open)> = Vec::new();
     for host in &inventory.hosts {
@@ -34,7 +35,7 @@ pub(super) fn open(inventory: &Inventory) -> Vec<Open> {
     found.into_iter().map(|(_, open)| open).collect()
 }
 
-/// Makes mistakes of them where the cluster is to be fit for production.
+/// Reports them as errors if a node has `apim.hardening: production`.
 pub(super) fn refuse(open: &[Open], cluster: &Cluster, mistakes: &mut Mistakes) {
     if cluster.nodes().iter().any(|node| node.settings.hardening.production) {
         for Open { span, what, hint } in open {
@@ -50,7 +51,7 @@ fn walk(node: &Node, is_secret: bool, see: &mut dyn FnMut(PathBuf, Open)) {
         }
         Kind::List(items) => items.iter().for_each(|item| walk(item, is_secret, see)),
         Kind::Sealed(Sealed::File(name)) => {
-            let path = beside(name, &node.span);
+            let path = resolve(name, &node.span);
             if let Some(mode) = readable(&path) {
                 let what =
                     format!("the secret file `{}` can be read by others (mode {mode:04o})", path.display());
@@ -71,14 +72,13 @@ fn walk(node: &Node, is_secret: bool, see: &mut dyn FnMut(PathBuf, Open)) {
 fn plain(span: &Span, see: &mut dyn FnMut(PathBuf, Open)) {
     let Some(path) = span.file_name().map(PathBuf::from) else { return };
     if let Some(mode) = readable(&path) {
-        let what =
-            format!("a secret stands here in the open, and others may read the file (mode {mode:04o})");
-        let hint = format!("`!vault`, `!env` or `!file` in its place, or chmod 600 {}", path.display());
+        let what = format!("plaintext secret in a file that can be read by others (mode {mode:04o})");
+        let hint = format!("use `!vault`, `!env` or `!file` instead, or chmod 600 {}", path.display());
         see(path, Open { span: span.clone(), what, hint });
     }
 }
 
-/// Returns the mode of a file that others may read and that is not encrypted as a whole.
+/// Returns the mode of a file that others can read and that is not vault-encrypted as a whole.
 fn readable(path: &Path) -> Option<u32> {
     let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     let mode = meta.permissions().mode() & 0o7777;
@@ -91,7 +91,7 @@ fn is_encrypted(path: &Path) -> bool {
     read.is_ok() && head == *b"$ANSIBLE_VAULT"
 }
 
-fn beside(name: &str, span: &Span) -> PathBuf {
+fn resolve(name: &str, span: &Span) -> PathBuf {
     if let (Some(rest), Some(home)) = (name.strip_prefix("~/"), std::env::var_os("HOME")) {
         return PathBuf::from(home).join(rest);
     }
@@ -109,7 +109,7 @@ mod tests {
     use crate::inventory::{self, Options};
 
     #[test]
-    fn only_files_that_others_may_read_are_told_each_once() {
+    fn files_readable_by_others_are_reported_once() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str, mode: u32| {
             let path = folder.path().join(name);
@@ -126,7 +126,10 @@ mod tests {
         let lines: Vec<usize> = found.iter().map(|one| one.span.line).collect();
         assert_eq!(lines, [6, 6], "{found:?}");
         assert!(found[0].what.contains("shared") && found[0].what.contains("0640"), "{found:?}");
-        assert!(found[1].what.contains("in the open") && !found[1].what.contains("plain-one"), "{found:?}");
+        assert!(
+            found[1].what.contains("plaintext secret") && !found[1].what.contains("plain-one"),
+            "{found:?}"
+        );
         write("i.yaml", text, 0o600);
         write("shared", "s2", 0o600);
         assert_eq!(open(&load()), Vec::new());

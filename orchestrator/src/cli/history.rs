@@ -1,4 +1,4 @@
-//! `history`: what was done from this machine, run by run, and whether the records are as they were written.
+//! `history`: the runs started from this machine, and the integrity of their records.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::report::table::{Paint, Table};
 use crate::report::{Look, Style, probes, say};
 use crate::state;
 
-/// So many runs are listed where nobody says how many.
+/// Default number of runs to list.
 const LISTED: usize = 20;
 
 /// Options of `history`.
@@ -27,9 +27,9 @@ const LISTED: usize = 20;
 pub(super) struct Args {
     #[command(subcommand)]
     what: Option<What>,
-    /// Only runs on this inventory
+    /// List only runs on this inventory
     inventory: Option<PathBuf>,
-    /// How many of the latest runs; 0 for all that are kept
+    /// List this many of the latest runs; 0 lists all
     #[arg(short = 'n', long, value_name = "N", default_value_t = LISTED)]
     last: usize,
     #[command(flatten)]
@@ -38,39 +38,39 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Show one run: what was done on which host, and how it ended
+    /// Show one run: changes by host, and the result
     Show(Show),
-    /// Look whether every record is as it was written
+    /// Verify the integrity of all records
     Verify(From),
-    /// Show what the hosts' own journals say was done there, and whether they are as they were written
+    /// Show the journals of the hosts; verify their integrity
     Hosts(Box<journals::Args>),
 }
 
 /// One run.
 #[derive(Debug, clap::Args)]
 struct Show {
-    /// The run's id, or how it begins
+    /// Run id, or a unique prefix of it
     run: String,
-    /// Also show what was as wished
+    /// Also show unchanged steps
     #[arg(short, long)]
     verbose: bool,
     #[command(flatten)]
     from: From,
 }
 
-/// Where from, for whom.
+/// State folder and output format.
 #[derive(Debug, clap::Args)]
 struct From {
-    /// Where runs are recorded; default: `$XDG_STATE_HOME/apim-deploy`
+    /// Read run records from this folder [default: $XDG_STATE_HOME/apim-deploy]
     #[arg(long, value_name = "DIR", env = "APIM_DEPLOY_STATE_DIR")]
     state_dir: Option<PathBuf>,
-    /// Words for people, or one JSON object per line
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Human)]
     output: Output,
 }
 
 impl Args {
-    /// Returns who reads what is said.
+    /// Returns the output format.
     pub(super) const fn output(&self) -> Output {
         match &self.what {
             Some(What::Show(show)) => show.from.output,
@@ -127,16 +127,16 @@ fn list(args: &Args) -> Result<Kind, Exit> {
 
 fn say_problems(problems: &[Problem], style: Style) -> Result<(), Exit> {
     for Problem { what, .. } in problems {
-        say(&format!("{} {}", style.bad("not as it was written:"), harmless(what)))?;
+        say(&format!("{} {}", style.bad("integrity error:"), harmless(what)))?;
     }
     Ok(())
 }
 
-/// Says how a run ended: its word, and how it looks.
+/// Returns the state of a run and its colour.
 fn end(end: End) -> (String, Paint) {
     match end {
-        End::Running => ("goes on".to_owned(), Paint::Change),
-        End::NotEnded => ("not ended (killed)".to_owned(), Paint::Bad),
+        End::Running => ("running".to_owned(), Paint::Change),
+        End::NotEnded => ("killed".to_owned(), Paint::Bad),
         End::Ended { code, .. } => ended(code),
     }
 }
@@ -145,19 +145,21 @@ fn ended(code: u8) -> (String, Paint) {
     match code {
         0 => ("done".to_owned(), Paint::Good),
         1 => ("failed".to_owned(), Paint::Bad),
-        2 => ("refused: files or flags".to_owned(), Paint::Plain),
-        4 => ("refused: it had moved".to_owned(), Paint::Plain),
+        2 => ("refused: invalid files or flags".to_owned(), Paint::Plain),
+        4 => ("refused: stale plan".to_owned(), Paint::Plain),
         130 => ("interrupted".to_owned(), Paint::Bad),
-        code => (format!("ended with {code}"), Paint::Bad),
+        code => (format!("exit code {code}"), Paint::Bad),
     }
 }
 
 fn listed(runs: &[Record], more: usize, style: Style) -> String {
     if runs.is_empty() {
-        return "no run is recorded\n".to_owned();
+        return "no runs recorded\n".to_owned();
     }
-    let mut table =
-        Table::new(style, &["run", "begun (UTC)", ">took", "who", "what", "inventory", ">changed", "end"]);
+    let mut table = Table::new(
+        style,
+        &["run", "started (UTC)", ">duration", "operator", "command", "inventory", ">changed", "result"],
+    );
     for record in runs {
         let (took, changed) = match record.end {
             End::Ended { seconds, changed, .. } => {
@@ -173,12 +175,12 @@ fn listed(runs: &[Record], more: usize, style: Style) -> String {
     }
     let mut text = table.text();
     if more > 0 {
-        text.push_str(&format!("{} before these (-n 0 shows all)\n", count(more, "run")));
+        text.push_str(&format!("{} not shown (-n 0 shows all)\n", count(more, "earlier run")));
     }
     text
 }
 
-/// A command may be long.
+/// Shortens long commands.
 fn shortened(what: &str) -> String {
     const MOST: usize = 60;
     match what.char_indices().nth(MOST) {
@@ -187,7 +189,7 @@ fn shortened(what: &str) -> String {
     }
 }
 
-/// Without fractions of a second.
+/// Removes the fraction of a second.
 fn minute(at: &str) -> String {
     at.split('.').next().unwrap_or(at).replace('T', " ")
 }
@@ -214,7 +216,7 @@ fn verify(from: &From) -> Result<Kind, Exit> {
         }
         say(&json!({"event": "verified", "runs": runs.len(), "whole": problems.is_empty()}).to_string())?;
     } else if problems.is_empty() {
-        say(&look.out.good(format!("{}, as they were written", count(runs.len(), "record"))))?;
+        say(&look.out.good(format!("{}, integrity OK", count(runs.len(), "record"))))?;
     } else {
         say_problems(&problems, look.out)?;
     }
@@ -225,11 +227,11 @@ fn show(args: &Show) -> Result<Kind, Exit> {
     let (book, look) = (args.from.book(), args.from.look());
     let Recorded { runs, .. } = book.read().map_err(|error| unreadable(&book, &error))?;
     let record = Book::find(&runs, &args.run).ok_or_else(|| {
-        let text = format!("there is no record of a run `{}`, or more than one begins so", args.run);
-        Exit::new(Kind::Usage, text).hint("`apim-deploy history -n 0` lists all")
+        let text = format!("no run `{}`, or the prefix is not unique", args.run);
+        Exit::new(Kind::Usage, text).hint("`apim-deploy history -n 0` lists all runs")
     })?;
     let lines = book.lines(&record.run).map_err(|error| {
-        Exit::new(Kind::Failed, format!("the record of run {} cannot be read: {error}", record.run))
+        Exit::new(Kind::Failed, format!("cannot read the record of run {}: {error}", record.run))
     })?;
     if look.json {
         for line in &lines {
@@ -243,10 +245,10 @@ fn show(args: &Show) -> Result<Kind, Exit> {
 
 fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String {
     let mut text =
-        format!("run {}, begun {} UTC by {}\n", record.run, minute(&record.at), harmless(&record.operator));
+        format!("run {}, started {} UTC by {}\n", record.run, minute(&record.at), harmless(&record.operator));
     let mut steps: BTreeMap<&str, usize> = BTreeMap::new();
     for Line { at, what, .. } in lines {
-        let told = match what {
+        let line = match what {
             Entry::Begun(begun) => {
                 let flags = begun.flags.iter().map(|flag| format!(" {flag}")).collect::<String>();
                 let command =
@@ -262,7 +264,9 @@ fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String
             ),
             Entry::Connected { host, hostname } if verbose => format!("{host}: connected ({hostname})"),
             Entry::Unreachable { host, why } => format!("{host}: {} {why}", style.bad("unreachable")),
-            Entry::Surveyed { host, differ } if verbose => format!("{host}: looked at, {differ} to do"),
+            Entry::Surveyed { host, differ } if verbose => {
+                format!("{host}: checked, {}", count(*differ, "pending change"))
+            }
             Entry::Stage { stage, title } => style.strong(format!("stage {}: {title}", stage + 1)),
             Entry::Step { host, title, outcome, detail, seconds, .. } => {
                 *steps.entry(outcome).or_default() += 1;
@@ -282,14 +286,14 @@ fn shown(record: &Record, lines: &[Line], verbose: bool, style: Style) -> String
                 format!("{}: {ended}", folded(hosts.iter().map(String::as_str)))
             }
             Entry::Note { text } => text.clone(),
-            Entry::Interrupted => "the user asked to stop".to_owned(),
+            Entry::Interrupted => "interrupted by the user".to_owned(),
             Entry::Ended(ended) => {
                 format!("{}{}", probes::text(&ended.probes, style), summed(ended))
             }
             Entry::Connected { .. } | Entry::Surveyed { .. } => continue,
         };
         let clock = at.split('T').nth(1).and_then(|clock| clock.split('.').next()).unwrap_or("");
-        text.push_str(&format!("{}  {}\n", style.faint(clock), harmless(&told)));
+        text.push_str(&format!("{}  {}\n", style.faint(clock), harmless(&line)));
     }
     let counts: Vec<String> = steps.iter().map(|(outcome, number)| format!("{number} {outcome}")).collect();
     let (word, _) = end(record.end);

@@ -1,4 +1,4 @@
-//! `init`: a first inventory, from a few answers or flags; what it writes passes `validate`, which is tried before it says so.
+//! `init`: create an inventory, interactively or from flags. The result is validated.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
@@ -16,43 +16,46 @@ use crate::apim::release::Version;
 use crate::apim::sketch::{Answers, Database, Shape};
 use crate::report::{Look, remark};
 
-/// How long a password that is made up is.
+/// Length of generated passwords, in characters.
 const PASSWORD_LENGTH: usize = 24;
 
 /// Options of `init`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The file to write
+    /// Inventory file to create
     #[arg(default_value = "inventory.yaml")]
     file: PathBuf,
-    /// The shape of the cluster: single, ha, production-sandbox, multi-region, all-in-one; without it questions are asked
+    /// Set the shape of the cluster: single, ha, production-sandbox, multi-region, all-in-one
+    /// [default: interactive prompts]
     #[arg(long, value_name = "SHAPE", value_parser = shape)]
     shape: Option<Shape>,
-    /// The version of API Manager
+    /// Set the version of API Manager [default: 4.6.0]
     #[arg(long = "api-manager", value_name = "VERSION", value_parser = version)]
     version: Option<Version>,
-    /// The domain of the hosts and of the names that clients use
+    /// Set the domain of the hosts and of the public endpoints [default: example.com]
     #[arg(long)]
     domain: Option<String>,
-    /// The account to log in to hosts with
+    /// Set the login account on the hosts [default: deploy]
     #[arg(long)]
     user: Option<String>,
-    /// Where the zips are: a folder (from the file's folder) or a URL
+    /// Set the location of the zips: a URL, or a folder relative to the inventory [default:
+    /// distributions]
     #[arg(long, value_name = "FOLDER|URL")]
     source: Option<String>,
-    /// The JDK on the hosts
+    /// Set the JDK folder on the hosts [default: /opt/java/jdk-21]
     #[arg(long, value_name = "FOLDER")]
     java_home: Option<String>,
-    /// The database: mysql, postgresql, h2
+    /// Set the database: mysql, postgresql, h2 [default: mysql; h2 for all-in-one]
     #[arg(long, value_parser = database)]
     database: Option<Database>,
-    /// The database server's name or address
+    /// Set the name or address of the database server [default: db.DOMAIN]
     #[arg(long, value_name = "HOST")]
     database_host: Option<String>,
-    /// The hosts' IPv4 addresses: key managers, gateways, control planes, traffic managers as the file names them, then the load balancer
+    /// Set the IPv4 addresses of the hosts, in this order: key managers, gateways, control planes,
+    /// traffic managers, load balancer
     #[arg(long, value_delimiter = ',', value_name = "ADDRESSES")]
     addresses: Vec<std::net::Ipv4Addr>,
-    /// Replace the file if it is there
+    /// Overwrite an existing file
     #[arg(long)]
     force: bool,
 }
@@ -72,15 +75,15 @@ fn version(text: &str) -> Result<Version, String> {
 fn one_of<T: Copy>(text: &str, words: &[(&str, T)]) -> Result<T, String> {
     let known = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     known.ok_or_else(|| {
-        format!("one of {}", words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", "))
+        format!("must be one of {}", words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(", "))
     })
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let look = Look::detect(false, 0, false);
     if args.file.exists() && !args.force {
-        let exit = Exit::new(Kind::Usage, format!("`{}` is there already", args.file.display()));
-        return Err(exit.hint("name another file, or replace it with --force"));
+        let exit = Exit::new(Kind::Usage, format!("`{}` already exists", args.file.display()));
+        return Err(exit.hint("choose another file, or overwrite it with --force"));
     }
     let folder = args.file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let answers = ask(args, folder)?;
@@ -103,26 +106,27 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let nodes = crate::report::style::count(read.cluster.nodes().len(), "node");
     remark(&look.err.good(format!("{} written: {nodes}", args.file.display())));
     if !made.is_empty() {
-        remark(&format!("passwords made up in {}: {}\n", secrets.display(), made.join(", ")));
+        remark(&format!("generated passwords in {}: {}\n", secrets.display(), made.join(", ")));
     }
     remark(&format!(
-        "its first lines say what is left to do; then: apim-deploy validate {}\n",
+        "see the TODO list at the top; then run: apim-deploy validate {}\n",
         args.file.display()
     ));
     Ok(Kind::Converged)
 }
 
-/// Takes answers from flags, asks for the others where somebody is there, and else takes what is usual.
+/// Takes answers from flags. Without `--shape` it prompts for the others, otherwise it uses
+/// defaults.
 fn ask(args: &Args, folder: &Path) -> Result<Answers, Exit> {
     let asks = args.shape.is_none();
     if asks && !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
         let words: Vec<&str> = Shape::WORDS.iter().map(|(word, _)| *word).collect();
-        let exit = Exit::new(Kind::Usage, "nobody is there to be asked, and `--shape` is not given");
-        return Err(exit.hint(format!("--shape is one of {}", words.join(", "))));
+        let exit = Exit::new(Kind::Usage, "no terminal to prompt on, and `--shape` is not set");
+        return Err(exit.hint(format!("pass --shape: {}", words.join(", "))));
     }
     let shape = match args.shape {
         Some(shape) => shape,
-        None => pick("What shape has the cluster?", &Shape::WORDS)?,
+        None => pick("Shape of the cluster", &Shape::WORDS)?,
     };
     let text = |given: &Option<String>, question: &str, usual: &str| match given {
         Some(given) => Ok(given.clone()),
@@ -132,31 +136,32 @@ fn ask(args: &Args, folder: &Path) -> Result<Answers, Exit> {
     let version = match &args.version {
         Some(version) => version.clone(),
         None => {
-            let entered =
-                if asks { enter("Which version of API Manager?", "4.6.0")? } else { "4.6.0".to_owned() };
+            let entered = if asks { enter("Version of API Manager", "4.6.0")? } else { "4.6.0".to_owned() };
             Version::parse(&entered).map_err(|error| Exit::new(Kind::Usage, error.to_string()))?
         }
     };
-    let domain = text(&args.domain, "The domain of the hosts?", "example.com")?;
-    let user = text(&args.user, "The account to log in to hosts with?", "deploy")?;
-    let source = text(&args.source, "Where are the zips (a folder or a URL)?", "distributions")?;
-    let java_home = text(&args.java_home, "Where is the JDK on the hosts?", "/opt/java/jdk-21")?;
+    let domain = text(&args.domain, "Domain of the hosts", "example.com")?;
+    let user = text(&args.user, "Login account on the hosts", "deploy")?;
+    let source = text(&args.source, "Location of the zips (folder or URL)", "distributions")?;
+    let java_home = text(&args.java_home, "JDK folder on the hosts", "/opt/java/jdk-21")?;
     let database = match args.database {
         Some(Database::Files) if shape != Shape::AllInOne => {
-            let exit =
-                Exit::new(Kind::Usage, "h2 keeps data in files of one node; these nodes share databases");
-            return Err(exit.hint("--database mysql or postgresql, or --shape all-in-one"));
+            let exit = Exit::new(
+                Kind::Usage,
+                "h2 is limited to one node; this shape shares databases between nodes",
+            );
+            return Err(exit.hint("pass --database mysql, --database postgresql or --shape all-in-one"));
         }
         Some(database) => database,
-        None if asks && shape == Shape::AllInOne => pick("Which database?", &Database::WORDS)?,
-        None if asks => pick("Which database?", &Database::SHARED)?,
+        None if asks && shape == Shape::AllInOne => pick("Database", &Database::WORDS)?,
+        None if asks => pick("Database", &Database::SHARED)?,
         None if shape == Shape::AllInOne => Database::Files,
         None => Database::Mysql,
     };
     let database_host = match database {
         Database::Files => String::new(),
         Database::Mysql | Database::Postgresql => {
-            text(&args.database_host, "The database server?", &format!("db.{domain}"))?
+            text(&args.database_host, "Database server", &format!("db.{domain}"))?
         }
     };
     let mut answers = Answers {
@@ -174,20 +179,20 @@ fn ask(args: &Args, folder: &Path) -> Result<Answers, Exit> {
     };
     if asks && answers.addresses.is_empty() {
         for name in answers.names() {
-            let address = enter(&format!("The IPv4 address of {name} (nothing: later)?"), "")?;
+            let address = enter(&format!("IPv4 address of {name} (leave empty to fill in later)"), "")?;
             if address.is_empty() {
                 break;
             }
             let address: std::net::Ipv4Addr = address
                 .parse()
-                .map_err(|_| Exit::new(Kind::Usage, format!("`{address}` is no IPv4 address")))?;
+                .map_err(|_| Exit::new(Kind::Usage, format!("invalid IPv4 address `{address}`")))?;
             answers.addresses.push(address.to_string());
         }
     }
     if answers.addresses.len() > answers.names().len() {
-        let what = format!("{} addresses, but {} hosts", answers.addresses.len(), answers.names().len());
+        let what = format!("{} addresses for {} hosts", answers.addresses.len(), answers.names().len());
         return Err(
-            Exit::new(Kind::Usage, what).hint(format!("in this order: {}", answers.names().join(", ")))
+            Exit::new(Kind::Usage, what).hint(format!("order of the hosts: {}", answers.names().join(", ")))
         );
     }
     answers.digests = digests(&answers, folder)?;
@@ -205,7 +210,7 @@ fn pick<T: Copy>(question: &str, words: &[(&str, T)]) -> Result<T, Exit> {
     words
         .get(picked)
         .map(|(_, value)| *value)
-        .ok_or_else(|| Exit::new(Kind::Bug, "an answer that was not offered"))
+        .ok_or_else(|| Exit::new(Kind::Bug, "selected answer is out of range"))
 }
 
 fn enter(question: &str, usual: &str) -> Result<String, Exit> {
@@ -217,7 +222,7 @@ fn unasked(error: &dialoguer::Error) -> Exit {
     Exit::new(Kind::Interrupted, format!("no answer: {error}"))
 }
 
-/// Returns the digests of the zips that are there already.
+/// Returns the digests of the zips that exist locally.
 fn digests(answers: &Answers, folder: &Path) -> Result<Vec<(Role, String)>, Exit> {
     let mut found = Vec::new();
     let source = folder.join(answers.source.replace("{version}", &answers.version.to_string()));
@@ -245,7 +250,7 @@ fn digest(path: &Path) -> io::Result<String> {
     }
 }
 
-/// Makes up a password for each file that is not there; returns their names.
+/// Generates a password for each missing file; returns the names of the files.
 fn passwords(folder: &Path, names: &[&str]) -> io::Result<Vec<String>> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut made = Vec::new();
@@ -256,7 +261,7 @@ fn passwords(folder: &Path, names: &[&str]) -> io::Result<Vec<String>> {
                 file.write_all(password()?.as_bytes())?;
                 made.push((*name).to_owned());
             }
-            // Somebody's password is never replaced.
+            // Existing passwords are never replaced.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }
@@ -291,7 +296,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_shape_on_every_database_is_a_cluster_without_a_mistake() {
+    fn every_shape_with_every_database_is_valid() {
         for (word, shape) in Shape::WORDS {
             for (kind, database) in Database::WORDS {
                 if database == Database::Files && shape != Shape::AllInOne {
@@ -313,11 +318,11 @@ mod tests {
                         force: false,
                     };
                     let ended = run(&args);
-                    let told =
+                    let error =
                         ended.err().map(|exit| format!("{exit:?}").chars().take(2000).collect::<String>());
-                    assert_eq!(told, None, "{word} {kind} {version}");
+                    assert_eq!(error, None, "{word} {kind} {version}");
                     let again = run(&args);
-                    assert!(again.is_err(), "{word}: the file is replaced without a word");
+                    assert!(again.is_err(), "{word}: the file was overwritten without --force");
                 }
             }
         }
@@ -331,9 +336,9 @@ mod tests {
         assert_eq!(passwords(&secrets, &["admin"]).expect("written"), ["admin"]);
         let first = std::fs::read_to_string(secrets.join("admin")).expect("a password");
         assert_eq!(first.len(), PASSWORD_LENGTH);
-        assert_eq!(passwords(&secrets, &["admin"]).expect("left"), Vec::<String>::new());
+        assert_eq!(passwords(&secrets, &["admin"]).expect("kept"), Vec::<String>::new());
         assert_eq!(std::fs::read_to_string(secrets.join("admin")).expect("a password"), first);
-        let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        let mode = |path: &Path| std::fs::metadata(path).expect("exists").permissions().mode() & 0o777;
         assert_eq!((mode(&secrets), mode(&secrets.join("admin"))), (0o700, 0o600));
     }
 }

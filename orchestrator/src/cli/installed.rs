@@ -1,8 +1,8 @@
-//! What was installed by earlier runs, as this machine remembers it: so that a node whose lines are gone from the inventory is not
-//! forgotten where it still runs.
+//! Nodes installed by earlier runs, to detect orphaned nodes: removed from the inventory but still
+//! running.
 //!
-//! One file for each inventory, in the user's state folder: names of hosts and nodes, no secret. That it cannot be written costs a
-//! warning later, and nothing else.
+//! One file per inventory in the user's state folder, with host and node names and no secrets. If
+//! it cannot be written, only the warning about orphaned nodes is lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -20,16 +20,16 @@ use crate::plan::model::Plan;
 use crate::report::{Look, remark, say};
 use crate::state;
 
-/// Which nodes were installed, by host: each with words for it.
+/// Installed nodes by host, with their display names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Installed {
-    /// The inventory, for people who read the file.
+    /// Path of the inventory, for readers of the file.
     inventory: PathBuf,
     hosts: BTreeMap<String, BTreeMap<String, String>>,
 }
 
 impl Installed {
-    /// Reads what is remembered of `inventory`; nothing when there is no file, or one that cannot be read.
+    /// Reads the installed nodes of `inventory`; empty if the file is missing or unreadable.
     pub(super) fn of(inventory: &Path) -> Self {
         let Some((path, inventory)) = place(inventory) else { return Self::default() };
         let text = fs::read(path).ok();
@@ -37,7 +37,7 @@ impl Installed {
         Self { inventory, ..known.unwrap_or_default() }
     }
 
-    /// Notes the nodes that something was done for, or that were found as wished.
+    /// Adds the nodes that were changed or found up to date.
     pub(super) fn add(&mut self, cluster: &Cluster, plan: &Plan, result: &RunResult) {
         for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
             for step in &lane.steps {
@@ -51,12 +51,12 @@ impl Installed {
         }
     }
 
-    /// Forgets a host.
+    /// Removes a host.
     pub(super) fn remove(&mut self, host: &str) {
         self.hosts.remove(host);
     }
 
-    /// Writes it down; that it cannot be is told, and is no failure.
+    /// Writes the file; a failure is only a warning.
     pub(super) fn save(&self) {
         let written = || -> io::Result<()> {
             let Some((path, _)) = place(&self.inventory) else { return Ok(()) };
@@ -64,11 +64,11 @@ impl Installed {
             state::replace(&path, &serde_json::to_vec_pretty(self)?)
         };
         if let Err(error) = written() {
-            remark(&format!("warning: what is installed where cannot be noted on this machine: {error}\n"));
+            remark(&format!("warning: cannot save the list of installed nodes: {error}\n"));
         }
     }
 
-    /// Returns, for every host with nodes that the cluster does not have any more, what to say.
+    /// Returns a warning for every host with orphaned nodes.
     pub(super) fn unwanted(&self, cluster: &Cluster) -> Vec<String> {
         let wanted: BTreeSet<(&str, &str)> =
             cluster.nodes().iter().map(|node| (node.host.as_str(), node.name.0.as_str())).collect();
@@ -82,9 +82,9 @@ impl Installed {
             if !left.is_empty() {
                 let inventory = self.inventory.display();
                 found.push(format!(
-                    "{} on {host}: installed by an earlier run and no longer in the inventory; what runs there goes on running. Put the \
-                     lines back and run `apim-deploy remove {inventory} {host}`, which takes the host out of the cluster; if it is gone \
-                     for good, `apim-deploy remove {inventory} {host} --gone`",
+                    "{} on {host}: orphaned, installed by an earlier run and no longer in the inventory; it keeps running. \
+                     Restore the lines and run `apim-deploy remove {inventory} {host}` to remove the host from the cluster; \
+                     if the host no longer exists, run `apim-deploy remove {inventory} {host} --gone`",
                     left.join(", ")
                 ));
             }
@@ -93,7 +93,7 @@ impl Installed {
     }
 }
 
-/// Says what is no longer wanted.
+/// Warns about orphaned nodes.
 pub(super) fn tell(inventory: &Path, cluster: &Cluster, look: &Look) -> io::Result<()> {
     for text in Installed::of(inventory).unwanted(cluster) {
         if look.json {
@@ -105,7 +105,7 @@ pub(super) fn tell(inventory: &Path, cluster: &Cluster, look: &Look) -> io::Resu
     Ok(())
 }
 
-/// Returns where the memory of `inventory` is, and the inventory's whole path.
+/// Returns the path of the file for `inventory`, and the canonical path of the inventory.
 fn place(inventory: &Path) -> Option<(PathBuf, PathBuf)> {
     let inventory = fs::canonicalize(inventory).ok()?;
     let name = Sha256::of(inventory.as_os_str().as_encoded_bytes()).short();
@@ -118,7 +118,7 @@ mod tests {
     use crate::apim::testing::{HA, cluster};
 
     #[test]
-    fn what_was_installed_and_is_no_longer_in_the_inventory_is_told_with_what_to_do() {
+    fn orphaned_nodes_are_reported_with_a_remedy() {
         let cluster = cluster(HA);
         let mut installed = Installed { inventory: "site.yaml".into(), ..Installed::default() };
         for node in cluster.nodes() {
@@ -127,9 +127,12 @@ mod tests {
         assert!(installed.unwanted(&cluster).is_empty());
         let left = BTreeMap::from([("gw-9".to_owned(), "gateway gw-9".to_owned())]);
         installed.hosts.insert("gw-9".to_owned(), left);
-        let told = installed.unwanted(&cluster);
-        assert_eq!(told.len(), 1);
-        assert!(told[0].starts_with("gateway gw-9 on gw-9: ") && told[0].contains("remove site.yaml gw-9"));
+        let warnings = installed.unwanted(&cluster);
+        assert_eq!(warnings.len(), 1);
+        assert!(
+            warnings[0].starts_with("gateway gw-9 on gw-9: ")
+                && warnings[0].contains("remove site.yaml gw-9")
+        );
         installed.remove("gw-9");
         assert!(installed.unwanted(&cluster).is_empty());
     }

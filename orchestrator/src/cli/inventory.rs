@@ -1,4 +1,4 @@
-//! `inventory`: hosts, groups and variables, as `ansible-inventory` shows them.
+//! `inventory`: show hosts, groups and variables in the format of `ansible-inventory`.
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output};
@@ -13,26 +13,26 @@ use crate::yaml::Span;
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// All hosts and groups with their variables
+    /// Show all hosts and groups with their variables
     #[arg(long, group = "what")]
     list: bool,
-    /// Groups and hosts as a tree
+    /// Show groups and hosts as a tree
     #[arg(long, group = "what", conflicts_with = "limit")]
     graph: bool,
-    /// The variables of one host
+    /// Show the variables of one host
     #[arg(long, group = "what", value_name = "NAME", conflicts_with = "limit")]
     host: Option<String>,
-    /// YAML in place of JSON
+    /// Print YAML instead of JSON
     #[arg(short, long)]
     yaml: bool,
-    /// How warnings and mistakes are told: in words for people, or as one JSON object per line
+    /// Format of warnings and errors
     #[arg(short, long, value_enum, default_value_t = Output::Human)]
     pub(super) output: Output,
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let inventory = read::inventory(&args.files)?;
-    // What is said on standard output is for `ansible-inventory`'s readers alone.
+    // Standard output must contain only the format of `ansible-inventory`.
     if args.output == Output::Human {
         read::tell_warnings(&inventory, &Look::detect(false, 0, false))?;
     }
@@ -45,7 +45,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
             let host = inventory.host(name);
             let host = host.ok_or_else(|| {
                 let exit = Exit::new(Kind::Usage, format!("`{}` has no host `{name}`", inventory.name));
-                exit.hint("see `--list` or `--graph` for its hosts")
+                exit.hint("`--list` and `--graph` show its hosts")
             })?;
             if args.yaml { show::host_yaml(host) } else { show::host(host) }
         }

@@ -1,4 +1,4 @@
-//! Keystores of mode `issued`: what there is is handed to the nodes, and what is due is issued where that is wanted.
+//! Keystores of mode `issued`: assigns issued certificates to the nodes and issues due ones.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -15,23 +15,24 @@ use crate::artifact::{Cache, Progress};
 use crate::keystore::{Certificate, Format, Opened, write};
 use crate::yaml::{Mistakes, Span};
 
-/// Where a distribution keeps its truststore, below its top folder (carbon-kernel, `repository/resources/security`).
+/// Path of the truststore in a distribution, below its top folder (carbon-kernel,
+/// `repository/resources/security`).
 const SHIPPED: &str = "/repository/resources/security/client-truststore.jks";
-/// A truststore larger than this is none.
+/// Maximum size of a truststore, in bytes.
 const LARGEST: u64 = 8 * 1024 * 1024;
 
-/// What to do about certificates that are due.
+/// How to handle due certificates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Issue {
-    /// Issue them, and keep them; what that needs is fetched.
+    /// Issue and save them; download missing artifacts.
     Now,
-    /// Issue them, and keep them; nothing is fetched.
+    /// Issue and save them; download nothing.
     Offline,
-    /// Say that they would be issued.
+    /// Report that they would be issued.
     Tell,
 }
 
-/// Hands the nodes of a cluster in mode `issued` their keystores; does nothing in other modes.
+/// Assigns keystores to the nodes of a cluster in mode `issued`; does nothing in other modes.
 pub(super) fn provide(
     cluster: &mut Cluster,
     inventory: &Path,
@@ -46,7 +47,8 @@ pub(super) fn provide(
     if found.mistakes.0.is_empty() { Ok(()) } else { Err(found.mistakes.into()) }
 }
 
-/// Like `provide`, in every mode, and with certificates that are due; what is wrong with those of the user is returned.
+/// Like `provide`, but for every mode, and keeps due certificates. Returns the errors in
+/// certificates that the user provided.
 pub(super) fn provide_all(
     cluster: &mut Cluster,
     inventory: &Path,
@@ -62,16 +64,16 @@ pub(super) fn provide_all(
     Ok(found.mistakes)
 }
 
-/// What becomes of certificates that should be issued anew, and are not now.
+/// How due certificates that are not issued now are handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
-    /// They are left out, as if there were none: so a plan shows that they will change.
+    /// Omit them, so that a plan shows them as changes.
     Left,
-    /// They are shown as they are.
+    /// Keep them.
     Shown,
 }
 
-#[expect(clippy::too_many_arguments, reason = "the cluster, its settings, two places, two wishes")]
+#[expect(clippy::too_many_arguments, reason = "the cluster, its settings, two folders and two modes")]
 fn keep(
     cluster: &mut Cluster,
     settings: &IssuedSettings,
@@ -85,7 +87,7 @@ fn keep(
     let mut material = folder.read()?;
     let is_due = issued::authority_due(&material, settings, now).is_some()
         || !issued::due(cluster, &material, now).is_empty();
-    // Who only reads needs no right to write.
+    // Reading requires no write permission.
     let lock = if issue != Issue::Tell && is_due { Some(folder.lock()?) } else { None };
     if lock.is_some() {
         material = folder.read()?;
@@ -134,7 +136,7 @@ fn keep(
 /// Returns the folder of issued certificates.
 fn folder(settings: &IssuedSettings, inventory: &Path) -> Folder {
     let path = match &settings.folder {
-        Some(named) => beside(&named.value, &named.span),
+        Some(named) => resolve(&named.value, &named.span),
         None => {
             let stem = inventory.file_stem().unwrap_or_default().to_string_lossy().into_owned();
             inventory.with_file_name(format!("{stem}.pki"))
@@ -143,12 +145,12 @@ fn folder(settings: &IssuedSettings, inventory: &Path) -> Folder {
     Folder::new(path, settings.passphrase.value.clone(), settings.passphrase.span.clone())
 }
 
-/// Returns the certificate of the cluster's own authority, where it has one already.
+/// Returns the certificate of the cluster's authority, if it exists.
 pub(super) fn authority(cluster: &Cluster, inventory: &Path) -> Result<Option<Certificate>, Exit> {
     issued::settings(cluster).map_or(Ok(None), |settings| folder(settings, inventory).authority())
 }
 
-fn beside(path: &str, span: &Span) -> PathBuf {
+fn resolve(path: &str, span: &Span) -> PathBuf {
     let home = std::env::var_os("HOME").map(PathBuf::from);
     match (path.strip_prefix("~/"), home, span.file_name().and_then(|file| Path::new(file).parent())) {
         (Some(rest), Some(home), _) => home.join(rest),
@@ -161,27 +163,27 @@ fn beside(path: &str, span: &Span) -> PathBuf {
 fn named(settings: &IssuedSettings) -> Result<Vec<Certificate>, Mistakes> {
     let (mut found, mut mistakes) = (Vec::new(), Mistakes::default());
     for file in &settings.trust {
-        let read = std::fs::read(beside(&file.value, &file.span)).map_err(|error| error.to_string());
+        let read = std::fs::read(resolve(&file.value, &file.span)).map_err(|error| error.to_string());
         let opened = read.and_then(|bytes| match Format::of(&bytes) {
             Some(Format::Pem) => {
                 Opened::open(&bytes, &issued::shipped_password()).map_err(|error| error.to_string())
             }
-            _ => Err("it is no PEM file".to_owned()),
+            _ => Err("not a PEM file".to_owned()),
         });
         match opened {
             Ok(opened) => found.extend(opened.trusted().map(|(_, one)| one.clone())),
             Err(why) => mistakes.add_hint(
                 &file.span,
                 format!("`apim.keystores.trust`: `{}`: {why}", file.value),
-                "a file of certificates, each between BEGIN CERTIFICATE and END CERTIFICATE, from this file's folder",
+                "use a PEM file of certificates; relative paths start at the folder of this file",
             ),
         }
     }
     if mistakes.0.is_empty() { Ok(found) } else { Err(mistakes) }
 }
 
-/// Returns the public authorities of each version's own truststore: kept beside the certificates once they were read from a zip, so that
-/// a cache that is emptied changes nothing.
+/// Returns the public authorities in the truststore of each version. They are saved next to the
+/// certificates when first read from a zip, so that the result does not depend on the cache.
 fn shipped(
     cluster: &mut Cluster,
     folder: &Folder,
@@ -221,7 +223,7 @@ fn shipped(
                 found.insert(version, bytes.into());
             }
             None => notes.push(format!(
-                "the public authorities of {version} are not known yet: its zip is not on this machine"
+                "the public authorities of {version} are unknown: its zip is not available locally"
             )),
         }
     }
@@ -229,12 +231,13 @@ fn shipped(
     Ok(found)
 }
 
-/// A missing local file is told where all of them are.
+/// Returns whether the artifact is downloaded to this machine. Missing local files are reported
+/// with the other artifacts.
 fn is_fetched_here(artifact: &Artifact) -> bool {
     artifact.fetch == Fetch::Push && artifact.source.starts_with("http")
 }
 
-/// Fetches a zip that hosts will get from here anyway.
+/// Downloads a zip that will be sent to hosts later in the run.
 fn fetch(cache: &Cache, artifact: &Artifact) -> Result<(), Exit> {
     let failed = |error: std::io::Error| Exit::new(Kind::Failed, format!("cannot start: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
@@ -249,7 +252,7 @@ fn fetch(cache: &Cache, artifact: &Artifact) -> Result<(), Exit> {
     }
 }
 
-/// Reads the truststore in a distribution's zip, if there is one that opens.
+/// Reads the truststore from the zip of a distribution, if it is valid.
 fn truststore(zip: &Path) -> Option<Vec<u8>> {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(zip).ok()?).ok()?;
     let name = archive.file_names().filter_map(Result::ok).find(|name| name.ends_with(SHIPPED))?.into_owned();
@@ -259,7 +262,8 @@ fn truststore(zip: &Path) -> Option<Vec<u8>> {
     (opened.format == Format::Jks).then_some(bytes)
 }
 
-/// PKCS12 files differ each time they are written: they are kept, and used for as long as they hold what they should.
+/// Assigns keystores to the nodes. A PKCS12 file differs each time it is written, so existing files
+/// are reused while their content is correct.
 fn hand_out(
     cluster: &mut Cluster,
     material: &Material,
@@ -294,7 +298,7 @@ fn failed(error: crate::keystore::KeystoreError) -> Exit {
     Exit::from_error(Kind::Failed, &error)
 }
 
-/// Returns what time it is, in seconds since 1970.
+/// Returns the Unix time in seconds.
 pub(super) fn now() -> i64 {
     jiff::Timestamp::now().as_second()
 }

@@ -1,4 +1,4 @@
-//! `history hosts`: what the hosts' own journals say was done there, by whom and when, and whether they are as they were written.
+//! `history hosts`: the journals of the hosts (change, operator, time) and their integrity.
 
 use apim_agent::mask;
 use apim_agent::observation::{Answer, Deed, Flaw, Recorded};
@@ -15,11 +15,11 @@ use super::looking::{self, Ready, Round, Wanted};
 use super::moment;
 use super::options::{Files, Reach, Shown};
 use crate::inventory::host::HostName;
-use crate::report::style::{count, harmless};
+use crate::report::style::harmless;
 use crate::report::{self, Style, remark};
 use crate::rounds::{Asked, Away, with_all};
 
-/// So many steps of each host are shown where nobody says how many.
+/// Default number of journal entries per host.
 const LINES: u32 = 20;
 
 /// Options of `history hosts`.
@@ -27,21 +27,22 @@ const LINES: u32 = 20;
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The hosts: an Ansible pattern; all of them without one
+    /// Hosts, as an Ansible pattern [default: all]
     pattern: Option<String>,
-    /// Only what this run did: its id, or how it begins
+    /// Show only entries of this run, by id or prefix
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
-    /// Only what was done since: so long ago (2h), or a moment (2026-11-22T05:00:00Z)
+    /// Show only entries since a duration ago (2h) or a time (2026-11-22T05:00:00Z)
     #[arg(short, long, value_name = "TIME", value_parser = moment::since)]
     since: Option<u64>,
-    /// The last so many steps of each host; 0 for as many as a host tells (5000); default: 20, or with --run or --since 0
+    /// Show this many of the latest entries per host; 0 shows up to 5000 [default: 20; 0 with --run
+    /// or --since]
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<u32>,
-    /// Host by host, and not all in one order
+    /// Group entries by host instead of merging them by time
     #[arg(long)]
     by_host: bool,
-    /// Only say whether the journals are as they were written
+    /// Only verify the integrity of the journals
     #[arg(long, conflicts_with_all = ["run", "since", "lines", "by_host"])]
     verify: bool,
     #[command(flatten)]
@@ -50,7 +51,7 @@ pub(super) struct Args {
     pub(super) shown: Shown,
 }
 
-/// What one host answered.
+/// The journal of one host.
 struct Row {
     host: HostName,
     answer: Result<Recorded, Away>,
@@ -110,13 +111,13 @@ fn recorded(outcomes: Vec<Outcome>) -> Result<Recorded, Away> {
     match outcomes.into_iter().next() {
         Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
             Some(Answer::Recorded(recorded)) => Ok(*recorded),
-            _ => Err(Away { why: "the agent did not tell what was done".to_owned(), hint: None }),
+            _ => Err(Away { why: "the agent did not return the journal".to_owned(), hint: None }),
         },
         Some(Outcome::Failed(failure)) => {
             let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
             Err(Away { why, hint: failure.hint })
         }
-        _ => Err(Away { why: "the agent did not tell what was done".to_owned(), hint: None }),
+        _ => Err(Away { why: "the agent did not return the journal".to_owned(), hint: None }),
     }
 }
 
@@ -134,11 +135,11 @@ impl Row {
         self.answer.iter().flat_map(|recorded| &recorded.deeds).map(|deed| (self.host.0.as_str(), deed))
     }
 
-    /// What is wrong with the host or its journal, in words.
+    /// Returns the connection error or the integrity error, if any.
     fn problem(&self) -> Option<String> {
         match &self.answer {
             Ok(Recorded { flaw: Some(Flaw { file, line, what }), .. }) => {
-                Some(format!("{file} is not as it was written, line {line}: {what}"))
+                Some(format!("integrity error in {file}, line {line}: {what}"))
             }
             Ok(_) => None,
             Err(Away { why, hint: Some(hint) }) => Some(format!("{why}; {hint}")),
@@ -183,8 +184,11 @@ fn show(rows: &[Row], args: &Args, ready: &Ready) -> Result<(), Exit> {
     report::say(&text(rows, args.by_host, look.out))?;
     for row in rows {
         if let Ok(Recorded { left_out: left_out @ 1.., .. }) = &row.answer {
-            let more = count(usize::try_from(*left_out).unwrap_or(usize::MAX), "step");
-            remark(&look.err.faint(format!("{}: {more} before these (-n shows more)", row.host)));
+            remark(&look.err.faint(format!(
+                "{}: {} not shown (-n shows more)",
+                row.host,
+                entries(*left_out)
+            )));
         }
         if let Some(problem) = row.problem() {
             remark(&look.err.bad(format!("{}: {}", row.host, harmless(&problem))));
@@ -196,7 +200,7 @@ fn show(rows: &[Row], args: &Args, ready: &Ready) -> Result<(), Exit> {
 fn ordered(rows: &[Row], by_host: bool) -> Vec<(&str, &Deed)> {
     let mut deeds: Vec<(&str, &Deed)> = rows.iter().flat_map(Row::deeds).collect();
     if !by_host {
-        // What a host did in the same second stays in its order.
+        // Entries of one host within the same second keep their order.
         deeds.sort_by_key(|(_, deed)| deed.time);
     }
     deeds
@@ -215,12 +219,12 @@ fn object(host: &str, deed: &Deed) -> String {
     .to_string()
 }
 
-/// Steps below the run that they belong to.
+/// Renders entries below the heading of their run.
 fn text(rows: &[Row], by_host: bool, style: Style) -> String {
     let deeds = ordered(rows, by_host);
     let width = deeds.iter().map(|(host, _)| host.chars().count()).max().unwrap_or(0);
     if deeds.is_empty() {
-        return "the journals of these hosts tell of nothing that fits\n".to_owned();
+        return "no matching journal entries\n".to_owned();
     }
     let (mut text, mut former) = (String::new(), None);
     for (host, deed) in deeds {
@@ -245,18 +249,19 @@ fn text(rows: &[Row], by_host: bool, style: Style) -> String {
     text
 }
 
-/// Colours are ours; line ends are not wanted.
+/// Replaces line breaks and tabs; keeps colours, which are added by this module.
 fn one_line(said: &str) -> String {
     said.replace(['\n', '\r', '\t'], " ")
+}
+
+fn entries(number: u64) -> String {
+    if number == 1 { "1 entry".to_owned() } else { format!("{number} entries") }
 }
 
 fn verdict(row: &Row, style: Style) -> String {
     let said = match (&row.answer, row.problem()) {
         (_, Some(problem)) => style.bad(harmless(&problem)),
-        (Ok(recorded), None) => {
-            let lines = count(usize::try_from(recorded.lines).unwrap_or(usize::MAX), "line");
-            style.good(format!("{lines}, as they were written"))
-        }
+        (Ok(recorded), None) => style.good(format!("{}, integrity OK", entries(recorded.lines))),
         (Err(_), None) => return String::new(),
     };
     format!("{}: {said}\n", row.host)
@@ -271,7 +276,7 @@ mod tests {
             time,
             run: run.into(),
             step: 1,
-            operator: "ann@desk".into(),
+            operator: "ann@laptop".into(),
             title: format!("step {time}"),
             outcome: outcome.into(),
             detail: detail.iter().map(|&text| text.to_owned()).collect(),
@@ -298,17 +303,17 @@ mod tests {
     }
 
     #[test]
-    fn steps_of_all_hosts_stand_in_one_order_below_their_runs() {
+    fn entries_of_all_hosts_are_merged_by_time() {
         insta::assert_snapshot!(text(&rows(), false, Style::plain()));
     }
 
     #[test]
-    fn or_host_by_host() {
+    fn entries_are_grouped_by_host() {
         insta::assert_snapshot!(text(&rows(), true, Style::plain()));
     }
 
     #[test]
-    fn a_journal_is_whole_or_its_flaw_is_named_with_host_and_line() {
+    fn integrity_errors_name_host_and_line() {
         let said: String = rows().iter().map(|row| verdict(row, Style::plain())).collect();
         insta::assert_snapshot!(said);
     }

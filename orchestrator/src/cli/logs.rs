@@ -1,4 +1,4 @@
-//! `logs`: the logs of many nodes in one order, and what is added to them.
+//! `logs`: the logs of many nodes, merged by time stamp; optionally followed.
 
 use std::time::Duration;
 
@@ -27,17 +27,17 @@ use crate::rounds::{Asked, Away, Peer, Terms};
 use crate::session::Connect;
 use crate::yaml::nearest;
 
-/// Entries of a log that are shown when nobody says how many.
+/// Default number of entries per log.
 const LINES: u32 = 20;
-/// Batches of a log that may wait to be shown.
+/// Batches buffered per log.
 const AHEAD: usize = 2;
-/// How long a host may take to be reached.
+/// Connection timeout.
 const REACH: Duration = Duration::from_secs(30);
-/// How long a host may search its logs.
+/// Timeout for a host to search its logs.
 const SEARCH: Duration = Duration::from_secs(600);
-/// The longest time between two tries of a host that is away.
+/// Longest pause between connection attempts to an unreachable host.
 const TRY_AGAIN: Duration = Duration::from_secs(10);
-/// Of entries with the same stamp so many are remembered, not to be told twice after a link was lost.
+/// Entries with the same time stamp to remember, so that they are not repeated after a reconnect.
 const REMEMBERED: usize = 1000;
 
 /// Options of `logs`.
@@ -45,24 +45,24 @@ const REMEMBERED: usize = 1000;
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The hosts: an Ansible pattern; all that carry nodes without one
+    /// Hosts, as an Ansible pattern [default: all hosts with nodes]
     pattern: Option<String>,
     #[command(flatten)]
     reach: Reach,
-    /// Go on with what is added, until Ctrl-C
+    /// Stream new entries until Ctrl-C
     #[arg(short = 'F', long)]
     follow: bool,
-    /// Only what was written since: so long ago (10m), or a moment (2026-11-22T05:00:00Z)
+    /// Show only entries since a duration ago (10m) or a time (2026-11-22T05:00:00Z)
     #[arg(short, long, value_name = "TIME", value_parser = moment::since)]
     since: Option<u64>,
-    /// Only entries with a line that matches this regular expression; hosts search, and send only those
+    /// Show only entries with a line that matches this regular expression; filtered on the hosts
     #[arg(short, long, value_name = "REGEX", value_parser = pattern)]
     grep: Option<String>,
-    /// The last so many entries of each log; default: 20, or with --since all
+    /// Show this many of the latest entries of each log [default: 20; all with --since]
     #[arg(short = 'n', long, value_name = "N")]
     lines: Option<u32>,
-    /// Which log: carbon, errors, audit, http_access, api, correlation, service, trace, metrics, bots, unit (what systemd's
-    /// journal has), or a file's name; may be repeated
+    /// Show this log: carbon, errors, audit, http_access, api, correlation, service, trace,
+    /// metrics, bots, unit (the systemd journal), or a file name (repeatable)
     #[arg(long = "file", value_name = "LOG", default_value = "carbon", value_parser = log_name)]
     logs: Vec<String>,
     #[command(flatten)]
@@ -82,11 +82,8 @@ fn log_name(text: &str) -> Result<String, String> {
     }
     let known: Vec<&str> = logs::names().collect();
     Err(match nearest(text, known.iter().copied()) {
-        Some(near) => format!("there is no log of that name; did you mean `{near}`?"),
-        None => format!(
-            "there is no log of that name; there are {}, and names of files that end with .log",
-            known.join(", ")
-        ),
+        Some(near) => format!("unknown log; did you mean `{near}`?"),
+        None => format!("unknown log; use {}, or a file name that ends with .log", known.join(", ")),
     })
 }
 
@@ -94,7 +91,7 @@ fn log_name(text: &str) -> Result<String, String> {
 struct Source<'a> {
     node: &'a Node,
     log: &'a str,
-    /// What stands before its lines.
+    /// Prefix of its lines.
     prefix: String,
 }
 
@@ -112,8 +109,8 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     ready.hosts.retain(|host| cluster.nodes_on(&host.0).next().is_some());
     let nodes: Vec<&Node> = ready.hosts.iter().flat_map(|host| cluster.nodes_on(&host.0)).collect();
     if nodes.is_empty() {
-        return Err(Exit::new(Kind::Usage, "none of these hosts carries a node, so there are no logs")
-            .hint("see which do with `apim-deploy status`"));
+        return Err(Exit::new(Kind::Usage, "none of these hosts runs a node, so there are no logs")
+            .hint("`apim-deploy status` lists the hosts with nodes"));
     }
     let secrets = ready.secrets();
     let sources: Vec<Source<'_>> = nodes
@@ -177,7 +174,7 @@ async fn tell(
     };
     let all = tokio::select! {
         (all, ()) = async { tokio::join!(asking, merge(receivers, &mut show)) } => all,
-        // What is still on its way is not waited for.
+        // Do not wait for pending entries.
         () = terms.stop.wished() => return Ok(if args.follow { Kind::Converged } else { Kind::Interrupted }),
     };
     written?;
@@ -203,18 +200,18 @@ fn text(
     harmless(&text).lines().map(|line| format!("{prefix}  {line}\n")).collect()
 }
 
-/// Hears one log, and hears it again where the link is lost.
+/// Streams one log and reconnects if the connection is lost.
 struct Stream {
     peer: Peer,
     follow: Follow,
     sender: Sender<Said>,
-    /// The stamp of the last entry told, and the entries that have it.
+    /// Time stamp of the last entry shown, and the entries with this time stamp.
     last: Option<u64>,
     same: Vec<String>,
 }
 
 impl Stream {
-    /// Says whether all was told that was asked for.
+    /// Returns whether all requested entries were shown.
     async fn run(&mut self, connect: &dyn Connect, terms: &Terms) -> bool {
         let mut pause = Duration::from_secs(1);
         let mut is_again = false;
@@ -236,8 +233,8 @@ impl Stream {
                 async {
                     while let Some((mut entries, is_live)) = heard.recv().await {
                         if is_again && !std::mem::replace(&mut was_heard, true) {
-                            // A reader that is gone ends all of it soon.
-                            drop(sender.send(Said::Note("it can be read again".to_owned())).await);
+                            // If the receiver is closed, the stream ends soon.
+                            drop(sender.send(Said::Note("reconnected".to_owned())).await);
                         }
                         was_heard = true;
                         entries.retain(|entry| is_new(entry, (is_again && !is_live, *last, same)));
@@ -263,14 +260,14 @@ impl Stream {
                 pause = Duration::from_secs(1);
             }
             let goes_on = self.follow.goes_on && !is_final;
-            let words = if goes_on { format!("{why}; trying again") } else { why };
+            let words = if goes_on { format!("{why}; reconnecting") } else { why };
             if !is_again || was_heard || !goes_on {
                 drop(self.sender.send(Said::Note(words)).await);
             }
             if !goes_on {
                 return false;
             }
-            // Whoever waits for what was there does not wait for a host that is away.
+            // Logs of other hosts do not wait for the existing entries of an unreachable host.
             drop(self.sender.send(Said::Entries(Vec::new(), true)).await);
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(TRY_AGAIN);
@@ -283,7 +280,7 @@ impl Stream {
     }
 }
 
-/// Says whether an entry was not told before the link was lost.
+/// Returns whether an entry was not shown before the connection was lost.
 fn is_new(entry: &LogEntry, (is_again, last, same): (bool, Option<u64>, &[String])) -> bool {
     match (is_again, entry.at, last) {
         (true, Some(at), Some(last)) => at > last || (at == last && !same.contains(&entry.text)),

@@ -1,4 +1,5 @@
-//! What verbs share that ask hosts without a plan: whom, with which rights, until when; and a runtime to do it in.
+//! Shared by verbs that query hosts without a plan: host selection, privileges, interrupts,
+//! runtime.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -21,18 +22,18 @@ use crate::session::Connect;
 use crate::ssh::Connector;
 use crate::yaml::{Mistakes, Span};
 
-/// Whom to ask, and how.
+/// Hosts and options of a query.
 pub(super) struct Wanted<'a> {
     pub(super) verb: &'static str,
     pub(super) files: &'a Files,
     pub(super) reach: &'a Reach,
     pub(super) shown: Shown,
-    /// Which hosts: an Ansible pattern; all of the inventory without one.
+    /// Ansible pattern of the hosts; `None` selects all.
     pub(super) pattern: Option<&'a str>,
     pub(super) rights: Rights,
 }
 
-/// Everything is read and right; nothing was contacted yet.
+/// Validated input of a query; no host was contacted yet.
 pub(super) struct Ready {
     pub(super) read: Read,
     pub(super) look: Look,
@@ -41,14 +42,14 @@ pub(super) struct Ready {
     purpose: String,
 }
 
-/// Hosts that can be asked.
+/// The hosts of a query and how to connect to them.
 pub(super) struct Round {
     pub(super) peers: Vec<Peer>,
     pub(super) connect: Arc<dyn Connect>,
     pub(super) terms: Terms,
 }
 
-/// Reads the files and picks the hosts.
+/// Reads the files and selects the hosts.
 pub(super) fn prepare(wanted: &Wanted<'_>) -> Result<Ready, Exit> {
     let Wanted { verb, files, reach, shown, pattern, rights } = wanted;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
@@ -74,11 +75,11 @@ fn hosts(read: &Read, files: &Files, pattern: Option<&str>) -> Result<Vec<HostNa
     if hosts.is_empty() {
         let mut mistakes = Mistakes::default();
         let what = match (pattern, &files.limit) {
-            (Some(pattern), Some(limit)) => format!("no host is in both `{pattern}` and --limit `{limit}`"),
-            (Some(pattern), None) => format!("no host is in `{pattern}`"),
-            (None, _) => "no host is left".to_owned(),
+            (Some(pattern), Some(limit)) => format!("no host matches both `{pattern}` and --limit `{limit}`"),
+            (Some(pattern), None) => format!("no host matches `{pattern}`"),
+            (None, _) => "no host is selected".to_owned(),
         };
-        let hint = "see the hosts of each group with `apim-deploy inventory --graph`";
+        let hint = "`apim-deploy inventory --graph` shows the hosts of each group";
         mistakes.add_hint(&Span::flag("the host pattern"), what, hint);
         return Err(mistakes);
     }
@@ -86,7 +87,7 @@ fn hosts(read: &Read, files: &Files, pattern: Option<&str>) -> Result<Vec<HostNa
 }
 
 impl Ready {
-    /// Returns what a verb made ready that reads more than the inventory.
+    /// Returns the input of a verb that reads more than the inventory.
     pub(super) const fn new(
         read: Read,
         look: Look,
@@ -97,7 +98,7 @@ impl Ready {
         Self { read, look, hosts, connector, purpose }
     }
 
-    /// Returns every secret that the configuration holds, to be hidden in what hosts say.
+    /// Returns every secret in the configuration, to redact host output.
     pub(super) fn secrets(&self) -> Vec<Secret> {
         let mut secrets: Vec<Secret> = Vec::new();
         for node in self.read.cluster.nodes() {
@@ -107,12 +108,12 @@ impl Ready {
                 }
             }
         }
-        // One that is part of another must not leave the other's rest behind.
+        // Longest first: a secret that contains another one must be redacted as a whole.
         secrets.sort_unstable_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
         secrets
     }
 
-    /// Asks: makes sure of the host keys, then does `work` until the user leaves off for the second time.
+    /// Checks the host keys, then runs `work` until the second interrupt.
     pub(super) fn ask<T, F: Future<Output = Result<T, Exit>>>(
         &self,
         work: impl FnOnce(Round) -> F,
@@ -132,7 +133,7 @@ impl Ready {
             };
             tokio::select! {
                 done = asking => done,
-                () = leave.wished() => Err(Exit::new(Kind::Interrupted, "interrupted; hosts finish what they are at")),
+                () = leave.wished() => Err(Exit::new(Kind::Interrupted, "interrupted; hosts finish the command in progress")),
             }
         });
         runtime.shutdown_background();
@@ -140,7 +141,7 @@ impl Ready {
     }
 }
 
-/// The first Ctrl-C (or TERM) ends what goes on, the second leaves at once.
+/// The first Ctrl-C (or SIGTERM) stops gracefully, the second exits immediately.
 fn interrupts() -> (Stop, Stop) {
     let (stop, stopped) = watch::channel(false);
     let (leave, left) = watch::channel(false);
@@ -154,7 +155,7 @@ fn interrupts() -> (Stop, Stop) {
             }
             wish.send_replace(true);
         }
-        // Kept until the end, so that nobody takes a closed channel for a wish.
+        // Keep the senders open: a closed channel would be read as an interrupt.
         std::future::pending::<()>().await;
     });
     (Stop::new(stopped), Stop::new(left))

@@ -1,4 +1,4 @@
-//! Entries of many logs in one order, by their time stamps. What is held back is bounded: a log whose entries are not wanted yet waits.
+//! Merges the entries of many logs by time stamp. Buffers are bounded: a log that is ahead waits.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -9,40 +9,40 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, timeout_at};
 
-/// What was just written is held back for so long, so that it stands in order with what other hosts say a little later.
+/// Delay of new entries, so that entries of other hosts that arrive later are still sorted in.
 const HOLD: Duration = Duration::from_millis(400);
-/// No more than so many entries are held back.
+/// Maximum number of delayed entries.
 const HELD: usize = 2000;
 
-/// What a log says.
+/// A message from a log.
 #[derive(Debug)]
 pub(super) enum Said {
-    /// Entries, in order; whether they were written just now.
+    /// Entries in order, and whether they are new rather than existing ones.
     Entries(Vec<LogEntry>, bool),
-    /// Words about it that are no entry: it cannot be read, or can be read again.
+    /// A note about the log: unreadable, or reconnected.
     Note(String),
 }
 
-/// What is to be shown.
+/// An item to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Shown {
     /// An entry of the log with this number.
     Entry(usize, LogEntry),
-    /// Words about that log.
+    /// A note about the log with this number.
     Note(usize, String),
 }
 
-/// A log that has not yet told all that was there.
+/// A log with existing entries to merge.
 struct Source {
     receiver: Receiver<Said>,
     waiting: VecDeque<LogEntry>,
     is_over: bool,
-    /// The stamp of its last entry, which one without a stamp takes over.
+    /// Time stamp of its last entry, used for entries without one.
     last: u64,
 }
 
 impl Source {
-    /// Makes sure that its next entry is at hand, if there is one.
+    /// Waits until its next entry is available, if there is one.
     async fn fill(&mut self, number: usize, show: &mut dyn FnMut(Shown)) {
         while self.waiting.is_empty() && !self.is_over {
             match self.receiver.recv().await {
@@ -61,7 +61,8 @@ impl Source {
     }
 }
 
-/// Shows what all logs say: first what was there, in one order, then what is written, as it comes. Ends when all have ended.
+/// Shows existing entries of all logs merged, then new entries as they arrive. Ends when all logs
+/// have ended.
 pub(super) async fn merge(receivers: Vec<Receiver<Said>>, show: &mut dyn FnMut(Shown)) {
     let mut sources: Vec<Source> = receivers
         .into_iter()
@@ -83,13 +84,13 @@ pub(super) async fn merge(receivers: Vec<Receiver<Said>>, show: &mut dyn FnMut(S
     live(sources, show).await;
 }
 
-/// Entries with the moment that each counts as written at, or words.
+/// Entries with their effective time stamps, or a note.
 enum Dated {
     Entries(Vec<(u64, LogEntry)>),
     Note(String),
 }
 
-/// An entry without a stamp counts as written with the one before it.
+/// An entry without a time stamp takes the one of the preceding entry.
 fn dated(said: Said, mut last: u64) -> (Dated, u64) {
     let dated = match said {
         Said::Note(words) => Dated::Note(words),
@@ -129,7 +130,7 @@ async fn live(sources: Vec<Source>, show: &mut dyn FnMut(Shown)) {
             }
             Some(Some((number, Dated::Note(words)))) => show(Shown::Note(number, words)),
             Some(None) | None => {
-                // Of one log, and of one moment, the order stays.
+                // The sort is stable: entries of one log with the same time stamp keep their order.
                 held.sort_by_key(|(at, _, _)| *at);
                 held.drain(..).for_each(|(_, number, entry)| show(Shown::Entry(number, entry)));
                 until = None;
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_there_is_in_one_order_whoever_answers_first() {
+    async fn existing_entries_are_sorted_across_logs() {
         let (one, first) = mpsc::channel(2);
         let (two, second) = mpsc::channel(2);
         let tell = async move {
@@ -180,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_written_now_is_in_order_too_if_it_comes_soon() {
+    async fn new_entries_are_sorted_within_the_delay() {
         let (one, first) = mpsc::channel(2);
         let (two, second) = mpsc::channel(2);
         let tell = async move {

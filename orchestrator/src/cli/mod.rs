@@ -1,4 +1,5 @@
-//! The command line: one file per verb, `pipeline` is the plot of those that run a plan, `exit` says how it ends.
+//! The command line: one file per verb. `pipeline` is shared by the verbs that run a plan; `exit`
+//! maps results to exit codes and messages.
 
 use std::process::ExitCode;
 
@@ -51,7 +52,7 @@ mod validate;
 
 pub use exit::{Exit, Kind};
 
-/// Takes WSO2 API Manager 4.5+ from an inventory to a healthy cluster, and keeps it so.
+/// Deploy and operate WSO2 API Manager 4.5+ clusters over SSH.
 #[derive(Debug, Parser)]
 #[command(name = "apim-deploy", version, max_term_width = 110, infer_subcommands = true)]
 struct Cli {
@@ -61,60 +62,60 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Bring the hosts to what inventory and playbook say; a second time changes nothing
+    /// Apply the inventory; idempotent
     Apply(apply::Args),
-    /// Show what apply would change on each host, without changing anything
+    /// Show what apply would change on each host; changes nothing
     Plan(plan::Args),
-    /// Roll another version or zip of the product out, node by node; says first what goes where and what the databases need
+    /// Upgrade nodes one at a time
     Upgrade(upgrade::Args),
-    /// Bring nodes back to the release before the present one, with the configuration that it had
+    /// Roll nodes back to their previous release and its configuration
     Rollback(rollback::Args),
-    /// Check inventory and playbook without contacting any host
+    /// Check inventory and playbook; contacts no host
     Validate(validate::Args),
-    /// Look whether the hosts can take what apply would bring, and say what to do where they cannot
+    /// Check host prerequisites
     Preflight(preflight::Args),
-    /// Go through the checklist for production: what holds, with the evidence
+    /// Audit production readiness
     Audit(audit::Args),
-    /// Take a host out of the cluster, with everything that was installed on it
+    /// Remove a host from the cluster and uninstall its nodes
     Remove(remove::Args),
-    /// Write every file that apply would place, into a folder of this machine
+    /// Write the files that apply would deploy to a local folder
     Render(render::Args),
-    /// Show hosts, groups and variables as ansible-inventory does
+    /// Show hosts, groups and variables in the format of ansible-inventory
     Inventory(inventory::Args),
-    /// Show how every node is: release, unit, health, drift
+    /// Show the status of each node: release, unit, health, drift
     Status(status::Args),
-    /// Restart nodes, one of a role after the other
+    /// Restart nodes, one node of a role at a time
     Restart(restart::Restart),
-    /// Stop nodes; all nodes of a role only with --allow-outage
+    /// Stop nodes; stopping all nodes of a role requires --allow-outage
     Stop(restart::Args),
-    /// Start nodes that are down, in order
+    /// Start stopped nodes in dependency order
     Start(restart::Args),
-    /// Show the files on the hosts against those that apply would write
+    /// Compare the files on the hosts with the files that apply would write
     Diff(diff::Args),
-    /// Show what hosts are like: system, memory, disks, JDKs, clock, addresses, releases
+    /// Show host facts: system, memory, disks, JDKs, clock, addresses, releases
     Facts(facts::Args),
-    /// Show the logs of nodes in one order, and what is added to them
+    /// Show merged node logs; --follow to stream
     Logs(logs::Args),
-    /// Run a command on hosts at once; the same answers are told once
+    /// Run a command on hosts; identical output is grouped
     Exec(exec::Args),
-    /// Show what was done from this machine: every run that changed something, and whether the records are whole
+    /// Show the runs started from this machine; verify their records
     History(history::Args),
-    /// Take nodes out of the load balancers, until `undrain` or the next apply
+    /// Take nodes out of rotation until `undrain` or the next apply
     Drain(restart::Shift),
-    /// Put nodes back into the load balancers
+    /// Put nodes back in rotation
     Undrain(restart::Shift),
-    /// Draw the topology: hosts, nodes, ports, who connects to whom
+    /// Draw the topology: hosts, nodes, ports and connections
     Graph(graph::Args),
-    /// Write a first inventory, from a few answers or flags
+    /// Create an inventory, interactively or from flags
     Init(init::Args),
-    /// List every certificate of the cluster with its end; issue what is missing
+    /// List certificates and expiry; --issue creates missing ones
     Certs(certs::Args),
-    /// Show how the databases stand from every host, or print what their administrator runs
+    /// Show database status; --print-sql prints the setup statements
     Databases(databases::Args),
 }
 
 impl Verb {
-    /// Says whether programs read what is said.
+    /// Returns whether the output format is JSON.
     fn is_json(&self) -> bool {
         let output = match self {
             Self::Apply(args) => args.shown.output,
@@ -144,7 +145,7 @@ impl Verb {
     }
 }
 
-/// Runs the program.
+/// Parses the command line, runs the verb and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     exit::catch_bugs();

@@ -1,4 +1,4 @@
-//! Times on the command line: how long (`90s`, `10m`, `1h30m`, `2d`), and since when.
+//! Parses durations (`90s`, `10m`, `1h30m`, `2d`) and start times on the command line.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 
 const UNITS: &str = "write a number with s, m, h or d, such as 90s, 10m or 1h30m";
 
-/// Reads how long: numbers with units, or a number of seconds.
+/// Parses a duration: numbers with units, or a number of seconds.
 ///
 /// # Errors
-/// In words for the command line.
+/// A message for the command line.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     if text.is_empty() {
@@ -32,25 +32,25 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
             'h' => 3600,
             'd' => 24 * 3600,
             _ if number.is_empty() => return Err(UNITS.to_owned()),
-            other => return Err(format!("`{other}` is no unit of time: {UNITS}")),
+            other => return Err(format!("invalid unit of time `{other}`: {UNITS}")),
         };
         let part = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
         number.clear();
         total = part.and_then(|part| total.checked_add(part)).ok_or(UNITS)?;
     }
-    // A number at the end without its unit may mean anything.
+    // A trailing number without a unit is ambiguous.
     if number.is_empty() {
         Ok(Duration::from_secs(total))
     } else {
-        Err(format!("`{number}` lacks its unit: {UNITS}"))
+        Err(format!("missing unit after `{number}`: {UNITS}"))
     }
 }
 
-/// Reads since when: so long ago, a moment with its zone (`2026-11-22T05:00:00Z`), or one of this machine's clock. Returns
-/// milliseconds since 1970.
+/// Parses a start time: a duration ago, a time with zone (`2026-11-22T05:00:00Z`), or a local time.
+/// Returns Unix time in milliseconds.
 ///
 /// # Errors
-/// In words for the command line.
+/// A message for the command line.
 pub(super) fn since(text: &str) -> Result<u64, String> {
     let moment = if let Ok(moment) = text.parse::<Timestamp>() {
         moment
@@ -58,11 +58,11 @@ pub(super) fn since(text: &str) -> Result<u64, String> {
         local.to_zoned(TimeZone::system()).map_err(|error| error.to_string())?.timestamp()
     } else {
         let ago = duration(text)
-            .map_err(|why| format!("it is no moment such as 2026-11-22T05:00:00Z, and no time: {why}"))?;
+            .map_err(|why| format!("neither a time such as 2026-11-22T05:00:00Z nor a duration: {why}"))?;
         let ago = SignedDuration::try_from(ago).map_err(|error| error.to_string())?;
-        Timestamp::now().checked_sub(ago).map_err(|_| "that is before all time".to_owned())?
+        Timestamp::now().checked_sub(ago).map_err(|_| "the time is out of range".to_owned())?
     };
-    u64::try_from(moment.as_millisecond()).map_err(|_| "that is before 1970".to_owned())
+    u64::try_from(moment.as_millisecond()).map_err(|_| "the time is before 1970".to_owned())
 }
 
 #[cfg(test)]
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units_or_are_seconds() {
+    fn durations_have_units_or_are_seconds() {
         let seconds = |text| duration(text).map(|time| time.as_secs());
         assert_eq!(seconds("90"), Ok(90));
         assert_eq!(seconds("10m"), Ok(600));
@@ -79,16 +79,16 @@ mod tests {
         for wrong in ["", "m", "10x", "10m5", "-3s", "99999999999999999999s"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
-        assert!(duration("10x").unwrap_err().contains("`x` is no unit"));
+        assert!(duration("10x").unwrap_err().contains("invalid unit of time `x`"));
     }
 
     #[test]
-    fn since_is_a_moment_or_so_long_ago() {
+    fn since_accepts_times_and_durations() {
         assert_eq!(since("1970-01-01T00:00:01Z"), Ok(1000));
         assert_eq!(since("2026-11-22T07:00:00+02:00"), since("2026-11-22T05:00:00Z"));
         let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap();
         assert!(now.abs_diff(since("10m").unwrap() + 600_000) < 5000);
         assert!(since("2026-11-22 05:00").is_ok());
-        assert!(since("yesterday").unwrap_err().contains("no moment"));
+        assert!(since("yesterday").unwrap_err().contains("neither a time"));
     }
 }

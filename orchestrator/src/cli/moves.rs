@@ -1,4 +1,4 @@
-//! Which nodes go from which release to which, as a look at the hosts found it; and what that means for the databases.
+//! Release changes of nodes, found by checking the hosts, and the database changes they require.
 
 use std::path::PathBuf;
 
@@ -18,33 +18,33 @@ use crate::plan::model::{Plan, Step};
 use crate::report::Style;
 use crate::report::table::{Paint, Table};
 
-/// How many tables and columns are named one by one.
+/// Maximum number of tables and columns to list by name.
 const NAMED: usize = 12;
 
-/// One node's way.
+/// The release change of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Move {
-    /// The node, for people.
+    /// Display name of the node.
     pub(super) node: String,
     pub(super) moved: Moved,
 }
 
-/// What a look at a way back found.
+/// The result of checking release changes.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) moves: Vec<Move>,
-    /// Nodes that cannot go.
+    /// Nodes whose release cannot be changed.
     pub(super) refused: Vec<String>,
 }
 
-/// Returns the nodes that an apply would start from another release than the one in use.
+/// Returns the nodes that apply would move to another release.
 pub(super) fn upgrades(plan: &Plan, result: &RunResult) -> Vec<Move> {
     let is_it =
         |step: &Step| matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
     found(plan, result, &is_it).moves
 }
 
-/// Returns the nodes that would go back.
+/// Returns the nodes that would be rolled back.
 pub(super) fn reverts(plan: &Plan, result: &RunResult) -> Found {
     found(plan, result, &|step| matches!(step.operation(), Some(Operation::Revert(_))))
 }
@@ -65,17 +65,17 @@ fn found(plan: &Plan, result: &RunResult, is_it: &dyn Fn(&Step) -> bool) -> Foun
     found
 }
 
-/// The words before the colon of a step's title are the node's.
+/// Returns the display name of the node: the part of a step title before the colon.
 pub(super) fn node_of(title: &str) -> String {
     title.split_once(": ").map_or(title, |(node, _)| node).to_owned()
 }
 
-/// Says whether a host could not be looked at.
+/// Returns whether a host was unreachable.
 pub(super) fn has_lost_hosts(result: &RunResult) -> bool {
     result.hosts.values().any(|host| matches!(host.end, HostEnd::Unreachable(..)))
 }
 
-/// Returns the plan without what only shows health: before a way back, that does not hold it up.
+/// Returns the plan without health checks: a failed one must not block a rollback.
 pub(super) fn without_proofs(plan: &Plan) -> Plan {
     let mut plan = plan.clone();
     for lane in plan.stages.iter_mut().flat_map(|stage| &mut stage.lanes) {
@@ -84,7 +84,7 @@ pub(super) fn without_proofs(plan: &Plan) -> Plan {
     plan
 }
 
-/// Returns a table of who goes where.
+/// Renders a table of release changes.
 pub(super) fn table(moves: &[Move], style: Style) -> String {
     let mut table = Table::new(style, &["node", "from", "to"]);
     for Move { node, moved } in moves {
@@ -94,7 +94,7 @@ pub(super) fn table(moves: &[Move], style: Style) -> String {
     table.text()
 }
 
-/// Returns the same for programs.
+/// Returns one JSON object per release change.
 pub(super) fn objects(moves: &[Move]) -> Vec<String> {
     let object = |one: &Move| {
         json!({"event": "move", "node": one.node, "from": one.moved.from, "to": one.moved.to}).to_string()
@@ -102,13 +102,13 @@ pub(super) fn objects(moves: &[Move]) -> Vec<String> {
     moves.iter().map(object).collect()
 }
 
-/// Returns what the databases need before these nodes may move, a paragraph for each pair of versions; empty where nobody moves.
+/// Returns a paragraph on the required database changes for each pair of versions.
 pub(super) fn schemas(cluster: &Cluster, cache: &Cache, moves: &[Move]) -> Vec<String> {
-    let mut told: Vec<String> = Vec::new();
+    let mut paragraphs: Vec<String> = Vec::new();
     let mut seen: Vec<(String, String)> = Vec::new();
     let rank = |one: &&Move| leading(cluster, one).map_or(usize::MAX, |node| role_rank(node.role));
     let mut ordered: Vec<&Move> = moves.iter().collect();
-    // The control plane's zip has every script, so it is asked first.
+    // The control plane zip contains every script, so it comes first.
     ordered.sort_by_key(rank);
     for one in ordered {
         let versions = (version(&one.moved.from), version(&one.moved.to));
@@ -116,10 +116,10 @@ pub(super) fn schemas(cluster: &Cluster, cache: &Cache, moves: &[Move]) -> Vec<S
             continue;
         }
         let Some(node) = leading(cluster, one) else { continue };
-        told.push(paragraph(cluster, cache, node, one));
+        paragraphs.push(paragraph(cluster, cache, node, one));
         seen.push(versions);
     }
-    told
+    paragraphs
 }
 
 fn leading<'a>(cluster: &'a Cluster, one: &Move) -> Option<&'a Node> {
@@ -135,7 +135,7 @@ const fn role_rank(role: Role) -> usize {
     }
 }
 
-/// The name of a release begins with its version.
+/// Returns the version of a release name such as `4.6.0-11111111`.
 fn version(release: &str) -> String {
     release.split('-').next().unwrap_or(release).to_owned()
 }
@@ -145,23 +145,23 @@ fn paragraph(cluster: &Cluster, cache: &Cache, node: &Node, one: &Move) -> Strin
     let lead = format!("databases, {from} -> {to}: ");
     let unknown = |why: &str| {
         format!(
-            "{lead}whether the schema differs is not known ({why}); compare dbscripts/ of both distributions, and have the \
-             administrator of the databases bring them up to {to} before you go on"
+            "{lead}cannot compare the schemas ({why}); compare dbscripts/ of both distributions, and have the database \
+             administrator migrate the schema to {to} before you continue"
         )
     };
     let Some(databases) = &node.settings.databases else { return unknown("no databases in the inventory") };
     let Some(old) = former_zip(cluster, cache, node, &one.moved.from) else {
-        return unknown(&format!("the zip of {} is not at hand", one.moved.from));
+        return unknown(&format!("the zip of {} is not available locally", one.moved.from));
     };
     let new = cluster.artifacts().into_iter().find(|artifact| artifact.sha256 == node.zip);
     let Some(new) = new.and_then(|artifact| cache.path_of(&artifact)) else {
-        return unknown(&format!("the zip of {} is not at hand", one.moved.to));
+        return unknown(&format!("the zip of {} is not available locally", one.moved.to));
     };
     match schema_changes(&old, &new, databases.kind) {
-        Ok(changes) if changes.is_empty() => format!("{lead}the same schema, nothing to do"),
+        Ok(changes) if changes.is_empty() => format!("{lead}the schema is the same, nothing to do"),
         Ok(changes) => format!(
-            "{lead}the schema differs; the administrator of the databases must bring it up to {to} BEFORE the first node is \
-             started from it (nothing is changed in a schema by this program)\n{}",
+            "{lead}the schema differs; the database administrator must migrate it to {to} BEFORE the first node starts \
+             with {to} (apim-deploy does not change schemas)\n{}",
             changes.iter().map(words).collect::<Vec<_>>().join("\n")
         ),
         Err(failure) => unknown(&failure.what),
@@ -173,16 +173,16 @@ fn words(change: &SchemaChange) -> String {
     let list = |names: &[String]| match names.len() {
         0..=NAMED => names.join(", "),
         more => {
-            let told = names.get(..NAMED).unwrap_or_default().join(", ");
-            format!("{told} and {} more", more - NAMED)
+            let listed = names.get(..NAMED).unwrap_or_default().join(", ");
+            format!("{listed} and {} more", more - NAMED)
         }
     };
     let mut parts = Vec::new();
     if !added.is_empty() {
-        parts.push(format!("new: {}", list(added)));
+        parts.push(format!("added: {}", list(added)));
     }
     if !removed.is_empty() {
-        parts.push(format!("gone: {}", list(removed)));
+        parts.push(format!("removed: {}", list(removed)));
     }
     if parts.is_empty() {
         parts.push("other statements (types, indexes, data)".to_owned());
@@ -190,8 +190,8 @@ fn words(change: &SchemaChange) -> String {
     format!("  {database} ({script}): {}", parts.join("; "))
 }
 
-/// Finds the zip that the release in use was made from: in the cache, or where the inventory has the zips of that version. The name of a
-/// release ends with the beginning of its zip's digest; a file that does not have it is another one.
+/// Finds the zip of the release in use: in the cache, or at the location of that version in the
+/// inventory. A release name ends with a prefix of the zip's digest, which the file must match.
 fn former_zip(cluster: &Cluster, cache: &Cache, node: &Node, release: &str) -> Option<PathBuf> {
     let (text, beginning) = release.split_once('-')?;
     let version = Version::parse(text).ok()?;
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn changes_of_a_schema_are_named_up_to_a_number() {
+    fn long_lists_of_schema_changes_are_shortened() {
         let names = |count: usize| (0..count).map(|number| format!("t{number}")).collect::<Vec<_>>();
         let change = |added, removed| SchemaChange {
             database: "apim_db",
@@ -221,7 +221,7 @@ mod tests {
             removed,
         };
         let lead = "  apim_db (dbscripts/apimgt/mysql.sql): ";
-        assert_eq!(words(&change(names(2), names(1))), format!("{lead}new: t0, t1; gone: t0"));
+        assert_eq!(words(&change(names(2), names(1))), format!("{lead}added: t0, t1; removed: t0"));
         assert_eq!(
             words(&change(Vec::new(), Vec::new())),
             format!("{lead}other statements (types, indexes, data)")

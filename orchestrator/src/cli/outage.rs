@@ -1,4 +1,5 @@
-//! How many nodes may be down at once in a run, from inventory and flags; and what is refused before anything is contacted.
+//! Disruption budgets from inventory and flags, and the checks on them before any host is
+//! contacted.
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Reach};
@@ -12,7 +13,7 @@ use crate::inventory::pattern;
 use crate::plan::Drafted;
 use crate::yaml::Span;
 
-/// Returns the limits of a run: flags weigh more than the inventory.
+/// Returns the limits of a run. Flags take precedence over the inventory.
 pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
     let mut limits =
         Limits { outage: reach.allow_outage, canary: pace == Pace::Rolling, ..Limits::default() };
@@ -37,7 +38,8 @@ pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
     limits
 }
 
-/// Drafts that the nodes on hosts of `pattern` get requests, or none: never none of a role, unless an outage is wanted.
+/// Drafts draining or undraining the nodes on the hosts that match `pattern`. Refuses to drain
+/// every node of a role unless `outage` is set.
 pub(super) fn shifted(
     read: &Read,
     files: &Files,
@@ -52,25 +54,25 @@ pub(super) fn shifted(
     };
     let chosen: Vec<&Node> = cluster.nodes().iter().filter(is_chosen).collect();
     if chosen.is_empty() {
-        let exit = Exit::new(Kind::Usage, format!("no host of `{pattern}` carries a node"));
-        return Err(exit.hint("`apim-deploy graph` shows which nodes there are"));
+        let exit = Exit::new(Kind::Usage, format!("no host in `{pattern}` runs a node"));
+        return Err(exit.hint("`apim-deploy graph` shows the nodes of each host"));
     }
-    let is_told = |node: &&Node| cluster.hooks(&node.name).is_some();
-    if balancer::hosts(cluster).next().is_none() && !chosen.iter().any(is_told) {
-        let exit = Exit::new(Kind::Usage, "there is no load balancer that apim-deploy can tell");
-        return Err(exit.hint("`apim: {load_balancer: {kind: nginx}}` on the hosts of `load_balancer` makes one, hooks tell one of yours (docs/load-balancer.md)"));
+    let has_hook = |node: &&Node| cluster.hooks(&node.name).is_some();
+    if balancer::hosts(cluster).next().is_none() && !chosen.iter().any(has_hook) {
+        let exit = Exit::new(Kind::Usage, "no load balancer managed by apim-deploy, and no hook configured");
+        return Err(exit.hint("set `apim: {load_balancer: {kind: nginx}}` on the hosts of `load_balancer`, or configure hooks for an external load balancer (docs/load-balancer.md)"));
     }
     for role in Role::ALL {
         let left = cluster.of(role).filter(|node| !is_chosen(node)).count();
         if flow == Flow::Held && !outage && left == 0 && cluster.of(role).next().is_some() {
-            let what = format!("this would take every {role} out of rotation, and nothing was contacted");
-            return Err(Exit::new(Kind::Usage, what).hint("--allow-outage does it all the same"));
+            let what = format!("this would take every {role} out of rotation; no host was contacted");
+            return Err(Exit::new(Kind::Usage, what).hint("--allow-outage overrides this"));
         }
     }
     Ok(Drafted::shifting(cluster, &chosen, flow))
 }
 
-/// Refuses to stop more nodes for good than may be down at once.
+/// Refuses to stop more nodes than the disruption budget allows.
 pub(super) fn refuse(cluster: &Cluster, drafted: &Drafted, limits: &Limits) -> Result<(), Exit> {
     if limits.outage {
         return Ok(());
@@ -88,15 +90,15 @@ pub(super) fn refuse(cluster: &Cluster, drafted: &Drafted, limits: &Limits) -> R
                 1 => format!("this would stop the only {role}"),
                 _ => format!("this would stop all {of_role} nodes of {group}"),
             };
-            let exit = Exit::new(Kind::Usage, format!("{what}, and nothing was contacted"));
-            return Err(exit.hint("--allow-outage stops them all the same; --limit and --role choose fewer"));
+            let exit = Exit::new(Kind::Usage, format!("{what}; no host was contacted"));
+            return Err(exit.hint("--allow-outage overrides this; --limit and --role select fewer nodes"));
         }
         let limit = limits.of(group);
         if chosen > limit {
             let what = format!(
-                "this would stop {chosen} of {of_role} nodes of {group}, of which {limit} may be down at once; nothing was contacted"
+                "this would stop {chosen} of {of_role} nodes of {group}, and the disruption budget is {limit}; no host was contacted"
             );
-            let hint = format!("--max-unavailable {group}={chosen} lets it; --limit chooses fewer");
+            let hint = format!("--max-unavailable {group}={chosen} allows it; --limit selects fewer nodes");
             return Err(Exit::new(Kind::Usage, what).hint(hint));
         }
     }

@@ -1,4 +1,4 @@
-//! The plot of every verb that runs a plan, on one page: read, draft, fetch, connect, run, conclude.
+//! Shared by every verb that runs a plan: read, draft, fetch, connect, run, conclude.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -37,10 +37,10 @@ use crate::report::{self, Look};
 use crate::session::Connect;
 use crate::yaml::Mistakes;
 
-/// How long the reporter may take for its last lines.
+/// Timeout for the reporter to print its last lines.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
-/// What a verb wants of a run.
+/// Options of a run, set by the verb.
 pub(super) struct Wanted {
     pub(super) verb: &'static str,
     pub(super) mode: Mode,
@@ -48,49 +48,49 @@ pub(super) struct Wanted {
     pub(super) plays: Plays,
     pub(super) reach: Reach,
     pub(super) shown: Shown,
-    /// Whether differences of text files are shown.
+    /// Whether to show the diffs of text files.
     pub(super) diff: bool,
-    /// Whether every node is looked at in the end.
+    /// Whether to inspect every node at the end.
     pub(super) inspects: bool,
-    /// Whether what hosts answer to a preflight is judged before anything is changed.
+    /// Whether the preflight gate runs before anything is changed.
     pub(super) judges: bool,
-    /// Which nodes, and how many at once.
+    /// Node selection and pace.
     pub(super) rolling: Rolling,
-    /// Whether it makes a plan that is kept, or carries one out.
+    /// Whether the run saves a plan or applies a saved one.
     pub(super) bind: Bind,
-    /// What is asked of the service meanwhile.
+    /// Availability probes.
     pub(super) probe: Probe,
 }
 
-/// How nodes are taken down and brought back.
+/// Node selection, pace and release overrides.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rolling {
-    /// Only nodes of these roles; empty: all.
+    /// Limit to nodes of these roles; empty selects all.
     pub(super) roles: Vec<Role>,
-    /// How fast.
+    /// Pace of the disruption.
     pub(super) pace: Pace,
-    /// Nodes on hosts of this pattern are to get requests, or none, and nothing else is done.
+    /// Only drain or undrain the nodes on the hosts that match this pattern.
     pub(super) shift: Option<(String, Flow)>,
-    /// The release that nodes go back to, where the playbook brings them back and not to the one before.
+    /// Release to roll back to; `None` is the previous one.
     pub(super) back_to: Option<String>,
-    /// The version that nodes go to although the inventory names another one; the files were read so.
+    /// Target version that overrides the inventory; already applied when the files were read.
     pub(super) forward_to: Option<String>,
 }
 
-/// How fast nodes are taken down.
+/// How many nodes are taken down at once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// As the budget says; the first one of a role alone.
+    /// Within the disruption budget, with the first node of a role as a canary.
     #[default]
     Rolling,
     /// All nodes of a role at once.
     AllAtOnce,
-    /// They do not come back in this run.
+    /// Nodes are stopped and not started again in this run.
     ForGood,
 }
 
 impl Wanted {
-    /// Returns what a verb wants that only looks, with a built-in playbook or the usual one.
+    /// Returns the options of a read-only run with `playbook`, or the default one.
     pub(super) fn look(
         verb: &'static str,
         playbook: Option<&str>,
@@ -115,24 +115,24 @@ impl Wanted {
     }
 }
 
-/// A run that is over.
+/// A finished run.
 pub(super) struct Ended {
     pub(super) plan: Arc<Plan>,
     pub(super) cluster: Cluster,
     pub(super) result: RunResult,
     pub(super) look: Look,
-    /// How long the big files are that were at hand.
+    /// Sizes in bytes of the artifacts that are available locally.
     pub(super) sizes: BTreeMap<Sha256, u64>,
-    /// Files of this machine that hold secrets and that others may read.
+    /// Local files with secrets that others can read.
     pub(super) open: Vec<guard::Open>,
-    /// What a plan that is kept is made from.
+    /// Input of the plan to save.
     pub(super) binding: Option<Binding>,
-    /// What came of requests that were sent meanwhile.
+    /// Results of the availability probes.
     pub(super) probed: Vec<Sum>,
 }
 
 impl Ended {
-    /// Says how it ended: a request that failed meanwhile is a failure, whatever became of the hosts.
+    /// Returns the exit kind; a failed probe request makes it a failure.
     pub(super) fn kind(&self) -> Kind {
         match kind(&self.result) {
             Kind::Converged if !self.probed.iter().all(Sum::is_good) => Kind::Failed,
@@ -140,28 +140,28 @@ impl Ended {
         }
     }
 
-    /// Prints what it came to, and says how it ended.
+    /// Prints the recap and returns the exit kind.
     pub(super) fn conclude(&self) -> Result<Kind, Exit> {
         report::conclude(&self.plan, &self.result, &self.probed, &self.look)?;
         Ok(self.kind())
     }
 }
 
-/// Returns where big files are kept.
+/// Returns the artifact cache.
 pub(super) fn cache(reach: &Reach) -> Cache {
     reach.cache_dir.clone().map_or_else(Cache::of_user, Cache::new)
 }
 
-/// What was read and drafted for a run.
+/// The files and the drafted plan of a run.
 pub(super) struct Material {
     pub(super) read: read::Read,
     pub(super) playbook: Playbook,
     pub(super) drafted: Drafted,
-    /// The cluster that budgets count with, where it is another one than that of the plan.
+    /// The cluster that disruption budgets refer to, if it differs from the cluster of the plan.
     pub(super) counted: Option<Cluster>,
 }
 
-/// Runs what is wanted.
+/// Runs a plan.
 pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     run_with(wanted, |cache, issue| {
         let (read, playbook, drafted) = read::all_with(&wanted.files, &wanted.plays, cache, issue)?;
@@ -169,7 +169,7 @@ pub(super) fn run(wanted: &Wanted) -> Result<Ended, Exit> {
     })
 }
 
-/// Runs what is wanted, with what `read` makes of the files.
+/// Runs a plan that is drafted by `read`.
 pub(super) fn run_with(
     wanted: &Wanted,
     read: impl FnOnce(&Cache, Issue) -> Result<Material, Exit>,
@@ -179,7 +179,7 @@ pub(super) fn run_with(
     let judges = *judges;
     let look = Look::detect(shown.output == Output::Json, shown.verbose, *diff);
     let cache = cache(reach);
-    // A plan that is kept names what is to be sent, byte for byte: it must be there.
+    // A saved plan contains the digests of all files to send, so they must be available.
     let prepares = *mode == Mode::Apply || !matches!(bind, Bind::No);
     let issue = if prepares { Issue::Now } else { Issue::Tell };
     let Material { read, playbook, mut drafted, counted } = read(&cache, issue)?;
@@ -219,7 +219,7 @@ pub(super) fn run_with(
     let needed = drafted.needs();
     let mut artifacts = read.cluster.artifacts();
     artifacts.retain(|artifact| needed.contains(&artifact.sha256));
-    // What we read ourselves must be here, whoever fetches it for the hosts.
+    // Artifacts that are read locally must be available locally, even if hosts download them.
     let read_here = drafted.reads_here();
     for artifact in artifacts.iter_mut().filter(|artifact| read_here.contains(&artifact.sha256)) {
         artifact.fetch = Fetch::Push;
@@ -287,28 +287,29 @@ pub(super) fn run_with(
             Some(probing) => probing.end(*interrupt.borrow() == Interrupt::Leave).await,
             None => Vec::new(),
         };
-        // The reporter ends by itself once the engine has let go of its end of the channel; after a second interrupt nobody waits.
+        // The reporter ends when the engine closes its channel; do not wait longer after a second
+        // interrupt.
         drop(tokio::time::timeout(LAST_LINES, shown).await);
-        bound::refuse(&result.unexpected, "nothing was changed", &look)?;
+        bound::refuse(&result.unexpected, "no host was changed", &look)?;
         Ok(Ended { plan, cluster: read.cluster, result, look, sizes, open: read.open, binding, probed })
     });
-    // Whoever left at once does not wait for files that are being read.
+    // After a second interrupt, do not wait for blocking file reads.
     runtime.shutdown_background();
     recording.end(ended.as_ref());
     ended
 }
 
-/// A run about roles that no host of the run carries would look like one that has nothing to do.
+/// Refuses roles without a selected node: the run would look up to date.
 fn refuse_empty(drafted: &Drafted, roles: &[Role]) -> Result<(), Exit> {
     if !drafted.nodes().is_empty() {
         return Ok(());
     }
     let roles: Vec<&str> = roles.iter().map(|role| role.group()).collect();
-    let exit = Exit::new(Kind::Usage, format!("no host of this run carries a node of {}", roles.join(", ")));
-    Err(exit.hint("`apim-deploy graph` shows which roles there are"))
+    let exit = Exit::new(Kind::Usage, format!("no selected host runs a {} node", roles.join(" or ")));
+    Err(exit.hint("`apim-deploy graph` shows the role of each node"))
 }
 
-/// Returns how a run that only had to come to its end ended.
+/// Returns the exit kind of a run, without its probes.
 pub(super) fn kind(result: &RunResult) -> Kind {
     match (result.interrupted, result.is_success()) {
         (true, _) => Kind::Interrupted,
@@ -317,7 +318,7 @@ pub(super) fn kind(result: &RunResult) -> Kind {
     }
 }
 
-/// Makes sure of the big files that hosts may ask for; local ones that are wrong are mistakes, found before anything is fetched.
+/// Provides the artifacts that hosts may request. Checks local files before anything is downloaded.
 async fn fetch(
     cache: &Cache,
     artifacts: &[Artifact],
@@ -345,7 +346,7 @@ async fn fetch(
     Ok(ready.into_iter().map(|(sha256, file)| (sha256, (file.path, file.size))).collect())
 }
 
-/// Returns the big files that are at hand on this machine, for a look that fetches nothing.
+/// Returns the artifacts that are available locally, without downloading.
 pub(super) fn at_hand(
     cluster: &Cluster,
     drafted: &Drafted,
@@ -357,7 +358,7 @@ pub(super) fn at_hand(
     runtime()?.block_on(fetch(cache, &artifacts, look))
 }
 
-/// Waits for what comes before the run, unless the user stops it.
+/// Runs the preparation unless the user interrupts it.
 async fn unless_interrupted<T>(
     prepare: impl Future<Output = Result<T, Exit>>,
     mut interrupt: watch::Receiver<Interrupt>,
@@ -383,7 +384,7 @@ pub(super) fn hosts_of(plan: &Plan) -> Vec<HostName> {
     hosts
 }
 
-/// Outlines are kept in the cache, beside the files.
+/// Stores outlines in the cache, next to the artifacts.
 fn outliner(cache: &Cache) -> Outliner {
     let cache = cache.clone();
     let make = move |sha256, zip: &Path| cache.outline(sha256, zip).map_err(|error| error.to_string());
@@ -397,7 +398,7 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Exit> {
         .map_err(|error| Exit::new(Kind::Failed, format!("cannot start: {error}")))
 }
 
-/// The first Ctrl-C (or TERM) lets steps in hand finish, the second leaves at once.
+/// The first Ctrl-C (or SIGTERM) lets steps in progress finish, the second exits immediately.
 fn interrupt() -> watch::Receiver<Interrupt> {
     let (wish, interrupt) = watch::channel(Interrupt::None);
     tokio::spawn(async move {
@@ -410,7 +411,7 @@ fn interrupt() -> watch::Receiver<Interrupt> {
             }
             wish.send_replace(next);
         }
-        // Kept until the end, so that nobody takes a closed channel for a wish.
+        // Keep the sender open: a closed channel would be read as an interrupt.
         std::future::pending::<()>().await;
     });
     interrupt
@@ -423,7 +424,7 @@ pub(super) fn run_id() -> String {
 
 pub(super) fn operator() -> String {
     let user =
-        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "somebody".to_owned());
+        std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "unknown".to_owned());
     let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let machine = machine.trim();
     if machine.is_empty() { user } else { format!("{user}@{machine}") }
@@ -434,15 +435,15 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_interrupt_ends_what_comes_before_the_run() {
+    async fn interrupt_stops_the_preparation() {
         let (wish, interrupt) = watch::channel(Interrupt::None);
         let ended = unless_interrupted(async { Ok(1) }, interrupt.clone()).await;
-        assert_eq!(ended.expect("it was not interrupted"), 1);
+        assert_eq!(ended.expect("not interrupted"), 1);
         let forever = std::future::pending::<Result<(), Exit>>();
         let (ended, ()) = tokio::join!(unless_interrupted(forever, interrupt), async {
             wish.send_replace(Interrupt::Finish);
         });
-        let said = format!("{:?}", ended.expect_err("it was interrupted"));
+        let said = format!("{:?}", ended.expect_err("interrupted"));
         assert!(said.contains("Interrupted") && said.contains("no host was changed"), "{said}");
     }
 }

@@ -1,5 +1,5 @@
-//! The folder beside the inventory that keeps what we issued: the authority, certificates, and all private keys locked in one vault text.
-//! What is issued, and when, is `apim::issued`'s.
+//! The folder of issued certificates, next to the inventory: the authority, certificates, and all
+//! private keys in one vault-encrypted file. `apim::issued` decides what is issued and when.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,19 +18,19 @@ use crate::keystore::{Authority, Certificate, Content, Format, Opened, PrivateKe
 use crate::vault::{Password, VaultError, decrypt, encrypt};
 use crate::yaml::{Mistake, Mistakes, Span};
 
-/// The authority's name among keys and certificates.
+/// Name of the authority among keys and certificates.
 const AUTHORITY: &str = "ca";
-/// All private keys, locked.
+/// File of all private keys, vault-encrypted.
 const KEYS: &str = "keys.vault";
-/// Held by who writes.
+/// Lock file, locked while writing.
 const LOCK: &str = ".lock";
 
-/// The folder.
+/// The folder of issued certificates.
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
     passphrase: Secret,
-    /// Where the passphrase was written.
+    /// Where the inventory sets the passphrase.
     span: Span,
 }
 
@@ -39,20 +39,20 @@ impl Folder {
         Self { path, passphrase, span }
     }
 
-    /// Reads everything; an absent folder is an empty one.
+    /// Reads all keys and certificates; a missing folder is empty.
     pub(super) fn read(&self) -> Result<Material, Exit> {
         let mut material = Material::default();
         let Some(mut keys) = self.keys()? else {
             return match self.certificate(AUTHORITY)? {
                 None => Ok(material),
-                Some(_) => Err(self.lost(&format!("it has `{AUTHORITY}.crt`, but no `{KEYS}`"))),
+                Some(_) => Err(self.lost(&format!("it contains `{AUTHORITY}.crt`, but no `{KEYS}`"))),
             };
         };
         let Some(certificate) = self.certificate(AUTHORITY)? else {
-            return Err(self.lost(&format!("it has `{KEYS}`, but no `{AUTHORITY}.crt`")));
+            return Err(self.lost(&format!("it contains `{KEYS}`, but no `{AUTHORITY}.crt`")));
         };
         let Some(key) = keys.remove(AUTHORITY).filter(|key| key.is_of(&certificate)) else {
-            return Err(self.lost(&format!("`{KEYS}` does not hold the key of `{AUTHORITY}.crt`")));
+            return Err(self.lost(&format!("`{KEYS}` does not contain the key of `{AUTHORITY}.crt`")));
         };
         material.authority = Some(Authority { certificate, key });
         for name in keys.keys() {
@@ -69,7 +69,7 @@ impl Folder {
         self.certificate(AUTHORITY)
     }
 
-    /// Waits until no other run writes, and keeps others from writing while the result lives.
+    /// Waits for the write lock and holds it until the result is dropped.
     pub(super) fn lock(&self) -> Result<fs::File, Exit> {
         let locked = (|| {
             fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.path)?;
@@ -82,7 +82,7 @@ impl Folder {
         locked.map_err(|error: io::Error| self.unwritable(&error))
     }
 
-    /// Writes what was made: keys first, so that no certificate is without its key.
+    /// Writes new certificates. Keys are written first, so that no certificate lacks its key.
     pub(super) fn save(&self, material: &Material, made: &[Due]) -> Result<(), Exit> {
         let mut keys: BTreeMap<&str, String> = BTreeMap::new();
         for (name, key) in &material.keys {
@@ -92,11 +92,11 @@ impl Folder {
             keys.insert(AUTHORITY, STANDARD.encode(authority.key.as_pkcs8()));
         }
         let text = serde_json::to_string(&keys)
-            .map_err(|error| Exit::new(Kind::Bug, format!("the keys cannot be written: {error}")))?;
+            .map_err(|error| Exit::new(Kind::Bug, format!("cannot encode the private keys: {error}")))?;
         let text = Zeroizing::new(text);
         let password = Password { label: None, secret: self.passphrase.clone() };
         let sealed = encrypt(text.as_bytes(), &password)
-            .map_err(|error| Exit::new(Kind::Failed, format!("cannot lock the private keys: {error}")))?;
+            .map_err(|error| Exit::new(Kind::Failed, format!("cannot encrypt the private keys: {error}")))?;
         self.put(KEYS, sealed.as_bytes())?;
         for due in made {
             let certificate = if due.needed.name == AUTHORITY {
@@ -114,7 +114,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Returns a file's bytes, if it is there.
+    /// Reads a file; `None` if it does not exist.
     pub(super) fn get(&self, name: &str) -> Result<Option<Vec<u8>>, Exit> {
         let path = self.path.join(name);
         match fs::read(&path) {
@@ -124,7 +124,7 @@ impl Folder {
         }
     }
 
-    /// Writes a file whole or not at all.
+    /// Writes a file atomically.
     pub(super) fn put(&self, name: &str, bytes: &[u8]) -> Result<(), Exit> {
         let written = (|| {
             let mut file = tempfile::NamedTempFile::new_in(&self.path)?;
@@ -143,7 +143,7 @@ impl Folder {
         let found = opened.map(|opened| opened.trusted().next().map(|(_, one)| one.clone()));
         match found {
             Ok(Some(certificate)) => Ok(Some(certificate)),
-            Ok(None) => Err(self.lost(&format!("`{name}.crt` holds no certificate"))),
+            Ok(None) => Err(self.lost(&format!("`{name}.crt` contains no certificate"))),
             Err(error) => Err(self.lost(&format!("`{name}.crt`: {error}"))),
         }
     }
@@ -155,11 +155,12 @@ impl Folder {
             VaultError::WrongPassword { .. } => Exit::from(Mistakes(vec![Mistake {
                 span: self.span.clone(),
                 what: format!(
-                    "`apim.keystores.passphrase` does not open `{}`",
+                    "`apim.keystores.passphrase` does not decrypt `{}`",
                     self.path.join(KEYS).display()
                 ),
                 hint: Some(
-                    "give the one it was made with; `ansible-vault rekey` changes it in the file".to_owned(),
+                    "set the passphrase that the file was created with; `ansible-vault rekey` changes it"
+                        .to_owned(),
                 ),
             }])),
             error => self.lost(&format!("`{KEYS}`: {error}")),
@@ -172,19 +173,20 @@ impl Folder {
         });
         match decoded {
             Some(keys) => Ok(Some(keys)),
-            None => Err(self.lost(&format!("what `{KEYS}` holds makes no sense"))),
+            None => Err(self.lost(&format!("invalid content in `{KEYS}`"))),
         }
     }
 
     fn lost(&self, why: &str) -> Exit {
-        let text = format!("the folder of issued certificates `{}` is not whole: {why}", self.path.display());
+        let text =
+            format!("the folder of issued certificates `{}` is incomplete: {why}", self.path.display());
         Exit::new(Kind::Usage, text).hint(
-            "restore it from a backup; removing it whole makes a new authority and a new shared key, which cannot open what the old one locked",
+            "restore it from a backup; deleting the folder creates a new authority and a new shared key, and data encrypted with the old key is lost",
         )
     }
 
     fn unwritable(&self, error: &io::Error) -> Exit {
         let text = format!("cannot write the issued certificates to `{}`: {error}", self.path.display());
-        Exit::new(Kind::Failed, text).hint("`apim: {keystores: {folder: …}}` names another folder")
+        Exit::new(Kind::Failed, text).hint("set another folder with `apim: {keystores: {folder: …}}`")
     }
 }

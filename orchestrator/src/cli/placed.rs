@@ -1,13 +1,15 @@
-//! What `render` placed in its output folder: a list kept there, so that the next one removes what is no longer rendered, and nothing else.
+//! The list of files that `render` wrote, kept in the output folder. The next render removes files
+//! of this list that are no longer rendered, and nothing else.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-/// The list's name in the output folder.
+/// File name of the list.
 const LIST: &str = ".apim-deploy-render";
-const HEAD: &str = "# Written by `apim-deploy render`: the files that it placed here. The next one removes those that it no longer renders.";
-/// A longer list is none of ours.
+const HEAD: &str =
+    "# Files written by `apim-deploy render`. The next render removes those that it no longer renders.";
+/// Maximum size of the list, in bytes. A larger file was not written by render.
 const LARGEST: u64 = 8 * 1024 * 1024;
 
 /// Paths below the output folder.
@@ -19,7 +21,7 @@ impl Placed {
         Self(paths.into_iter().cloned().collect())
     }
 
-    /// Reads the list of `out`. A folder that holds anything without a list is somebody else's.
+    /// Reads the list of `out`. Refuses a non-empty folder without a list.
     pub(super) fn read(out: &Path) -> Result<Self, String> {
         let shown = out.display();
         if !out.exists() {
@@ -40,7 +42,7 @@ impl Placed {
         let mut entries =
             std::fs::read_dir(out).map_err(|error| format!("cannot read `{shown}`: {error}"))?;
         if entries.next().is_some() {
-            return Err(format!("`{shown}` is not empty, and `render` did not make it"));
+            return Err(format!("`{shown}` is not empty and was not created by `render`"));
         }
         Ok(Self::default())
     }
@@ -49,7 +51,7 @@ impl Placed {
         Self(self.0.union(&other.0).cloned().collect())
     }
 
-    /// Writes the list, whole or not at all.
+    /// Writes the list atomically.
     pub(super) fn write(&self, out: &Path) -> io::Result<()> {
         std::fs::create_dir_all(out)?;
         let mut text = format!("{HEAD}\n");
@@ -62,7 +64,8 @@ impl Placed {
         Ok(())
     }
 
-    /// Removes the files that `now` does not hold, and the folders that this leaves empty; returns how many files that were.
+    /// Removes the files that are not in `now`, and folders that become empty. Returns the number
+    /// of removed files.
     pub(super) fn clear_but(&self, now: &Self, out: &Path) -> usize {
         let mut removed = 0;
         for below in self.0.difference(&now.0).filter(|below| leads_below(out, below)) {
@@ -71,7 +74,7 @@ impl Placed {
                 removed += 1;
             }
             for folder in below.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty()) {
-                // Ends at the first one that still holds something.
+                // Stop at the first folder that is not empty.
                 if std::fs::remove_dir(out.join(folder)).is_err() {
                     break;
                 }
@@ -85,7 +88,7 @@ fn is_below(path: &Path) -> bool {
     !path.as_os_str().is_empty() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }
 
-/// Whether no link stands on the way from `out` to `below`.
+/// Returns whether the path from `out` to `below` contains no symbolic link.
 fn leads_below(out: &Path, below: &Path) -> bool {
     let mut folders = below.ancestors().skip(1).filter(|folder| !folder.as_os_str().is_empty());
     folders.all(|folder| std::fs::symlink_metadata(out.join(folder)).is_ok_and(|meta| meta.is_dir()))
@@ -98,20 +101,20 @@ mod tests {
     fn place(out: &Path, paths: &[&str]) -> Placed {
         for path in paths {
             let path = out.join(path);
-            std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
             std::fs::write(path, "x").expect("written");
         }
         Placed(paths.iter().map(PathBuf::from).collect())
     }
 
     #[test]
-    fn what_is_no_longer_rendered_goes_and_what_others_put_there_stays() {
+    fn stale_files_are_removed_and_other_files_are_kept() {
         let folder = tempfile::tempdir().expect("a folder");
         let out = folder.path();
         let before = place(out, &["gw1/etc/a", "gw1/opt/b", "gw2/etc/a"]);
         before.write(out).expect("the list");
         std::fs::write(out.join("gw1/etc/mine"), "x").expect("written");
-        let before = Placed::read(out).expect("it is ours");
+        let before = Placed::read(out).expect("a list");
         let now = place(out, &["gw2/etc/a"]);
         assert_eq!(before.clear_but(&now, out), 2);
         now.write(out).expect("the list");
@@ -121,20 +124,20 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_of_somebody_else_is_refused() {
+    fn non_empty_folder_without_list_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         assert_eq!(Placed::read(folder.path()), Ok(Placed::default()));
         std::fs::write(folder.path().join("thesis.txt"), "x").expect("written");
-        assert!(Placed::read(folder.path()).expect_err("not ours").contains("is not empty"));
+        assert!(Placed::read(folder.path()).expect_err("no list").contains("is not empty"));
     }
 
     #[test]
-    fn a_list_that_was_tampered_with_leads_nowhere_else() {
+    fn tampered_list_removes_nothing_outside_the_folder() {
         let folder = tempfile::tempdir().expect("a folder");
         let (out, victim) = (folder.path().join("out"), folder.path().join("victim"));
-        std::fs::create_dir_all(&victim).expect("made");
+        std::fs::create_dir_all(&victim).expect("created");
         std::fs::write(victim.join("a"), "x").expect("written");
-        std::fs::create_dir_all(&out).expect("made");
+        std::fs::create_dir_all(&out).expect("created");
         std::os::unix::fs::symlink(&victim, out.join("link")).expect("linked");
         std::fs::write(out.join(LIST), "../victim/a\n/etc/passwd\nlink/a\n").expect("written");
         let before = Placed::read(&out).expect("a list");

@@ -1,4 +1,4 @@
-//! `plan`: show what apply would change, having looked at every host.
+//! `plan`: check every host and show what apply would change.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -25,19 +25,20 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// End with 3 when something would change
+    /// Exit with code 3 if changes are pending
     #[arg(long)]
     exit_code: bool,
-    /// Contact no host: show stages and steps only
+    /// Contact no host; show stages and steps only
     #[arg(long, conflicts_with = "exit_code")]
     offline: bool,
-    /// Write the plan to a file that `apply --plan` carries out exactly; what is due for that is issued and fetched here
+    /// Save the plan to a file for `apply --plan`; issues due certificates and fetches missing
+    /// files
     #[arg(long, value_name = "FILE", conflicts_with = "offline")]
     out: Option<PathBuf>,
-    /// Leave out differences of text files
+    /// Do not show the diffs of text files
     #[arg(long)]
     no_diff: bool,
-    /// Show differences of text files, as `plan` does anyway
+    /// Show the diffs of text files (the default)
     #[arg(long, overrides_with = "no_diff")]
     diff: bool,
 }
@@ -80,7 +81,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         (Some(path), Some(binding)) if kind == Kind::Converged => binding.write(path, &ended)?,
         (Some(path), _) => {
             remark(&format!(
-                "no plan was written to `{}`: not every host was looked at to the end",
+                "the plan was not saved to `{}`: not all hosts were checked completely",
                 path.display()
             ));
         }

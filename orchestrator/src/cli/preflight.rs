@@ -1,4 +1,5 @@
-//! `preflight`: whether the hosts can take what apply would bring; and the judge that apply asks between looking and changing.
+//! `preflight`: check host prerequisites. Also provides the preflight gate that apply runs between
+//! checking and changing hosts.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -50,14 +51,14 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         report::say(&json!({"event": "preflight", "passed": !fails}).to_string())?;
     } else {
         report::say(&text(&rows, look.verbosity > 0, look.out))?;
-        // What was seen is in the table; hosts that cannot be reached are told.
+        // The table shows the observations; report only unreachable hosts.
         ended.result.outcomes.clear();
         report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
     }
     Ok(if fails { Kind::Failed } else { Kind::Converged })
 }
 
-/// What one host answered, on its way to be judged.
+/// The answers of one host.
 struct Heard<'a> {
     host: &'a str,
     facts: Option<&'a apim_agent::facts::Facts>,
@@ -93,7 +94,7 @@ fn rows(ended: &Ended) -> Vec<Row> {
             answers: match ended.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
                 Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
-                _ => Err("it could not be reached".to_owned()),
+                _ => Err("unreachable".to_owned()),
             },
             heard: ended.result.heard.get(&step.id).copied(),
         })
@@ -101,7 +102,7 @@ fn rows(ended: &Ended) -> Vec<Row> {
     judged(&ended.cluster, &heard, &ended.sizes)
 }
 
-/// Returns who judges the answers in a run that changes something, or shows what it would.
+/// Returns the preflight gate of a run that changes hosts or shows pending changes.
 pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Cache) -> Judge {
     let (cluster, sizes, cache) = (cluster.clone(), sizes.clone(), cache.clone());
     Judge(std::sync::Arc::new(move |testimonies| {
@@ -129,7 +130,7 @@ pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Ca
             checks.sort_unstable();
             checks.dedup();
             verdict.warnings.push(format!(
-                "preflight: {} ({}); `apim-deploy preflight` shows what and why",
+                "preflight: {} ({}); `apim-deploy preflight` shows details",
                 count(warned.len(), "warning"),
                 checks.join(", ")
             ));
@@ -147,7 +148,7 @@ fn failure(rows: &[&Row]) -> Failure {
         [only] => Failure::new(format!("{}: {}", only.check.word(), only.found)),
         _ => Failure {
             causes: rows.iter().map(|row| format!("{}: {}", row.check.word(), row.found)).collect(),
-            ..Failure::new(format!("{} of what is looked at beforehand do not hold", rows.len()))
+            ..Failure::new(format!("{} preflight checks failed", rows.len()))
         },
     };
     let remedies: Vec<&str> = rows.iter().filter_map(|row| row.remedy.as_deref()).collect();
@@ -163,14 +164,15 @@ fn object(row: &Row) -> String {
     .to_string()
 }
 
-/// One table: a line for each check, hosts where it came out the same together; below it the remedies.
+/// Renders a table with one line per check and result, hosts with equal results grouped, and the
+/// remedies below it.
 fn text(rows: &[Row], verbose: bool, style: Style) -> String {
     let mut lines: Vec<(&Row, Vec<&str>)> = Vec::new();
     for check in Check::ALL {
         for row in rows.iter().filter(|row| row.check == check) {
             let same = |known: &&mut (&Row, Vec<&str>)| {
                 let (first, _) = known;
-                // What is as it should be is not worth a line for each host, unless somebody asks.
+                // Passed checks are grouped even if their findings differ, unless verbose.
                 let alike = first.found == row.found || (!verbose && row.status == Status::Ok);
                 first.check == row.check && first.status == row.status && alike
             };

@@ -1,4 +1,5 @@
-//! `--probe`: requests to the cluster's own service while a verb changes it, and what becomes of a run in which some failed.
+//! `--probe`: send requests to the service while a verb changes the cluster, and fail the run if
+//! requests fail.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -19,35 +20,37 @@ use crate::plan::model::Plan;
 use crate::probing::{Expected, Probes, Probing, Statuses};
 use crate::yaml::{nearest, read_bounded};
 
-/// A file of authorities larger than this is none.
+/// Maximum size of a file of authorities, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
-/// Verbs that may find the service down; for the others it is to answer before they take a node down.
+/// Verbs that may start while the service is down. For other verbs the probes must pass first.
 const BRING_UP: &[&str] = &["apply", "start", "undrain"];
 
-/// Options of verbs that change a cluster which may be serving.
+/// Probe options of verbs that change a cluster.
 #[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Proof that nobody noticed")]
+#[command(next_help_heading = "Availability probes")]
 pub(super) struct Probe {
-    /// Send requests to this URL while the run goes on, such as the load balancer's; the report says how many were sent, how many failed,
-    /// and the longest gap; one that fails makes the exit code 1; may be repeated
+    /// Send requests to this URL during the run, such as the load balancer's; reports failures and
+    /// the longest gap; exit code 1 if a request fails (repeatable)
     #[arg(long = "probe", id = "probe", value_name = "URL")]
     pub(super) urls: Vec<String>,
-    /// From one request to the next, for each URL: over a kept connection and over a new one in turn
+    /// Send requests to each URL at this interval, alternating a kept and a new connection
     #[arg(long, default_value = "100ms", value_name = "TIME", requires = "probe", value_parser = interval)]
     probe_interval: Duration,
-    /// How long one request may take
+    /// Fail a request after this time
     #[arg(long, default_value = "5s", value_name = "TIME", requires = "probe", value_parser = limit)]
     probe_timeout: Duration,
-    /// Which answers are good: `200,401`, or classes such as `2xx`; default: 2xx and 3xx (redirects are not followed)
+    /// Accept these statuses: `200,401` or classes such as `2xx`; redirects are not followed
+    /// [default: 2xx,3xx]
     #[arg(long, value_name = "STATUSES", requires = "probe", value_delimiter = ',')]
     probe_expect: Vec<Statuses>,
-    /// A PEM file of authorities to trust, beside the system's and that of `keystores: issued`; may be repeated
+    /// Trust the authorities in a PEM file, in addition to those of the system and of `keystores:
+    /// issued` (repeatable)
     #[arg(long, value_name = "FILE", requires = "probe")]
     probe_ca: Vec<PathBuf>,
-    /// Where a name of `--probe` is, when this machine cannot resolve it: `gw.example.com=10.0.0.5`; may be repeated
+    /// Resolve a host name of `--probe` to an address: `gw.example.com=10.0.0.5` (repeatable)
     #[arg(long, value_name = "NAME=ADDRESS", requires = "probe", value_parser = resolved)]
     probe_resolve: Vec<(String, IpAddr)>,
-    /// Take no further healthy node down once so many requests have failed
+    /// Take down no more healthy nodes after this many failed requests
     #[arg(long, value_name = "N", requires = "probe", value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) probe_stop_after: Option<u64>,
 }
@@ -65,14 +68,14 @@ fn period(text: &str, bounds: std::ops::RangeInclusive<Duration>) -> Result<Dura
         Some(number) => number
             .parse()
             .map(Duration::from_millis)
-            .map_err(|_| format!("`{text}` is no time: write 200ms, 5s or 1m"))?,
+            .map_err(|_| format!("invalid duration `{text}`: write 200ms, 5s or 1m"))?,
         None => moment::duration(text)?,
     };
     if bounds.contains(&period) {
         return Ok(period);
     }
     let (least, most) = (bounds.start().as_millis(), bounds.end().as_secs());
-    Err(format!("it lies between {least} ms and {most} s"))
+    Err(format!("must be between {least} ms and {most} s"))
 }
 
 fn resolved(text: &str) -> Result<(String, IpAddr), String> {
@@ -83,7 +86,7 @@ fn resolved(text: &str) -> Result<(String, IpAddr), String> {
 }
 
 impl Probe {
-    /// Makes ready what is to be asked; nothing is contacted.
+    /// Validates the probe options; nothing is contacted.
     pub(super) fn prepare(&self, cluster: &Cluster, inventory: &Path) -> Result<Option<Probes>, Exit> {
         let Self {
             urls,
@@ -104,9 +107,11 @@ impl Probe {
             if !known().any(|known| known == name) {
                 let hint = match nearest(name, known()) {
                     Some(near) => format!("did you mean `{near}`?"),
-                    None => "it says where a name of a --probe URL is".to_owned(),
+                    None => "use the host name of a --probe URL".to_owned(),
                 };
-                let text = format!("--probe-resolve: no --probe asks `{name}`; nothing was contacted");
+                let text = format!(
+                    "--probe-resolve: no --probe URL has the host name `{name}`; no host was contacted"
+                );
                 return Err(Exit::new(Kind::Usage, text).hint(hint));
             }
             resolved.entry(name.clone()).or_default().push(*address);
@@ -128,35 +133,35 @@ impl Probe {
     }
 }
 
-/// Reads a URL here and not among the flags: what is wrong with one would be told there with the password in it.
+/// Parses a URL after clap has parsed the flags: clap's error would show a password in the URL.
 fn place(url: &str) -> Result<Arc<Place>, Exit> {
     let read = url.parse::<Place>();
-    let exit = |why| Exit::new(Kind::Usage, format!("--probe: {}: {why}; nothing was contacted", shown(url)));
+    let exit = |why| Exit::new(Kind::Usage, format!("--probe: {}: {why}; no host was contacted", shown(url)));
     read.map(Arc::new).map_err(|why| {
-        exit(why).hint("it is the URL that clients ask, such as https://gw.example.com/pizza/1.0/menu")
+        exit(why).hint("use a URL that clients request, such as https://gw.example.com/pizza/1.0/menu")
     })
 }
 
-/// Returns whom the probes trust: the system's authorities, the cluster's own, and those of files.
+/// Returns the trusted authorities: those of the system, of the cluster and of files.
 fn trust(files: &[PathBuf], cluster: &Cluster, inventory: &Path) -> Result<Trust, Exit> {
     let mut trusted: Vec<Vec<u8>> = Vec::new();
     trusted.extend(issuing::authority(cluster, inventory)?.map(|one| one.der.to_vec()));
     for file in files {
         let read = read_bounded(file, LARGEST).map_err(|error| error.to_string());
         let found = read.and_then(|pem| certificates(&pem)).map_err(|why| {
-            let text = format!("--probe-ca: `{}`: {why}; nothing was contacted", file.display());
-            Exit::new(Kind::Usage, text).hint("a PEM file of certificates that may issue others")
+            let text = format!("--probe-ca: `{}`: {why}; no host was contacted", file.display());
+            Exit::new(Kind::Usage, text).hint("use a PEM file of CA certificates")
         })?;
         trusted.extend(found);
     }
     Trust::new(trusted).map_err(|why| {
-        let text = format!("the probes have nobody to trust: {why}; nothing was contacted");
+        let text = format!("no trusted authority for the probes: {why}; no host was contacted");
         Exit::new(Kind::Usage, text)
-            .hint("--probe-ca FILE names the authorities of the load balancer's certificate")
+            .hint("pass the authorities of the load balancer's certificate with --probe-ca FILE")
     })
 }
 
-/// Begins to send; what was found before is told first.
+/// Starts the probes, after reporting the notes from the check before the run.
 pub(super) fn begin(
     probes: &Probes,
     plan: &Plan,
@@ -164,40 +169,41 @@ pub(super) fn begin(
     notes: Vec<String>,
 ) -> Probing {
     for note in notes {
-        // Who does not listen any more misses nothing.
+        // The reporter may have ended.
         drop(events.send(Event::Note(Level::Info, note)));
     }
     probes.begin(plan, events)
 }
 
-/// Asks before anything is done. What does not answer is told; where the cluster is to be serving the run is refused.
+/// Checks every probe URL before the run. Returns a note for each failing URL, or refuses the run
+/// if the verb requires a healthy service.
 pub(super) async fn look(probes: Option<&Probes>, wanted: &Wanted) -> Result<Vec<String>, Exit> {
     let Some(probes) = probes else { return Ok(Vec::new()) };
     let silent = probes.look().await;
     if silent.is_empty() || BRING_UP.contains(&wanted.verb) || wanted.reach.allow_outage {
         let note = |(place, why): &(Arc<Place>, String)| {
-            format!("{place} does not answer as wished now ({why}): its probes count once it does")
+            format!("{place} is not healthy yet ({why}); its probes count from the first good answer")
         };
         return Ok(silent.iter().map(note).collect());
     }
     let lines: Vec<String> = silent.iter().map(|(place, why)| format!("\n  {place}: {why}")).collect();
     let text = format!(
-        "the service does not answer as wished, so nobody could tell whether `{}` is noticed; no host was changed{}",
+        "the probe URL is not healthy; refusing to start `{}`; no host was changed{}",
         wanted.verb,
         lines.concat()
     );
     let mut exit = Exit::new(Kind::Failed, text);
     for (sign, hint) in [
-        ("not trusted", "--probe-ca FILE names who issued the certificate"),
-        ("cannot be resolved", "--probe-resolve NAME=ADDRESS says where the name is"),
-        ("status ", "--probe-expect STATUSES says which answers are good"),
-        (" within ", "--probe-timeout TIME gives the answer longer"),
+        ("not trusted", "pass the issuer of the certificate with --probe-ca FILE"),
+        ("cannot be resolved", "set the address with --probe-resolve NAME=ADDRESS"),
+        ("status ", "set the accepted statuses with --probe-expect STATUSES"),
+        (" within ", "raise the timeout with --probe-timeout TIME"),
     ] {
         if silent.iter().any(|(_, why)| why.contains(sign)) {
             exit = exit.hint(hint);
         }
     }
-    Err(exit.hint("`apim-deploy status` shows which node is not healthy; without --probe, or with --allow-outage, it is done all the same"))
+    Err(exit.hint("`apim-deploy status` shows which node is not healthy; omit --probe or pass --allow-outage to run anyway"))
 }
 
 #[cfg(test)]
@@ -205,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_have_units_and_bounds() {
+    fn durations_have_units_and_bounds() {
         assert_eq!(interval("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(limit("1m"), Ok(Duration::from_secs(60)));
         for wrong in ["1ms", "2h", "soon", "ms", "-5ms"] {
@@ -214,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_an_address() {
+    fn resolve_option_maps_name_to_address() {
         assert_eq!(resolved("GW.example.com=::1"), Ok(("gw.example.com".into(), "::1".parse().unwrap())));
         assert_eq!(resolved("gw=[::1]"), Ok(("gw".into(), "::1".parse().unwrap())));
         for wrong in ["gw.example.com", "gw=lb", "=10.0.0.5", "gw=10.0.0.5:443"] {

@@ -1,4 +1,5 @@
-//! Reads everything that people wrote: passwords, inventory, playbook; makes the cluster. All mistakes of all files together.
+//! Reads passwords, inventory and playbook and builds the cluster. The errors of all files are
+//! reported together.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use crate::report::{Look, remark, say};
 use crate::vault::{PasswordSources, Vault, gather};
 use crate::yaml::{Colours, Mistakes, Span};
 
-/// Groups that mean something to the product, though an inventory may lack them.
+/// Groups with a meaning to apim-deploy; an inventory may omit them.
 const ROLE_GROUPS: &[&str] = &[
     "control_plane",
     "key_manager",
@@ -34,11 +35,11 @@ const ROLE_GROUPS: &[&str] = &[
     "database",
 ];
 
-/// Everything that people wrote, without a mistake.
+/// The valid input files.
 pub(super) struct Read {
     pub(super) inventory: Inventory,
     pub(super) cluster: Cluster,
-    /// Files of this machine that hold secrets and that others may read.
+    /// Local files with secrets that others can read.
     pub(super) open: Vec<guard::Open>,
 }
 
@@ -49,12 +50,12 @@ impl Read {
     }
 }
 
-/// Reads the inventory and makes the cluster.
+/// Reads the inventory and builds the cluster.
 pub(super) fn cluster(files: &Files) -> Result<Read, Exit> {
     cluster_with(files, &Cache::of_user(), Issue::Tell)
 }
 
-/// Reads the inventory and makes the cluster; certificates that are due are issued where that is wanted.
+/// Reads the inventory and builds the cluster; `issue` decides about due certificates.
 pub(super) fn cluster_with(files: &Files, cache: &Cache, issue: Issue) -> Result<Read, Exit> {
     let inventory = inventory(files)?;
     let mut read = cluster_of(inventory)?;
@@ -62,7 +63,7 @@ pub(super) fn cluster_with(files: &Files, cache: &Cache, issue: Issue) -> Result
     Ok(read)
 }
 
-/// Reads the inventory and makes the cluster, whatever its certificates are like.
+/// Reads the inventory and builds the cluster without checking its certificates.
 pub(super) fn unchecked(files: &Files) -> Result<Read, Exit> {
     Ok(unchecked_of(inventory(files)?)?)
 }
@@ -72,7 +73,7 @@ pub(super) fn inventory(files: &Files) -> Result<Inventory, Exit> {
     Ok(inventory_with(files, &vault(files)?)?)
 }
 
-/// Returns the names of the hosts that `--limit` leaves.
+/// Returns the names of the hosts that `--limit` selects.
 pub(super) fn limited<'a>(inventory: &'a Inventory, files: &Files) -> Result<BTreeSet<&'a str>, Mistakes> {
     let hosts = match &files.limit {
         Some(limit) => pattern::select(inventory, limit, &Span::flag("--limit"))?,
@@ -86,7 +87,7 @@ pub(super) fn all(files: &Files, plays: &Plays) -> Result<(Read, Playbook, Draft
     all_with(files, plays, &Cache::of_user(), Issue::Tell)
 }
 
-/// Reads inventory and playbook and drafts the plan; certificates that are due are issued where that is wanted.
+/// Reads inventory and playbook and drafts the plan; `issue` decides about due certificates.
 pub(super) fn all_with(
     files: &Files,
     plays: &Plays,
@@ -94,7 +95,7 @@ pub(super) fn all_with(
     issue: Issue,
 ) -> Result<(Read, Playbook, Drafted), Exit> {
     let vault = vault(files)?;
-    // A playbook of the user is read even where the inventory has mistakes, so that all are told at once.
+    // Parse the playbook even if the inventory has errors, to report all of them at once.
     let chosen = plays.playbook.as_deref().map(playbook::load).transpose();
     let read = inventory_with(files, &vault).and_then(cluster_of);
     let (mut read, chosen) = match (read, chosen) {
@@ -122,10 +123,10 @@ pub(super) fn all_with(
     Ok((read, playbook, drafted))
 }
 
-/// An inventory of which one host is to leave the cluster.
+/// An inventory from which one host is removed.
 pub(super) struct Removal {
     inventory: Inventory,
-    /// The cluster as it is, with the host.
+    /// The current cluster, with the host.
     pub(super) cluster: Cluster,
     host: HostName,
 }
@@ -138,13 +139,13 @@ impl Removal {
         Ok(Self { inventory, cluster, host: host.clone() })
     }
 
-    /// Returns what was read, with the host.
+    /// Returns the input with the host.
     pub(super) fn whole(&self) -> Read {
         let (inventory, cluster) = (self.inventory.clone(), self.cluster.clone());
         Read { open: guard::open(&inventory), inventory, cluster }
     }
 
-    /// Drafts what the rest of the cluster is without the host, and `leaving` behind it.
+    /// Drafts the cluster without the host, followed by the uninstall steps in `leaving`.
     pub(super) fn draft(
         self,
         plays: &Plays,
@@ -161,7 +162,7 @@ impl Removal {
             rest.hosts.retain(|known| known.name != host);
             let mut read = cluster_of(rest)?;
             issuing::provide(&mut read.cluster, &files.inventory, cache, issue)?;
-            // It is still reached.
+            // The host is still connected to.
             read.inventory = inventory;
             let tags = Wanted { only: Vec::new(), skip: plays.skip_tags.clone() };
             let limit = format!("all:!{host}");
@@ -175,12 +176,12 @@ impl Removal {
             let drafted = draft(&wish)?;
             (read, drafted)
         };
-        drafted.add_stage(format!("take {host} away"), &host, leaving);
+        drafted.add_stage(format!("remove {host}"), &host, leaving);
         Ok(Material { read, playbook, drafted, counted: Some(cluster) })
     }
 }
 
-/// Says what is very likely not meant, and what the operator should know, though neither is a mistake.
+/// Prints the warnings and notes of the inventory and the cluster.
 pub(super) fn tell(read: &Read, look: &Look) -> std::io::Result<()> {
     tell_warnings(&read.inventory, look)?;
     let warnings = read.cluster.warnings();
@@ -195,7 +196,7 @@ pub(super) fn tell(read: &Read, look: &Look) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Says which hooks cannot work from this machine as it is.
+/// Warns about hooks that cannot run on this machine.
 pub(super) fn tell_hooks(cluster: &Cluster, look: &Look) -> std::io::Result<()> {
     let nodes = cluster.nodes().iter().filter_map(|node| cluster.hooks(&node.name));
     let mut found: Vec<String> = Vec::new();
@@ -213,7 +214,7 @@ pub(super) fn tell_hooks(cluster: &Cluster, look: &Look) -> std::io::Result<()> 
     Ok(())
 }
 
-/// Says what is very likely not meant in an inventory.
+/// Prints the warnings of an inventory.
 pub(super) fn tell_warnings(inventory: &Inventory, look: &Look) -> std::io::Result<()> {
     say_warnings(&inventory.warnings, look)
 }
@@ -251,7 +252,7 @@ fn inventory_with(files: &Files, vault: &Arc<Vault>) -> Result<Inventory, Mistak
     inventory::load(&files.inventory, &options)
 }
 
-/// Makes the cluster; that its certificates do not serve is a mistake, too.
+/// Builds the cluster; unusable certificates are errors.
 fn cluster_of(inventory: Inventory) -> Result<Read, Mistakes> {
     let mut read = unchecked_of(inventory)?;
     let found = trust::check(&read.cluster, issuing::now());
@@ -283,7 +284,7 @@ fn unchecked_of(inventory: Inventory) -> Result<Read, Mistakes> {
     }
 }
 
-/// Reads a file that the inventory names; a relative path is meant from the folder of the file that names it.
+/// Reads a file that the inventory refers to, relative to the folder of the referring file.
 fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, String> {
     let folder = place.file_name().and_then(|file| Path::new(file).parent()).map(Path::to_owned);
     let home = std::env::var_os("HOME").map(PathBuf::from);

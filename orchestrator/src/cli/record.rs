@@ -1,4 +1,5 @@
-//! The record of a run that changes something: begun before anything is fetched or contacted, ended with the exit code.
+//! The record of a run that changes hosts. It starts before anything is fetched or contacted and
+//! ends with the exit code.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ use crate::plan::model::Plan;
 use crate::playbook::Playbook;
 use crate::report::remark;
 
-/// What is written down of a run; nothing, where it only looks.
+/// The record of a run. `None` for runs that change nothing.
 #[derive(Clone, Default)]
 pub(super) struct Recording(Option<Arc<Open>>);
 
@@ -31,7 +32,7 @@ struct Open {
 }
 
 impl Recording {
-    /// Begins the record. A run that cannot be recorded does not begin.
+    /// Starts the record. A run that cannot be recorded does not start.
     pub(super) fn begin(wanted: &Wanted, read: &Read, playbook: &Playbook, run: &str) -> Result<Self, Exit> {
         if wanted.mode != Mode::Apply {
             return Ok(Self::default());
@@ -47,13 +48,13 @@ impl Recording {
         Ok(Self(Some(Arc::new(Open::begin(&wanted.reach, &wanted.files.inventory, files, begun)?))))
     }
 
-    /// Begins the record of what is done without a plan.
+    /// Starts the record of a verb that has no plan.
     pub(super) fn by_hand(reach: &Reach, read: &Read, inventory: &Path, begun: Begun) -> Result<Self, Exit> {
         let files = read.inventory.files.iter();
         Ok(Self(Some(Arc::new(Open::begin(reach, inventory, files, begun)?))))
     }
 
-    /// Writes down how commands ended: each way, and on which hosts.
+    /// Records how commands ended; hosts with the same result share an entry.
     pub(super) fn ran<'a>(&self, ends: impl Iterator<Item = (&'a str, String)>) {
         let mut alike: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (host, ended) in ends {
@@ -63,7 +64,7 @@ impl Recording {
         open.with(|recorder| alike.into_iter().for_each(|(ended, hosts)| recorder.ran(hosts, &ended)));
     }
 
-    /// Writes down what is to be done.
+    /// Records the plan.
     pub(super) fn planned(&self, plan: &Plan) {
         let Some(open) = &self.0 else { return };
         let bytes = serde_json::to_vec(&binding::stages(plan, &[].into(), &open.key)).unwrap_or_default();
@@ -77,13 +78,13 @@ impl Recording {
         open.with(|recorder| recorder.planned(planned));
     }
 
-    /// Writes the events down on their way to the reporter.
+    /// Records events and forwards them to the reporter.
     pub(super) fn hears(&self, mut events: mpsc::UnboundedReceiver<Event>) -> mpsc::UnboundedReceiver<Event> {
         let Some(open) = self.0.clone() else { return events };
         let (onward, heard) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                // A reporter that is gone does not end the record.
+                // Keep recording if the reporter has ended.
                 if let Some(words) = open.with(|recorder| recorder.hear(&event)).flatten() {
                     drop(onward.send(words));
                 }
@@ -93,7 +94,7 @@ impl Recording {
         heard
     }
 
-    /// Writes down how the run ended.
+    /// Records the result of the run.
     pub(super) fn end(self, ended: Result<&pipeline::Ended, &Exit>) {
         self.end_as(match ended {
             Ok(ended) => of_run(ended),
@@ -101,23 +102,23 @@ impl Recording {
         });
     }
 
-    /// Writes down an end.
+    /// Records a result and closes the record.
     pub(super) fn end_as(self, ended: Ended) {
         let Some(open) = self.0 else { return };
         let recorder = open.recorder.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(Err(error)) = recorder.map(|recorder| recorder.end(ended)) {
-            remark(&format!("warning: the record of this run is not whole: {error}"));
+            remark(&format!("warning: the record of this run is incomplete: {error}"));
         }
     }
 }
 
-/// Returns the end of a run that came to none of its own.
+/// Returns the result of a run that ended with an error.
 pub(super) fn of_exit(exit: &Exit) -> Ended {
     Ended { code: exit.kind().code(), why: Some(exit.text().to_owned()), ..Ended::default() }
 }
 
 impl Open {
-    /// Begins a record with all that is the same for every run.
+    /// Starts a record and fills in operator, version, inventory and file digests.
     fn begin<'a>(
         reach: &Reach,
         inventory: &Path,
@@ -144,12 +145,11 @@ impl Open {
 }
 
 fn unwritable(folder: &Path, error: &std::io::Error) -> Exit {
-    let text =
-        format!("the run cannot be recorded in `{}`: {error}; nothing was contacted", folder.display());
-    Exit::new(Kind::Usage, text).hint("name a folder that you may write to with --state-dir")
+    let text = format!("cannot record the run in `{}`: {error}; no host was contacted", folder.display());
+    Exit::new(Kind::Usage, text).hint("set a writable folder with --state-dir")
 }
 
-/// Returns the flags that say what is done, without values that may be secret.
+/// Returns the flags to record, without values that may be secret.
 fn flags(wanted: &Wanted) -> Vec<String> {
     let Wanted { files, plays, rolling, reach, probe, .. } = wanted;
     let mut flags = Vec::new();

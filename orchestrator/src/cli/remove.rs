@@ -1,6 +1,7 @@
-//! `remove`: take a host out of the cluster, with everything that was installed on it.
+//! `remove`: remove a host from the cluster and uninstall its nodes.
 //!
-//! Peers forget it first, one node of a role at a time; then its nodes are stopped, and what we put there goes.
+//! First the peers are reconfigured without it, one node of a role at a time. Then its nodes are
+//! stopped and the installed files are deleted.
 
 use apim_agent::operation::Mode;
 
@@ -25,15 +26,15 @@ use crate::yaml::nearest;
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The host that is to go, as the inventory calls it; its lines are deleted from the inventory afterwards
+    /// Host to remove, by its inventory name; delete its lines from the inventory afterwards
     host: String,
-    /// It is gone for good and cannot be reached: only its peers are told
+    /// Reconfigure only the peers; for a host that no longer exists
     #[arg(long)]
     gone: bool,
-    /// Do not ask
+    /// Skip the confirmation prompt
     #[arg(short, long)]
     yes: bool,
-    /// Change nothing: show what would change
+    /// Show what would change; change nothing
     #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
     #[command(flatten)]
@@ -47,9 +48,11 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, host, gone, yes, check, reach, probe, shown } = args;
     if files.limit.is_some() {
-        let exit =
-            Exit::new(Kind::Usage, "`remove` concerns one host and all its peers: it takes no --limit");
-        return Err(exit.hint("leave --limit out"));
+        let exit = Exit::new(
+            Kind::Usage,
+            "`remove` does not support --limit: it changes one host and all its peers",
+        );
+        return Err(exit.hint("remove --limit"));
     }
     let path = files.inventory.clone();
     let removal = Removal::read(&files, &HostName(host.clone()))?;
@@ -82,35 +85,33 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     Ok(kind)
 }
 
-/// Says what is left for the operator to do.
+/// Prints what the operator has to do next.
 fn tell(host: &str, inventory: &std::path::Path, nothing: bool, gone: bool) {
     let inventory = inventory.display();
     let said = match (nothing, gone) {
-        (true, true) => format!("no peer names {host}"),
-        (true, false) => format!("nothing is left of ours on {host}, and no peer names it"),
-        (false, true) => format!("no peer names {host} any more; nothing was done on it"),
+        (true, true) => format!("no peer refers to {host}"),
+        (true, false) => format!("{host} is already uninstalled, and no peer refers to it"),
+        (false, true) => format!("{host} removed from the cluster; the host itself was not changed"),
         (false, false) => format!(
-            "{host} is out of the cluster; the agent and the journal of what was done stay in its state folder (/var/lib/apim-deploy)"
+            "{host} removed from the cluster; the agent and its journal are kept in /var/lib/apim-deploy"
         ),
     };
-    remark(&format!(
-        "{said}\nnow delete its lines from {inventory}: the next apply would install it again\n"
-    ));
+    remark(&format!("{said}\ndelete its lines from {inventory} now, or the next apply installs it again\n"));
 }
 
-/// Refuses a host that is not there, has no node, or has the last node of a role.
+/// Refuses an unknown host, a host without nodes, and a host with the last node of a role.
 fn refuse(cluster: &Cluster, host: &str, allow_outage: bool) -> Result<(), Exit> {
     if cluster.nodes_on(host).next().is_none() {
         let known = cluster.hosts().iter().map(|host| host.name.as_str());
         let exit = Exit::new(
             Kind::Usage,
-            format!("the inventory has no host `{host}` with a node; nothing was contacted"),
+            format!("the inventory has no host `{host}` with a node; no host was contacted"),
         );
         let hint = match nearest(host, known) {
             Some(near) => format!(
-                "did you mean `{near}`? The host's lines must still be there: they say how it is reached"
+                "did you mean `{near}`? keep the host in the inventory until it is removed: its connection is needed"
             ),
-            None => "the host's lines must still be there: they say how it is reached".to_owned(),
+            None => "keep the host in the inventory until it is removed: its connection is needed".to_owned(),
         };
         return Err(exit.hint(hint));
     }
@@ -120,9 +121,9 @@ fn refuse(cluster: &Cluster, host: &str, allow_outage: bool) -> Result<(), Exit>
     }
     let roles: Vec<&str> = last.iter().map(|role| role.words()).collect();
     let text =
-        format!("{host} has the last {} of the cluster; nothing was contacted", roles.join(" and the last "));
+        format!("{host} has the last {} of the cluster; no host was contacted", roles.join(" and the last "));
     Err(Exit::new(Kind::Usage, text)
-        .hint("bring up another one first, or say with --allow-outage that the cluster is to go on without"))
+        .hint("add another one first, or pass --allow-outage to run the cluster without it"))
 }
 
 /// Returns the roles that only `host` has.
@@ -136,7 +137,8 @@ fn last_of(cluster: &Cluster, host: &str) -> Vec<Role> {
     last
 }
 
-/// Makes sure that the host can be reached: otherwise its peers would forget it, and it would go on as it is.
+/// Checks that the host is reachable. Otherwise its peers would be reconfigured and its nodes would
+/// keep running.
 fn find(removal: &Removal, host: &str, (reach, look): (&Reach, Look)) -> Result<(), Exit> {
     let read = removal.whole();
     let connector = connect::connector_with(&read.inventory, Rights::Usual, reach)?;
@@ -148,16 +150,16 @@ fn find(removal: &Removal, host: &str, (reach, look): (&Reach, Look)) -> Result<
             found.map_err(|Away { why, hint }| {
                 let exit = Exit::new(Kind::Failed, format!("{why}; no host was changed"));
                 let exit = hint.into_iter().fold(exit, Exit::hint);
-                exit.hint(format!("if {host} is gone for good, --gone tells only its peers"))
+                exit.hint(format!("if {host} no longer exists, --gone reconfigures only its peers"))
             })?;
         }
         Ok(())
     })
 }
 
-/// Shows what would be done, and asks.
+/// Shows what would be done and asks for confirmation.
 fn ask(host: &str, leaving: &[Draft], cluster: &Cluster) -> Result<(), Exit> {
-    let mut text = format!("{host} leaves the cluster:\n");
+    let mut text = format!("remove {host} from the cluster:\n");
     let mut peers: Vec<&str> = Vec::new();
     for node in cluster.nodes().iter().filter(|node| node.host != host) {
         if !peers.contains(&node.host.as_str()) {
@@ -165,17 +167,17 @@ fn ask(host: &str, leaving: &[Draft], cluster: &Cluster) -> Result<(), Exit> {
         }
     }
     text.push_str(&format!(
-        "  its peers ({}) are configured without it, and restarted one by one as far as that changes them\n",
+        "  its peers ({}) are reconfigured; changed nodes are restarted one at a time\n",
         peers.join(", ")
     ));
     for draft in leaving {
         text.push_str(&format!("  {host}: {}\n", draft.title));
     }
     if leaving.is_empty() {
-        text.push_str(&format!("  nothing is done on {host} itself\n"));
+        text.push_str(&format!("  {host} itself is not changed\n"));
     } else {
-        text.push_str("what others made on it stays: only what apim-deploy unpacked, wrote or made goes\n");
+        text.push_str("files not created by apim-deploy are kept\n");
     }
     remark(&text);
-    confirm(&format!("Take {host} out of the cluster?"), false)
+    confirm(&format!("Remove {host} from the cluster?"), false)
 }

@@ -1,4 +1,4 @@
-//! `render`: every file that apply would place, written below a folder of this machine as `DIR/<host>/<path on the host>`.
+//! `render`: write the files that apply would deploy to `DIR/<host>/<path on the host>`.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
@@ -22,10 +22,10 @@ use crate::report::{Look, remark, say};
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// The folder to write to; it holds secrets afterwards
+    /// Write the files to this folder; they contain secrets
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Words for people, or one JSON object per line
+    /// Output format
     #[arg(short, long, value_enum, default_value_t = Output::Human)]
     pub(super) output: Output,
 }
@@ -34,7 +34,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     let look = Look::detect(args.output == Output::Json, 0, false);
     let out = args.out.as_path();
     let before = Placed::read(out).map_err(|why| {
-        Exit::new(Kind::Usage, why).hint("choose a new or empty folder, or one that `render` wrote before")
+        Exit::new(Kind::Usage, why).hint("use a new or empty folder, or one that `render` created")
     })?;
     let read = read::cluster(&args.files)?;
     read::tell(&read, &look)?;
@@ -50,7 +50,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     for host in balancer::hosts(&read.cluster).filter(|host| limited.contains(host.name.as_str())) {
         let files = balancer::files(&read.cluster, host)
             .map_err(|error| Exit::new(Kind::Usage, format!("host `{}`: {error}", host.name)))?;
-        // One that is still to be issued has no bytes yet.
+        // A certificate that is not issued yet has no content.
         let issued = |file: &PlacedFile| !balancer::is_to_be_issued(file);
         for file in files.into_iter().filter(issued) {
             let below = Path::new(&host.name).join(file.path.as_str().trim_start_matches('/'));
@@ -61,7 +61,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         if look.json {
             say(&json!({"event": "rendered", "files": 0, "folder": out}).to_string())?;
         } else {
-            remark(&format!("{} no node is on these hosts; nothing was written", look.err.change("note:")));
+            remark(&format!("{} these hosts run no nodes; nothing was written", look.err.change("note:")));
         }
         return Ok(Kind::Converged);
     }
@@ -69,7 +69,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         Exit::new(Kind::Failed, format!("cannot write `{}`: {error}", path.display()))
     };
     let now = Placed::of(all.keys());
-    // Named before they are there: whatever ends this in between, the next render knows what is ours.
+    // List the files before writing them, so that an interrupted render leaves no unlisted file.
     now.and(&before).write(out).map_err(|error| failed(out, error))?;
     for (below, file) in &all {
         let path = out.join(below);
@@ -81,24 +81,24 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         say(&json!({"event": "rendered", "files": all.len(), "cleared": cleared, "folder": out}).to_string())?;
         return Ok(Kind::Converged);
     }
-    let mut text = format!("{} written below {}", count(all.len(), "file"), out.display());
+    let mut text = format!("{} written to {}", count(all.len(), "file"), out.display());
     if cleared > 0 {
-        text.push_str(&format!("; {} of an earlier render removed", count(cleared, "file")));
+        text.push_str(&format!("; {} removed", count(cleared, "stale file")));
     }
     remark(&look.err.good(text));
     Ok(Kind::Converged)
 }
 
-/// Writes one file whole or not at all, below `out` and nowhere else: no link on the way is followed.
+/// Writes one file atomically below `out`. Symbolic links are not followed.
 fn write(out: &Path, path: &Path, file: &PlacedFile) -> io::Result<()> {
     let folder = path.parent().unwrap_or(out);
     let below =
-        folder.strip_prefix(out).map_err(|_| io::Error::other("it is not below the output folder"))?;
+        folder.strip_prefix(out).map_err(|_| io::Error::other("the path is outside the output folder"))?;
     std::fs::create_dir_all(out)?;
     let mut at = out.to_owned();
     for part in below.components() {
         let std::path::Component::Normal(part) = part else {
-            return Err(io::Error::other("it leads out of the output folder"));
+            return Err(io::Error::other("the path leaves the output folder"));
         };
         at.push(part);
         match std::fs::symlink_metadata(&at) {

@@ -1,4 +1,4 @@
-//! `restart`, `stop`, `start`, `drain` and `undrain`: the day-to-day verbs about nodes.
+//! `restart`, `stop`, `start`, `drain` and `undrain`: the day-to-day node operations.
 
 use apim_agent::operation::Mode;
 
@@ -10,19 +10,20 @@ use crate::apim::Role;
 use crate::apim::balancer::Flow;
 use crate::report;
 
-/// Options of `stop` and `start`, and of `restart` among others.
+/// Options of `stop` and `start`, shared by `restart`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// Only nodes of this role (control_plane, key_manager, gateway, traffic_manager, all_in_one); may be repeated
+    /// Limit to nodes of this role: control_plane, key_manager, gateway, traffic_manager,
+    /// all_in_one (repeatable)
     #[arg(short, long, value_name = "ROLE", value_delimiter = ',', value_parser = role)]
     role: Vec<Role>,
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Change nothing: show what would be done
+    /// Show what would be done; change nothing
     #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
     #[command(flatten)]
@@ -34,55 +35,55 @@ pub(super) struct Args {
 pub(super) struct Restart {
     #[command(flatten)]
     pub(super) args: Args,
-    /// As the budget allows, one node of a role after the other (the default)
+    /// Restart nodes within the disruption budget of each role (the default)
     #[arg(long, conflicts_with = "all_at_once")]
     rolling: bool,
-    /// All nodes of a role together: an outage
+    /// Restart all nodes of a role at the same time; causes an outage
     #[arg(long, requires = "allow_outage")]
     all_at_once: bool,
 }
 
-/// Options of `drain` and of `undrain`.
+/// Options of `drain` and `undrain`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Shift {
     #[command(flatten)]
     files: Files,
-    /// The nodes on these hosts: an Ansible pattern, such as `gw1`
+    /// Hosts of the nodes, as an Ansible pattern such as `gw1`
     #[arg(value_name = "PATTERN")]
     pattern: String,
     #[command(flatten)]
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Change nothing: show what would be done
+    /// Show what would be done; change nothing
     #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
     #[command(flatten)]
     probe: Probe,
 }
 
-/// `drain`: nodes get no more requests, until `undrain` or the next apply.
+/// Takes nodes out of rotation until `undrain` or the next apply.
 pub(super) fn drain(shift: Shift) -> Result<Kind, Exit> {
     turn("drain", shift, Flow::Held)
 }
 
-/// `undrain`: they get them again.
+/// Puts nodes back in rotation.
 pub(super) fn undrain(shift: Shift) -> Result<Kind, Exit> {
     turn("undrain", shift, Flow::Open)
 }
 
-/// `restart`: every node is started anew.
+/// Restarts nodes.
 pub(super) fn restart(restart: Restart) -> Result<Kind, Exit> {
     let pace = if restart.all_at_once { Pace::AllAtOnce } else { Pace::Rolling };
     run("restart", Some("rolling-restart"), &[], (restart.args, pace))
 }
 
-/// `stop`: nodes stop, and stay so until they are started.
+/// Stops nodes until they are started again.
 pub(super) fn stop(args: Args) -> Result<Kind, Exit> {
     run("stop", Some("stop"), &[], (args, Pace::ForGood))
 }
 
-/// `start`: what is down is started, in the order that the inventory asks for.
+/// Starts stopped nodes in the start order of the inventory.
 pub(super) fn start(args: Args) -> Result<Kind, Exit> {
     run("start", None, &["start"], (args, Pace::Rolling))
 }
@@ -120,5 +121,5 @@ fn carry_out(mut wanted: Wanted, check: bool) -> Result<Kind, Exit> {
 
 pub(super) fn role(text: &str) -> Result<Role, String> {
     Role::of_group(text)
-        .ok_or_else(|| format!("there is no role `{text}`; roles: {}", Role::ALL.map(Role::group).join(", ")))
+        .ok_or_else(|| format!("unknown role `{text}`; roles: {}", Role::ALL.map(Role::group).join(", ")))
 }

@@ -1,4 +1,4 @@
-//! `rollback`: nodes go back to the release that was in use before the present one, with the configuration that it had then.
+//! `rollback`: return nodes to their previous release, with the configuration of that release.
 
 use apim_agent::operation::Mode;
 use apim_agent::operation::unit::release::is_name;
@@ -18,13 +18,15 @@ use crate::report;
 pub(super) struct Args {
     #[command(flatten)]
     files: Files,
-    /// Only nodes of this role (control_plane, key_manager, gateway, traffic_manager, all_in_one); may be repeated
+    /// Limit to nodes of this role: control_plane, key_manager, gateway, traffic_manager,
+    /// all_in_one (repeatable)
     #[arg(short, long, value_name = "ROLE", value_delimiter = ',', value_parser = role)]
     role: Vec<Role>,
-    /// The release to go back to, or the beginning of its name (`4.5.0`); default: the one in use before, as each host remembers it
+    /// Roll back to this release, by name or prefix such as `4.5.0` [default: the previous release
+    /// of each host]
     #[arg(long, value_name = "RELEASE", value_parser = release)]
     to: Option<String>,
-    /// Do not ask
+    /// Skip the confirmation prompt
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
@@ -36,7 +38,7 @@ pub(super) struct Args {
 }
 
 fn release(text: &str) -> Result<String, String> {
-    if is_name(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a release")) }
+    if is_name(text) { Ok(text.to_owned()) } else { Err(format!("invalid release name `{text}`")) }
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
@@ -51,15 +53,18 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let found = moves::reverts(&seen.plan, &seen.result);
     if !found.refused.is_empty() || moves::has_lost_hosts(&seen.result) {
         report::say(&report::failure::text(&moves::without_proofs(&seen.plan), &seen.result, seen.look.out))?;
-        let text = "not every node can go back; no host was changed";
-        return Err(Exit::new(Kind::Failed, text).hint("leave out those that cannot with --limit"));
+        let text = "not all nodes can be rolled back; no host was changed";
+        return Err(Exit::new(Kind::Failed, text).hint("exclude the failing nodes with --limit"));
     }
     if found.moves.is_empty() {
-        report::remark("nothing to roll back: every node runs from that release\n");
+        report::remark("nothing to roll back: every node runs that release\n");
         return Ok(Kind::Converged);
     }
     tell(&found.moves, &seen.look)?;
-    confirm(&format!("{} will be rolled back, one of a role at a time.", nodes(found.moves.len())), yes)?;
+    confirm(
+        &format!("{} will be rolled back, one node of a role at a time.", nodes(found.moves.len())),
+        yes,
+    )?;
     wanted.mode = Mode::Apply;
     let ended = pipeline::run(&wanted)?;
     ended.conclude()
@@ -72,7 +77,7 @@ fn tell(found: &[Move], look: &report::Look) -> std::io::Result<()> {
     report::say(&moves::table(found, look.out))
 }
 
-/// Returns so many nodes in words.
+/// Formats a number of nodes.
 pub(super) fn nodes(number: usize) -> String {
     report::style::count(number, "node")
 }

@@ -1,6 +1,7 @@
-//! Whether nodes are given requests by the load balancers in front of them: the lines about them that we wrote there.
+//! Rotation state of nodes, read from the server files that apim-deploy writes on the load
+//! balancers.
 //!
-//! A load balancer that is somebody else's is not asked; where it can be, its answer belongs beside [`Place`].
+//! External load balancers are not queried; their answer would be a [`Place`] as well.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +18,14 @@ use crate::inventory::host::HostName;
 use crate::plan::model::NodeName;
 use crate::report::table::Paint;
 
-/// How a node stands at one load balancer.
+/// Rotation state of a node at one load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
-    /// It gets requests.
+    /// In rotation.
     In,
-    /// It gets none.
+    /// Out of rotation.
     Out,
-    /// The load balancer did not answer, or its file holds something that we did not write.
+    /// The load balancer did not answer, or its file was modified outside apim-deploy.
     Unknown,
 }
 
@@ -38,7 +39,7 @@ impl Place {
     }
 }
 
-/// How a node stands at every load balancer that knows it, by the load balancer's host.
+/// Rotation state of a node, by load balancer host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Serving(pub(super) BTreeMap<String, Place>);
 
@@ -47,7 +48,8 @@ impl Serving {
         self.0.iter().filter(|(_, one)| **one == place).map(|(host, _)| host.as_str()).collect()
     }
 
-    /// Returns it for a table: `no (lb1)` where one sends it nobody, `?` where that is not known, `-` where none stands before it.
+    /// Returns the table cell: `yes`, `no (lb1)`, `? (lb1)` if unknown, `-` without a load
+    /// balancer.
     pub(super) fn cell(&self) -> (String, Paint) {
         let (out, unknown) = (self.at(Place::Out), self.at(Place::Unknown));
         let mut words = Vec::new();
@@ -64,7 +66,7 @@ impl Serving {
         }
     }
 
-    /// Returns it for a line, if there is something to say.
+    /// Returns the text for a line, unless the node is in rotation everywhere.
     pub(super) fn words(&self) -> Option<String> {
         let (out, unknown) = (self.at(Place::Out), self.at(Place::Unknown));
         let out = (!out.is_empty()).then(|| format!("out of rotation ({})", out.join(", ")));
@@ -73,21 +75,21 @@ impl Serving {
         (!words.is_empty()).then(|| words.join(", "))
     }
 
-    /// Returns it as an object: `in`, `out` or `unknown`, by load balancer.
+    /// Returns a JSON object: `in`, `out` or `unknown`, by load balancer host.
     pub(super) fn json(&self) -> Value {
         self.0.iter().map(|(host, place)| (host.clone(), json!(place.word()))).collect()
     }
 }
 
-/// The load balancers that are asked, and about which lines.
+/// The load balancers to query, with their server files.
 pub(super) struct Balancers(BTreeMap<HostName, Vec<(NodeName, ServerFile)>>);
 
 impl Balancers {
-    /// Returns those that stand before nodes for which `is_shown` says so.
+    /// Returns the load balancers of the nodes that `is_shown` accepts.
     pub(super) fn of(cluster: &Cluster, is_shown: impl Fn(&NodeName) -> bool) -> Self {
         let mut all: BTreeMap<HostName, Vec<(NodeName, ServerFile)>> = BTreeMap::new();
         for node in cluster.nodes().iter().filter(|node| is_shown(&node.name)) {
-            // What cannot be made was told as a mistake when the cluster was built.
+            // Errors were reported when the cluster was built.
             for file in balancer::server_files(cluster, node).unwrap_or_default() {
                 all.entry(HostName(file.host.clone())).or_default().push((node.name.clone(), file));
             }
@@ -95,19 +97,19 @@ impl Balancers {
         Self(all)
     }
 
-    /// Returns their hosts.
+    /// Returns the hosts of the load balancers.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &HostName> {
         self.0.keys()
     }
 
-    /// Returns what `host` is asked.
+    /// Returns the query for `host`.
     pub(super) fn question(&self, host: &HostName) -> Option<Operation> {
         let lines = self.0.get(host)?;
         let entry = |(_, file): &(_, ServerFile)| Question::Entry { path: file.path.clone(), digest: true };
         Some(Operation::Examine(Examine { questions: lines.iter().map(entry).collect() }))
     }
 
-    /// Returns how `node` stands; `answer` tells what each host answered, and nothing where it did not.
+    /// Returns the rotation state of `node`; `answer` returns the answer of a host, or `None`.
     pub(super) fn serving<'a>(
         &self,
         node: &NodeName,
@@ -121,7 +123,7 @@ impl Balancers {
             };
             let own = lines.iter().enumerate().filter(|(_, (name, _))| name == node);
             let places = own.filter_map(|(at, (_, file))| place(answers.map(AsRef::as_ref), at, file));
-            // Out in one place is out; known in none is not in.
+            // Out in one file means out; without a known state the node is not in.
             let worst = places.reduce(|one, other| match (one, other) {
                 (Place::Out, _) | (_, Place::Out) => Place::Out,
                 _ => one.max(other),
@@ -134,7 +136,7 @@ impl Balancers {
     }
 }
 
-/// Says how the line in `file` stands, of which the host spoke in its answer with this number; nothing where there is no such line.
+/// Returns the state in `file` from the answer at index `at`; `None` if the file does not exist.
 fn place(seen: Option<&Observation>, at: usize, file: &ServerFile) -> Option<Place> {
     let Some(Answer::Entry(found)) = seen.and_then(|seen| seen.answers.get(at)) else {
         return Some(Place::Unknown);
@@ -166,7 +168,7 @@ mod tests {
         }))
     }
 
-    /// What is said of the first node when its load balancers answer so; `None` is no answer.
+    /// Returns the state of the first node for the given file contents; `None` is a missing answer.
     fn serving(text: &dyn Fn(&ServerFile) -> Option<Option<String>>) -> Serving {
         let balanced = "  endpoints: {gateway: gw.x}\n  keystores: {mode: issued, passphrase: long-enough-passphrase, password: long-enough}\n  load_balancer: {kind: nginx}\n";
         let hosts = testing::hosts(&["gw-1 gateway", "gw-2 gateway", "cp control_plane", "lb load_balancer"]);
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_is_in_out_or_not_known_and_no_matter_where_no_load_balancer_knows_it() {
+    fn rotation_is_in_out_unknown_or_absent() {
         let is_in = serving(&|file| Some(Some(file.wished.clone())));
         assert_eq!((is_in.words(), is_in.cell().0), (None, "yes".into()));
         let out = serving(&|file| Some(Some(file.drained.clone())));

@@ -1,4 +1,4 @@
-//! How a node stands: what was seen of it, as a row of a table, an object, or a line.
+//! The status of a node as a table row, a JSON object or a line.
 
 use apim_agent::observation::Observation;
 use base64::Engine as _;
@@ -17,18 +17,18 @@ use crate::report::Style;
 use crate::report::style::{bytes, time};
 use crate::report::table::{Paint, Table};
 
-/// One node as it was seen.
+/// The status of one node.
 pub(super) struct Row<'a> {
     pub(super) node: &'a Node,
-    /// `None` where its host could not be looked at; then this is why.
+    /// The observation, or why there is none.
     pub(super) seen: Result<&'a Observation, String>,
-    /// How many steps would change something; `None` where that was not looked at.
+    /// Number of pending changes; `None` if drift was not checked.
     pub(super) drift: Option<usize>,
-    /// Whether load balancers send it requests.
+    /// Its rotation state at each load balancer.
     pub(super) serving: Serving,
 }
 
-/// For how many days a certificate holds, and whether that is the one that is served.
+/// Days until the certificate expires, and whether it was read from the running node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ends {
     days: i64,
@@ -40,26 +40,26 @@ impl Row<'_> {
         matches!(seen.unit.as_str(), "active" | "running")
     }
 
-    /// Says whether it runs and every gate holds.
+    /// Returns whether the unit is running and every health check passes.
     pub(super) fn is_healthy(&self) -> bool {
         self.seen.as_ref().is_ok_and(|seen| Self::is_up(seen) && seen.gates.iter().all(|gate| gate.holds))
     }
 
-    /// The release that `current` points to.
+    /// Returns the release that `current` points to.
     fn release(&self) -> Option<&str> {
         let seen = self.seen.as_ref().ok()?;
         let target = seen.links.get(self.node.home.current.as_str())?.as_deref()?;
         target.rsplit('/').next()
     }
 
-    /// The largest heap that it was started with.
+    /// Returns the maximum heap of the running JVM, such as `1024m`.
     fn heap(&self) -> Option<&str> {
         let arguments = &self.seen.as_ref().ok()?.arguments;
-        // The JVM takes the last one.
+        // The JVM uses the last occurrence.
         arguments.iter().rev().find_map(|argument| argument.strip_prefix(MAXIMUM_HEAP))
     }
 
-    /// The certificate that it serves, else the one that it would.
+    /// Returns the expiry of the certificate in use, otherwise of the configured one.
     fn ends(&self, cluster: &Cluster) -> Option<Ends> {
         let now = issuing::now();
         let served = self.seen.as_ref().ok().and_then(|seen| {
@@ -75,7 +75,7 @@ impl Row<'_> {
         })
     }
 
-    /// What does not hold, or that all does.
+    /// Returns the failed health checks, or the number of passed ones.
     fn gates(&self) -> (String, Paint) {
         let seen = match &self.seen {
             Ok(seen) => seen,
@@ -88,12 +88,12 @@ impl Row<'_> {
             .map(|gate| format!("{}: {}", gate.what, gate.answer))
             .collect();
         match shut.len() {
-            0 => (format!("{} hold", seen.gates.len()), Paint::Good),
+            0 => (format!("{0}/{0} ok", seen.gates.len()), Paint::Good),
             _ => (shut.join("\n"), Paint::Bad),
         }
     }
 
-    /// Returns the node as an object.
+    /// Returns the JSON object.
     pub(super) fn json(&self, cluster: &Cluster) -> Value {
         let ends = self.ends(cluster);
         json!({
@@ -105,7 +105,7 @@ impl Row<'_> {
         })
     }
 
-    /// Returns what is worth a line when it changes: neither time nor memory.
+    /// Returns the line that is printed when it changes, without uptime and memory.
     pub(super) fn line(&self) -> String {
         let unit = self.seen.as_ref().map_or("?", |seen| seen.unit.as_str());
         let health = if self.is_healthy() { "healthy" } else { "not healthy" };
@@ -137,7 +137,7 @@ pub(super) fn table(rows: &[Row<'_>], cluster: &Cluster, style: Style) -> String
         ">cert",
         "in rotation",
         "drift",
-        "gates",
+        "health",
     ];
     let mut table = Table::new(style, &heads);
     for row in rows {
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_says_how_each_node_stands() {
+    fn status_table_and_lines() {
         let cluster = testing::cluster(include_str!("../apim/testing/ha.yaml"));
         let nodes = &cluster.nodes()[..3];
         let observed = [seen(&nodes[0], true), seen(&nodes[1], false)];
@@ -235,7 +235,7 @@ mod tests {
             },
             Row {
                 node: &nodes[2],
-                seen: Err("it does not answer".into()),
+                seen: Err("unreachable".into()),
                 drift: None,
                 serving: Serving::default(),
             },

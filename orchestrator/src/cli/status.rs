@@ -1,4 +1,4 @@
-//! `status`: how every node is, and whether it differs from what the files say; once, or again and again.
+//! `status`: state, health and drift of every node; once or continuously.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +29,7 @@ use crate::report::{self, Look, remark};
 use crate::rounds::{Asked, Away, Peer, Terms};
 use crate::session::Connect;
 
-/// While watching, a host that says nothing for so long is shown as away.
+/// With --watch, a host that is silent for this long is shown as unreachable.
 const WATCH_SILENCE: Duration = Duration::from_secs(15);
 
 /// Options of `status`.
@@ -41,31 +41,32 @@ pub(super) struct Args {
     reach: Reach,
     #[command(flatten)]
     pub(super) shown: Shown,
-    /// Look again every so often (2s), until Ctrl-C
+    /// Refresh at this interval until Ctrl-C [default: 2s]
     #[arg(short, long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "2s", value_parser = moment::duration)]
     watch: Option<Duration>,
-    /// `off`: do not look for what apply would change
+    /// Check for drift: the changes that apply would make
     #[arg(long, value_enum, default_value_t = Drift::On)]
     drift: Drift,
 }
 
-/// Whether drift is looked for.
+/// Whether to check for drift.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Drift {
-    /// Every step of the playbook is looked at.
+    /// Check every step of the playbook.
     On,
-    /// Only the nodes are.
+    /// Check only the nodes.
     Off,
 }
 
-/// What is asked of one host: the steps, and the operations in the same order; behind them, what a load balancer is asked.
+/// The queries for one host: its steps with their operations in the same order, followed by the
+/// query for the load balancer.
 #[derive(Default)]
 struct Questions<'a> {
     steps: Vec<&'a Step>,
     asked: Vec<Asked>,
 }
 
-/// What was last heard of each host; nothing before its first answer.
+/// The latest answer of each host; no entry before the first answer.
 type Heard = BTreeMap<HostName, Result<Vec<Outcome>, Away>>;
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
@@ -85,7 +86,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         nodes.into_iter().any(|shown| shown == node)
     });
     for host in balancers.hosts() {
-        let look = balancers.question(host).map(|look| Asked::look("who gets requests", look));
+        let look = balancers.question(host).map(|look| Asked::look("load balancer rotation", look));
         questions.entry(host).or_default().asked.extend(look);
     }
     let hosts: Vec<HostName> = questions.keys().map(|host| (*host).clone()).collect();
@@ -97,14 +98,12 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         let shower = Shower { cluster, questions: &questions, balancers: &balancers, look };
         match watch {
             None => once(round, &shower, &forks).await,
-            Some(every) => {
-                again_and_again(round, &shower, (&forks, every.max(Duration::from_millis(200)))).await
-            }
+            Some(every) => refresh(round, &shower, (&forks, every.max(Duration::from_millis(200)))).await,
         }
     })
 }
 
-/// Returns what is asked of every host that carries a node.
+/// Returns the queries for every host with a node.
 fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'a HostName, Questions<'a>> {
     let mut all: BTreeMap<&'a HostName, Questions<'a>> = BTreeMap::new();
     for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
@@ -112,7 +111,7 @@ fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'
         for step in &lane.steps {
             let Some(operation) = step.operation() else { continue };
             let is_look = matches!(operation, Operation::Inspect(_));
-            if is_look || (drift == Drift::On && is_wish(operation)) {
+            if is_look || (drift == Drift::On && is_desired_state(operation)) {
                 own.steps.push(step);
                 own.asked.push(Asked::look(step.title.clone(), operation.clone()));
             }
@@ -122,11 +121,11 @@ fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'
     all
 }
 
-fn is_wish(operation: &Operation) -> bool {
+fn is_desired_state(operation: &Operation) -> bool {
     !matches!(operation, Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
 }
 
-/// Asks one host.
+/// Queries one host.
 async fn ask(
     peer: &mut Peer,
     questions: &Questions<'_>,
@@ -169,8 +168,9 @@ async fn once(round: Round, shower: &Shower<'_>, forks: &Semaphore) -> Result<Ki
     Ok(if shower.is_healthy(&rows) { Kind::Converged } else { Kind::Failed })
 }
 
-/// Every host is asked again and again, each at its own pace, so that one that is slow or away holds up no other.
-async fn again_and_again(
+/// Queries every host in its own loop, so that a slow or unreachable host does not delay the
+/// others.
+async fn refresh(
     round: Round,
     shower: &Shower<'_>,
     (forks, every): (&Arc<Semaphore>, Duration),
@@ -206,11 +206,11 @@ async fn again_and_again(
     }));
     let showing = async {
         let mut face = Face::new(shower.look);
-        // The first picture is worth a wait, but not for a host that is away.
+        // Wait for the first answers, but not for unreachable hosts.
         drop(tokio::time::timeout(Duration::from_secs(5), first_heard.notified()).await);
         while !stop.is_wished() {
             let now = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            face.show(&shower.rows(&now), shower)?;
+            face.show(&shower.rows(&now), shower, every)?;
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
                 () = stop.wished() => {}
@@ -223,7 +223,7 @@ async fn again_and_again(
     shown.map(|()| Kind::Converged)
 }
 
-/// Makes pictures of what was heard.
+/// Renders the latest answers.
 struct Shower<'a> {
     cluster: &'a Cluster,
     questions: &'a BTreeMap<&'a HostName, Questions<'a>>,
@@ -265,7 +265,7 @@ impl Shower<'_> {
 }
 
 impl Questions<'_> {
-    /// What was seen of a node, and how many of its steps would change something.
+    /// Returns the observation of a node and the number of its pending changes.
     fn of<'a>(
         &self,
         node: &NodeName,
@@ -279,17 +279,17 @@ impl Questions<'_> {
         let seen = match own().find(|(step, _)| is_look(step) && step.node.as_ref() == Some(node)) {
             Some((_, Outcome::Observed(seen))) => Ok(seen.as_ref()),
             Some((_, Outcome::Failed(failure))) => Err(failure.what.clone()),
-            _ => Err("not looked at".to_owned()),
+            _ => Err("not checked".to_owned()),
         };
-        let has_wishes = self.steps.iter().any(|step| !is_look(step));
+        let checks_drift = self.steps.iter().any(|step| !is_look(step));
         let differs = |outcome: &Outcome| matches!(outcome, Outcome::WouldChange(_) | Outcome::Failed(_));
-        let drift = (seen.is_ok() && has_wishes)
+        let drift = (seen.is_ok() && checks_drift)
             .then(|| own().filter(|(step, outcome)| !is_look(step) && differs(outcome)).count());
         (seen, drift)
     }
 }
 
-/// How a picture is shown: drawn in place on a terminal, else only lines that say something new.
+/// How updates are shown: redrawn in place on a terminal, otherwise one line per changed node.
 enum Face {
     Drawn(Live),
     Lines(BTreeMap<String, String>),
@@ -305,12 +305,13 @@ impl Face {
         }
     }
 
-    fn show(&mut self, rows: &[Row<'_>], shower: &Shower<'_>) -> Result<(), Exit> {
+    fn show(&mut self, rows: &[Row<'_>], shower: &Shower<'_>, every: Duration) -> Result<(), Exit> {
         let now = jiff::Zoned::now().strftime("%H:%M:%S").to_string();
         match self {
             Self::Drawn(live) => {
                 let out = shower.look.out;
-                let foot = out.faint(format!("{now}, again and again until Ctrl-C"));
+                let every = every.as_secs_f64();
+                let foot = out.faint(format!("{now}, refreshing every {every} s, Ctrl-C quits"));
                 live.draw(format!("{}{foot}", table(rows, shower.cluster, out)));
             }
             Self::Lines(known) => {

@@ -1,4 +1,5 @@
-//! `upgrade --to VERSION`: another version than the inventory names; whether it can be, and where the inventory says the former one.
+//! `upgrade --to VERSION`: overrides the version in the inventory. Checks that the upgrade is
+//! possible and finds the places where the inventory names the current version.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -16,14 +17,14 @@ use crate::apim::release::Version;
 use crate::report::{Look, remark, say};
 use crate::yaml::{Mistakes, Span};
 
-/// The version that nodes go to.
+/// The target version of an upgrade.
 pub(super) struct Target {
     version: Version,
-    /// Where the inventory names another one; in order, none twice.
+    /// Places where the inventory names another version, in file order, without duplicates.
     places: Vec<Place>,
 }
 
-/// A place that names a version.
+/// A place in the inventory that names a version.
 #[derive(Debug, Clone, PartialEq)]
 struct Place {
     version: String,
@@ -31,10 +32,11 @@ struct Place {
 }
 
 impl Target {
-    /// Makes sure that the nodes of the inventory can go to `version`, and has the files read as if they named it.
+    /// Checks that the nodes can be upgraded to `version` and overrides the inventory's version
+    /// with it.
     pub(super) fn set(files: &mut Files, version: &str) -> Result<Self, Exit> {
         let version = Version::parse(version).map_err(|error| {
-            Exit::from_error(Kind::Usage, &error).hint("write it in full, such as --to 4.6.0")
+            Exit::from_error(Kind::Usage, &error).hint("write the full version, such as --to 4.6.0")
         })?;
         let cluster = read::unchecked(files)?.cluster;
         let target = Self { places: places(&cluster, &version), version };
@@ -47,45 +49,43 @@ impl Target {
         let Self { version, places } = self;
         let usage = |text: String, hint: &str| Err(Exit::new(Kind::Usage, text).hint(hint));
         if places.is_empty() {
-            let text = format!("the inventory names {version} already; nothing was contacted");
-            return usage(text, "leave --to out: `upgrade` brings the nodes to what the inventory names");
+            let text = format!("the inventory already names {version}; no host was contacted");
+            return usage(text, "omit --to: `upgrade` uses the version in the inventory");
         }
         if let Some(node) = cluster.nodes().iter().find(|node| node.version.numbers() > version.numbers()) {
             let text = format!(
-                "{version} is older than {}, which the inventory names for {}; nothing was contacted",
+                "{version} is older than {}, the version of {} in the inventory; no host was contacted",
                 node.version,
                 node.words()
             );
-            return usage(text, "`apim-deploy rollback` brings nodes back to a release that they ran before");
+            return usage(text, "`apim-deploy rollback` returns nodes to an earlier release");
         }
         let mut mistakes = Mistakes::default();
-        let mut told = BTreeSet::new();
+        let mut missing = BTreeSet::new();
         for node in cluster.nodes() {
             let (zip, digests) = (version.zip(node.role), &node.settings.distributions);
-            if !digests.sha256.contains_key(&zip) && told.insert(zip.clone()) {
-                let what = format!("no SHA-256 for `{zip}`: a digest by role is the one of {}", node.version);
-                let hint = format!("`distributions: {{sha256: {{{zip}: …}}}}`; `sha256sum FILE` prints it");
+            if !digests.sha256.contains_key(&zip) && missing.insert(zip.clone()) {
+                let what = format!("no SHA-256 for `{zip}`: digests by role apply to {} only", node.version);
+                let hint =
+                    format!("set `distributions: {{sha256: {{{zip}: …}}}}`; `sha256sum FILE` prints it");
                 mistakes.add_hint(&digests.span, what, hint);
             }
         }
         if mistakes.0.is_empty() { Ok(()) } else { Err(mistakes.into()) }
     }
 
-    /// Refuses where a node would go back: it runs from a newer release than the inventory knows of.
+    /// Refuses a downgrade: a node runs a newer release than the target.
     pub(super) fn refuse_back(&self, moves: &[Move]) -> Result<(), Exit> {
         let of = |release: &str| Version::parse(release.split('-').next().unwrap_or(release)).ok();
         let is_back =
             |one: &&Move| of(&one.moved.from).is_some_and(|from| from.numbers() > self.version.numbers());
         let Some(Move { node, moved }) = moves.iter().find(is_back) else { return Ok(()) };
-        let text = format!(
-            "{node} runs from {}, which is newer than {}; no host was changed",
-            moved.from, self.version
-        );
-        Err(Exit::new(Kind::Usage, text)
-            .hint("`apim-deploy rollback` brings nodes back to a release that they ran before"))
+        let text =
+            format!("{node} runs {}, which is newer than {}; no host was changed", moved.from, self.version);
+        Err(Exit::new(Kind::Usage, text).hint("`apim-deploy rollback` returns nodes to an earlier release"))
     }
 
-    /// Says which lines of the inventory name another version.
+    /// Prints the lines of the inventory that name another version.
     pub(super) fn tell(&self, look: &Look) -> Result<(), Exit> {
         let to = self.version.to_string();
         for Place { version, span } in self.places.iter().filter(|_| look.json) {
@@ -96,18 +96,18 @@ impl Target {
         if !look.json {
             let lines: Vec<String> = self.places.iter().map(|place| format!("\n  {place}")).collect();
             remark(&format!(
-                "\nthe inventory names another version; change it to {to} as well, or the next apply moves the nodes back:{}\n",
+                "\nthe inventory names another version; change it to {to}, or the next apply returns the nodes to it:{}\n",
                 lines.concat()
             ));
         }
         Ok(())
     }
 
-    /// Writes the version into the inventory's files, and says where that cannot be done.
+    /// Writes the version into the inventory files; reports the places that could not be changed.
     pub(super) fn write(&self, look: &Look) -> Result<(), Exit> {
         let mut left = Vec::new();
         let mut places: Vec<&Place> = self.places.iter().collect();
-        // From the end on, so that what stands before keeps its place.
+        // From the end of the file, so that earlier positions stay valid.
         places.sort_by_key(|place| std::cmp::Reverse((place.span.line, place.span.column)));
         for place in places {
             match place.write(&self.version.to_string()) {
@@ -115,7 +115,7 @@ impl Target {
                     let (file, line) = (place.span.file_name(), place.span.line);
                     say(&json!({"event": "version_written", "file": file, "line": line}).to_string())?;
                 }
-                Ok(()) => remark(&format!("{place}: now {}\n", self.version)),
+                Ok(()) => remark(&format!("{place}: changed to {}\n", self.version)),
                 Err(why) => left.push(format!("\n  {place}: {why}")),
             }
         }
@@ -123,11 +123,12 @@ impl Target {
             return Ok(());
         }
         let text = format!(
-            "the nodes run from {}, but the inventory could not be changed everywhere:{}",
+            "the nodes run {}, but some lines of the inventory could not be changed:{}",
             self.version,
             left.concat()
         );
-        Err(Exit::new(Kind::Failed, text).hint("change it by hand, or the next apply moves the nodes back"))
+        Err(Exit::new(Kind::Failed, text)
+            .hint("change them by hand, or the next apply returns the nodes to the old version"))
     }
 }
 
@@ -154,12 +155,12 @@ impl std::fmt::Display for Place {
 }
 
 impl Place {
-    /// Replaces the one scalar; everything else of the file stays as it is.
+    /// Replaces the version; the rest of the file is unchanged.
     fn write(&self, to: &str) -> Result<(), String> {
-        let path = self.span.file_name().map(Path::new).ok_or("it stands in no file")?;
-        let text = fs::read_to_string(path).map_err(|error| format!("it cannot be read: {error}"))?;
-        let text = self.replaced(&text, to).ok_or("the version does not stand there as it is")?;
-        // The file itself, where the name is a link; whole or not at all, and as open as it was.
+        let path = self.span.file_name().map(Path::new).ok_or("it is not set in a file")?;
+        let text = fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
+        let text = self.replaced(&text, to).ok_or("the version is not written literally")?;
+        // Follows symbolic links, replaces the file atomically and keeps its mode.
         let path = fs::canonicalize(path).map_err(|error| error.to_string())?;
         let write = || -> std::io::Result<()> {
             let folder = path.parent().unwrap_or(Path::new("/"));
@@ -170,7 +171,7 @@ impl Place {
             file.persist(&path)?;
             Ok(())
         };
-        write().map_err(|error| format!("it cannot be written: {error}"))
+        write().map_err(|error| format!("cannot write it: {error}"))
     }
 
     fn replaced(&self, text: &str, to: &str) -> Option<String> {
@@ -179,7 +180,7 @@ impl Place {
         let (before, line) = text.split_at_checked(start)?;
         let at = line.char_indices().nth(self.span.column.checked_sub(1)?)?.0;
         let (lead, rest) = line.split_at_checked(at)?;
-        // A text may stand in quotes.
+        // The scalar may be quoted.
         let quote = if rest.starts_with(['"', '\'']) { rest.get(..1)? } else { "" };
         let after = rest.strip_prefix(quote)?.strip_prefix(self.version.as_str())?;
         let ends = if quote.is_empty() {
@@ -201,9 +202,9 @@ mod tests {
     }
 
     #[test]
-    fn one_scalar_is_replaced_and_nothing_else() {
+    fn only_the_version_scalar_is_replaced() {
         let text = "all:\n  vars:\n    apim: # ä 4.5.0\n      version: 4.5.0  # the version, 4.5.0\r\n      x: 4.5.0\n";
-        let new = replaced(text, (4, 16)).expect("it stands there");
+        let new = replaced(text, (4, 16)).expect("the version is found");
         assert_eq!(new, text.replacen("version: 4.5.0", "version: 4.6.0", 1));
         let quoted = "ä: {version: \"4.5.0\", b: 1}";
         assert_eq!(replaced(quoted, (1, 14)).as_deref(), Some("ä: {version: \"4.6.0\", b: 1}"));
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_there_otherwise_is_left() {
+    fn other_scalars_are_not_replaced() {
         for (text, at) in [
             ("version: \"{{ it }}\"", (1, 10)),
             ("version: 4.5.01", (1, 10)),
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_keeps_its_mode_and_a_link_stays_one() {
+    fn file_mode_and_symlink_are_kept() {
         use std::os::unix::fs::{PermissionsExt as _, symlink};
         let folder = tempfile::tempdir().expect("a folder");
         let (path, link) = (folder.path().join("real.yaml"), folder.path().join("i.yaml"));

@@ -1,16 +1,16 @@
-//! The command line itself.
+//! Tests of the command line definition.
 
 use clap::CommandFactory as _;
 
 use super::*;
 
 #[test]
-fn the_command_line_is_consistent() {
+fn command_line_is_consistent() {
     Cli::command().debug_assert();
 }
 
 #[test]
-fn codes_are_a_promise() {
+fn exit_codes_are_stable() {
     let codes = [
         Kind::Converged,
         Kind::Failed,
@@ -31,7 +31,7 @@ fn help_of_apply() {
 }
 
 #[test]
-fn a_limit_goes_with_the_list_only() {
+fn inventory_limit_requires_list() {
     let parse = |what: &[&str]| {
         let words = ["apim-deploy", "inventory", "x.yaml", "--limit", "gateway"];
         Cli::try_parse_from(words.iter().chain(what)).is_ok()
@@ -42,13 +42,14 @@ fn a_limit_goes_with_the_list_only() {
 }
 
 #[test]
-fn forks_below_one_are_refused_in_words_about_forks() {
-    let error = Cli::try_parse_from(["apim-deploy", "apply", "x.yaml", "-f", "-1"]).expect_err("no number");
+fn forks_below_one_are_rejected() {
+    let error = Cli::try_parse_from(["apim-deploy", "apply", "x.yaml", "-f", "-1"])
+        .expect_err("not a positive number");
     assert!(error.to_string().contains("--forks"), "{error}");
 }
 
 #[test]
-fn render_refuses_a_file_for_a_folder() {
+fn render_rejects_a_file_as_output_folder() {
     let file = tempfile::NamedTempFile::new().expect("a file");
     let cli = Cli::try_parse_from([
         "apim-deploy".as_ref(),
@@ -57,13 +58,13 @@ fn render_refuses_a_file_for_a_folder() {
         "--out".as_ref(),
         file.path().as_os_str(),
     ]);
-    let Ok(Cli { verb: Verb::Render(args) }) = cli else { panic!("not read") };
+    let Ok(Cli { verb: Verb::Render(args) }) = cli else { panic!("not parsed") };
     let said = format!("{:?}", render::run(&args).expect_err("it is a file"));
     assert!(said.contains("is a file; `--out` needs a folder") && said.contains("Usage"), "{said}");
 }
 
 #[test]
-fn budgets_are_numbers_for_all_or_for_one_role() {
+fn budgets_apply_to_all_roles_or_one() {
     let parse =
         |text: &str| Cli::try_parse_from(["apim-deploy", "apply", "x.yaml", "--max-unavailable", text]);
     assert!(parse("2").is_ok());

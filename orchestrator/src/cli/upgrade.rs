@@ -1,4 +1,5 @@
-//! `upgrade`: `apply`, for an inventory that names another version or another zip; what goes from where to where is said first.
+//! `upgrade`: apply an inventory that names another version or zip, after showing which node moves
+//! from which release to which.
 
 use apim_agent::operation::Mode;
 
@@ -19,16 +20,17 @@ pub(super) struct Args {
     files: Files,
     #[command(flatten)]
     reach: Reach,
-    /// To this version, whatever the inventory names; its files must have the digests of the zips by their names
+    /// Upgrade to this version; overrides `apim.version` (the inventory must list the digests of
+    /// its zips by file name)
     #[arg(long, value_name = "VERSION")]
     to: Option<String>,
-    /// Write the version into the inventory once every node runs from it: only that value is changed
+    /// Write the version to the inventory after all nodes run it; changes only that value
     #[arg(long, requires = "to", conflicts_with = "check")]
     write: bool,
-    /// Do not ask
+    /// Skip the confirmation prompt
     #[arg(short, long)]
     yes: bool,
-    /// Only say what would be upgraded, and what the databases need
+    /// Show what would be upgraded and the required database changes; change nothing
     #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
     #[command(flatten)]
@@ -40,9 +42,8 @@ pub(super) struct Args {
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { mut files, reach, to, write, yes, check, probe, shown } = args;
     if write && files.limit.is_some() {
-        let text =
-            "--write changes the version of every node, and --limit leaves some out; nothing was contacted";
-        return Err(Exit::new(Kind::Usage, text).hint("leave one of them out"));
+        let text = "--write cannot be combined with --limit: it sets the version of every node; no host was contacted";
+        return Err(Exit::new(Kind::Usage, text).hint("remove one of the two flags"));
     }
     let target = to.as_deref().map(|to| Target::set(&mut files, to)).transpose()?;
     let rolling = Rolling { forward_to: to, ..Rolling::default() };
@@ -53,8 +54,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     }
     if moves::has_lost_hosts(&seen.result) {
         report::say(&report::failure::text(&seen.plan, &seen.result, seen.look.out))?;
-        return Err(Exit::new(Kind::Failed, "not every host could be looked at; no host was changed")
-            .hint("leave those out with --limit, or bring them back first"));
+        return Err(Exit::new(Kind::Failed, "not all hosts could be checked; no host was changed")
+            .hint("exclude the unreachable hosts with --limit, or fix them first"));
     }
     let found = moves::upgrades(&seen.plan, &seen.result);
     if found.is_empty() {
@@ -62,13 +63,11 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
             target.tell(&seen.look)?;
         }
         let text = match &wanted.rolling.forward_to {
-            Some(to) => format!("nothing would be upgraded: every node runs from {to}"),
-            None => "nothing would be upgraded: no node runs from another release than the inventory names"
-                .to_owned(),
+            Some(to) => format!("nothing to upgrade: every node runs {to}"),
+            None => "nothing to upgrade: every node runs the release that the inventory names".to_owned(),
         };
-        return Err(Exit::new(Kind::Failed, text).hint(
-            "name another `apim.version`, with its `distributions.sha256`; for everything else there is `apply`",
-        ));
+        return Err(Exit::new(Kind::Failed, text)
+            .hint("change `apim.version` and `distributions.sha256`; use `apply` for other changes"));
     }
     target.iter().try_for_each(|target| target.refuse_back(&found))?;
     let schemas = moves::schemas(&seen.cluster, &pipeline::cache(&wanted.reach), &found);
@@ -87,7 +86,10 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     if check {
         return Ok(Kind::Converged);
     }
-    confirm(&format!("\n{} will be upgraded, within the budget of each role.", nodes(found.len())), yes)?;
+    confirm(
+        &format!("\n{} will be upgraded, within the disruption budget of each role.", nodes(found.len())),
+        yes,
+    )?;
     wanted.mode = Mode::Apply;
     wanted.judges = true;
     let ended = pipeline::run(&wanted)?;

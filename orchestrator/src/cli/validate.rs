@@ -1,4 +1,4 @@
-//! `validate`: everything that can be known without contacting a host.
+//! `validate`: check all input files without contacting a host.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         report::say(&show::text(&plan))?;
     }
     report::say(&look.out.good(format!(
-        "no mistake found: {}, {}; {}: {}, {}",
+        "valid: {}, {}; {}: {}, {}",
         count(read.inventory.hosts.len(), "host"),
         count(read.cluster.nodes().len(), "node"),
         playbook.name,
@@ -58,17 +58,17 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
     Ok(Kind::Converged)
 }
 
-/// Says which local files are not there; no mistake of the files that were read, for they may be put there later.
+/// Returns notes about missing local files. They are not errors, because they may be added later.
 fn missing(cluster: &Cluster) -> Vec<String> {
-    let told = |artifact: &Artifact| {
+    let note = |artifact: &Artifact| {
         let path = artifact::missing(artifact)?;
         Some(format!(
-            "{} is not there yet, `apply` will need it: `{}` (`{}`, {})",
+            "{} does not exist yet, `apply` needs it: `{}` (`{}`, {})",
             artifact.name,
             path.display(),
             artifact.setting,
             artifact.place
         ))
     };
-    cluster.artifacts().iter().filter_map(told).collect()
+    cluster.artifacts().iter().filter_map(note).collect()
 }
