@@ -1,20 +1,20 @@
-//! What several hosts said, told once where it is the same: the hosts' names, then the words. Only makes text.
+//! Groups identical output of hosts: the host names, then the output. Returns text, prints nothing.
 
 use super::fold::folded;
 use super::style::{Style, count, harmless};
 
-/// What a host said.
+/// The result and output of one host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Block {
-    /// In a few words, how it came out.
+    /// The result in a few words.
     pub head: String,
-    /// The whole of it.
+    /// The full output.
     pub body: String,
-    /// Whether all is well.
+    /// Whether it is a success; selects the colour.
     pub is_good: bool,
 }
 
-/// Returns a block for each different thing said, in the order of the hosts.
+/// Renders each distinct block once, in the order of the hosts.
 #[must_use]
 pub fn text(said: &[(&str, Block)], style: Style) -> String {
     let mut all: Vec<(&Block, Vec<&str>)> = Vec::new();
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_words_are_told_once_with_all_who_said_them() {
+    fn identical_output_is_grouped() {
         let block = |body: &str| Block { head: "exit status 0".into(), body: body.into(), is_good: true };
         let other =
             Block { head: "exit status 2".into(), body: "no such\x1b[2J file".into(), is_good: false };

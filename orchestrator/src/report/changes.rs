@@ -1,4 +1,4 @@
-//! What would change, per stage, host and step: the survey printed. Only makes text.
+//! Pending changes per stage, host and step. Returns text, prints nothing.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +9,16 @@ use crate::engine::{HostEnd, RunResult};
 use crate::inventory::host::HostName;
 use crate::plan::model::{Plan, Stage, Step};
 
-/// How much is shown.
+/// What to show.
 #[derive(Debug, Clone, Copy)]
 pub struct Detail {
-    /// Differences of text files.
+    /// Show the diffs of text files.
     pub diff: bool,
-    /// Also what is as wished.
+    /// Also show unchanged steps.
     pub all: bool,
 }
 
-/// Returns what would change, or a line that says that nothing would; after an apply, what was changed.
+/// Renders pending changes with a summary line; after an apply, the changes made.
 #[must_use]
 pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> String {
     let mut text = String::new();
@@ -31,7 +31,7 @@ pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> St
         }
     }
     if result.outcomes.values().any(|outcome| matches!(outcome, Outcome::Changed(_))) {
-        // It was done: the recap counts.
+        // Changes were applied, so the recap has the totals.
         return text;
     }
     text.push_str(&verdict(&hosts, result, style));
@@ -39,38 +39,42 @@ pub fn text(plan: &Plan, result: &RunResult, detail: Detail, style: Style) -> St
     text
 }
 
-/// Says what would change in all, and of how many hosts that is not known. `hosts`: how many steps differ on each.
+/// Summarizes pending changes and hosts that were not checked. `hosts` maps hosts to pending
+/// changes.
 fn verdict(hosts: &BTreeMap<&str, usize>, result: &RunResult, style: Style) -> String {
     let steps: usize = hosts.values().sum();
     let concerned = hosts.values().filter(|differ| **differ > 0).count();
-    let unknown = hosts.keys().filter(|host| !was_looked_at(host, result)).count();
+    let unknown = hosts.keys().filter(|host| !was_checked(host, result)).count();
     let failed = result.outcomes.values().filter(|outcome| matches!(outcome, Outcome::Failed(_))).count();
     let found = match steps {
         0 => "nothing would change".to_owned(),
-        _ => format!("{} would change something, on {}", count(steps, "step"), count(concerned, "host")),
+        _ => format!("{}, on {}", count(steps, "change"), count(concerned, "host")),
     };
     match (steps, unknown, failed) {
         (0, 0, 0) if !result.interrupted => style.good(found),
-        (0, 0, 0) => style.bad("interrupted: what would change is not known"),
+        (0, 0, 0) => style.bad("interrupted: pending changes are unknown"),
         (0, 0, failed) => {
-            style.bad(format!("no change found; {} could not be looked at", count(failed, "step")))
+            style.bad(format!("no change found; {} could not be checked", count(failed, "step")))
         }
         (_, 0, _) => style.change(found),
-        (0, _, _) => style
-            .bad(format!("of {unknown} of {} nothing is known (not reached)", count(hosts.len(), "host"))),
+        (0, _, _) => {
+            let state = if result.interrupted { "not checked" } else { "unreachable" };
+            style.bad(format!("{unknown} of {} {state}", count(hosts.len(), "host")))
+        }
         _ => {
             let were = if unknown == 1 { "was" } else { "were" };
-            style.bad(format!("{found}; {} {were} not looked at", count(unknown, "host")))
+            style.bad(format!("{found}; {} {were} not checked", count(unknown, "host")))
         }
     }
 }
 
-/// Says whether a host was reached and looked at to the end.
-fn was_looked_at(host: &str, result: &RunResult) -> bool {
+/// Returns whether a host was checked completely.
+fn was_checked(host: &str, result: &RunResult) -> bool {
     match result.hosts.get(&HostName(host.to_owned())).map(|host| &host.end) {
         Some(HostEnd::Done | HostEnd::Failed(_)) => true,
         Some(HostEnd::Unreachable(..)) => false,
-        // Behind a barrier that failed it was looked at all the same; an interrupt may have come before.
+        // A host behind a failed barrier was checked as well, unless the run was interrupted
+        // before.
         Some(HostEnd::Stopped(_)) | None => !result.interrupted,
     }
 }

@@ -1,35 +1,36 @@
-//! Files that differ, in the form of a unified diff; the same difference of several hosts once. Only makes text.
+//! Differences of files as a unified diff. Identical differences are grouped. Returns text, prints
+//! nothing.
 
 use super::fold::folded;
 use super::style::{Style, count, harmless};
 
-/// A file of a host that is not as we would write it.
+/// A file on a host that differs from the desired state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Differing {
-    /// The host.
+    /// Inventory name of the host.
     pub host: String,
-    /// The file.
+    /// Path on the host.
     pub path: String,
     /// Short statements, such as `mode 0644 -> 0600`.
     pub items: Vec<String>,
-    /// The difference of the text, from what stands there to what we would write, where it may be shown.
+    /// Unified diff from actual to desired content; `None` if it must not be shown.
     pub diff: Option<String>,
 }
 
-/// Which way a difference is read.
+/// Direction of a diff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
-    /// From the host's file to ours: `+` is what apply would add.
+    /// From actual to desired: `+` is what apply would add.
     FromHost,
-    /// From ours to the host's: `+` is what somebody added there.
+    /// From desired to actual: `+` is what was added on the host.
     ToHost,
 }
 
-/// Returns every difference once, with the hosts that it is on; a line when there is none.
+/// Renders every distinct difference once, with its hosts.
 #[must_use]
 pub fn text(all: &[Differing], direction: Direction, style: Style) -> String {
     if all.is_empty() {
-        return format!("{}\n", style.good("every file is as apply would write it"));
+        return format!("{}\n", style.good("every file is up to date"));
     }
     let mut once: Vec<(&Differing, Vec<&str>)> = Vec::new();
     for one in all {
@@ -59,7 +60,7 @@ pub fn text(all: &[Differing], direction: Direction, style: Style) -> String {
             text.push_str(&painted(line, style));
             text.push('\n');
         }
-        // With the text at hand, that it differs need not be said.
+        // The diff already shows that the content differs.
         for item in items.iter().filter(|item| diff.is_none() || !item.starts_with("content")) {
             text.push_str(&format!("{}\n", style.change(format!("# {}", harmless(item).replace('\n', " ")))));
         }
@@ -91,14 +92,14 @@ fn painted(line: &str, style: Style) -> String {
     }
 }
 
-/// Returns a unified diff as it reads in `direction`; it was made from the host's file to ours.
+/// Returns a unified diff (actual to desired) in `direction`.
 #[must_use]
 pub fn turned(diff: &str, direction: Direction) -> String {
     if direction == Direction::FromHost {
         return diff.to_owned();
     }
     let mut text = String::new();
-    // What is taken away stands before what is put in its place.
+    // In a unified diff, removed lines come before added lines.
     let (mut away, mut there) = (String::new(), String::new());
     let flush = |text: &mut String, away: &mut String, there: &mut String| {
         text.push_str(&std::mem::take(away));
@@ -155,17 +156,17 @@ mod tests {
     }
 
     #[test]
-    fn the_same_difference_of_two_hosts_is_shown_once() {
+    fn identical_differences_are_grouped() {
         insta::assert_snapshot!(text(&all(), Direction::FromHost, Style::plain()));
     }
 
     #[test]
-    fn the_other_way_round_what_was_added_by_hand_is_added() {
+    fn reversed_diff_swaps_added_and_removed() {
         insta::assert_snapshot!(text(&all(), Direction::ToHost, Style::plain()));
     }
 
     #[test]
-    fn no_difference_is_said() {
-        assert_eq!(text(&[], Direction::FromHost, Style::plain()), "every file is as apply would write it\n");
+    fn no_difference_is_reported() {
+        assert_eq!(text(&[], Direction::FromHost, Style::plain()), "every file is up to date\n");
     }
 }

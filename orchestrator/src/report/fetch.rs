@@ -1,4 +1,5 @@
-//! How far downloads are, before the run begins: bars on a terminal, a line now and then without one, nothing in JSON.
+//! Progress of downloads before the run: bars on a terminal, occasional lines without one, nothing
+//! with JSON output.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,13 +10,14 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 use super::style::harmless;
 use super::{Look, remark};
 
-/// Without a terminal, how long to keep quiet between two lines about the same file.
+/// Without a terminal, the minimum time between two lines about the same file.
 const QUIET: Duration = Duration::from_secs(5);
 
-/// Hears how far a file is: its name, bytes done, bytes in all (0 unknown); both `u64::MAX` when it is there.
+/// Progress callback: file name, bytes done, bytes total (0 if unknown). Both are `u64::MAX` when
+/// the file is complete.
 pub type Fetching = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
-/// Returns what shows how far downloads are.
+/// Returns the progress callback for `look`.
 #[must_use]
 pub fn fetching(look: &Look) -> Fetching {
     match (look.json, look.live) {

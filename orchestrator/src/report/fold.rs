@@ -1,9 +1,10 @@
-//! Many hosts in few words: names that differ by a number only are told as a range, as an inventory writes them: `gw[1:3]`.
+//! Shortens lists of host names: names that differ only by a number become a range in inventory
+//! syntax, such as `gw[1:3]`.
 
-/// What is the same of several names: what stands before the number, how wide it is when it begins with a 0, what stands behind it.
+/// The common parts of several names: prefix, width of zero-padded numbers (otherwise 0), suffix.
 type Shape<'a> = (&'a str, usize, &'a str);
 
-/// Returns `names` for people, in the order in which each kind first comes.
+/// Returns `names` as a comma-separated list with ranges, in order of first appearance.
 #[must_use]
 pub fn folded<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut kinds: Vec<(Option<Shape<'a>>, &'a str, Vec<u64>)> = Vec::new();
@@ -28,7 +29,7 @@ pub fn folded<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     words.join(",")
 }
 
-/// Parts a name at the last number of its first label; one of more than 9 digits is no number.
+/// Splits a name at the last number of its first label. Numbers of more than 9 digits are ignored.
 fn numbered(name: &str) -> Option<(Shape<'_>, u64)> {
     let label = name.split('.').next()?;
     let end = label.rfind(|c: char| c.is_ascii_digit())? + 1;
@@ -36,7 +37,7 @@ fn numbered(name: &str) -> Option<(Shape<'_>, u64)> {
         .rfind(|c: char| !c.is_ascii_digit())
         .map_or(0, |at| at + label[at..].chars().next().map_or(1, char::len_utf8));
     let digits = &name[begin..end];
-    // An address is no name with a number in it.
+    // Do not fold IP addresses.
     if begin == 0 || digits.len() > 9 {
         return None;
     }

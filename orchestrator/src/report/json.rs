@@ -1,4 +1,4 @@
-//! One JSON object per line on standard output; `docs/output.md` says what is in them.
+//! JSON output: one object per line on standard output, documented in `docs/output.md`.
 
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
 use crate::probing::Sum;
 
-/// Writes objects.
+/// Writes events as JSON objects.
 pub(super) struct Json<W> {
     out: W,
     begun: Instant,
@@ -26,13 +26,13 @@ impl<W: Write + Send> Json<W> {
 
 impl<W: Write + Send> Face for Json<W> {
     fn event(&mut self, event: &Event) {
-        // The recap has the sums.
+        // The recap contains the totals.
         if matches!(event, Event::Probed { .. }) {
             return;
         }
         let mut object = object(event);
         object.insert("time".into(), seconds(self.begun.elapsed()));
-        // A reader that has gone away does not stop the run.
+        // A closed pipe does not stop the run.
         drop(writeln!(self.out, "{}", Value::Object(object)).and_then(|()| self.out.flush()));
     }
 }
@@ -103,7 +103,7 @@ fn object(event: &Event) -> Map<String, Value> {
     }
 }
 
-/// Returns the fields that say what became of a step.
+/// Returns the fields for the outcome of a step.
 fn outcome(outcome: &Outcome) -> Map<String, Value> {
     let difference = |word: &str, Difference { items, diff }: &Difference| json!({"outcome": word, "items": items, "diff": diff});
     let value = match outcome {
@@ -122,7 +122,7 @@ fn outcome(outcome: &Outcome) -> Map<String, Value> {
     }
 }
 
-/// Returns the last object.
+/// Returns the recap, which is the last object.
 pub(super) fn recap(plan: &Plan, result: &RunResult, probed: &[Sum]) -> String {
     let hosts: Map<String, Value> = result
         .hosts

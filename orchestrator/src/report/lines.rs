@@ -1,4 +1,4 @@
-//! Progress without a terminal: one plain line for each thing worth telling, such as `[ 12.3s] gw1  changed  deployment.toml`.
+//! Progress without a terminal: plain lines such as `[ 12.3s] gw1  changed  deployment.toml`.
 
 use std::io::Write;
 use std::time::Instant;
@@ -9,7 +9,7 @@ use super::style::{count, harmless, time};
 use super::{Face, Look};
 use crate::engine::event::{Event, Level};
 
-/// Writes lines.
+/// Writes events as lines.
 pub(super) struct Lines<W> {
     out: W,
     begun: Instant,
@@ -26,7 +26,7 @@ impl<W: Write + Send> Lines<W> {
 
     fn line(&mut self, text: &str) {
         let seconds = self.begun.elapsed().as_secs_f64();
-        // Progress that nobody can read any more is not worth an error.
+        // A closed pipe is not an error.
         drop(writeln!(self.out, "[{seconds:6.1}s] {}", harmless(text)));
     }
 
@@ -51,7 +51,7 @@ impl<W: Write + Send> Face for Lines<W> {
     }
 }
 
-/// Returns what is to be said about `event`: of which host, and the words.
+/// Returns the lines for `event`, each with its host.
 pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(Option<String>, String)> {
     let style = look.err;
     let verbose = look.verbosity > 0;
@@ -67,20 +67,20 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
             let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
             (Some(host), format!("{}  {why}{hint}", style.bad("unreachable")))
         }
-        Event::Reconnecting(host, why) => (Some(host), format!("link lost, connecting again: {why}")),
+        Event::Reconnecting(host, why) => (Some(host), format!("connection lost, reconnecting: {why}")),
         Event::Surveyed(host, differ) => {
             *differing += differ;
             if !verbose {
                 return Vec::new();
             }
-            (Some(host), format!("looked at: {} to see to", count(*differ, "step")))
+            (Some(host), format!("{} pending", count(*differ, "change")))
         }
         Event::StageStarted(index, title) => (None, style.strong(format!("stage {}: {title}", index + 1))),
         Event::StageFinished(index, took) if verbose => {
             (None, format!("stage {} took {}", index + 1, time(*took)))
         }
-        Event::StepStarted(host, _, title) if verbose => (Some(host), format!("begins   {title}")),
-        Event::WaitingForLeave(host, _, what) => (Some(host), format!("waits    {what}")),
+        Event::StepStarted(host, _, title) if verbose => (Some(host), format!("running  {title}")),
+        Event::WaitingForLeave(host, _, what) => (Some(host), format!("waiting  {what}")),
         Event::StepFinished(host, _, title, outcome, took) => {
             let Some(word) = word(outcome, look) else { return Vec::new() };
             let why = match outcome {
@@ -97,7 +97,7 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
             (Some(host), format!("{word}  {title}{took}{why}"))
         }
         Event::ProbeFailed { url, why, doing } => {
-            (None, style.bad(format!("probe {url} failed: {why} (meanwhile: {doing})")))
+            (None, style.bad(format!("probe {url} failed: {why} (during: {doing})")))
         }
         Event::ProbeAnswers { url, gap, failed } => {
             let failed = format!("{failed} failed");
@@ -107,7 +107,7 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
         Event::Note(Level::Warning, text) => (None, style.change(format!("warning: {text}"))),
         Event::Interrupted => (
             None,
-            "stopping: steps in hand are finished, nothing more is begun; interrupt again to leave at once"
+            "stopping: steps in progress finish, no new steps start; interrupt again to exit immediately"
                 .to_owned(),
         ),
         Event::RunFinished(took) if verbose => (None, format!("took {}", time(*took))),
@@ -125,7 +125,7 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
     vec![(host.map(|host| host.0.clone()), text)]
 }
 
-/// Returns the word for an outcome, padded; `None` where it is not worth a line.
+/// Returns the padded label of an outcome; `None` if it is not shown.
 fn word(outcome: &Outcome, look: &Look) -> Option<String> {
     let style = look.err;
     let padded = |word: &str| format!("{word:7}");

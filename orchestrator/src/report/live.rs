@@ -1,17 +1,17 @@
-//! A picture that is drawn again in place, on standard output where that is a terminal.
+//! Text that is redrawn in place on standard output, if that is a terminal.
 
 use std::io::IsTerminal as _;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// The picture.
+/// A text area on the terminal that is redrawn in place.
 pub struct Live {
     bar: ProgressBar,
     last: String,
 }
 
 impl Live {
-    /// Returns a picture; `None` where standard output is no terminal that can draw.
+    /// Returns `None` if standard output is not a terminal or is a dumb one.
     #[must_use]
     pub fn new() -> Option<Self> {
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -25,17 +25,17 @@ impl Live {
         Some(Self { bar, last: String::new() })
     }
 
-    /// Draws `text` in the place of what was there.
+    /// Replaces the shown text.
     pub fn draw(&mut self, text: String) {
         self.bar.set_message(text.clone());
         self.bar.tick();
         self.last = text;
     }
 
-    /// Leaves the last picture standing.
+    /// Stops redrawing; the last text remains visible.
     pub fn end(self) {
         self.bar.finish_and_clear();
-        // A terminal that is gone shows nothing any more.
+        // Ignore errors of a closed terminal.
         drop(super::say(&self.last));
     }
 }

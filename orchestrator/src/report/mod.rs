@@ -1,7 +1,9 @@
-//! The only room that prints while a run goes on: progress on standard error, data (recap, changes, JSON) on standard output.
+//! All output during a run: progress on standard error, data (recap, changes, JSON) on standard
+//! output.
 //!
-//! `show` hears the events of a run and hands them to one of three faces: `terminal` (a line per host), `lines` (no
-//! terminal) or `json`. What is said at the end is made by `recap`, `failure` and `changes`, which only make text.
+//! `show` forwards the events of a run to one of three faces: `terminal` (a line per host), `lines`
+//! (no terminal) or `json`. The final report is rendered by `recap`, `failure` and `changes`, which
+//! return text and print nothing.
 
 use std::io::{self, IsTerminal as _, Write};
 use std::sync::Arc;
@@ -36,16 +38,16 @@ mod tests;
 pub use fetch::{Fetching, fetching};
 pub use style::Style;
 
-/// How a run is to be shown.
+/// Output format, verbosity and colours.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    /// One JSON object per line on standard output instead of words.
+    /// One JSON object per line on standard output instead of text.
     pub json: bool,
-    /// How much is said: 0 changes and failures, 1 also what was as wished.
+    /// 0: changes and failures; 1: also unchanged steps.
     pub verbosity: u8,
-    /// Whether differences of text files are shown.
+    /// Whether to show the diffs of text files.
     pub diff: bool,
-    /// Whether standard error is a terminal that can draw.
+    /// Whether standard error is a terminal that supports redrawing.
     pub live: bool,
     /// Colours on standard output.
     pub out: Style,
@@ -54,7 +56,8 @@ pub struct Look {
 }
 
 impl Look {
-    /// Returns the look that fits where the two outputs go. `NO_COLOR` and a dumb terminal take colours away.
+    /// Detects colours and live output from the terminals. `NO_COLOR` and dumb terminals disable
+    /// colours.
     #[must_use]
     pub fn detect(json: bool, verbosity: u8, diff: bool) -> Self {
         let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -66,13 +69,13 @@ impl Look {
     }
 }
 
-/// One way to show a run.
+/// A renderer of run events.
 trait Face: Send {
     fn event(&mut self, event: &Event);
     fn end(&mut self) {}
 }
 
-/// Shows the events of a run until the last one.
+/// Shows the events of a run until the channel is closed.
 #[must_use]
 pub fn show(plan: Arc<Plan>, look: Look, mut events: mpsc::UnboundedReceiver<Event>) -> JoinHandle<()> {
     let mut face: Box<dyn Face> = if look.json {
@@ -83,7 +86,7 @@ pub fn show(plan: Arc<Plan>, look: Look, mut events: mpsc::UnboundedReceiver<Eve
         Box::new(lines::Lines::new(io::stderr(), look))
     };
     tokio::spawn(async move {
-        // The plan is kept so that faces may look steps up as long as events come.
+        // Keep the plan alive while events arrive.
         let _plan = plan;
         while let Some(event) = events.recv().await {
             face.event(&event);
@@ -92,10 +95,10 @@ pub fn show(plan: Arc<Plan>, look: Look, mut events: mpsc::UnboundedReceiver<Eve
     })
 }
 
-/// Prints what a run came to: failures, then the recap, with what came of probes.
+/// Prints failures, release changes and the recap with the probe results.
 ///
 /// # Errors
-/// When standard output cannot be written, a closed pipe apart.
+/// Standard output cannot be written. A closed pipe is not an error.
 pub fn conclude(plan: &Plan, result: &RunResult, probed: &[Sum], look: &Look) -> io::Result<()> {
     if look.json {
         return say(&json::recap(plan, result, probed));
@@ -106,17 +109,17 @@ pub fn conclude(plan: &Plan, result: &RunResult, probed: &[Sum], look: &Look) ->
     say(&format!("{failures}{releases}{recap}"))
 }
 
-/// Prints `text` on standard output. A reader that has gone away is no error.
+/// Prints `text` on standard output.
 ///
 /// # Errors
-/// When it cannot be written for another reason.
+/// Standard output cannot be written. A closed pipe is not an error.
 pub fn say(text: &str) -> io::Result<()> {
     quietly(io::stdout().lock(), text)
 }
 
-/// Prints `text` on standard error. A reader that has gone away is no error.
+/// Prints `text` on standard error; write errors are ignored.
 pub fn remark(text: &str) {
-    // Where not even an error can be said, nothing is left to be done.
+    // An error on standard error cannot be reported.
     drop(quietly(io::stderr().lock(), text));
 }
 

@@ -1,4 +1,4 @@
-//! What came of requests that were sent to the cluster's service while the run went on. Only makes text.
+//! Results of availability probes. Returns text, prints nothing.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::style::{Style, count, harmless, time};
 use crate::probing::{Failures, Gap, Slow, Sum};
 
-/// Returns the lines about probes, in the recap and in a record.
+/// Renders the probe results for the recap and for run records.
 #[must_use]
 pub fn text(probed: &[Sum], style: Style) -> String {
     let mut text = String::new();
@@ -26,15 +26,15 @@ fn head(sum: &Sum) -> String {
     let Sum { url, sent, failed, again, left_out, .. } = sum;
     if sum.since.is_none() {
         let why = sum.refusal.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
-        return format!("probe {url}: it never answered as wished{why}; this run proves nothing about it");
+        return format!("probe {url}: no good answer during the run{why}; availability is unknown");
     }
     let failed = if *failed == 0 { "none failed".to_owned() } else { format!("{failed} failed") };
     let mut head = format!("probe {url}: {}, {failed}", requests(*sent));
     if *again > 0 {
-        head.push_str(&format!(", {again} sent again"));
+        head.push_str(&format!(", {again} retried"));
     }
     if *left_out > 0 {
-        head.push_str(&format!(", {left_out} in hand at the end"));
+        head.push_str(&format!(", {left_out} in progress at the end"));
     }
     head
 }
@@ -42,23 +42,23 @@ fn head(sum: &Sum) -> String {
 fn details(sum: &Sum) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(Gap { at, seconds, failed, doing, open }) = &sum.gap {
-        let what = if *open { "no good answer at the end for" } else { "longest gap" };
+        let what = if *open { "no good answer until the end for" } else { "longest gap" };
         let failed = if *failed > 0 { format!(", {failed} failed") } else { String::new() };
-        lines.push(format!("{what} {}{failed}: from {} on, {doing}", short(*seconds), clock(at)));
+        lines.push(format!("{what} {}{failed}: from {}, {doing}", short(*seconds), clock(at)));
     }
     if let Some(Slow { at, seconds, doing }) = &sum.slowest {
         lines.push(format!("slowest answer {}: {}, {doing}", short(*seconds), clock(at)));
     }
     for Failures { at, why, doing, count } in &sum.failures {
-        lines.push(format!("{count} × {why}: from {} on, {doing}", clock(at)));
+        lines.push(format!("{count} × {why}: from {}, {doing}", clock(at)));
     }
     if sum.more > 0 {
-        lines.push(format!("{} failed in other ways", sum.more));
+        lines.push(format!("{} failed for other reasons", sum.more));
     }
     lines
 }
 
-/// Says what the probes make of the run, where they are not all good.
+/// Returns a summary line if a probe failed.
 #[must_use]
 pub fn verdict(probed: &[Sum]) -> Option<String> {
     let (sent, failed) =
@@ -66,15 +66,18 @@ pub fn verdict(probed: &[Sum]) -> Option<String> {
     let silent = probed.iter().filter(|sum| sum.since.is_none()).count();
     let mut parts = Vec::new();
     if failed > 0 {
-        parts.push(format!("{failed} of {} failed", requests(sent)));
+        parts.push(format!(
+            "{failed} of {sent} probe {} failed",
+            if sent == 1 { "request" } else { "requests" }
+        ));
     }
     if silent > 0 {
-        parts.push(format!("{} never answered as wished", count(silent, "URL")));
+        parts.push(format!("{} without a good answer", count(silent, "URL")));
     }
-    (!parts.is_empty()).then(|| format!("noticed from outside: {}; exit code 1 for that", parts.join(", ")))
+    (!parts.is_empty()).then(|| format!("{} (exit 1)", parts.join(", ")))
 }
 
-/// Returns the same for programs.
+/// Returns the probe results as JSON.
 pub(super) fn json(probed: &[Sum]) -> Vec<Value> {
     probed.iter().filter_map(|sum| serde_json::to_value(sum).ok()).collect()
 }
@@ -83,7 +86,7 @@ fn requests(number: u64) -> String {
     if number == 1 { "1 request".to_owned() } else { format!("{number} requests") }
 }
 
-/// Times below a second in thousandths: there it matters.
+/// Formats a time; below one second in milliseconds.
 fn short(seconds: f64) -> String {
     if seconds < 1.0 {
         return format!("{:.0} ms", seconds * 1000.0);
@@ -91,7 +94,7 @@ fn short(seconds: f64) -> String {
     time(Duration::try_from_secs_f64(seconds).unwrap_or_default())
 }
 
-/// The time of day of a moment.
+/// Returns the time of day of a time stamp.
 fn clock(at: &str) -> String {
     let clock = at.split('T').nth(1).and_then(|clock| clock.split('.').next()).unwrap_or("?");
     format!("{clock} UTC")

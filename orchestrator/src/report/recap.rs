@@ -1,4 +1,4 @@
-//! The table at the end: per host what came of its steps, per stage how long it took. Only makes text.
+//! The recap: results per host and duration per stage. Returns text, prints nothing.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
 use crate::plan::model::Plan;
 use crate::probing::Sum;
 
-/// Stages shorter than this are summed up.
+/// Shorter stages are summarized in one line.
 const WORTH_A_LINE: Duration = Duration::from_millis(500);
 
-/// Returns the recap.
+/// Renders the recap.
 #[must_use]
 pub fn text(plan: &Plan, result: &RunResult, probed: &[Sum], style: Style) -> String {
     let mut text = table(result, style);
@@ -34,12 +34,12 @@ pub fn text(plan: &Plan, result: &RunResult, probed: &[Sum], style: Style) -> St
     text
 }
 
-/// Says what is where, of every role of which a node was taken down or found down.
+/// Lists the nodes of every role with a node that was taken down or found down.
 fn rollout(text: &mut String, result: &RunResult) {
     for together in result.nodes.chunk_by(|one, next| one.pool == next.pool) {
         let standing = |node: &NodeResult| match &node.standing {
-            Standing::Renewed => format!("{} renewed and healthy", node.node),
-            Standing::Untouched => format!("{} as it was", node.node),
+            Standing::Renewed => format!("{} restarted, healthy", node.node),
+            Standing::Untouched => format!("{} unchanged", node.node),
             Standing::Down(why) => format!("{} down ({why})", node.node),
         };
         let nodes: Vec<String> = together.iter().map(standing).collect();
@@ -77,7 +77,7 @@ fn table(result: &RunResult, style: Style) -> String {
     table.text()
 }
 
-/// Says where a host stands, where that is not simply at the end.
+/// Returns the state of a host that did not complete.
 fn stand(end: &HostEnd) -> String {
     match end {
         HostEnd::Done => String::new(),
@@ -101,28 +101,23 @@ fn stages(text: &mut String, plan: &Plan, result: &RunResult) {
         line_to(text, &format!("{:>12}  {}. {}", time(*took), index + 1, harmless(title)));
     }
     if short > 0 && !result.nothing_to_do {
-        line_to(
-            text,
-            &format!("{:>12}  {} that had little or nothing to do", time(short_time), count(short, "stage")),
-        );
+        line_to(text, &format!("{:>12}  {}", time(short_time), count(short, "other stage")));
     }
 }
 
 fn verdict(result: &RunResult, style: Style) -> String {
     let took = time(result.wall);
     if result.interrupted {
-        return style.bad(format!("interrupted after {took}; run again to go on"));
+        return style.bad(format!("interrupted after {took}. Re-run to continue."));
     }
     let failed = result.hosts.values().filter(|host| host.end != HostEnd::Done).count();
     if failed > 0 || !result.is_success() {
         let hosts = count(failed, "host");
-        return style.bad(format!(
-            "{hosts} not as wished after {took}; what was done stays done, run again to go on"
-        ));
+        return style.bad(format!("{hosts} failed or incomplete ({took}). Re-run to continue."));
     }
     match result.changes() {
         0 => {
-            style.good(format!("nothing to change: {} as wished, {took}", count(result.hosts.len(), "host")))
+            style.good(format!("nothing to change: {} up to date, {took}", count(result.hosts.len(), "host")))
         }
         changes => style.good(format!(
             "{} on {}, {took}",

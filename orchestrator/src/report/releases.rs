@@ -1,4 +1,5 @@
-//! Which node runs which release after a run that was to move some, and why nodes were restarted. Only makes text.
+//! Releases of nodes after a run that changes releases, and the reasons for restarts. Returns text,
+//! prints nothing.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::unit::State;
@@ -11,49 +12,50 @@ use super::table::{Paint, Table};
 use crate::engine::RunResult;
 use crate::plan::model::{Plan, Step};
 
-/// Where one node stands.
+/// The release of one node after the run.
 struct Row {
     node: String,
     release: String,
-    /// What came of it, for people.
+    /// The result as text.
     words: String,
-    /// The same, for programs.
+    /// The result in JSON output.
     state: &'static str,
     paint: Paint,
 }
 
-/// Returns a table of the nodes that were to move, where not every one of them simply did; with what moved by itself.
+/// Renders a table of the nodes with a release change, unless all of them succeeded without a
+/// rollback.
 pub(super) fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
     let rows = rows(plan, result);
     let mut text = String::new();
-    let went_back = went_back(plan, result);
-    if went_back || rows.iter().any(|row| row.paint != Paint::Good) {
+    let rolled_back = rolled_back(plan, result);
+    if rolled_back || rows.iter().any(|row| row.paint != Paint::Good) {
         let mut table = Table::new(style, &["node", "release", ""]);
         for row in rows {
             table.row([(row.node, Paint::Plain), (row.release, Paint::Plain), (row.words, row.paint)]);
         }
         text.push_str(&format!("{}\n", table.text()));
     }
-    if went_back {
-        let note = "who went back goes forward again with the next apply, as long as the inventory names the newer release";
+    if rolled_back {
+        let note = "the next apply will upgrade these nodes again unless you change `apim.version`";
         text.push_str(&format!("{} {note}\n\n", style.change("note:")));
     }
     text
 }
 
-/// Says whether a node runs an older release than it did.
-fn went_back(plan: &Plan, result: &RunResult) -> bool {
+/// Returns whether a node was rolled back.
+fn rolled_back(plan: &Plan, result: &RunResult) -> bool {
     plan.steps()
         .any(|(_, step)| is_revert(step) && matches!(outcome(result, step), Some(Outcome::Changed(_))))
 }
 
-/// Returns the same for programs.
+/// Returns the table as JSON.
 pub(super) fn json(plan: &Plan, result: &RunResult) -> Vec<Value> {
     let rows = rows(plan, result).into_iter();
     rows.map(|row| json!({"node": row.node, "release": row.release, "state": row.state})).collect()
 }
 
-/// Returns why nodes were restarted, a line for each.
+/// Returns a line with the reason for each restart.
 pub(super) fn restarts(plan: &Plan, result: &RunResult) -> String {
     let mut text = String::new();
     for (_, step) in plan.steps() {
@@ -82,7 +84,7 @@ const fn is_revert(step: &Step) -> bool {
     matches!(step.operation(), Some(Operation::Revert(_)))
 }
 
-/// The words before the colon are the node's.
+/// Returns the display name of the node: the part of a step title before the colon.
 fn node_of(step: &Step) -> String {
     step.title.split_once(": ").map_or(step.title.as_str(), |(node, _)| node).to_owned()
 }
@@ -114,31 +116,30 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
     };
     let Moved { from, to } = moved;
     let proofs = || behind.iter().filter(|step| step.proves_health);
-    // A process that fell over at once fails the step that starts it, and its node goes back just the same.
-    let went_back =
+    // A process that exits immediately fails its start step; the node is rolled back in this case
+    // too.
+    let rolled_back =
         || proofs().find(|proof| proof.rescue.iter().any(|step| is_revert(step) && was_tried(result, step)));
     match outcome(result, step) {
         Some(Outcome::Changed(_)) => {}
-        Some(Outcome::Failed(_)) if went_back().is_some() => {}
-        Some(Outcome::Ok) => return row(to, "was there already".to_owned(), "moved", Paint::Good),
+        Some(Outcome::Failed(_)) if rolled_back().is_some() => {}
+        Some(Outcome::Ok) => return row(to, "already there".to_owned(), "moved", Paint::Good),
         Some(Outcome::Failed(failure)) => {
-            return row(from, format!("not moved: {}", failure.what), "not_moved", Paint::Bad);
+            return row(from, format!("not changed: {}", failure.what), "not_moved", Paint::Bad);
         }
-        _ => return row(from, "not touched".to_owned(), "not_touched", Paint::Plain),
+        _ => return row(from, "not changed".to_owned(), "not_touched", Paint::Plain),
     }
     let failed = |step: &&&Step| matches!(outcome(result, step), Some(Outcome::Failed(_)));
-    let Some(proof) = proofs().find(failed).or_else(went_back) else {
+    let Some(proof) = proofs().find(failed).or_else(rolled_back) else {
         let is_known =
             proofs().any(|step| matches!(outcome(result, step), Some(Outcome::Ok | Outcome::Changed(_))));
         return match is_known || proofs().next().is_none() {
-            true => row(to, "moved, healthy".to_owned(), "moved", Paint::Good),
-            false => {
-                row(to, "moved; whether it is healthy is not known".to_owned(), "unknown", Paint::Change)
-            }
+            true => row(to, "changed, healthy".to_owned(), "moved", Paint::Good),
+            false => row(to, "changed, health unknown".to_owned(), "unknown", Paint::Change),
         };
     };
     let Some(revert) = proof.rescue.iter().find(|step| is_revert(step)) else {
-        return row(to, "moved, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad);
+        return row(to, "changed, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad);
     };
     let before = proof.rescue.iter().take_while(|step| !is_revert(step));
     let hindered = before.filter_map(|step| match outcome(result, step) {
@@ -147,7 +148,7 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
     });
     if let Some(why) = hindered.last() {
         let words =
-            format!("moved, NOT healthy; not brought back, because its release is not at fault: {why}");
+            format!("changed, NOT healthy; not rolled back, because the release is not the cause: {why}");
         return row(to, words, "moved_unhealthy", Paint::Bad);
     }
     let back = proof.rescue.iter().find(|step| step.proves_health);
@@ -156,19 +157,16 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
             let there = Moved::find(&found.items).map_or_else(|| from.clone(), |moved| moved.to);
             let healthy = matches!(proof, Some(Outcome::Ok | Outcome::Changed(_)));
             let words = format!(
-                "{to} did not become healthy; back on {there}, {}",
+                "{to} did not become healthy; rolled back to {there}, {}",
                 if healthy { "healthy" } else { "NOT healthy" }
             );
             let (state, paint) =
                 if healthy { ("back", Paint::Change) } else { ("back_unhealthy", Paint::Bad) };
             row(&there, words, state, paint)
         }
-        (Some(Outcome::Failed(failure)), _) => row(
-            to,
-            format!("NOT healthy, and not brought back: {}", failure.what),
-            "moved_unhealthy",
-            Paint::Bad,
-        ),
-        _ => row(to, "moved, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad),
+        (Some(Outcome::Failed(failure)), _) => {
+            row(to, format!("NOT healthy, rollback failed: {}", failure.what), "moved_unhealthy", Paint::Bad)
+        }
+        _ => row(to, "changed, NOT healthy".to_owned(), "moved_unhealthy", Paint::Bad),
     }
 }

@@ -1,10 +1,10 @@
-//! Colours, and making words of hosts harmless for a terminal.
+//! Colours, formatting of numbers, and removal of control characters in host output.
 
 use std::borrow::Cow;
 use std::fmt::Display;
 use std::time::Duration;
 
-/// Whether colours are used.
+/// Applies colours, or none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     coloured: bool,
@@ -17,7 +17,7 @@ impl Style {
         Self { coloured }
     }
 
-    /// Says whether colours are used.
+    /// Returns whether colours are used.
     #[must_use]
     pub const fn is_coloured(self) -> bool {
         self.coloured
@@ -29,37 +29,37 @@ impl Style {
         Self::new(false)
     }
 
-    /// Something is as it should be.
+    /// Success.
     #[must_use]
     pub fn good(self, text: impl Display) -> String {
         self.paint("32", text)
     }
 
-    /// Something was or would be changed.
+    /// A change, pending or applied.
     #[must_use]
     pub fn change(self, text: impl Display) -> String {
         self.paint("33", text)
     }
 
-    /// Something is wrong.
+    /// A failure.
     #[must_use]
     pub fn bad(self, text: impl Display) -> String {
         self.paint("31", text)
     }
 
-    /// A heading.
+    /// Emphasis, such as headings.
     #[must_use]
     pub fn strong(self, text: impl Display) -> String {
         self.paint("1", text)
     }
 
-    /// Something beside the point.
+    /// Secondary text.
     #[must_use]
     pub fn faint(self, text: impl Display) -> String {
         self.paint("2", text)
     }
 
-    /// One of several things that are told apart by their colours.
+    /// The colour of item `number` in a sequence, such as the prefix of a log.
     #[must_use]
     pub fn tinted(self, number: usize, text: impl Display) -> String {
         const TINTS: [&str; 6] = ["36", "35", "34", "33", "32", "96"];
@@ -71,7 +71,7 @@ impl Style {
     }
 }
 
-/// Returns `text` without anything that a terminal would obey; line ends stay.
+/// Escapes control characters and bidirectional formatting; keeps line breaks and tabs.
 #[must_use]
 pub fn harmless(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| (c.is_control() && c != '\n' && c != '\t') || is_direction(c);
@@ -84,12 +84,12 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Characters that turn the direction of writing, so that a line reads as something else.
+/// Bidirectional formatting characters, which can disguise the content of a line.
 const fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Returns a time for people: `0.4 s`, `12 s`, `3 min 20 s`.
+/// Formats a duration: `0.4 s`, `12 s`, `3 min 20 s`.
 #[must_use]
 pub fn time(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -107,7 +107,7 @@ pub fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-/// Returns a size for people: `512 MiB`, `7.8 GiB`.
+/// Formats a size in bytes: `512 MiB`, `7.8 GiB`.
 #[must_use]
 pub fn bytes(number: u64) -> String {
     indicatif::HumanBytes(number).to_string()

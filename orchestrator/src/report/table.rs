@@ -1,30 +1,30 @@
-//! Tables without lines, in columns, with colours where they are wanted.
+//! Tables without borders, with optional colours.
 
 use comfy_table::{Cell, CellAlignment, Color, presets};
 
 use super::style::{Style, harmless};
 
-/// What a cell says about itself.
+/// Meaning of a cell; selects its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
-    /// Nothing.
+    /// Neutral.
     Plain,
-    /// As it should be.
+    /// Success.
     Good,
-    /// Changed, or different.
+    /// A change, pending or applied.
     Change,
-    /// Wrong.
+    /// A failure.
     Bad,
 }
 
-/// A table in the making.
+/// A table builder.
 pub struct Table {
     table: comfy_table::Table,
     style: Style,
 }
 
 impl Table {
-    /// Returns a table with these heads; a head that begins with `>` makes its column stand to the right.
+    /// Returns a table with these headers; a leading `>` right-aligns the column.
     #[must_use]
     pub fn new(style: Style, heads: &[&str]) -> Self {
         let mut table = comfy_table::Table::new();
@@ -57,7 +57,7 @@ impl Table {
         }));
     }
 
-    /// Returns the table as lines, none with blanks at its end.
+    /// Renders the table without trailing spaces.
     #[must_use]
     pub fn text(&self) -> String {
         let lines: Vec<String> =

@@ -1,4 +1,5 @@
-//! Progress on a terminal: one line per host with stage, step and transfer, and a line of totals below; what matters scrolls above.
+//! Progress on a terminal: one line per host with step and transfer, and a line of totals below.
+//! Changes and failures scroll above.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -8,15 +9,15 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::StepId;
 
-use super::style::{harmless, time};
+use super::style::{count, harmless, time};
 use super::{Face, Look, lines};
 use crate::engine::event::Event;
 use crate::inventory::host::HostName;
 
-/// More hosts than this do not get a line each.
+/// With more hosts, only the totals are shown.
 const MOST_LINES: usize = 24;
 
-/// Draws.
+/// Draws events on a terminal.
 pub(super) struct Terminal {
     look: Look,
     all: MultiProgress,
@@ -105,7 +106,7 @@ impl Terminal {
             text.push_str(&style.bad(format!("  {} failed", self.failed)));
         }
         if !self.has_rows {
-            text.push_str(&format!("  {} hosts at work", self.working));
+            text.push_str(&format!("  {} hosts in progress", self.working));
         }
         if let Some((sent, failed)) = self.probed {
             text.push_str(&format!("  {sent} probes"));
@@ -153,7 +154,7 @@ impl Terminal {
             }
             Event::Connecting(host) => self.set(host, "connecting"),
             Event::Connected(host, _) => self.set(host, "connected"),
-            Event::Reconnecting(host, _) => self.set(host, "link lost, connecting again"),
+            Event::Reconnecting(host, _) => self.set(host, "connection lost, reconnecting"),
             Event::Unreachable(host, ..) => {
                 self.is_working(host, false);
                 let text = self.look.err.bad("unreachable");
@@ -161,11 +162,11 @@ impl Terminal {
                 self.set_raw(host, &text);
             }
             Event::Surveying(host, steps) => {
-                self.stage = "looking".to_owned();
-                self.set(host, &format!("looking at {steps} steps"));
+                self.stage = "checking".to_owned();
+                self.set(host, &format!("checking {}", count(*steps, "step")));
             }
-            Event::Surveyed(host, 0) => self.set(host, "as wished"),
-            Event::Surveyed(host, differ) => self.set(host, &format!("{differ} steps to see to")),
+            Event::Surveyed(host, 0) => self.set(host, "up to date"),
+            Event::Surveyed(host, differ) => self.set(host, &format!("{} pending", count(*differ, "step"))),
             Event::StageStarted(index, title) => {
                 self.stage = format!("stage {}: {}", index + 1, harmless(title))
             }
@@ -212,7 +213,7 @@ impl Terminal {
         }
     }
 
-    /// As `set`, for text that holds our own colours.
+    /// Like `set`, for text that already contains colours.
     fn set_raw(&mut self, host: &HostName, text: &str) {
         let (width, style) = (self.width, self.look.err);
         let text = format!("{}  {text}", style.strong(format!("{:width$}", host.0)));
@@ -230,7 +231,7 @@ impl Face for Terminal {
                 }
                 None => text,
             };
-            // A terminal that is gone shows nothing any more.
+            // Ignore errors of a closed terminal.
             drop(self.all.println(line));
         }
         self.draw(event);

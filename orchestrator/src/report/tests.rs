@@ -1,4 +1,4 @@
-//! What is said at the end.
+//! Tests of reports.
 
 mod releases;
 
@@ -39,7 +39,7 @@ fn step(id: u32, node: &str, title: &str) -> Step {
     }
 }
 
-/// Two gateways, each with a file and a gate.
+/// Two gateways, each with a file and a health check.
 fn plan() -> Plan {
     let lane = |name: &str, id: u32| Lane {
         host: host(name),
@@ -94,7 +94,7 @@ fn failed_run() -> RunResult {
 }
 
 #[test]
-fn the_same_failure_of_two_hosts_is_told_once() {
+fn identical_failures_are_grouped() {
     insta::assert_snapshot!(failure::text(&plan(), &failed_run(), Style::plain()));
 }
 
@@ -115,7 +115,7 @@ fn recap_of_a_run_with_nothing_to_do() {
 }
 
 #[test]
-fn changes_with_and_without_differences_of_text() {
+fn changes_with_and_without_diffs() {
     let mut result = RunResult::default();
     result.outcomes.insert(StepId(1), Outcome::WouldChange(changed()));
     result.outcomes.insert(StepId(2), Outcome::Ok);
@@ -127,14 +127,14 @@ fn changes_with_and_without_differences_of_text() {
 }
 
 #[test]
-fn nothing_to_change_is_said() {
+fn no_pending_change_is_reported() {
     let text =
         changes::text(&plan(), &RunResult::default(), Detail { diff: true, all: false }, Style::plain());
     assert_eq!(text, "nothing would change\n");
 }
 
 #[test]
-fn of_hosts_that_were_not_reached_nothing_is_said_to_be_as_wished() {
+fn unreachable_hosts_are_not_up_to_date() {
     let verdict = |result: &RunResult| {
         let text = changes::text(&plan(), result, Detail { diff: false, all: false }, Style::new(true));
         text.lines().last().unwrap_or_default().to_owned()
@@ -145,19 +145,19 @@ fn of_hosts_that_were_not_reached_nothing_is_said_to_be_as_wished() {
     let away = || HostResult { end: HostEnd::Unreachable("no answer".into(), None), ..HostResult::default() };
     result.hosts.insert(host("gw1"), away());
     result.hosts.insert(host("gw2"), HostResult::default());
-    assert!(verdict(&result).contains("of 1 of 2 hosts nothing is known (not reached)"));
+    assert!(verdict(&result).contains("1 of 2 hosts unreachable"));
     assert!(!verdict(&result).starts_with(&good));
     result.outcomes.insert(StepId(3), Outcome::WouldChange(changed()));
-    assert!(verdict(&result).contains("1 step would change something, on 1 host; 1 host was not looked at"));
+    assert!(verdict(&result).contains("1 change, on 1 host; 1 host was not checked"));
     let stopped = RunResult { interrupted: true, ..RunResult::default() };
-    assert!(verdict(&stopped).contains("of 2 of 2 hosts nothing is known"));
+    assert!(verdict(&stopped).contains("2 of 2 hosts not checked"));
     let mut failed = RunResult::default();
     failed.outcomes.insert(StepId(1), Outcome::Failed(Failure::new("cannot read /x")));
-    assert!(verdict(&failed).contains("no change found; 1 step could not be looked at"));
+    assert!(verdict(&failed).contains("no change found; 1 step could not be checked"));
 }
 
 #[test]
-fn lines_tell_changes_and_failures_and_keep_quiet_about_the_rest() {
+fn lines_show_only_changes_and_failures() {
     let look = Look {
         json: false,
         verbosity: 0,
@@ -183,7 +183,7 @@ fn lines_tell_changes_and_failures_and_keep_quiet_about_the_rest() {
 }
 
 #[test]
-fn every_event_is_one_json_object_on_a_line() {
+fn events_are_one_json_object_per_line() {
     let mut out = Vec::new();
     let mut face = json::Json::new(&mut out);
     let outcome = Outcome::Failed(unhealthy("line\nbreak"));
@@ -205,12 +205,12 @@ fn every_event_is_one_json_object_on_a_line() {
 }
 
 #[test]
-fn nothing_that_a_terminal_obeys_gets_through() {
+fn control_characters_are_escaped() {
     let text = style::harmless("a\x1b]0;title\x07b\u{202e}c\nd");
     assert_eq!(text, "a\\u{1b}]0;title\\u{7}b\\u{202e}c\nd");
 }
 
-/// Requests of which some failed, of which none did, and a URL that never answered.
+/// A URL without failures, one with failures, and one without a good answer.
 fn probed() -> Vec<Sum> {
     let at = |seconds: u32| format!("2026-11-22T03:12:{seconds:02}.123Z");
     let doing = "gateway gw1: service, stopping wso2-gateway".to_owned();
@@ -218,7 +218,7 @@ fn probed() -> Vec<Sum> {
         let (why, doing) = (why.to_owned(), doing.clone());
         probing::Failures { at: at(7), why, doing, count }
     };
-    let slowest = probing::Slow { at: at(9), seconds: 1.3, doing: "looking at the hosts".into() };
+    let slowest = probing::Slow { at: at(9), seconds: 1.3, doing: "checking the hosts".into() };
     let good = Sum {
         url: "https://gw.example.com/pizza/1.0".into(),
         since: Some(at(0)),
@@ -249,11 +249,11 @@ fn recap_with_probes() {
     result.hosts.insert(host("gw1"), HostResult { tally, ..HostResult::default() });
     insta::assert_snapshot!(recap::text(&plan(), &result, &probed(), Style::plain()));
     let none_failed = recap::text(&plan(), &result, &probed()[..1], Style::plain());
-    assert!(!none_failed.contains("noticed"), "{none_failed}");
+    assert!(!none_failed.contains("(exit 1)"), "{none_failed}");
 }
 
 #[test]
-fn a_request_that_failed_is_no_success_for_programs() {
+fn failed_probe_is_not_a_success_in_json() {
     let read = |probed: &[Sum]| -> serde_json::Value {
         serde_json::from_str(&json::recap(&plan(), &RunResult::default(), probed)).unwrap()
     };
@@ -262,11 +262,11 @@ fn a_request_that_failed_is_no_success_for_programs() {
     assert_eq!(recap["success"], false);
     insta::assert_snapshot!(serde_json::to_string_pretty(&recap["probes"]).unwrap());
     let silent = &probed()[2..];
-    assert_eq!(read(silent)["success"], false, "nothing is proved");
+    assert_eq!(read(silent)["success"], false, "availability is unknown");
 }
 
 #[test]
-fn probes_are_told_while_they_fail() {
+fn failing_probes_are_reported_during_the_run() {
     let url = "https://gw.example.com/".to_owned();
     let events = [
         Event::ProbeFailed { url: url.clone(), why: "status 503".into(), doing: "stage 2: gateways".into() },
@@ -280,7 +280,7 @@ fn probes_are_told_while_they_fail() {
     }
     let (out, objects) = (String::from_utf8(out).unwrap(), String::from_utf8(objects).unwrap());
     assert!(
-        out.contains("probe https://gw.example.com/ failed: status 503 (meanwhile: stage 2: gateways)"),
+        out.contains("probe https://gw.example.com/ failed: status 503 (during: stage 2: gateways)"),
         "{out}"
     );
     assert!(out.contains("answers again after 3.4 s: 34 failed") && out.lines().count() == 2, "{out}");

@@ -1,4 +1,4 @@
-//! Where nodes stand after a run that was to move them, each in another way.
+//! Reports of release changes, one node per result.
 
 use std::collections::BTreeMap;
 
@@ -40,7 +40,7 @@ fn starts(id: u32, node: &str) -> Step {
     Step { work: Operation::Unit(Box::new(unit)).into(), ..step(id, node, "runs") }
 }
 
-fn goes_back(id: u32, node: &str) -> Step {
+fn rolls_back(id: u32, node: &str) -> Step {
     let revert = Revert {
         unit: UnitName::parse("wso2-gateway").unwrap(),
         releases: path("/opt/releases"),
@@ -51,20 +51,21 @@ fn goes_back(id: u32, node: &str) -> Step {
         stop_timeout_secs: 60,
         ask: false,
     };
-    Step { work: Operation::Revert(Box::new(revert)).into(), ..step(id, node, "goes back") }
+    Step { work: Operation::Revert(Box::new(revert)).into(), ..step(id, node, "rolled back") }
 }
 
 fn proves(id: u32, node: &str) -> Step {
     Step { proves_health: true, ..step(id, node, "started") }
 }
 
-/// What came of the four steps of a node: its start, the proof of it, the way back, the proof of that.
+/// Outcomes of the four steps of a node: start, health check, rollback, health check of the
+/// rollback.
 type Outcomes = [Option<Outcome>; 4];
 
 fn run(nodes: &[(&str, Outcomes)]) -> (Plan, RunResult) {
     let (mut lanes, mut result) = (Vec::new(), RunResult::default());
     for ((node, outcomes), id) in nodes.iter().zip((1..).step_by(4)) {
-        let rescue = vec![goes_back(id + 2, node), proves(id + 3, node)];
+        let rescue = vec![rolls_back(id + 2, node), proves(id + 3, node)];
         let proof = Step { rescue, ..proves(id + 1, node) };
         lanes.push(Lane { host: host(node), steps: vec![starts(id, node), proof] });
         result.moves.insert(StepId(id), moved(OLD, NEW));
@@ -88,7 +89,7 @@ fn failed(what: &str) -> Option<Outcome> {
 const OK: Option<Outcome> = Some(Outcome::Ok);
 
 #[test]
-fn every_end_of_a_move_has_its_words() {
+fn every_result_of_a_release_change_is_reported() {
     let nodes = [
         ("gw1", [went(OLD, NEW), OK, None, None]),
         ("gw2", [OK, OK, None, None]),
@@ -97,7 +98,7 @@ fn every_end_of_a_move_has_its_words() {
         ("gw5", [went(OLD, NEW), None, None, None]),
         ("gw6", [went(OLD, NEW), failed("no"), went(NEW, OLD), OK]),
         ("gw7", [went(OLD, NEW), failed("no"), went(NEW, OLD), failed("no")]),
-        ("gw8", [went(OLD, NEW), failed("no"), failed("the former release is gone"), None]),
+        ("gw8", [went(OLD, NEW), failed("no"), failed("the previous release was deleted"), None]),
         ("gw9", [went(OLD, NEW), failed("no"), Some(Outcome::Skipped("none".into())), None]),
     ];
     let (plan, result) = run(&nodes);
@@ -107,7 +108,7 @@ fn every_end_of_a_move_has_its_words() {
 }
 
 #[test]
-fn when_every_node_simply_moved_there_is_no_table() {
+fn no_table_when_every_release_change_succeeds() {
     let (plan, result) = run(&[("gw1", [went(OLD, NEW), OK, None, None])]);
     assert_eq!(releases::text(&plan, &result, Style::plain()), "");
     assert_eq!(
