@@ -1,4 +1,4 @@
-//! The folder of records: the register with its lock, what is kept and for how long, which records are whole.
+//! The folder of run records: the register and its lock, retention, and integrity checks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
@@ -13,100 +13,101 @@ use rustix::fs::{FlockOperation, flock};
 use super::entry::{Begun, Ended, Line, Moment, Registered};
 use crate::state;
 
-/// The register's file.
+/// File name of the register.
 const REGISTER: &str = "register.jsonl";
-/// So many runs are kept …
+/// Maximum number of runs to keep.
 const RUNS: usize = 1000;
-/// … as long as their records have no more bytes than this.
+/// Maximum total size of all records, in bytes.
 const BYTES: u64 = 512 * 1024 * 1024;
-/// A record is read up to this size.
+/// Records are read up to this size, in bytes.
 const LARGEST: u64 = 256 * 1024 * 1024;
 
-/// The folder of records.
+/// The folder of run records.
 #[derive(Debug, Clone)]
 pub struct Book {
     folder: PathBuf,
-    /// How many runs are kept at most, and how many bytes their records may have.
+    /// Maximum number of runs, and maximum total size of their records in bytes.
     most: (usize, u64),
 }
 
-/// A run as the register knows it.
+/// A run in the register.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
-    /// The run's id.
+    /// Id of the run.
     pub run: String,
-    /// When it began.
+    /// Start time, UTC.
     pub at: String,
-    /// What was called for.
+    /// The verb, such as `apply`.
     pub verb: String,
-    /// With which playbook.
+    /// The playbook; for `exec`, the command.
     pub playbook: String,
-    /// Who, where.
+    /// `user@machine` that started the run.
     pub operator: String,
-    /// On which inventory.
+    /// Absolute path of the inventory.
     pub inventory: PathBuf,
-    /// How it ended.
+    /// The state of the run.
     pub end: End,
     first: Sha256,
     last: Option<Sha256>,
 }
 
-/// How a run ended, as far as the register knows.
+/// The state of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum End {
-    /// It goes on.
+    /// In progress.
     Running,
-    /// Its program was ended from outside, or its machine.
+    /// The process was killed or the machine went down.
     NotEnded,
-    /// It ended.
+    /// Finished.
     Ended {
-        /// Its exit code.
+        /// The exit code.
         code: u8,
-        /// How many steps changed something.
+        /// Number of steps that changed something.
         changed: usize,
-        /// How long it took, in seconds.
+        /// Duration in seconds.
         seconds: f64,
     },
 }
 
-/// Something that is not as it was written.
+/// An integrity error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The run whose record it is; `None` for the register itself.
+    /// Id of the affected run; `None` for the register.
     pub run: Option<String>,
-    /// What, as a sentence.
+    /// Description of the error.
     pub what: String,
 }
 
-/// The records, and what is wrong with the register that names them.
+/// The runs in the register and its integrity errors.
 #[derive(Debug, Default)]
 pub struct Recorded {
-    /// Oldest first.
+    /// The runs, oldest first.
     pub runs: Vec<Record>,
-    /// What is wrong with the register.
+    /// Integrity errors.
     pub problems: Vec<Problem>,
 }
 
 impl Book {
-    /// Returns the records in this user's folder.
+    /// Returns the records in the state folder `state`.
     #[must_use]
     pub fn new(state: &Path) -> Self {
         Self { folder: state.join("history"), most: (RUNS, BYTES) }
     }
 
-    /// Returns the same records, of which fewer are kept.
+    /// Returns the records with other retention limits.
     #[cfg(test)]
     pub(super) fn keeping(state: &Path, runs: usize, bytes: u64) -> Self {
         Self { most: (runs, bytes), ..Self::new(state) }
     }
 
-    /// Returns the folder.
+    /// Returns the folder of the records.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Opens a new record: its first line is written, and it is registered. The file's lock says that the run goes on.
+    /// Creates a record with its first line and registers it. The lock on the file marks the run as
+    /// in progress.
     pub(super) fn begin(&self, begun: &Begun, line: &[u8]) -> io::Result<File> {
         state::make_private(&self.folder)?;
         let path = self.path_of(&begun.run);
@@ -125,7 +126,7 @@ impl Book {
         self.register(run, Moment::Ended { code, changed, seconds, last })
     }
 
-    /// Adds a line to the register; one run at a time.
+    /// Appends a line to the register, under its lock.
     fn register(&self, run: &str, what: Moment) -> io::Result<()> {
         let lock = OpenOptions::new().append(true).create(true).mode(0o600).open(self.folder.join("lock"))?;
         flock(&lock, FlockOperation::LockExclusive)?;
@@ -145,7 +146,8 @@ impl Book {
         file.sync_data()
     }
 
-    /// Gives up the oldest records where there are too many; the lines that stay hold together.
+    /// Deletes the oldest records beyond the retention limits. The digest chain of the remaining
+    /// lines stays valid.
     fn prune(&self, text: Vec<u8>, keep: &str) -> io::Result<Vec<u8>> {
         let known: Vec<(&[u8], Option<Registered>)> =
             lines(&text).map(|line| (line, serde_json::from_slice(line).ok())).collect();
@@ -182,10 +184,10 @@ impl Book {
         Ok(kept)
     }
 
-    /// Returns all runs that are kept.
+    /// Returns all runs in the register.
     ///
     /// # Errors
-    /// When the register cannot be read.
+    /// The register cannot be read.
     pub fn read(&self) -> io::Result<Recorded> {
         let Some(text) = read(&self.folder.join(REGISTER))? else { return Ok(Recorded::default()) };
         let mut runs: Vec<Record> = Vec::new();
@@ -229,19 +231,19 @@ impl Book {
         Ok(Recorded { runs, problems })
     }
 
-    /// Returns the lines of a record; those that a dying program left behind half are left out.
+    /// Returns the lines of a record. Incomplete lines of a killed run are skipped.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// The record cannot be read.
     pub fn lines(&self, run: &str) -> io::Result<Vec<Line>> {
         let Some(text) = read(&self.path_of(run))? else { return Err(io::ErrorKind::NotFound.into()) };
         Ok(lines(&text).filter_map(|line| serde_json::from_slice(line).ok()).collect())
     }
 
-    /// Returns what is not as it was written, in the register and in every record that it names.
+    /// Checks the integrity of the register and of every record in it.
     ///
     /// # Errors
-    /// When the register cannot be read.
+    /// The register cannot be read.
     pub fn verify(&self) -> io::Result<Recorded> {
         let mut recorded = self.read()?;
         for record in &recorded.runs {
@@ -254,7 +256,7 @@ impl Book {
             let name = entry.file_name().to_string_lossy().into_owned();
             let run = name.strip_suffix(".jsonl").filter(|_| name != REGISTER);
             if let Some(run) = run.filter(|run| !known.contains(run)) {
-                let what = format!("{run}: there is a record that the register does not name");
+                let what = format!("{run}: the record is not in the register");
                 recorded.problems.push(Problem { run: Some(run.to_owned()), what });
             }
         }
@@ -265,20 +267,20 @@ impl Book {
         let run = &record.run;
         let text = match read(&self.path_of(run)) {
             Ok(Some(text)) => text,
-            Ok(None) => return Err(format!("{run}: the record is gone")),
-            Err(error) => return Err(format!("{run}: the record cannot be read: {error}")),
+            Ok(None) => return Err(format!("{run}: the record was deleted")),
+            Err(error) => return Err(format!("{run}: cannot read the record: {error}")),
         };
         chain::verify(lines(&text)).map_err(|broken| format!("{run}: {broken}"))?;
         if lines(&text).next().map(chain::digest) != Some(record.first) {
-            return Err(format!("{run}: its first line is not the one that was registered"));
+            return Err(format!("{run}: the first line does not match the register"));
         }
         if record.last.is_some() && lines(&text).last().map(chain::digest) != record.last {
-            return Err(format!("{run}: its last line is not the one that was registered"));
+            return Err(format!("{run}: the last line does not match the register"));
         }
         Ok(())
     }
 
-    /// Returns the one run whose id begins so.
+    /// Returns the run with this id or with this unique prefix.
     #[must_use]
     pub fn find<'a>(runs: &'a [Record], id: &str) -> Option<&'a Record> {
         let fits: BTreeMap<&str, &Record> = runs
@@ -289,20 +291,20 @@ impl Book {
         fits.get(id).copied().or_else(|| fits.values().next().copied().filter(|_| fits.len() == 1))
     }
 
-    /// Says whether the run of a record goes on.
+    /// Returns whether the run of a record is in progress.
     fn is_held(&self, run: &str) -> bool {
         let Ok(file) = File::open(self.path_of(run)) else { return false };
         flock(&file, FlockOperation::NonBlockingLockShared) == Err(rustix::io::Errno::WOULDBLOCK)
     }
 
     fn path_of(&self, run: &str) -> PathBuf {
-        // Ids of runs are ours; one that was put into the register by hand leads nowhere else.
+        // Run ids are generated. Sanitize them in case the register was edited.
         let name: String = run.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         self.folder.join(format!("{name}.jsonl"))
     }
 }
 
-/// Returns what is the time.
+/// Returns the current time, UTC.
 pub(super) fn now() -> String {
     jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
 }

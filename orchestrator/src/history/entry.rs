@@ -1,4 +1,4 @@
-//! What is in a record, line by line, and in the register. Times are UTC.
+//! The lines of run records and of the register. Times are UTC.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,159 +8,159 @@ use serde::{Deserialize, Serialize};
 
 use crate::probing::Sum;
 
-/// One line of a record.
+/// A line of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Line {
-    /// The digest of the line before it; none in the first.
+    /// Digest of the preceding line; none in the first line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub before: Option<Sha256>,
-    /// When.
+    /// Time, UTC.
     pub at: String,
-    /// What.
+    /// The event.
     #[serde(flatten)]
     pub what: Entry,
 }
 
-/// What happened.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Entry {
-    /// The run began: nothing was contacted yet.
+    /// The run started; no host was contacted yet.
     Begun(Box<Begun>),
-    /// What is to be done was known.
+    /// The plan was created.
     Planned(Planned),
-    /// A host was reached.
+    /// A host was connected.
     Connected {
-        /// Which.
+        /// Inventory name of the host.
         host: String,
-        /// Its own name.
+        /// Host name reported by the host.
         hostname: String,
     },
-    /// A host was not reached, or lost.
+    /// A host was unreachable, or its connection was lost.
     Unreachable {
-        /// Which.
+        /// Inventory name of the host.
         host: String,
-        /// Why.
+        /// The cause.
         why: String,
     },
-    /// A host was looked at.
+    /// A host was checked.
     Surveyed {
-        /// Which.
+        /// Inventory name of the host.
         host: String,
-        /// How many of its steps were to be done.
+        /// Number of pending changes.
         differ: usize,
     },
-    /// A stage began.
+    /// A stage started.
     Stage {
-        /// Its place, from 0.
+        /// Index, from 0.
         stage: usize,
-        /// Its title.
+        /// Title in the plan.
         title: String,
     },
-    /// A step ended.
+    /// A step finished.
     Step {
-        /// Where.
+        /// Inventory name of the host.
         host: String,
-        /// Its number in the plan.
+        /// Number in the plan.
         step: u32,
-        /// Its title.
+        /// Title in the plan.
         title: String,
         /// `ok`, `changed`, `skipped`, `failed`.
         outcome: String,
-        /// What was changed, or why it failed or was left out.
+        /// Changes, or the reason for a failure or skip.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         detail: Vec<String>,
-        /// How long it took.
+        /// Duration in seconds.
         seconds: f64,
     },
-    /// A command that somebody asked for ended.
+    /// A command of `exec` finished.
     Ran {
-        /// On these hosts.
+        /// Hosts with this result.
         hosts: Vec<String>,
-        /// In this way.
+        /// The result, such as `exit status 0`.
         ended: String,
     },
-    /// A warning or a remark.
+    /// A warning or note.
     Note {
-        /// The words.
+        /// The message.
         text: String,
     },
-    /// The user asked to stop.
+    /// The user interrupted the run.
     Interrupted,
-    /// The run ended.
+    /// The run finished.
     Ended(Ended),
 }
 
-/// Who began what.
+/// The start of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Begun {
-    /// The run's id; it is in the journals of the hosts too.
+    /// Id of the run, also used in the journals of the hosts.
     pub run: String,
-    /// `apply`, …
+    /// The verb, such as `apply`.
     pub verb: String,
-    /// The playbook; the command of `exec`, without its secrets.
+    /// The playbook; for `exec`, the command with secrets redacted.
     pub playbook: String,
-    /// Flags, without values that may be secret.
+    /// The flags, without values that may be secret.
     pub flags: Vec<String>,
-    /// Who, where.
+    /// `user@machine` that started the run.
     pub operator: String,
-    /// The program's version.
+    /// Version of apim-deploy.
     pub version: String,
-    /// The inventory, as an absolute path.
+    /// Absolute path of the inventory.
     pub inventory: PathBuf,
-    /// The keyed digests of its files and of the playbook's.
+    /// Keyed digests of the inventory and playbook files.
     pub files: BTreeMap<String, Sha256>,
 }
 
-/// What is to be done.
+/// A summary of the plan.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Planned {
-    /// The keyed digest of all steps: the same plan, the same digest.
+    /// Keyed digest of all steps; equal plans have equal digests.
     pub plan: Option<Sha256>,
-    /// All hosts.
+    /// Inventory names of all hosts.
     pub hosts: Vec<String>,
-    /// The stages' titles.
+    /// Titles of the stages.
     pub stages: Vec<String>,
-    /// How many steps.
+    /// Number of steps.
     pub steps: usize,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
     /// The exit code.
     pub code: u8,
-    /// How many steps changed something.
+    /// Number of steps that changed something.
     pub changed: usize,
-    /// How long it took, in seconds.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// By host.
+    /// Results by host.
     #[serde(default)]
     pub hosts: BTreeMap<String, HostSum>,
-    /// Why it ended early.
+    /// Why the run ended early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// What came of the requests that were sent meanwhile (`--probe`), by URL.
+    /// Results of the availability probes (`--probe`), by URL.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub probes: Vec<Sum>,
 }
 
-/// What came of a host.
+/// The result of one host.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct HostSum {
     /// `done`, `failed`, `unreachable`, `stopped`.
     pub state: String,
-    /// Counts of outcomes.
+    /// Number of unchanged steps.
     pub ok: usize,
-    /// Changed.
+    /// Number of changed steps.
     pub changed: usize,
-    /// Left out.
+    /// Number of skipped steps.
     pub skipped: usize,
-    /// Failed.
+    /// Number of failed steps.
     pub failed: usize,
 }
 
-/// One line of the register.
+/// A line of the register.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Registered {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -171,7 +171,7 @@ pub(super) struct Registered {
     pub(super) what: Moment,
 }
 
-/// Which end of a record is registered.
+/// The start or the end of a run, as registered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(super) enum Moment {

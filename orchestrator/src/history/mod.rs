@@ -1,14 +1,15 @@
-//! What was done from this machine: a record for every run that changes something, which grows while the run goes on, and a register that
-//! holds all records together. Free of secrets, private to the user, bounded.
+//! Run records on this machine: a record for every run that changes hosts, written while the run
+//! proceeds, and a register of all records. Records contain no secrets, are readable only by the
+//! user, and have a size limit.
 //!
 //! ```text
-//! entry     what is in a record and in the register
-//! book      the folder: the register, what is kept, which records are whole
-//! recorder  hears the events of a run and writes them down
+//! entry     the lines of records and of the register
+//! book      the folder: the register, retention, integrity checks
+//! recorder  writes the events of a run to its record
 //! ```
 //!
-//! Each line of a record names the digest of the line before it, and the register, a chain of its own, names the first and the last line
-//! of each record.
+//! Each line of a record contains the digest of the preceding line. The register is such a chain as
+//! well, and contains the digests of the first and the last line of each record.
 
 mod book;
 mod entry;

@@ -1,5 +1,5 @@
-//! Hears the events of a run and writes them down as they happen, so that a run that is ended from outside leaves what it did until then.
-//! Says how a run goes on that did not come to its end before.
+//! Records the events of a run as they happen, so that the record of a killed run is complete up to
+//! that point. Reports which unfinished run is resumed.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -13,9 +13,9 @@ use super::book::{Book, End, Record, now};
 use super::entry::{Begun, Ended, Entry, Line, Planned};
 use crate::engine::event::{Event, Level};
 
-/// Longest text that is kept of a failure or a change.
+/// Maximum length of the text of a failure or change, in characters.
 const TEXT: usize = 500;
-/// So many texts are kept of one step.
+/// Maximum number of texts per step.
 const TEXTS: usize = 20;
 
 /// Writes the record of one run.
@@ -27,11 +27,11 @@ pub struct Recorder {
     last: Sha256,
     former: Option<Former>,
     survey: Survey,
-    /// Why no more can be written; told once.
+    /// The first write error; nothing is written after it.
     failure: Option<io::Error>,
 }
 
-/// What the look at the hosts found, so far.
+/// Results of checking the hosts, so far.
 #[derive(Debug, Default)]
 struct Survey {
     hosts: BTreeSet<String>,
@@ -40,20 +40,20 @@ struct Survey {
     differ: usize,
 }
 
-/// The run of the same kind on the same inventory that came before and did not end well.
+/// The previous run of the same verb and playbook on the same inventory, if it did not succeed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Former {
-    /// Its id.
+    /// Id of the run.
     pub run: String,
-    /// When it began, and who ran it.
+    /// State, age and operator of the run, such as `failed 5 min ago, started by anna@laptop`.
     pub words: String,
-    /// How far it came, such as `in stage 4 of 9 (start gateways)`.
+    /// The stage it reached, such as `in stage 4 of 9 (start gateways)`.
     pub at: Option<String>,
 }
 
 impl Former {
-    /// Returns the run that `begun` goes on with, if the last one of its kind did not end well. Runs that were refused before
-    /// anything was done are none.
+    /// Returns the run that `begun` resumes, if the previous run did not succeed. Runs that were
+    /// refused before any change are ignored.
     #[must_use]
     pub fn of(book: &Book, begun: &Begun) -> Option<Self> {
         let recorded = book.read().ok()?;
@@ -77,13 +77,13 @@ impl Former {
         let ago = ago(when).map(|ago| format!(" {ago} ago")).unwrap_or_default();
         Some(Self {
             run: last.run.clone(),
-            words: format!("{how}{ago}, run by {}", last.operator),
+            words: format!("{how}{ago}, started by {}", last.operator),
             at: place(&lines),
         })
     }
 }
 
-/// Says whether every host came to its end: what failed then was something else, such as a probe.
+/// Returns whether every host completed. The failure was then something else, such as a probe.
 fn is_done(line: &Line) -> bool {
     let Entry::Ended(Ended { hosts, why: None, .. }) = &line.what else { return false };
     !hosts.is_empty() && hosts.values().all(|host| host.state == "done")
@@ -104,7 +104,7 @@ fn place(lines: &[Line]) -> Option<String> {
     })
 }
 
-/// Says how long ago that was.
+/// Formats the time since `at`.
 fn ago(at: &str) -> Option<String> {
     let then: jiff::Timestamp = at.parse().ok()?;
     let secs = jiff::Timestamp::now().as_second().saturating_sub(then.as_second()).max(0);
@@ -117,10 +117,10 @@ fn ago(at: &str) -> Option<String> {
 }
 
 impl Recorder {
-    /// Begins the record of a run, in the folder of records.
+    /// Starts the record of a run.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// The record cannot be written.
     pub fn begin(book: Book, begun: Begun) -> io::Result<Self> {
         let former = Former::of(&book, &begun);
         let line = Line { before: None, at: now(), what: Entry::Begun(Box::new(begun.clone())) };
@@ -130,17 +130,17 @@ impl Recorder {
         Ok(Self { book, run, file, last, former, survey: Survey::default(), failure: None })
     }
 
-    /// Writes down what is to be done.
+    /// Records the plan.
     pub fn planned(&mut self, planned: Planned) {
         self.write(Entry::Planned(planned));
     }
 
-    /// Writes down how a command ended, and on which hosts.
+    /// Records the result of a command and its hosts.
     pub fn ran(&mut self, hosts: Vec<String>, ended: &str) {
         self.write(Entry::Ran { hosts, ended: bounded(ended) });
     }
 
-    /// Writes an event down; returns words about the run that this one goes on with, once it is known how much of it was done.
+    /// Records an event. Returns a note about the resumed run once all hosts are checked.
     pub fn hear(&mut self, event: &Event) -> Option<Event> {
         let words = self.resumed(event);
         if let Some(entry) = entry(event) {
@@ -149,10 +149,10 @@ impl Recorder {
         words
     }
 
-    /// Writes down how the run ended.
+    /// Records the result of the run.
     ///
     /// # Errors
-    /// When the record could not be written to its end.
+    /// The record could not be written completely.
     pub fn end(mut self, ended: Ended) -> io::Result<()> {
         self.write(Entry::Ended(ended.clone()));
         match self.failure {
@@ -198,7 +198,7 @@ impl Recorder {
                 Some(Event::Note(
                     Level::Info,
                     format!(
-                        "resuming run {run}, {words}{place}: {} of {steps} steps on {} found done, {differ} to do",
+                        "resuming run {run}, {words}{place}: {} of {steps} steps on {} are up to date, {differ} pending",
                         steps.saturating_sub(*differ),
                         if hosts.len() == 1 { "1 host".to_owned() } else { format!("{} hosts", hosts.len()) },
                     ),
@@ -209,7 +209,7 @@ impl Recorder {
     }
 }
 
-/// Returns what of an event is kept.
+/// Returns the record entry of an event, if it is recorded.
 fn entry(event: &Event) -> Option<Entry> {
     Some(match event {
         Event::Connected(host, facts) => {
@@ -218,7 +218,7 @@ fn entry(event: &Event) -> Option<Entry> {
         Event::Unreachable(host, why, _) => Entry::Unreachable { host: host.0.clone(), why: bounded(why) },
         Event::Reconnecting(host, why) => Entry::Unreachable {
             host: host.0.clone(),
-            why: format!("link lost, connecting again: {}", bounded(why)),
+            why: format!("connection lost, reconnecting: {}", bounded(why)),
         },
         Event::Surveyed(host, differ) => Entry::Surveyed { host: host.0.clone(), differ: *differ },
         Event::StageStarted(stage, title) => Entry::Stage { stage: *stage, title: title.clone() },
@@ -229,7 +229,7 @@ fn entry(event: &Event) -> Option<Entry> {
             Entry::Step { host, step: step.0, title, outcome: outcome.to_owned(), detail, seconds }
         }
         Event::ProbeFailed { url, why, doing } => {
-            Entry::Note { text: bounded(&format!("probe {url} failed: {why} (meanwhile: {doing})")) }
+            Entry::Note { text: bounded(&format!("probe {url} failed: {why} (during: {doing})")) }
         }
         Event::ProbeAnswers { url, gap, failed } => {
             let gap = gap.as_secs_f64();
@@ -243,8 +243,8 @@ fn entry(event: &Event) -> Option<Entry> {
     })
 }
 
-/// Returns the word for an outcome, and the short texts that go with it. Differences of files are left out: they are long, and the files
-/// themselves tell.
+/// Returns the name of an outcome and its short texts. Diffs are omitted because they are long and
+/// can be reproduced from the files.
 fn words(outcome: &Outcome) -> (&'static str, Vec<String>) {
     let (word, mut detail) = match outcome {
         Outcome::Ok | Outcome::Observed(_) => ("ok", Vec::new()),

@@ -1,4 +1,4 @@
-//! Records grow line by line, hold together, and say when they were touched.
+//! Records are written line by line, form a chain and reveal changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,7 @@ fn problems(book: &Book) -> Vec<String> {
 }
 
 #[test]
-fn a_run_is_listed_with_its_end_and_one_that_has_none_as_what_it_is() {
+fn runs_are_listed_with_their_state() {
     let folder = tempfile::tempdir().expect("a folder");
     let book = Book::new(folder.path());
     assert!(book.read().expect("nothing").runs.is_empty());
@@ -73,7 +73,7 @@ fn a_run_is_listed_with_its_end_and_one_that_has_none_as_what_it_is() {
 }
 
 #[test]
-fn whatever_is_done_to_a_record_is_found_and_named() {
+fn changes_to_records_are_detected() {
     let whole = || {
         let folder = tempfile::tempdir().expect("a folder");
         let book = Book::new(folder.path());
@@ -89,21 +89,21 @@ fn whatever_is_done_to_a_record_is_found_and_named() {
     let in_the_middle = found(&|folder| edit(&folder.join("1-a.jsonl"), "\"content\"", "\"nothing\""));
     assert!(in_the_middle.starts_with("1-a: line 5 does not follow"), "{in_the_middle}");
     let last = found(&|folder| edit(&folder.join("2-b.jsonl"), "\"code\":1", "\"code\":0"));
-    assert!(last.starts_with("2-b: its last line"), "{last}");
+    assert!(last.starts_with("2-b: the last line"), "{last}");
     let first = found(&|folder| edit(&folder.join("1-a.jsonl"), "anna", "otto"));
     assert!(first.starts_with("1-a: "), "{first}");
     let gone = found(&|folder| fs::remove_file(folder.join("1-a.jsonl")).expect("removed"));
-    assert_eq!(gone, "1-a: the record is gone");
+    assert_eq!(gone, "1-a: the record was deleted");
     let register = found(&|folder| edit(&folder.join("register.jsonl"), "\"code\":0", "\"code\":1"));
     assert!(register.contains("register: line 3 does not follow") && register.contains("1-a"), "{register}");
     let more = found(&|folder| {
         fs::copy(folder.join("1-a.jsonl"), folder.join("3-c.jsonl")).expect("copied");
     });
-    assert!(more.starts_with("3-c: there is a record"), "{more}");
+    assert!(more.starts_with("3-c: the record is not in the register"), "{more}");
 }
 
 #[test]
-fn records_of_many_runs_at_once_stay_one_chain() {
+fn records_of_concurrent_runs_form_one_chain() {
     let folder = tempfile::tempdir().expect("a folder");
     let book = Book::new(folder.path());
     std::thread::scope(|scope| {
@@ -117,47 +117,47 @@ fn records_of_many_runs_at_once_stay_one_chain() {
 }
 
 #[test]
-fn a_run_says_what_it_goes_on_with() {
+fn resumed_run_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let book = Book::new(folder.path());
-    let told = |id: &str| {
+    let start = |id: &str| {
         let mut recorder = Recorder::begin(book.clone(), begun(id)).expect("begun");
         let host = HostName("gw1".to_owned());
         assert!(recorder.hear(&Event::Surveying(host.clone(), 10)).is_none());
         assert!(recorder.hear(&Event::Surveyed(host, 4)).is_none());
-        let told = recorder.hear(&changed(1));
-        assert!(recorder.hear(&changed(2)).is_none(), "it is told once");
-        (recorder, told)
+        let note = recorder.hear(&changed(1));
+        assert!(recorder.hear(&changed(2)).is_none(), "reported once");
+        (recorder, note)
     };
     run(&book, "1-a", 130);
     run(&book, "2-b", 2);
-    let (recorder, first) = told("3-c");
-    let Some(Event::Note(_, text)) = first else { panic!("nothing was told") };
+    let (recorder, first) = start("3-c");
+    let Some(Event::Note(_, text)) = first else { panic!("no note") };
     assert!(
         text.starts_with(
-            "resuming run 1-a, interrupted 0 s ago, run by anna@laptop in stage 1 of 2 (one): 6 of 10 steps"
+            "resuming run 1-a, interrupted 0 s ago, started by anna@laptop in stage 1 of 2 (one): 6 of 10 steps"
         ),
         "{text}"
     );
-    assert!(text.ends_with("4 to do"), "{text}");
+    assert!(text.ends_with("4 pending"), "{text}");
     drop(recorder);
-    let (recorder, second) = told("4-d");
+    let (recorder, second) = start("4-d");
     assert!(matches!(second, Some(Event::Note(_, text)) if text.contains("3-c, killed")));
     recorder.end(ended(0)).expect("ended");
-    let (recorder, third) = told("5-e");
-    assert!(third.is_none(), "the last one ended well");
+    let (recorder, third) = start("5-e");
+    assert!(third.is_none(), "the previous run succeeded");
     let gw1 = HostSum { state: "done".to_owned(), ..HostSum::default() };
     let noticed = Ended { hosts: [("gw1".to_owned(), gw1)].into(), ..ended(1) };
     recorder.end(noticed).expect("ended");
-    assert!(told("6-f").1.is_none(), "only a probe failed");
+    assert!(start("6-f").1.is_none(), "only a probe failed");
 }
 
-/// The runs that are kept, oldest first.
+/// Ids of the runs in the register, oldest first.
 fn kept(book: &Book) -> Vec<String> {
     book.read().expect("read").runs.into_iter().map(|record| record.run).collect()
 }
 
-/// The records that lie in the folder.
+/// Names of the record files.
 fn files(book: &Book) -> Vec<String> {
     let entries = fs::read_dir(book.folder()).expect("the folder").flatten();
     let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -168,7 +168,7 @@ fn files(book: &Book) -> Vec<String> {
 }
 
 #[test]
-fn the_latest_runs_are_kept_and_what_is_left_is_whole() {
+fn latest_runs_are_kept_and_valid() {
     let folder = tempfile::tempdir().expect("a folder");
     let book = Book::keeping(folder.path(), 3, u64::MAX);
     for number in 1..=6 {
@@ -183,7 +183,7 @@ fn the_latest_runs_are_kept_and_what_is_left_is_whole() {
 }
 
 #[test]
-fn records_that_are_too_long_together_give_up_the_oldest() {
+fn oldest_records_are_deleted_beyond_the_size_limit() {
     let folder = tempfile::tempdir().expect("a folder");
     run(&Book::new(folder.path()), "1-a", 0);
     let one = fs::metadata(folder.path().join("history/1-a.jsonl")).expect("the record").len();
@@ -197,13 +197,13 @@ fn records_that_are_too_long_together_give_up_the_oldest() {
 }
 
 #[test]
-fn a_run_that_goes_on_is_never_given_up() {
+fn running_runs_are_never_deleted() {
     let folder = tempfile::tempdir().expect("a folder");
     let book = Book::keeping(folder.path(), 1, 0);
     let open = Recorder::begin(book.clone(), begun("1-a")).expect("begun");
     run(&book, "2-b", 0);
     run(&book, "3-c", 0);
-    assert_eq!(kept(&book), ["1-a", "2-b", "3-c"], "what stands behind it waits for it");
+    assert_eq!(kept(&book), ["1-a", "2-b", "3-c"], "later runs are kept until it ends");
     open.end(ended(0)).expect("ended");
     run(&book, "4-d", 0);
     assert_eq!(kept(&book), ["4-d"]);
