@@ -1,12 +1,13 @@
-//! `ansible_ssh_common_args` and its like: the ssh options that we honour, and a mistake for every other one.
+//! Parses `ansible_ssh_common_args` and similar variables. Reports every ssh option that is not
+//! supported.
 
 use std::path::PathBuf;
 
 use super::host::Connection;
 use crate::yaml::{Mistakes, Span, nearest};
 
-/// Options that are honoured.
-const HONOURED: [&str; 10] = [
+/// Supported options.
+const SUPPORTED: [&str; 10] = [
     "ProxyJump",
     "ProxyCommand",
     "UserKnownHostsFile",
@@ -18,8 +19,9 @@ const HONOURED: [&str; 10] = [
     "HostName",
     "IdentitiesOnly",
 ];
-/// Options that say what is so anyway: one connection for all, kept alive, without prompts.
-const GRANTED: [&str; 14] = [
+/// Options without effect: apim-deploy always uses one connection per host, keeps it alive and
+/// never prompts.
+const NO_EFFECT: [&str; 14] = [
     "ControlMaster",
     "ControlPersist",
     "ControlPath",
@@ -35,20 +37,20 @@ const GRANTED: [&str; 14] = [
     "PubkeyAuthentication",
     "ForwardAgent",
 ];
-/// What to do instead of not verifying keys.
+/// Hint for inventories that disable host key checking.
 pub(super) const KEYS: &str =
-    "pin the host's keys in `apim_host_keys`, or call with --accept-new-host-keys once";
+    "pin the host's keys in `apim_host_keys`, or run once with --accept-new-host-keys";
 
-/// Reads the options in `text`, which stands at `span`.
+/// Reads the options in `text`, which is located at `span`.
 pub(super) fn read(text: &str, span: &Span, connection: &mut Connection, mistakes: &mut Mistakes) {
     let Some(words) = shlex::split(text) else {
-        mistakes.add(span, "a quote in these ssh options is never closed");
+        mistakes.add(span, "unclosed quote in the ssh options");
         return;
     };
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
         let Some(letter) = word.strip_prefix('-').and_then(|rest| rest.chars().next()) else {
-            mistakes.add(span, format!("`{word}` is no ssh option"));
+            mistakes.add(span, format!("`{word}` is not an ssh option"));
             continue;
         };
         match letter {
@@ -106,22 +108,27 @@ fn apply(name: &str, value: &str, connection: &mut Connection) -> Result<(), Wro
         "userknownhostsfile" => options.known_hosts_file = Some(expand_home(value)),
         "connecttimeout" => {
             let seconds = value.parse().ok().filter(|seconds| (1..=3600).contains(seconds));
-            let seconds =
-                seconds.ok_or_else(|| plain(format!("`ConnectTimeout={value}` is no number of seconds")))?;
+            let seconds = seconds.ok_or_else(|| {
+                plain(format!("invalid `ConnectTimeout={value}`: must be 1 to 3600 seconds"))
+            })?;
             options.connect_timeout_secs = Some(seconds);
         }
         "stricthostkeychecking" => match value {
             "yes" | "ask" => options.accept_new_host_keys = false,
             "accept-new" => options.accept_new_host_keys = true,
             "no" | "off" => return Err(unverified()),
-            _ => return Err(plain(format!("`StrictHostKeyChecking={value}` is neither yes nor accept-new"))),
+            _ => {
+                return Err(plain(format!(
+                    "invalid `StrictHostKeyChecking={value}`: must be yes or accept-new"
+                )));
+            }
         },
         "identityfile" => {
             connection.private_key_file.get_or_insert(expand_home(value));
         }
         "port" => {
             let port = value.parse().ok().filter(|port| *port > 0);
-            let port = port.ok_or_else(|| plain(format!("`{value}` is no port")))?;
+            let port = port.ok_or_else(|| plain(format!("invalid port `{value}`")))?;
             connection.port.get_or_insert(port);
         }
         "user" => {
@@ -129,11 +136,11 @@ fn apply(name: &str, value: &str, connection: &mut Connection) -> Result<(), Wro
             connection.user.get_or_insert(value.to_owned());
         }
         "identitiesonly" => {}
-        name if GRANTED.iter().any(|granted| granted.eq_ignore_ascii_case(name)) => {}
+        name if NO_EFFECT.iter().any(|option| option.eq_ignore_ascii_case(name)) => {}
         _ => {
-            let hint = match nearest(name, HONOURED) {
+            let hint = match nearest(name, SUPPORTED) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("supported: {}", HONOURED.join(", ")),
+                None => format!("supported: {}", SUPPORTED.join(", ")),
             };
             return Err((format!("the ssh option `{name}` is not supported"), Some(hint)));
         }
@@ -142,7 +149,7 @@ fn apply(name: &str, value: &str, connection: &mut Connection) -> Result<(), Wro
 }
 
 fn unverified() -> Wrong {
-    ("host keys are verified always".to_owned(), Some(KEYS.to_owned()))
+    ("host key checking cannot be disabled".to_owned(), Some(KEYS.to_owned()))
 }
 
 /// `[user@]host[:port],…`
@@ -168,7 +175,7 @@ fn jumps(text: &str) -> Result<Vec<String>, String> {
     Ok(jumps)
 }
 
-/// `ssh -W %h:%p [-q] [user@]bastion`, which inventories use for what `ProxyJump` says.
+/// `ssh -W %h:%p [-q] [user@]bastion`, an older form of `ProxyJump`.
 fn jumps_of_command(command: &str) -> Result<Vec<String>, Wrong> {
     let hint = || Some("write -J [user@]host[:port] or -o ProxyJump=…".to_owned());
     let refuse = || (format!("`ProxyCommand={command}` is not supported"), hint());
@@ -194,7 +201,7 @@ fn jumps_of_command(command: &str) -> Result<Vec<String>, Wrong> {
     jumps(&format!("{user}{bastion}{port}")).map_err(|what| (what, hint()))
 }
 
-/// Says what is wrong with an account's name, if anything is: it becomes part of commands.
+/// Checks an account name: it becomes part of commands. The error completes "the user `x` …".
 pub(super) fn check_user(user: &str) -> Result<(), &'static str> {
     if user.is_empty() {
         return Err("is empty");
@@ -204,7 +211,7 @@ pub(super) fn check_user(user: &str) -> Result<(), &'static str> {
     }
     let fits = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | '\\' | '+' | '$');
     if user.len() > 128 || !user.chars().all(fits) {
-        return Err("is no name of an account");
+        return Err("is not a valid account name");
     }
     Ok(())
 }

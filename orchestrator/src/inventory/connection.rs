@@ -1,4 +1,4 @@
-//! How a host is reached: Ansible's connection variables, typed and checked.
+//! Ansible's connection variables, typed and checked.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use super::host::{Become, Connection, ConnectionKind};
 use crate::template::Scope;
 use crate::yaml::{Kind, Mistakes, Node, Span};
 
-/// Reads the connection variables of the host `name`; `variables` is its map of variables.
+/// Reads the connection variables of the host `name`. `variables` is its map of variables.
 pub(super) fn read(name: &str, variables: &Node, scope: &Scope, mistakes: &mut Mistakes) -> Connection {
     let mut reader = Reader { variables, scope, mistakes };
     let mut connection = Connection {
@@ -45,7 +45,8 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    /// The first of these variables that is set, rendered; `null` and an empty text count as not set.
+    /// Returns the first of these variables that is set, rendered. `null` and an empty text count
+    /// as not set.
     fn value(&mut self, names: &[&str]) -> Option<Node> {
         let name = names.iter().find(|name| self.variables.get(name).is_some())?;
         match self.scope.variable(name)? {
@@ -61,7 +62,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text that is shown: in the plan, in mistakes, in ssh's complaints.
+    /// Returns a text that may appear in output: in the plan, in errors, in messages of ssh.
     fn text(&mut self, names: &[&str]) -> Option<(String, Span)> {
         let node = self.value(names)?;
         if let Some(text) = node.as_text() {
@@ -71,8 +72,8 @@ impl Reader<'_> {
         match &node.kind {
             Kind::Secret(_) => self.mistakes.add_hint(
                 &node.span,
-                format!("`{name}` must not be a secret: it is shown"),
-                "write it plainly, or give it with -e (its value is not shown here: a secret)",
+                format!("`{name}` must not be a secret, because it is shown"),
+                "write it as plain text, or pass it with -e (the value is not shown here, because it is a secret)",
             ),
             _ => {
                 self.mistakes.add(&node.span, format!("`{name}` must be a text, not {}", node.describe()));
@@ -103,7 +104,7 @@ impl Reader<'_> {
                 self.mistakes.add_hint(
                     &span,
                     "this `ansible_connection` is not supported",
-                    "ssh and local are",
+                    "supported: ssh, local",
                 );
                 ConnectionKind::Ssh
             }
@@ -162,9 +163,9 @@ impl Reader<'_> {
         for item in items {
             match item.as_text() {
                 Some(text) => texts.push(text.trim().to_owned()),
-                None => {
-                    self.mistakes.add(&item.span, format!("`{name}` holds texts, not {}", item.describe()))
-                }
+                None => self
+                    .mistakes
+                    .add(&item.span, format!("`{name}` must contain texts, not {}", item.describe())),
             }
         }
         texts
@@ -197,35 +198,35 @@ impl Reader<'_> {
         truth.map(|truth| (truth, node.span))
     }
 
-    /// Keys of hosts are verified always: a switch that says otherwise must not be passed over in silence.
+    /// Host keys are always verified, so a variable that disables the check is an error.
     fn refuse_unverified(&mut self) {
         if let Some((false, span)) =
             self.flag(&["ansible_host_key_checking", "ansible_ssh_host_key_checking"])
         {
-            self.mistakes.add_hint(&span, "host keys are verified always", arguments::KEYS);
+            self.mistakes.add_hint(&span, "host key checking cannot be disabled", arguments::KEYS);
         }
     }
 
     fn escalation(&mut self, connection: &mut Connection) {
         let method = self.text(&["ansible_become_method"]);
         if let Some((_, span)) = method.filter(|(method, _)| method.rsplit('.').next() != Some("sudo")) {
-            self.mistakes.add_hint(&span, "this `ansible_become_method` is not supported", "sudo is");
+            self.mistakes.add_hint(&span, "this `ansible_become_method` is not supported", "supported: sudo");
         }
         for name in ["ansible_become_exe", "ansible_become_flags", "ansible_sudo_flags"] {
             if let Some((_, span)) = self.text(&[name]) {
                 self.mistakes.add_hint(
                     &span,
                     format!("`{name}` is not supported"),
-                    "sudo is called with -n or -S only",
+                    "apim-deploy runs sudo with -n or -S only",
                 );
             }
         }
         let user = self.user(&["ansible_become_user"]).unwrap_or_else(|| "root".to_owned());
         let names = ["ansible_become_password", "ansible_become_pass", "ansible_sudo_pass"];
         let password = self.secret(&names);
-        let wish = self.flag(&["ansible_become"]).map(|(wish, _)| wish);
+        let requested = self.flag(&["ansible_become"]).map(|(requested, _)| requested);
         connection.become_with = Become { user, password };
-        connection.become_wish = wish;
-        connection.escalate = (wish == Some(true)).then(|| connection.become_with.clone());
+        connection.become_wish = requested;
+        connection.escalate = (requested == Some(true)).then(|| connection.become_with.clone());
     }
 }

@@ -1,4 +1,4 @@
-//! Groups and hosts while files are being read.
+//! Groups and hosts while inventory files are being read.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use super::host::HostName;
 use super::model::Group;
 use crate::yaml::{Key, Mistakes, Node, Span};
 
-/// What was read so far.
+/// The groups and hosts read so far.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) groups: Vec<Group>,
     pub(super) hosts: Vec<DraftHost>,
-    /// Variables of groups, by name, as the files say.
+    /// Variables of groups by group name, as written in the files.
     pub(super) group_variables: HashMap<String, Vec<(Key, Node)>>,
-    /// Groups that were named below `children` and nothing more.
+    /// Groups that appear below `children` without content.
     pub(super) only_named: Vec<String>,
     group_index: HashMap<String, usize>,
     host_index: HashMap<String, usize>,
@@ -49,8 +49,8 @@ impl Draft {
                 priority: 1,
             });
         }
-        // The index points at what was pushed.
-        #[expect(clippy::indexing_slicing, reason = "the index is kept with the list")]
+        // `at` is either in the index or the position of the group that was just pushed.
+        #[expect(clippy::indexing_slicing, reason = "the index is updated with the list")]
         &mut self.groups[at]
     }
 
@@ -62,7 +62,7 @@ impl Draft {
         self.group_index.get(name).and_then(|at| self.groups.get(*at))
     }
 
-    /// Puts `child` below `parent`; false when it is there already.
+    /// Adds `child` to `parent`. Returns false if it is already a child.
     pub(super) fn child(&mut self, parent: &str, child: &str) -> bool {
         let group = self.group(parent, &Span::nowhere());
         let is_new = !group.children.iter().any(|name| name == child);
@@ -83,11 +83,11 @@ impl Draft {
         if !group.hosts.iter().any(|host| host.0 == name) {
             group.hosts.push(HostName(name.to_owned()));
         }
-        #[expect(clippy::indexing_slicing, reason = "the index is kept with the list")]
+        #[expect(clippy::indexing_slicing, reason = "the index is updated with the list")]
         &mut self.hosts[at]
     }
 
-    /// Says whether `name` is `group` or stands below it.
+    /// Returns whether `name` is `group` or one of its descendants.
     pub(super) fn reaches(&self, group: &str, name: &str) -> bool {
         let mut waiting = vec![group];
         let mut seen = std::collections::HashSet::new();
@@ -104,8 +104,8 @@ impl Draft {
         false
     }
 
-    /// What Ansible does when all files are read: groups without a parent go below `all`, hosts without a group into
-    /// `ungrouped`; then depths are known.
+    /// Does what Ansible does after reading all files: groups without a parent go below `all`,
+    /// hosts without a group into `ungrouped`. Then computes the depth of each group.
     pub(super) fn finish(&mut self, mistakes: &mut Mistakes) {
         let below: std::collections::HashSet<String> =
             self.groups.iter().flat_map(|group| group.children.iter().cloned()).collect();
@@ -125,27 +125,31 @@ impl Draft {
             .filter(|group| !special(&group.name))
             .flat_map(|group| group.hosts.iter().map(|host| host.0.clone()))
             .collect();
-        let alone: Vec<(String, Span)> = self
+        let without_group: Vec<(String, Span)> = self
             .hosts
             .iter()
             .filter(|host| !grouped.contains(&host.name.0))
             .map(|host| (host.name.0.clone(), host.span.clone()))
             .collect();
         self.group("ungrouped", &Span::nowhere()).hosts.retain(|host| !grouped.contains(&host.0));
-        for (name, span) in alone {
+        for (name, span) in without_group {
             self.host(&name, "ungrouped", &span);
         }
         self.depths();
         for host in &self.hosts {
             if let Some(group) = self.find_group(&host.name.0) {
-                let what = format!("`{}` is the name of a host and of a group ({})", host.name, group.span);
-                mistakes.add_hint(&host.span, what, "rename one of them: a pattern could mean either");
+                let what = format!("`{}` is the name of both a host and a group ({})", host.name, group.span);
+                mistakes.add_hint(
+                    &host.span,
+                    what,
+                    "rename one of them, because a host pattern would be ambiguous",
+                );
             }
         }
     }
 
-    /// A group's depth is its longest way down from `all`. There is no circle (each step that would close one was refused), so
-    /// no way is longer than there are groups.
+    /// A group's depth is its longest path from `all`. There are no cycles (`file` rejects them),
+    /// so no path is longer than the number of groups.
     fn depths(&mut self) {
         for _ in 0..self.groups.len() {
             let mut changed = false;

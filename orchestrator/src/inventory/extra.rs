@@ -1,4 +1,4 @@
-//! Variables given on the command line: `-e key=value`, `-e '{"a": 1}'`, `-e @file`.
+//! Extra variables of the command line: `-e key=value`, `-e '{"a": 1}'`, `-e @file`.
 
 use std::path::Path;
 
@@ -8,7 +8,8 @@ use crate::yaml::{
     Key, Kind, Mistake, Mistakes, Node, Span, Value, from_value, looks_templated, parse, to_value,
 };
 
-/// Reads one `-e`. Values of `key=value` are texts, as in Ansible; JSON and YAML keep their types.
+/// Parses one `-e`. Values of `key=value` are texts, as in Ansible. JSON and YAML values keep their
+/// types.
 #[must_use]
 pub fn parse_extra(text: &str, vault: &Vault, mistakes: &mut Mistakes) -> Vec<(Key, Node)> {
     let at = Span::flag("-e");
@@ -21,7 +22,7 @@ pub fn parse_extra(text: &str, vault: &Vault, mistakes: &mut Mistakes) -> Vec<(K
     }
     if text.starts_with(['{', '[']) {
         return match parse("-e", text) {
-            // A flag has no lines: its values are moved to a place that says so.
+            // A flag has no line numbers, so its values get the position `from -e`.
             Ok(node) if !holds_sealed(&node) => {
                 entries(from_value(&to_value(&node, &|_| Value::Null), &at), mistakes)
             }
@@ -33,7 +34,7 @@ pub fn parse_extra(text: &str, vault: &Vault, mistakes: &mut Mistakes) -> Vec<(K
         };
     }
     let Some(words) = shlex::split(text) else {
-        mistakes.add(&at, "a quote is never closed");
+        mistakes.add(&at, "unclosed quote");
         return Vec::new();
     };
     let mut variables = Vec::new();
@@ -47,7 +48,7 @@ pub fn parse_extra(text: &str, vault: &Vault, mistakes: &mut Mistakes) -> Vec<(K
             }
             _ => {
                 let hint = "write key=value, '{\"key\": value}' or @file";
-                mistakes.add_hint(&at, "a variable without `=`", hint);
+                mistakes.add_hint(&at, "variable without `=`", hint);
             }
         }
     }

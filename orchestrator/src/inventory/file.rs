@@ -1,4 +1,4 @@
-//! One inventory file: groups with `hosts`, `children`, `vars`.
+//! Parses one inventory file: groups with `hosts`, `children`, `vars`.
 
 use std::collections::HashMap;
 
@@ -16,24 +16,24 @@ pub(super) fn read(root: &Node, draft: &mut Draft, mistakes: &mut Mistakes) {
             mistakes.add_hint(
                 &root.span,
                 "the inventory is empty",
-                "begin with `all:`, `children:` and your groups",
+                "start with `all:`, `children:` and your groups",
             );
             return;
         }
         _ => {
-            let what = format!("an inventory is a map of groups, not {}", root.describe());
-            mistakes.add_hint(&root.span, what, "begin with `all:`");
+            let what = format!("an inventory must be a map of groups, not {}", root.describe());
+            mistakes.add_hint(&root.span, what, "start with `all:`");
             return;
         }
     };
     if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "plugin") {
-        let hint = "save what it yields: `ansible-inventory -i FILE --list --yaml > inventory.yaml`";
-        mistakes.add_hint(&key.span, "this is the configuration of an inventory plugin", hint);
+        let hint = "save its result with `ansible-inventory -i FILE --list --yaml > inventory.yaml`";
+        mistakes.add_hint(&key.span, "inventory plugins are not supported", hint);
         return;
     }
     for (key, value) in entries {
         if SECTIONS.contains(&key.text.as_str()) {
-            let what = format!("`{}` stands at the top, where groups stand", key.text);
+            let what = format!("unexpected `{}` at the top level, expected a group", key.text);
             mistakes.add_hint(&key.span, what, "indent it below `all:`");
             continue;
         }
@@ -51,7 +51,7 @@ struct Reading<'a> {
 fn group(key: &Key, value: &Node, reading: &mut Reading<'_>) {
     let name = key.text.as_str();
     if let Err(why) = range::check_group(name) {
-        let hint = "Ansible cannot use such a group either";
+        let hint = "rename the group; Ansible does not allow this name either";
         reading.mistakes.add_hint(&key.span, format!("the group name `{name}` {why}"), hint);
         return;
     }
@@ -64,7 +64,7 @@ fn group(key: &Key, value: &Node, reading: &mut Reading<'_>) {
         }
         _ => {
             let what = format!("the group `{name}` must be a map, not {}", value.describe());
-            reading.mistakes.add_hint(&value.span, what, "it holds `hosts`, `children` and `vars`");
+            reading.mistakes.add_hint(&value.span, what, "a group contains `hosts`, `children` and `vars`");
             return;
         }
     };
@@ -75,11 +75,11 @@ fn group(key: &Key, value: &Node, reading: &mut Reading<'_>) {
             "children" => children(name, content, reading),
             "hosts" => hosts(name, content, reading),
             other => {
-                let what = format!("a group has no `{other}`");
+                let what = format!("unknown group section `{other}`");
                 let hint = match nearest(other, SECTIONS) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => {
-                        "a group holds `hosts`, `children` and `vars`; a child group stands below `children`"
+                        "a group contains `hosts`, `children` and `vars`; put child groups below `children`"
                             .to_owned()
                     }
                 };
@@ -90,7 +90,7 @@ fn group(key: &Key, value: &Node, reading: &mut Reading<'_>) {
     reading.path.pop();
 }
 
-/// A section's entries; a single text is taken for a map with that key, as Ansible does.
+/// Returns a section's entries. A single text is read as a map with that key, as in Ansible.
 fn section(what: &str, group: &str, content: &Node, mistakes: &mut Mistakes) -> Vec<(Key, Node)> {
     match &content.kind {
         Kind::Map(entries) => entries.clone(),
@@ -101,7 +101,7 @@ fn section(what: &str, group: &str, content: &Node, mistakes: &mut Mistakes) -> 
         }
         Kind::List(_) if what != "vars" => {
             let text = format!("`{what}` of the group `{group}` must be a map, not a list");
-            mistakes.add_hint(&content.span, text, "write `name:` with a colon in place of `- name`");
+            mistakes.add_hint(&content.span, text, "write `name:` instead of `- name`");
             Vec::new()
         }
         _ => {
@@ -128,7 +128,7 @@ fn variables(group: &str, content: &Node, reading: &mut Reading<'_>) {
     }
 }
 
-/// A later file's variable takes the place of an earlier one's.
+/// Sets a variable. A later file overrides an earlier one.
 pub(super) fn set(variables: &mut Vec<(Key, Node)>, key: Key, value: Node) {
     match variables.iter_mut().find(|(other, _)| other.text == key.text) {
         Some(entry) => *entry = (key, value),
@@ -139,9 +139,9 @@ pub(super) fn set(variables: &mut Vec<(Key, Node)>, key: Key, value: Node) {
 fn children(parent: &str, content: &Node, reading: &mut Reading<'_>) {
     for (key, value) in section("children", parent, content, reading.mistakes) {
         if reading.draft.has_group(&key.text) && reading.draft.reaches(&key.text, parent) {
-            let way = circle(reading.path, &key.text);
-            let what = format!("the group `{}` would be inside itself: {way}", key.text);
-            reading.mistakes.add_hint(&key.span, what, "take one of these steps out");
+            let path = cycle(reading.path, &key.text);
+            let what = format!("the group `{}` contains itself: {path}", key.text);
+            reading.mistakes.add_hint(&key.span, what, "remove one of these groups from `children`");
             continue;
         }
         if range::check_group(&key.text).is_ok() {
@@ -152,7 +152,7 @@ fn children(parent: &str, content: &Node, reading: &mut Reading<'_>) {
     }
 }
 
-fn circle(path: &[String], name: &str) -> String {
+fn cycle(path: &[String], name: &str) -> String {
     let from = path.iter().position(|group| group == name).unwrap_or(0);
     let steps = path.iter().skip(from).map(String::as_str).chain([name]);
     steps.collect::<Vec<_>>().join(" > ")
@@ -164,7 +164,7 @@ fn hosts(group: &str, content: &Node, reading: &mut Reading<'_>) {
         let (names, port) = match range::expand(&key.text) {
             Ok(expanded) => expanded,
             Err(why) => {
-                reading.mistakes.add(&key.span, format!("the host `{}` cannot be read: {why}", key.text));
+                reading.mistakes.add(&key.span, format!("invalid host `{}`: {why}", key.text));
                 continue;
             }
         };
@@ -180,7 +180,7 @@ fn hosts(group: &str, content: &Node, reading: &mut Reading<'_>) {
         for name in names {
             if let Some(first) = named.get(&name) {
                 let what = format!(
-                    "the host `{name}` is twice in the group `{group}`; first on line {}",
+                    "duplicate host `{name}` in the group `{group}`; first defined on line {}",
                     first.line
                 );
                 reading.mistakes.add_hint(&key.span, what, "keep one of the two");

@@ -1,11 +1,12 @@
-//! A host: a machine, and how it is reached.
+//! Host names and connection settings.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use apim_agent::value::{AbsPath, Secret};
 
-/// A host's name in the inventory. Never begins with `-`; holds letters, digits and `-_.:` only.
+/// A host's name in the inventory. Contains only letters, digits and `-_.:`, and never starts with
+/// `-`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostName(pub String);
 
@@ -15,10 +16,10 @@ impl fmt::Display for HostName {
     }
 }
 
-/// How a host is reached; what is `None` comes from the ssh configuration or its defaults.
+/// Connection settings of a host. `None` means the value of the ssh configuration, or its default.
 #[derive(Debug, Clone, Default)]
 pub struct Connection {
-    /// Over SSH, or as a child process on this machine.
+    /// `ansible_connection`.
     pub kind: ConnectionKind,
     /// `ansible_host`, else the inventory name.
     pub address: String,
@@ -32,48 +33,50 @@ pub struct Connection {
     pub private_key_file: Option<PathBuf>,
     /// Passphrase of that key (`apim_ssh_key_passphrase`).
     pub key_passphrase: Option<Secret>,
-    /// Options of `ansible_ssh_common_args` that we honour.
+    /// The supported options of `ansible_ssh_common_args`.
     pub options: SshOptions,
     /// `apim_host_keys`: pinned public keys (`ssh-ed25519 AAAA…` or `SHA256:…`).
     pub host_keys: Vec<String>,
-    /// `ansible_become*`.
+    /// `ansible_become_*` if the inventory sets `ansible_become: true`.
     pub escalate: Option<Become>,
-    /// `ansible_become` itself, which weighs more than a play's `become`; `None` when the inventory does not say.
+    /// `ansible_become` itself, which overrides a play's `become`. `None` if the inventory does not
+    /// set it.
     pub become_wish: Option<bool>,
-    /// As whom and with which password the agent is run where a play asks for `become`.
+    /// Account and password for the agent if a play sets `become`.
     pub become_with: Become,
-    /// `apim_agent_state`: where the agent keeps its state and itself, instead of the default for its account.
+    /// `apim_agent_state`: the folder for the agent's state and binary. The default depends on the
+    /// account.
     pub agent_state: Option<AbsPath>,
-    /// `apim_agent_root`: the folder that the agent takes for `/` (labs and rehearsals).
+    /// `apim_agent_root`: the folder that the agent uses as `/` (for labs and rehearsals).
     pub agent_root: Option<AbsPath>,
 }
 
-/// SSH, or a child process.
+/// How the agent is started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ConnectionKind {
-    /// SSH.
+    /// Over SSH.
     #[default]
     Ssh,
-    /// A child process on the control machine.
+    /// As a child process on the control machine.
     Local,
 }
 
-/// Options from `-o Name=value`, `-J`, `-F`, `-i`, `-p`, `-l`; any other option is an error where it stands.
+/// Options from `-o Name=value`, `-J`, `-F`, `-i`, `-p`, `-l`. Any other option is an error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SshOptions {
     /// Jump hosts, `[user@]host[:port]`, in order.
     pub proxy_jump: Vec<String>,
-    /// An ssh configuration file instead of the user's; `Some("none")` for none.
+    /// The ssh configuration file instead of the user's. `none` disables it.
     pub config_file: Option<PathBuf>,
     /// `UserKnownHostsFile`.
     pub known_hosts_file: Option<PathBuf>,
     /// `ConnectTimeout` in seconds.
     pub connect_timeout_secs: Option<u64>,
-    /// `StrictHostKeyChecking=no|accept-new|yes`; `no` is refused with a message (keys are verified always), `accept-new` allowed.
+    /// True for `StrictHostKeyChecking=accept-new`. `no` is rejected when the inventory is read.
     pub accept_new_host_keys: bool,
 }
 
-/// Running the agent as another account.
+/// Privilege escalation with sudo.
 #[derive(Debug, Clone, Default)]
 pub struct Become {
     /// `ansible_become_user`, default `root`.

@@ -1,4 +1,5 @@
-//! Reading a whole inventory: files, variables beside them, what applies to each host, all mistakes in one go.
+//! Loads an inventory: its files, `group_vars` and `host_vars`, and the variables of each host.
+//! Collects all errors.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -8,14 +9,14 @@ use super::connection;
 use super::draft::Draft;
 use super::extra::parse_extra;
 use super::model::{Group, Host, Inventory, members};
-use super::sources::{files_beside, inventory_files, read_inventory, variables_in};
+use super::sources::{inventory_files, read_inventory, variable_files_for, variables_in};
 use super::variables::{self, DEEP, Layers};
 use super::{file, pattern};
 use crate::template::Scope;
 use crate::vault::Vault;
 use crate::yaml::{Key, Kind, Mistakes, Node, Span};
 
-/// The groups that mean something by their names: one a role, and two for hosts that carry no node.
+/// Groups with a fixed meaning: one for each role, and two for hosts without a node.
 pub const ROLE_GROUPS: [&str; 7] =
     ["control_plane", "gateway", "traffic_manager", "key_manager", "all_in_one", "load_balancer", "database"];
 
@@ -25,23 +26,24 @@ impl Default for Options {
     }
 }
 
-/// What else goes into reading an inventory.
+/// Settings for [`load`].
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Each `-e`, as given.
+    /// Values of `-e`, unparsed.
     pub extra_variables: Vec<String>,
-    /// Opens secrets.
+    /// Decrypts and reads secrets.
     pub vault: Arc<Vault>,
-    /// Group names that are known although no file may name them (roles): near misses of these are told.
+    /// Group names with a meaning even if no file contains them (roles). Similar names are reported
+    /// as typos.
     pub known_groups: &'static [&'static str],
-    /// `--limit`: checked here, applied where a play's hosts are chosen.
+    /// `--limit`. Only checked here; applied when a play's hosts are selected.
     pub limit: Option<String>,
 }
 
 /// Reads the inventory at `path`, a file or a folder of files.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All errors in its files and variables.
 pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
     let mut mistakes = Mistakes::default();
     let (files, folder) = inventory_files(path, &mut mistakes);
@@ -52,7 +54,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         }
     }
     draft.finish(&mut mistakes);
-    tell_near_misses(&draft, options.known_groups, &mut mistakes);
+    suggest_group_typos(&draft, options.known_groups, &mut mistakes);
 
     let mut extra = Vec::new();
     for text in &options.extra_variables {
@@ -60,9 +62,9 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
             file::set(&mut extra, key, value);
         }
     }
-    let beside = Beside::read(&folder, &draft, &options.vault, &mut mistakes);
+    let vars_files = VariableFiles::read(&folder, &draft, &options.vault, &mut mistakes);
     let place = Place::of(path, &folder);
-    let (hosts, scopes) = variables_of_hosts(&draft, &beside, &extra, &place, options);
+    let (hosts, scopes) = variables_of_hosts(&draft, &vars_files, &extra, &place, options);
     let known_groups = options.known_groups;
     let given: HashMap<String, Node> =
         extra.iter().map(|(key, value)| (key.text.clone(), value.clone())).collect();
@@ -71,7 +73,11 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         hosts: Vec::new(),
         groups: draft.groups,
         known_groups,
-        files: files.into_iter().chain(beside.files).chain(given_files(&options.extra_variables)).collect(),
+        files: files
+            .into_iter()
+            .chain(vars_files.files)
+            .chain(given_files(&options.extra_variables))
+            .collect(),
         warnings: Mistakes::default(),
         extra: Scope::new(given.clone(), Arc::clone(&options.vault) as Arc<_>),
     };
@@ -108,15 +114,15 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
     if mistakes.0.is_empty() { Ok(inventory) } else { Err(mistakes) }
 }
 
-/// Variables from `group_vars/` and `host_vars/`.
-struct Beside {
+/// Variables from `group_vars/` and `host_vars/`, by group and host.
+struct VariableFiles {
     groups: HashMap<String, Vec<(Key, Node)>>,
     hosts: HashMap<String, Vec<(Key, Node)>>,
-    /// The files that they were read from.
+    /// All files that were read.
     files: Vec<PathBuf>,
 }
 
-impl Beside {
+impl VariableFiles {
     fn read(folder: &Path, draft: &Draft, vault: &Vault, mistakes: &mut Mistakes) -> Self {
         let mut files = Vec::new();
         let mut read = |kind: &str, names: Vec<&str>| {
@@ -124,7 +130,7 @@ impl Beside {
                 return HashMap::new();
             }
             let of = |name: &str| {
-                let found = files_beside(&folder.join(kind), name, mistakes);
+                let found = variable_files_for(&folder.join(kind), name, mistakes);
                 let variables = variables_in(&found, vault, mistakes);
                 files.extend(found);
                 (name.to_owned(), variables)
@@ -137,12 +143,12 @@ impl Beside {
     }
 }
 
-/// Returns the files that `-e @FILE` names.
+/// Returns the files of `-e @FILE`.
 fn given_files(extra: &[String]) -> impl Iterator<Item = PathBuf> {
     extra.iter().filter_map(|text| text.strip_prefix('@').map(PathBuf::from))
 }
 
-/// Where the inventory lies, absolute: what it names beside itself is found from any working folder.
+/// Absolute paths of the inventory, for `inventory_dir` and `inventory_file`.
 struct Place {
     folder: String,
     file: String,
@@ -150,7 +156,7 @@ struct Place {
 
 impl Place {
     fn of(file: &Path, folder: &Path) -> Self {
-        // Without a working folder the path stays as it was given.
+        // Without a working directory the path stays as the user wrote it.
         let absolute = |path: &Path| match std::path::absolute(path) {
             Ok(path) => path.display().to_string(),
             Err(_) => path.display().to_string(),
@@ -165,11 +171,12 @@ struct Raw {
     variables: Node,
 }
 
-/// Ansible's order: `all` of the file, groups of the file, `group_vars/all`, `group_vars/*`, the host in the file, `host_vars`,
-/// `-e`. Groups among each other: by depth, then priority, then name.
+/// Merges variables in Ansible's order: `all` of the file, groups of the file, `group_vars/all`,
+/// `group_vars/*`, the host in the file, `host_vars`, `-e`. Groups are ordered by depth, then
+/// priority, then name.
 fn variables_of_hosts(
     draft: &Draft,
-    beside: &Beside,
+    vars_files: &VariableFiles,
     extra: &[(Key, Node)],
     place: &Place,
     options: &Options,
@@ -199,12 +206,12 @@ fn variables_of_hosts(
         for group in groups {
             layers.put(draft.group_variables.get(&group.name).unwrap_or(&nothing));
         }
-        layers.put(beside.groups.get("all").unwrap_or(&nothing));
+        layers.put(vars_files.groups.get("all").unwrap_or(&nothing));
         for group in groups {
-            layers.put(beside.groups.get(&group.name).unwrap_or(&nothing));
+            layers.put(vars_files.groups.get(&group.name).unwrap_or(&nothing));
         }
         layers.put(&host.variables);
-        layers.put(beside.hosts.get(name).unwrap_or(&nothing));
+        layers.put(vars_files.hosts.get(name).unwrap_or(&nothing));
         layers.put(extra);
         let entries = layers.into_entries();
         let mut visible: HashMap<String, Node> = magic(name, groups, place);
@@ -224,7 +231,7 @@ fn text(text: &str) -> Node {
     Node { kind: Kind::Text { text: text.to_owned(), templated: false }, span: Span::nowhere() }
 }
 
-/// Variables that every host has without anybody setting them.
+/// Ansible's magic variables, which every host has.
 fn magic(name: &str, groups: &[&Group], place: &Place) -> HashMap<String, Node> {
     let is_address = name.parse::<std::net::IpAddr>().is_ok();
     let short = if is_address { name } else { name.split('.').next().unwrap_or(name) };
@@ -249,16 +256,17 @@ fn group_lists(draft: &Draft) -> Node {
     Node { kind: Kind::Map(draft.groups.iter().map(entry).collect()), span: Span::nowhere() }
 }
 
-/// A group that is only named, holds nothing, and is nearly called like a role is a slip of the pen.
-fn tell_near_misses(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
-    // A group of nodes that carries a role's name wrongly would be left out of the cluster in silence.
+/// Reports groups that are probably misspelled roles: a non-empty group whose role has no group, or
+/// a group that is listed as a child but never defined.
+fn suggest_group_typos(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
+    // The hosts of a misspelled role group would silently not be part of the cluster.
     let roles = known.iter().filter(|role| !matches!(**role, "database" | "load_balancer"));
     let missing: Vec<&&str> = roles.filter(|role| !draft.has_group(role)).collect();
     for group in
         draft.groups.iter().filter(|group| !group.hosts.is_empty() && !known.contains(&group.name.as_str()))
     {
-        if let Some(near) = missing.iter().find(|role| is_slip(&group.name, role)) {
-            let what = format!("the group `{}` is no role, and no group is called `{near}`", group.name);
+        if let Some(near) = missing.iter().find(|role| is_typo(&group.name, role)) {
+            let what = format!("unknown role `{}`, and there is no group `{near}`", group.name);
             mistakes.add_hint(&group.span, what, format!("did you mean `{near}`?"));
         }
     }
@@ -269,15 +277,15 @@ fn tell_near_misses(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
         if !is_empty || known.contains(&name.as_str()) {
             continue;
         }
-        if let Some(near) = known.iter().find(|known| is_slip(name, known)) {
-            let what = format!("the group `{name}` is named here and defined nowhere");
+        if let Some(near) = known.iter().find(|known| is_typo(name, known)) {
+            let what = format!("undefined group `{name}`");
             mistakes.add_hint(&group.span, what, format!("did you mean `{near}`?"));
         }
     }
 }
 
-/// Stricter than `nearest`: `gateway_eu` is no slip for `gateway`.
-fn is_slip(name: &str, known: &str) -> bool {
+/// Stricter than `nearest`: `gateway_eu` is not a typo of `gateway`.
+fn is_typo(name: &str, known: &str) -> bool {
     let (name, known) = (name.replace('-', "_").to_ascii_lowercase(), known.to_ascii_lowercase());
     let plural = name.strip_suffix('s') == Some(known.as_str());
     plural || strsim::damerau_levenshtein(&name, &known) <= 2

@@ -1,8 +1,8 @@
-//! The inventory: hosts, groups, variables; an Ansible inventory with typed settings inside.
+//! Ansible inventories: hosts, groups, variables, with typed settings for API Manager.
 //!
-//! `load` reads files in the shape of Ansible's YAML inventories (`file`, `range`, `extra`), `variables` finds what applies to a
-//! host in Ansible's order, `connection` and `arguments` type how it is reached, `pattern` picks hosts, `show` prints as
-//! `ansible-inventory` does.
+//! `load` reads Ansible's YAML inventories (`file`, `range`, `extra`). `variables` merges the
+//! variables of a host in Ansible's order. `connection` and `arguments` parse connection settings.
+//! `pattern` selects hosts. `show` prints like `ansible-inventory`.
 
 mod arguments;
 mod connection;

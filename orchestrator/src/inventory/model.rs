@@ -1,4 +1,4 @@
-//! The inventory once read: plain data, and what it answers.
+//! The loaded inventory and its queries.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -10,55 +10,57 @@ use crate::yaml::{Mistakes, Node, Span};
 /// All hosts and groups, with their variables.
 #[derive(Debug, Clone)]
 pub struct Inventory {
-    /// The file or folder, as the user named it.
+    /// The path of the file or folder, as the user wrote it.
     pub name: String,
-    /// Hosts in the order in which they were first named, group by group.
+    /// Hosts in order of first appearance, group by group.
     pub hosts: Vec<Host>,
-    /// Groups in the order in which they were first named; `all` and `ungrouped` first.
+    /// Groups in order of first appearance, after `all` and `ungrouped`.
     pub groups: Vec<Group>,
-    /// Group names that mean something although this inventory may lack them (roles).
+    /// Group names with a meaning even if the inventory lacks them (roles).
     pub known_groups: &'static [&'static str],
-    /// Every file that it was read from, in order.
+    /// All files that were read, in order.
     pub files: Vec<PathBuf>,
-    /// What is very likely not meant, though it is no mistake.
+    /// Probable typos that are not errors.
     pub warnings: Mistakes,
-    /// The variables given with `-e` alone: what a play's `hosts` may use.
+    /// Variables from `-e` only. A play's `hosts` may use them.
     pub extra: Scope,
 }
 
-/// A host.
+/// A host with its merged variables.
 #[derive(Debug, Clone)]
 pub struct Host {
-    /// Its name.
+    /// The inventory name, which is not always the address.
     pub name: HostName,
-    /// Where it is named first.
+    /// Position of the first mention.
     pub span: Span,
-    /// Names of all groups that it is in, directly or not; those whose variables weigh more stand later. `all` is first.
+    /// Names of all groups of the host, direct and inherited. `all` is first; later groups override
+    /// earlier ones.
     pub groups: Vec<String>,
-    /// Its variables with those of its groups, as they were written (a map): templates and sealed secrets are still in.
+    /// Merged variables of the host and its groups (a map). Templates are not rendered and secrets
+    /// not opened.
     pub variables: Node,
-    /// Its `apim` map, merged over its groups, rendered and opened; an empty map when there is none.
+    /// The merged `apim` map, rendered, with secrets opened. Empty if the host has none.
     pub apim: Node,
-    /// What was parted from it, as it was written: values that are templates over a node (a map).
+    /// The unrendered part of `apim`: a map of templates that need a node (see `variables::part`).
     pub later: Node,
-    /// How it is reached.
+    /// Connection settings.
     pub connection: Connection,
-    /// What templates about this host see.
+    /// The variables for templates of this host.
     pub scope: Scope,
 }
 
-/// A group.
+/// A group of hosts and child groups.
 #[derive(Debug, Clone)]
 pub struct Group {
-    /// Its name.
+    /// The group's name, unique in the inventory.
     pub name: String,
-    /// Where it is named first.
+    /// Position of the first mention.
     pub span: Span,
-    /// Hosts right in it.
+    /// Direct members.
     pub hosts: Vec<HostName>,
-    /// Groups right in it.
+    /// Direct child groups.
     pub children: Vec<String>,
-    /// How far below `all` it is.
+    /// Length of the longest path from `all`.
     pub depth: usize,
     /// `ansible_group_priority`.
     pub priority: i64,
@@ -77,7 +79,8 @@ impl Inventory {
         self.groups.iter().find(|group| group.name == name)
     }
 
-    /// Returns the hosts in a group or in the groups below it: its own first, then level by level; none twice.
+    /// Returns the hosts of a group and its descendants without duplicates: its own first, then
+    /// level by level.
     #[must_use]
     pub fn hosts_of(&self, group: &str) -> Vec<&Host> {
         let by_name: HashMap<&str, &Host> =
@@ -87,7 +90,7 @@ impl Inventory {
     }
 }
 
-/// Names of the hosts in a group and below it, in Ansible's order.
+/// Returns the names of the hosts of a group and its descendants, in Ansible's order.
 pub(super) fn members<'a>(groups: &'a [Group], group: &str) -> Vec<&'a str> {
     let by_name: HashMap<&str, &Group> = groups.iter().map(|group| (group.name.as_str(), group)).collect();
     let mut level: Vec<&Group> = by_name.get(group).copied().into_iter().collect();
@@ -111,15 +114,15 @@ pub(super) fn members<'a>(groups: &'a [Group], group: &str) -> Vec<&'a str> {
 }
 
 impl Host {
-    /// Returns the host's variable, rendered; `None` when there is none of that name.
+    /// Returns the host's variable, rendered, or `None` if it is not set.
     ///
     /// # Errors
-    /// When it cannot be rendered, at its place.
+    /// When it cannot be rendered, with its position.
     pub fn variable(&self, name: &str) -> Option<Result<Node, Mistakes>> {
         self.scope.variable(name)
     }
 
-    /// Says whether the host is in the group, directly or not.
+    /// Returns whether the host is in the group, directly or through a child group.
     #[must_use]
     pub fn is_in(&self, group: &str) -> bool {
         self.groups.iter().any(|name| name == group)

@@ -1,6 +1,7 @@
-//! Ansible's host patterns: `a:b`, `a,b`, `!x`, `&y`, globs, `group[0]`, `group[1:]`, `~regex`, `all`.
+//! Ansible's host patterns: `a:b`, `a,b`, `!x`, `&y`, globs, `group[0]`, `group[1:]`, `~regex`,
+//! `all`.
 //!
-//! Unlike Ansible, a name that matches nothing is a mistake: it is a slip of the pen far more often than a wish.
+//! Unlike in Ansible, a name that matches nothing is an error, because it is usually a typo.
 
 use std::collections::HashSet;
 
@@ -9,10 +10,12 @@ use regex::Regex;
 use super::model::{Host, Inventory};
 use crate::yaml::{Mistakes, Span, nearest};
 
-/// Returns the hosts that `pattern` picks, in the inventory's order for each part of it; it stands at `span`.
+/// Returns the hosts that match `pattern`, in inventory order for each part. `span` is the position
+/// of the pattern.
 ///
 /// # Errors
-/// Parts that name nothing in this inventory, or cannot be read.
+/// * a part matches no host or group of the inventory
+/// * a part has invalid syntax
 pub fn select<'a>(inventory: &'a Inventory, pattern: &str, span: &Span) -> Result<Vec<&'a Host>, Mistakes> {
     let mut mistakes = Mistakes::default();
     let (mut with, mut both, mut without) = (Vec::new(), Vec::new(), Vec::new());
@@ -24,7 +27,7 @@ pub fn select<'a>(inventory: &'a Inventory, pattern: &str, span: &Span) -> Resul
         }
     }
     if with.is_empty() && both.is_empty() && without.is_empty() {
-        mistakes.add(span, "this host pattern is empty");
+        mistakes.add(span, "empty host pattern");
         return Err(mistakes);
     }
     if with.is_empty() {
@@ -55,7 +58,7 @@ pub fn select<'a>(inventory: &'a Inventory, pattern: &str, span: &Span) -> Resul
     if mistakes.0.is_empty() { Ok(hosts) } else { Err(mistakes) }
 }
 
-/// Commas part a pattern; without one, colons and spaces outside brackets do.
+/// Splits at commas. Without a comma, splits at colons and spaces outside brackets.
 fn split(pattern: &str) -> Vec<String> {
     let parts: Vec<String> = if pattern.contains(',') {
         pattern.split(',').map(str::to_owned).collect()
@@ -95,12 +98,12 @@ fn one<'a>(inventory: &'a Inventory, part: &str) -> Result<Vec<&'a Host>, Wrong>
                 Some(host) => Ok(vec![host]),
                 None if hosts.is_empty() => Ok(hosts),
                 None => Err((
-                    format!("`{part}` asks for a host that is not there: `{name}` has {}", hosts.len()),
-                    "the first host is [0], the last [-1]".to_owned(),
+                    format!("`{part}` is out of range: `{name}` has {} hosts", hosts.len()),
+                    "the first host is [0], the last one is [-1]".to_owned(),
                 )),
             }
         }
-        // Both ends are in, unlike in Python.
+        // Both ends are included, unlike in Python.
         Some(Subscript::Slice(from, to)) => {
             let count = to.map_or(hosts.len(), |to| to + 1).saturating_sub(from);
             Ok(hosts.into_iter().skip(from).take(count).collect())
@@ -152,8 +155,8 @@ fn matching<'a>(inventory: &'a Inventory, name: &str) -> Result<Vec<&'a Host>, W
     }
     let regex = regex(name).ok_or_else(|| {
         (
-            format!("`{name}` is no host pattern"),
-            "a regular expression begins with ~, a glob knows * ? [ab]".to_owned(),
+            format!("invalid host pattern `{name}`"),
+            "a regular expression starts with ~, a glob supports * ? [ab]".to_owned(),
         )
     })?;
     let mut hosts = Vec::new();
@@ -180,13 +183,13 @@ fn unknown(inventory: &Inventory, name: &str) -> Wrong {
         None => {
             let groups =
                 inventory.groups.iter().map(|group| group.name.as_str()).filter(|name| *name != "ungrouped");
-            format!("groups here: {}", groups.collect::<Vec<_>>().join(", "))
+            format!("known groups: {}", groups.collect::<Vec<_>>().join(", "))
         }
     };
-    (format!("no host or group is called `{name}`"), hint)
+    (format!("unknown host or group `{name}`"), hint)
 }
 
-/// A `~regex` is anchored at its beginning, a glob at both ends.
+/// A `~regex` is anchored at the start, a glob at both ends.
 fn regex(name: &str) -> Option<Regex> {
     if let Some(regex) = name.strip_prefix('~') {
         return Regex::new(&format!("^(?:{regex})")).ok();

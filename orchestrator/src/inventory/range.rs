@@ -1,21 +1,22 @@
-//! Names of hosts: ranges such as `gw[01:20].example.com` and `db-[a:f]`, ports behind names, what a name may hold.
+//! Host names: ranges such as `gw[01:20].example.com` and `db-[a:f]`, ports after names, allowed
+//! characters.
 
-/// The most hosts that one name may stand for.
-const MOST: usize = 10_000;
+/// The maximum number of hosts of one range.
+const MAX_HOSTS: usize = 10_000;
 
-/// Returns the names that `pattern` stands for, and the port behind it.
+/// Returns the names that `pattern` expands to, and the port after it.
 pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String> {
     if pattern.matches('[').count() != pattern.matches(']').count() {
-        return Err("a `[` or `]` is alone".to_owned());
+        return Err("unbalanced `[` or `]`".to_owned());
     }
     let (name, port) = split_port(pattern)?;
     let mut names = vec![String::new()];
     let mut rest = name;
     while let Some((head, tail)) = rest.split_once('[') {
-        let (range, tail) = tail.split_once(']').ok_or("a `[` is not closed")?;
+        let (range, tail) = tail.split_once(']').ok_or("unclosed `[`")?;
         let items = items(range)?;
-        if names.len() * items.len() > MOST {
-            return Err(format!("it stands for more than {MOST} hosts"));
+        if names.len() * items.len() > MAX_HOSTS {
+            return Err(format!("more than {MAX_HOSTS} hosts"));
         }
         names = names
             .iter()
@@ -35,7 +36,7 @@ pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String
 /// `name:2222`, `[2001:db8::1]:2222`; a plain IPv6 address has no port.
 fn split_port(pattern: &str) -> Result<(&str, Option<u16>), String> {
     let number =
-        |text: &str| text.parse().ok().filter(|port| *port > 0).ok_or(format!("`{text}` is no port"));
+        |text: &str| text.parse().ok().filter(|port| *port > 0).ok_or(format!("invalid port `{text}`"));
     if let Some((address, port)) = pattern.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"))
         && address.parse::<std::net::Ipv6Addr>().is_ok()
     {
@@ -54,16 +55,16 @@ fn items(range: &str) -> Result<Vec<String>, String> {
     let mut bounds = range.split(':');
     let (Some(first), Some(last), step, None) = (bounds.next(), bounds.next(), bounds.next(), bounds.next())
     else {
-        return Err(format!("`[{range}]` is no range; write [begin:end] or [begin:end:step]"));
+        return Err(format!("invalid range `[{range}]`; write [begin:end] or [begin:end:step]"));
     };
     let first = if first.is_empty() { "0" } else { first };
     if last.is_empty() {
-        return Err(format!("the range `[{range}]` needs an end"));
+        return Err(format!("the range `[{range}]` has no end"));
     }
     let step: usize = match step {
         None => 1,
         Some(step) => {
-            step.parse().ok().filter(|step| *step > 0).ok_or(format!("`{step}` is no step of a range"))?
+            step.parse().ok().filter(|step| *step > 0).ok_or(format!("invalid range step `{step}`"))?
         }
     };
     let letter = |text: &str| {
@@ -72,32 +73,33 @@ fn items(range: &str) -> Result<Vec<String>, String> {
     };
     if let (Some(low), Some(high)) = (letter(first), letter(last)) {
         if low > high {
-            return Err(format!("the range `[{range}]` runs backwards"));
+            return Err(format!("the range `[{range}]` is descending"));
         }
         let letters = ('a'..='z').chain('A'..='Z');
         return Ok(letters.skip(low).take(high - low + 1).step_by(step).map(String::from).collect());
     }
     let (Ok(low), Ok(high)) = (first.parse::<usize>(), last.parse::<usize>()) else {
-        return Err(format!("`[{range}]` is no range of numbers or letters"));
+        return Err(format!("invalid range `[{range}]`: both ends must be numbers or letters"));
     };
     if low > high {
-        return Err(format!("the range `[{range}]` runs backwards"));
+        return Err(format!("the range `[{range}]` is descending"));
     }
     let width = if first.starts_with('0') && first.len() > 1 {
         if first.len() != last.len() {
-            return Err(format!("both ends of `[{range}]` must have as many digits"));
+            return Err(format!("both ends of `[{range}]` must have the same number of digits"));
         }
         first.len()
     } else {
         0
     };
-    if (high - low) / step >= MOST {
-        return Err(format!("it stands for more than {MOST} hosts"));
+    if (high - low) / step >= MAX_HOSTS {
+        return Err(format!("more than {MAX_HOSTS} hosts"));
     }
     Ok((low..=high).step_by(step).map(|number| format!("{number:0width$}")).collect())
 }
 
-/// Says what is wrong with a host's name, if anything is: it becomes part of commands, paths and file names.
+/// Checks a host name: it becomes part of commands, paths and file names. The error completes "the
+/// host `x` …".
 pub(super) fn check(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("is empty");
@@ -106,24 +108,24 @@ pub(super) fn check(name: &str) -> Result<(), &'static str> {
         return Err("is longer than 253 characters");
     }
     if name.starts_with(['-', '.']) {
-        return Err("must not begin with `-` or `.`");
+        return Err("must not start with `-` or `.`");
     }
     if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | ':')) {
-        return Err("may hold letters, digits and - _ . : only");
+        return Err("must contain only letters, digits and - _ . :");
     }
     Ok(())
 }
 
-/// Says what is wrong with a group's name, if anything is.
+/// Checks a group name. The error completes "the group name `x` …".
 pub(super) fn check_group(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("is empty");
     }
     if name.starts_with(['-', '.']) {
-        return Err("must not begin with `-` or `.`");
+        return Err("must not start with `-` or `.`");
     }
     if !name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.')) {
-        return Err("may hold letters, digits and - _ . only");
+        return Err("must contain only letters, digits and - _ .");
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The inventory as `ansible-inventory` prints it: `--list`, `--list --yaml`, `--graph`, `--host`.
+//! Prints the inventory like `ansible-inventory`: `--list`, `--list --yaml`, `--graph`, `--host`.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::model::{Group, Host, Inventory};
 use crate::yaml::{Kind, Node, Sealed, Value, to_value, write};
 
-/// Returns `--list`: the JSON that Ansible's dynamic inventories have. Sealed secrets stay sealed.
+/// Returns `--list`: the JSON of Ansible's dynamic inventories. Secrets are not opened.
 #[must_use]
 pub fn list(inventory: &Inventory, hosts: &[&Host]) -> String {
     let shown: HashSet<&str> = hosts.iter().map(|host| host.name.0.as_str()).collect();
@@ -46,7 +46,7 @@ fn list_group(inventory: &Inventory, group: &Group, shown: &HashSet<&str>, all: 
     }
 }
 
-/// Returns `--list --yaml`: an inventory that can be read again.
+/// Returns `--list --yaml`: a valid inventory file.
 #[must_use]
 pub fn list_yaml(inventory: &Inventory, hosts: &[&Host]) -> String {
     let shown: HashSet<&str> = hosts.iter().map(|host| host.name.0.as_str()).collect();
@@ -58,7 +58,7 @@ pub fn list_yaml(inventory: &Inventory, hosts: &[&Host]) -> String {
     write(&Value::Mapping(all))
 }
 
-/// What was written already: variables stand once, a group's content stands once.
+/// What is already written. A host's variables and a group's content are written once.
 struct Seen<'a> {
     shown: HashSet<&'a str>,
     hosts: HashSet<&'a str>,
@@ -100,7 +100,7 @@ fn yaml_group<'a>(
     }
 }
 
-/// Returns `--host`: the host's variables as JSON.
+/// Returns `--host`: the host's unrendered variables as JSON.
 #[must_use]
 pub fn host(host: &Host) -> String {
     pretty(&to_json(&host.variables))
@@ -158,7 +158,7 @@ fn to_json(node: &Node) -> Json {
         Kind::Bool(truth) => Json::Bool(*truth),
         Kind::Int(number) => json!(number),
         Kind::Float(number, _) => json!(number),
-        // Ansible marks a text that looks like a template and is none.
+        // Ansible marks texts that look like a template but must not be rendered.
         Kind::Text { text, templated: false } if crate::yaml::looks_templated(text) => {
             json!({"__ansible_unsafe": text})
         }
@@ -174,12 +174,12 @@ fn to_json(node: &Node) -> Json {
     }
 }
 
-/// Four spaces and sorted keys, as Ansible prints.
+/// Formats like Ansible: four spaces and sorted keys.
 fn pretty(json: &Json) -> String {
     let mut text = Vec::new();
     let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut writer = serde_json::Serializer::with_formatter(&mut text, format);
-    // Writing into memory does not fail.
+    // Writing to memory cannot fail.
     let written = serde::Serialize::serialize(&sorted(json), &mut writer);
     written.ok().and_then(|()| String::from_utf8(text).ok()).unwrap_or_default()
 }

@@ -1,17 +1,20 @@
-//! Which files an inventory is made of: the file or the files of a folder, `group_vars/` and `host_vars/` beside it.
+//! Finds and reads the files of an inventory: the file or the files of a folder, `group_vars/` and
+//! `host_vars/`.
 
 use std::path::{Path, PathBuf};
 
 use crate::vault::Vault;
 use crate::yaml::{FILE_BYTES, Key, Kind, Mistakes, Node, ReadError, Span, parse, read_text};
 
-/// Endings of variable files, in the order in which Ansible looks for them.
+/// Extensions of variable files, in Ansible's search order.
 const ENDINGS: [&str; 4] = ["", ".yml", ".yaml", ".json"];
-/// Endings of files in an inventory folder that are no inventories. Source: ansible-core, `config/base.yml`, INVENTORY_IGNORE_EXTS.
+/// Extensions of files in an inventory folder that are not inventories. Source: ansible-core,
+/// `config/base.yml`, INVENTORY_IGNORE_EXTS.
 const IGNORED: [&str; 12] =
     [".pyc", ".pyo", ".swp", ".bak", "~", ".rpm", ".md", ".txt", ".rst", ".orig", ".cfg", ".retry"];
 
-/// Returns the inventory files at `path` in the order in which they are read, and the folder whose `group_vars` count.
+/// Returns the inventory files at `path` in reading order, and the folder of `group_vars` and
+/// `host_vars`.
 pub(super) fn inventory_files(path: &Path, mistakes: &mut Mistakes) -> (Vec<PathBuf>, PathBuf) {
     if !path.is_dir() {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -20,7 +23,7 @@ pub(super) fn inventory_files(path: &Path, mistakes: &mut Mistakes) -> (Vec<Path
     let mut files = Vec::new();
     collect(path, &mut files, mistakes);
     if files.is_empty() {
-        mistakes.add(&Span::flag(&path.display().to_string()), "this folder holds no inventory file");
+        mistakes.add(&Span::flag(&path.display().to_string()), "this folder contains no inventory file");
     }
     (files, path.to_owned())
 }
@@ -57,13 +60,13 @@ fn entries(folder: &Path, mistakes: &mut Mistakes) -> Vec<PathBuf> {
     }
 }
 
-/// Reads a YAML file, which may be a vault as a whole.
+/// Reads a YAML file, which may be encrypted as a whole.
 pub(super) fn read_yaml(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Node> {
     let text = file_text(path, vault, mistakes)?;
     parse(&path.display().to_string(), &text).map_err(|found| mistakes.0.extend(found.0)).ok()
 }
 
-/// Reads an inventory file; one in INI form is told as what it is.
+/// Reads an inventory file. Reports the INI format as unsupported.
 pub(super) fn read_inventory(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Node> {
     let text = file_text(path, vault, mistakes)?;
     let parsed = parse(&path.display().to_string(), &text);
@@ -75,7 +78,7 @@ pub(super) fn read_inventory(path: &Path, vault: &Vault, mistakes: &mut Mistakes
     parsed.map_err(|found| mistakes.0.extend(found.0)).ok()
 }
 
-const INI: &str = "this is an INI inventory";
+const INI: &str = "INI inventories are not supported";
 const CONVERT: &str = "convert it with `ansible-inventory -i FILE --list --yaml --export`";
 
 /// `[group]`, `[group:vars]`, or `host ansible_user=…`.
@@ -100,7 +103,7 @@ fn file_text(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Stri
             return None;
         }
         Err(error) => {
-            let hint = "is the path right, and may you read it?";
+            let hint = "check the path and the file's permissions";
             mistakes.add_hint(&Span::flag(&name), format!("cannot read the file: {error}"), hint);
             return None;
         }
@@ -108,9 +111,9 @@ fn file_text(path: &Path, vault: &Vault, mistakes: &mut Mistakes) -> Option<Stri
     vault.file_text(&name, text).map_err(|mistake| mistakes.0.push(mistake)).ok()
 }
 
-/// Returns the files with the variables of `name` in `folder`: the first of `name/`, `name`, `name.yml`, `name.yaml`, `name.json` that
-/// is there.
-pub(super) fn files_beside(folder: &Path, name: &str, mistakes: &mut Mistakes) -> Vec<PathBuf> {
+/// Returns the files with the variables of `name` in `folder`: the first of `name/`, `name`,
+/// `name.yml`, `name.yaml`, `name.json` that exists.
+pub(super) fn variable_files_for(folder: &Path, name: &str, mistakes: &mut Mistakes) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for ending in ENDINGS {
         let path = folder.join(format!("{name}{ending}"));
@@ -126,7 +129,7 @@ pub(super) fn files_beside(folder: &Path, name: &str, mistakes: &mut Mistakes) -
     files
 }
 
-/// Reads the variables in these files; of those with one name the last counts.
+/// Reads the variables of these files. A later file overrides an earlier one.
 pub(super) fn variables_in(files: &[PathBuf], vault: &Vault, mistakes: &mut Mistakes) -> Vec<(Key, Node)> {
     let mut variables = Vec::new();
     for file in files {

@@ -1,8 +1,8 @@
-//! Variables that Ansible knows by name: one that is nearly called so is a slip of the pen, and would be passed over in silence.
+//! Warns of misspelled connection variables, which would otherwise be ignored.
 
 use crate::yaml::{Kind, Mistakes, Node};
 
-/// The variables of connections and interpreters that Ansible's inventories use, and ours.
+/// Connection and interpreter variables of Ansible, and those of apim-deploy.
 const KNOWN: &[&str] = &[
     "ansible_become",
     "ansible_become_exe",
@@ -60,30 +60,31 @@ const KNOWN: &[&str] = &[
     "apim_ssh_key_passphrase",
 ];
 
-/// Nearer than this is meant; `ansible_user` and `ansible_become_user` are farther apart.
-const NEAR: f64 = 0.95;
+/// Names with a higher similarity are typos. `ansible_user` and `ansible_become_user` are less
+/// similar.
+const MIN_SIMILARITY: f64 = 0.95;
 
-/// Warns of variables of a host that are nearly called like one that means something.
+/// Warns of host variables that are similar to a known variable.
 pub(super) fn warn(variables: &Node, warnings: &mut Mistakes) {
     let Kind::Map(entries) = &variables.kind else { return };
     for (key, _) in entries {
         let name = key.text.as_str();
-        let ours = name.starts_with("ansible") || name.starts_with("apim");
-        if !ours || KNOWN.contains(&name) {
+        let is_checked = name.starts_with("ansible") || name.starts_with("apim");
+        if !is_checked || KNOWN.contains(&name) {
             continue;
         }
         let score = |known: &&str| {
-            // `ansible_hosts`, `ansible-user`: one sign more, less or other.
+            // Such as `ansible_hosts` and `ansible-user`.
             let typos = strsim::damerau_levenshtein(name, known);
             let score = strsim::jaro_winkler(name, known);
-            (typos <= known.len() / 6 || score > NEAR).then_some((typos, score))
+            (typos <= known.len() / 6 || score > MIN_SIMILARITY).then_some((typos, score))
         };
         let near = KNOWN.iter().filter_map(|known| score(known).map(|score| (score, *known)));
         let near = near.min_by(|a, b| a.0.0.cmp(&b.0.0).then(b.0.1.total_cmp(&a.0.1)));
         if let Some((_, near)) = near {
             warnings.add_hint(
                 &key.span,
-                format!("the variable `{name}` means nothing to a connection"),
+                format!("unknown connection variable `{name}`"),
                 format!("did you mean `{near}`?"),
             );
         }
@@ -94,7 +95,7 @@ pub(super) fn warn(variables: &Node, warnings: &mut Mistakes) {
 mod tests {
     use super::*;
 
-    fn warned(text: &str) -> Vec<(String, Option<String>)> {
+    fn warnings(text: &str) -> Vec<(String, Option<String>)> {
         let node = crate::yaml::parse("t.yaml", text).expect("YAML");
         let mut warnings = Mistakes::default();
         warn(&node, &mut warnings);
@@ -102,8 +103,8 @@ mod tests {
     }
 
     #[test]
-    fn a_slip_of_the_pen_is_told_with_what_was_meant() {
-        for (wrong, meant) in [
+    fn typos_are_reported_with_the_intended_name() {
+        for (wrong, intended) in [
             ("ansible_usr", "ansible_user"),
             ("ansible_prot", "ansible_port"),
             ("ansible_hosts", "ansible_host"),
@@ -113,15 +114,19 @@ mod tests {
             ("ansible_ssh_common_arg", "ansible_ssh_common_args"),
             ("apim_hostkeys", "apim_host_keys"),
         ] {
-            let found = warned(&format!("{wrong}: x\n"));
+            let found = warnings(&format!("{wrong}: x\n"));
             assert_eq!(found.len(), 1, "{wrong}");
-            assert_eq!(found[0].1.as_deref(), Some(format!("did you mean `{meant}`?").as_str()), "{wrong}");
+            assert_eq!(
+                found[0].1.as_deref(),
+                Some(format!("did you mean `{intended}`?").as_str()),
+                "{wrong}"
+            );
         }
     }
 
     #[test]
-    fn known_variables_and_those_of_others_are_left_alone() {
+    fn known_and_unrelated_variables_give_no_warning() {
         let text = "ansible_user: x\nansible_become_pass: x\nansible_winrm_transport: x\nmy_user: x\napim: {}\napim_downloads: x\n";
-        assert_eq!(warned(text), []);
+        assert_eq!(warnings(text), []);
     }
 }

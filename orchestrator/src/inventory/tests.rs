@@ -1,4 +1,5 @@
-//! What `ansible-inventory` cannot be asked: connections, deep merging, templates, secrets, patterns, mistakes.
+//! Behaviour without a counterpart in `ansible-inventory`: connections, recursive merging,
+//! templates, secrets, patterns, errors.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,7 +51,7 @@ fn text_of(inventory: &Inventory, host: &str, variable: &str) -> String {
 }
 
 #[test]
-fn connections_are_typed() {
+fn connection_variables_are_parsed() {
     let inventory = read(
         "all:\n  vars:\n    ansible_user: deploy\n    ansible_ssh_common_args: '-o ProxyJump=ops@jump:2222,second -o ConnectTimeout=7 -F none'\n    ansible_become: yes\n    ansible_become_password: \"{{ sudo }}\"\n    sudo: s3\n  hosts:\n    a: {ansible_host: 10.0.0.1, ansible_port: '2200', ansible_ssh_private_key_file: /k, apim_host_keys: [SHA256:x]}\n    b: {ansible_connection: local, ansible_become: false}\n    c: {ansible_ssh_common_args: '-o ProxyCommand=\"ssh -W %h:%p -q -p 2022 u@bastion\"'}\n",
     );
@@ -74,17 +75,17 @@ fn connections_are_typed() {
 }
 
 #[test]
-fn wrong_connections_are_mistakes_at_their_places() {
+fn invalid_connection_variables_are_errors() {
     let shown = try_read(
         "all:\n  hosts:\n    a: {ansible_connection: docker}\n    b: {ansible_port: 99999}\n    c: {ansible_user: -oProxyCommand=x}\n    d: {ansible_host: -x}\n    e: {ansible_ssh_common_args: '-o StrictHostKeyChecking=no'}\n    f: {ansible_ssh_common_args: '-o ProxyCommand=nc -D 1'}\n    g: {ansible_ssh_common_args: '-R 1:2:3 -o ProxyJmp=x'}\n    h: {ansible_become_method: su}\n    i: {ansible_host_key_checking: false}\n    j: {ansible_become: maybe}\n    k: {ansible_ssh_common_args: '-J -oX=y'}\n    l: {apim_agent_root: relative}\n",
         &[],
     )
-    .expect_err("mistakes");
+    .expect_err("errors");
     insta::assert_snapshot!(shown);
 }
 
 #[test]
-fn apim_is_merged_in_depth_and_keeps_places() {
+fn apim_is_merged_recursively_and_keeps_positions() {
     let inventory = read(
         "all:\n  vars:\n    apim: {version: 4.6.0, gateway: {heap: 1g, config: {a: 1}}, list: [1, 2]}\n  children:\n    gateway:\n      vars: {apim: {gateway: {config: {b: 2}}, list: [3]}}\n      hosts:\n        gw1: {apim: {gateway: {heap: 4g}}}\n        gw2:\n",
     );
@@ -109,7 +110,7 @@ fn apim_is_merged_in_depth_and_keeps_places() {
 }
 
 #[test]
-fn variables_given_on_the_command_line_come_last() {
+fn extra_variables_override_all_others() {
     let text = "all:\n  vars: {a: 1, b: '{{ a }}!', apim: {x: {y: 1, z: 1}}}\n  hosts: {h: {a: 2}}\n";
     let inventory =
         try_read(text, &["a=3 c='two words'", "{\"apim\": {\"x\": {\"y\": 2}}, \"d\": 4}"]).expect("reads");
@@ -121,12 +122,12 @@ fn variables_given_on_the_command_line_come_last() {
     assert_eq!(x.get("y").and_then(|n| n.as_text()).as_deref(), Some("2"));
     assert_eq!(x.get("z").and_then(|n| n.as_text()).as_deref(), Some("1"));
     assert_eq!(x.get("y").map(|n| n.span.to_string()).as_deref(), Some("from -e"));
-    let shown = try_read(text, &["novalue", "{a: ", "'open", "apim={{ nothing }}"]).expect_err("mistakes");
+    let shown = try_read(text, &["novalue", "{a: ", "'open", "apim={{ nothing }}"]).expect_err("errors");
     insta::assert_snapshot!(shown);
 }
 
 #[test]
-fn templates_see_the_inventory_and_nothing_else() {
+fn templates_use_inventory_variables_only() {
     let inventory = read(
         "all:\n  vars: {domain: example.com, url: 'https://{{ inventory_hostname }}.{{ domain }}', first: \"{{ groups['gateway'][0] }}\", other: \"{{ hostvars['b'].url }}\", mine: '{{ group_names }}'}\n  children:\n    gateway: {hosts: {a: , b: {domain: b.org}}}\n",
     );
@@ -134,7 +135,8 @@ fn templates_see_the_inventory_and_nothing_else() {
     assert_eq!(text_of(&inventory, "b", "url"), "https://b.b.org");
     assert_eq!(text_of(&inventory, "b", "first"), "a");
     assert_eq!(text_of(&inventory, "a", "other"), "https://b.b.org");
-    // A variable that nobody needs may be one that only Ansible can render.
+    // Unused variables are not rendered, so they may use features of Ansible that are not
+    // supported.
     assert!(try_read("all: {vars: {x: '{{ ansible_facts.os }}'}, hosts: {h: }}\n", &[]).is_ok());
     let shown = try_read(
         "all:\n  vars:\n    apim: {version: '{{ versoin }}'}\n    version: 1\n  hosts: {h: , i: }\n",
@@ -150,7 +152,7 @@ fn templates_see_the_inventory_and_nothing_else() {
 }
 
 #[test]
-fn templates_see_where_the_inventory_lies() {
+fn templates_can_use_the_inventory_path() {
     let text = "all: {vars: {key: '{{ inventory_dir }}/key', me: '{{ inventory_file }}'}, hosts: {h: }}\n";
     let folder = Folder::new(&[("hosts.yaml", text)]);
     let file = folder.path("hosts.yaml");
@@ -160,7 +162,7 @@ fn templates_see_where_the_inventory_lies() {
 }
 
 #[test]
-fn secrets_of_another_host_stay_secrets() {
+fn hostvars_keep_secrets() {
     let folder = Folder::new(&[
         ("pw", "hunter2\n"),
         ("hosts.yaml", "all:\n  hosts:\n    a: {p: !file pw}\n    b: {q: \"{{ hostvars['a'].p }}!\"}\n"),
@@ -170,14 +172,14 @@ fn secrets_of_another_host_stay_secrets() {
 }
 
 #[test]
-fn vaults_open_as_values_and_as_whole_files() {
+fn vault_values_and_files_are_decrypted() {
     let password = Password { label: None, secret: Secret::new("pw") };
-    let sealed = encrypt(b"opened", &password).expect("seals");
+    let sealed = encrypt(b"opened", &password).expect("encrypts");
     let value = format!(
         "apim:\n  admin: {{user: u}}\n  pass: !vault |\n    {}\n",
         sealed.trim_end().replace('\n', "\n    ")
     );
-    let whole = encrypt(b"whole: file\n", &password).expect("seals");
+    let whole = encrypt(b"whole: file\n", &password).expect("encrypts");
     let folder = Folder::new(&[
         ("hosts.yaml", "all: {hosts: {h: }}\n"),
         ("group_vars/all/value.yml", value.as_str()),
@@ -194,37 +196,34 @@ fn vaults_open_as_values_and_as_whole_files() {
 }
 
 #[test]
-fn patterns_pick_what_ansible_picks() {
+fn patterns_match_like_ansible() {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/inventories");
     let inventory = load(&fixtures.join("patterns.yaml"), &Options::default()).expect("reads");
     // Printed by ansible-core 2.19: `ansible PATTERN --list-hosts`.
     let table = std::fs::read_to_string(fixtures.join("patterns.tsv")).expect("table");
     for line in table.lines() {
         let (pattern, hosts) = line.split_once('\t').expect("two columns");
-        let ours = pattern::select(&inventory, pattern, &Span::flag("--limit"));
-        let ours: Vec<&str> = ours.expect("known").iter().map(|host| host.name.0.as_str()).collect();
-        assert_eq!(ours.join(" "), hosts, "{pattern}");
+        let actual = pattern::select(&inventory, pattern, &Span::flag("--limit"));
+        let actual: Vec<&str> = actual.expect("known").iter().map(|host| host.name.0.as_str()).collect();
+        assert_eq!(actual.join(" "), hosts, "{pattern}");
     }
     assert!(table.lines().count() > 25);
 }
 
 #[test]
-fn patterns_that_name_nothing_are_mistakes() {
+fn unmatched_patterns_are_errors() {
     let inventory = read("all: {children: {gateway: {hosts: {gw1: , gw2: }}}}\n");
     let select = |text: &str| pattern::select(&inventory, text, &Span::flag("--limit"));
-    assert!(
-        select("key_manager").expect("a role").is_empty(),
-        "a role that this cluster lacks is no mistake"
-    );
+    assert!(select("key_manager").expect("a role").is_empty(), "an unused role is not an error");
     let mut shown = String::new();
     for pattern in ["gatway", "gw3", "gateway[5]", "nothing*", "~(", "", "gateway:!gw9:&x"] {
-        shown.push_str(&format!("## {pattern}\n{}\n", select(pattern).expect_err("a mistake")));
+        shown.push_str(&format!("## {pattern}\n{}\n", select(pattern).expect_err("an error")));
     }
     insta::assert_snapshot!(shown);
 }
 
 #[test]
-fn what_is_shown_must_not_be_a_secret() {
+fn displayed_variables_must_not_be_secrets() {
     for variable in ["ansible_ssh_common_args", "ansible_user", "ansible_host", "ansible_port"] {
         let folder = Folder::new(&[
             ("s", "MARK"),
@@ -232,13 +231,16 @@ fn what_is_shown_must_not_be_a_secret() {
         ]);
         let shown = load(&folder.path("hosts.yaml"), &Options::default()).expect_err("refused").to_string();
         assert!(!shown.contains("MARK"), "{shown}");
-        assert!(shown.contains(&format!("`{variable}` must not be a secret: it is shown")), "{shown}");
+        assert!(
+            shown.contains(&format!("`{variable}` must not be a secret, because it is shown")),
+            "{shown}"
+        );
         assert!(shown.contains("hosts.yaml:4:"), "{shown}");
     }
 }
 
 #[test]
-fn plain_passwords_are_listed_as_ansible_does_and_secret_to_templates() {
+fn plain_passwords_are_listed_but_secret_in_templates() {
     let inventory = read(
         "all:\n  hosts:\n    a: {db_password: hunter2, q: \"x{{ db_password }}\", all: \"{{ hostvars['a'] | to_json }}\"}\n",
     );
@@ -249,14 +251,14 @@ fn plain_passwords_are_listed_as_ansible_does_and_secret_to_templates() {
 }
 
 #[test]
-fn an_ini_inventory_is_told_as_one() {
+fn ini_inventories_are_rejected() {
     for text in [
         "[gateway]\ngw1 ansible_host=10.0.0.1 ansible_password=MARK\n",
         "gw1 ansible_host=10.0.0.1\n",
         "# hosts\n[gateway:vars]\nansible_user=x\n",
     ] {
         let shown = try_read(text, &[]).expect_err("refused");
-        assert!(shown.contains("this is an INI inventory"), "{shown}");
+        assert!(shown.contains("INI inventories are not supported"), "{shown}");
         assert!(
             shown.contains("convert it with `ansible-inventory -i FILE --list --yaml --export`"),
             "{shown}"
@@ -266,7 +268,7 @@ fn an_ini_inventory_is_told_as_one() {
 }
 
 #[test]
-fn devices_are_no_inventories() {
+fn device_files_are_rejected() {
     let shown = load(Path::new("/dev/zero"), &Options::default()).expect_err("refused").to_string();
     assert!(shown.contains("cannot read the file: it is neither a file nor a pipe"), "{shown}");
     assert!(

@@ -1,26 +1,29 @@
-//! What applies to a host: Ansible's order of precedence, and the one variable that is merged in depth.
+//! Merges variables in Ansible's order of precedence. `apim` is the only variable that is merged
+//! recursively.
 
 use std::collections::HashMap;
 
 use crate::yaml::{Key, Kind, Node};
 
-/// The variable that is merged in depth over all levels: a host changes one setting without repeating the rest.
+/// The variable that is merged recursively, so that a host can change one setting without repeating
+/// the rest.
 pub(super) const DEEP: &str = "apim";
 
-/// What of that variable holds templates over a node, which are rendered once there are nodes: a map in it, and keys of that map.
+/// The map in `apim`, and its keys, whose templates need a node. They are rendered after the nodes
+/// are known.
 const LATER: (&str, [&str; 3]) = ("load_balancer", ["drain", "undrain", "drained"]);
 
-/// Parts `apim` from what is rendered later, which comes as a map of its own.
+/// Splits `apim` into the part that is rendered now and the map of values that are rendered later.
 pub(super) fn part(apim: &Node) -> (Node, Node) {
     let (mut now, mut later) = (apim.clone(), Vec::new());
     if let Kind::Map(entries) = &mut now.kind {
         let inner = entries.iter_mut().filter(|(key, _)| key.text == LATER.0);
         for (_, inner) in inner {
             if let Kind::Map(entries) = &mut inner.kind {
-                let (parted, kept) = std::mem::take(entries)
+                let (split, kept) = std::mem::take(entries)
                     .into_iter()
                     .partition(|(key, _)| LATER.1.contains(&key.text.as_str()));
-                (later, *entries) = (parted, kept);
+                (later, *entries) = (split, kept);
             }
         }
     }
@@ -28,7 +31,7 @@ pub(super) fn part(apim: &Node) -> (Node, Node) {
     (now, Node { kind: Kind::Map(later), span })
 }
 
-/// Variables in the order in which they were first set, with what was set last.
+/// Variables in the order of their first definition, with the last value.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Layers {
     entries: Vec<(Key, Node)>,
@@ -36,7 +39,7 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Puts a level on top of those before it.
+    /// Adds a layer that overrides the previous ones.
     pub(super) fn put(&mut self, variables: &[(Key, Node)]) {
         for (key, value) in variables {
             match self.index.get(&key.text).and_then(|at| self.entries.get_mut(*at)) {
@@ -55,7 +58,8 @@ impl Layers {
     }
 }
 
-/// Returns `under` with `over` merged into it: maps are merged, everything else is replaced; every part keeps its place.
+/// Returns `under` with `over` merged into it: maps are merged, other values are replaced. Values
+/// keep their source position.
 #[must_use]
 pub fn merge(under: &Node, over: &Node) -> Node {
     let (Kind::Map(old), Kind::Map(new)) = (&under.kind, &over.kind) else { return over.clone() };
