@@ -1,4 +1,5 @@
-//! What a task means on one host: conditions decided, loops unrolled, templates rendered, Ansible's modules lowered.
+//! Binds a task to a host: evaluates conditions, unrolls loops, renders templates and converts
+//! modules to operations.
 
 use std::collections::HashMap;
 
@@ -12,53 +13,54 @@ use crate::yaml::{Key, Kind, Mistakes, Node, Span};
 /// A task for one host, or one item of its loop.
 #[derive(Debug, Clone)]
 pub struct BoundTask {
-    /// For people; masked where the task says `no_log` or its name holds a secret.
+    /// Display name. If it contains a secret, the unrendered name.
     pub title: String,
-    /// What to do.
+    /// The operations.
     pub work: Bound,
-    /// All its tags.
+    /// Tags of the task, its play and its imports.
     pub tags: Vec<String>,
-    /// Whether the task runs with privilege; `None` leaves it to the connection. The host's own wish weighs more.
+    /// `become` of the task or play; `None` if neither sets it. `ansible_become` of the host
+    /// overrides it.
     pub escalate: Option<bool>,
-    /// Where the task says `become` itself.
+    /// Position of the task's own `become`.
     pub escalate_at: Option<Span>,
-    /// As whom commands run, where the author says so.
+    /// The account for commands (`become_user`).
     pub become_user: Option<String>,
-    /// Where that stands.
+    /// Position of `become_user`.
     pub become_user_at: Option<Span>,
-    /// Whether nothing of it may be shown.
+    /// Whether nothing about the task may be shown.
     pub no_log: bool,
-    /// How often it is tried again after a failure, and seconds between tries.
+    /// Number of retries after a failure.
     pub retries: u32,
-    /// Seconds between tries.
+    /// Seconds between attempts.
     pub delay_secs: u32,
-    /// Whether it is for the first host of the batch only.
+    /// Whether only the first host of the batch runs it.
     pub run_once: bool,
-    /// Whether it is done on this machine.
+    /// Whether it runs on the control machine.
     pub on_localhost: bool,
-    /// Whether it looks only, whatever the run does.
+    /// Whether it always runs in check mode.
     pub check_only: bool,
-    /// Whether later tasks go on although it failed.
+    /// Whether the run continues if it fails.
     pub ignore_failure: bool,
-    /// Where the task stands.
+    /// Position of the task.
     pub span: Span,
 }
 
-/// What a bound task does.
+/// The work of a bound task.
 #[derive(Debug, Clone)]
 pub enum Bound {
-    /// A task that knows API Manager; the plan lowers it with the cluster.
+    /// An API Manager task. The plan converts it to operations, for which it needs the cluster.
     Apim(ApimTask),
-    /// Operations.
+    /// Operations of an Ansible module.
     Operations(Vec<Draft>),
-    /// Nothing, because this condition does not hold (or a loop has no items).
+    /// Nothing, because this condition is false.
     Skipped(String),
 }
 
-/// Returns what `task` of `play` means on `host`, one entry an item.
+/// Returns the bound tasks of `task` on `host`, one for each loop item.
 ///
 /// # Errors
-/// Everything in it that cannot be rendered or lowered, at its place.
+/// All values that cannot be rendered or converted, with their positions.
 pub fn bind(play: &Play, task: &Task, host: &Host) -> Result<Vec<BoundTask>, Mistakes> {
     let scope = host.scope.with(layer(&play.variables)).with(layer(&task.variables));
     let Some(items) = &task.items else {
@@ -127,7 +129,9 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
                 bound.become_user = user.as_text();
                 if bound.become_user.is_none() && user.kind != Kind::Null {
                     let what = match user.kind {
-                        Kind::Secret(_) => "`become_user` must not be a secret: it is shown".to_owned(),
+                        Kind::Secret(_) => {
+                            "`become_user` must not be a secret, because it is shown".to_owned()
+                        }
                         _ => format!("`become_user` must be a text, not {}", user.describe()),
                     };
                     mistakes.add(&user.span, what);
@@ -136,7 +140,7 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
             Err(found) => mistakes.0.extend(found.0),
         }
     }
-    refuse_what_cannot_be_honoured(task, play, &bound, &mut mistakes);
+    reject_unsupported_delegation(task, play, &bound, &mut mistakes);
     bound.become_user_at = bound.become_user.as_ref().and_then(|_| become_user_of(task, play)).cloned();
     bound.work = match &task.module {
         Module::Apim(apim) => Bound::Apim(*apim),
@@ -157,8 +161,8 @@ fn become_user_of<'a>(task: &'a Task, play: &'a Play) -> Option<&'a Span> {
     task.become_user.as_ref().or(play.become_user.as_ref()).map(|user| &user.span)
 }
 
-/// One agent with one account does all of a host's tasks: commands can be run as somebody else, and nothing else can.
-fn refuse_what_cannot_be_honoured(task: &Task, play: &Play, bound: &BoundTask, mistakes: &mut Mistakes) {
+/// One agent with one account runs all tasks of a host. Only commands can run as another account.
+fn reject_unsupported_delegation(task: &Task, play: &Play, bound: &BoundTask, mistakes: &mut Mistakes) {
     let name = match &task.module {
         Module::Apim(apim) => apim.name(),
         Module::Generic(generic) => generic.name.word(),
@@ -166,22 +170,26 @@ fn refuse_what_cannot_be_honoured(task: &Task, play: &Play, bound: &BoundTask, m
     let runs_as = matches!(&task.module, Module::Generic(generic) if generic.name.runs_as());
     let user = bound.become_user.as_deref().filter(|user| *user != "root" && !runs_as);
     if let (Some(user), Some(at)) = (user, become_user_of(task, play)) {
-        let what = format!("`become_user: {user}` cannot be honoured by `{name}`");
+        let what = format!("`{name}` does not support `become_user: {user}`");
         let hint = match &task.module {
             Module::Apim(_) => {
-                "it knows its account from `apim.user`; leave `become_user` to `command` and `shell`"
+                "it uses the account `apim.user`; set `become_user` only for `command` and `shell`"
             }
-            Module::Generic(_) => "say `owner` and `group`, and leave `become_user` to `command` and `shell`",
+            Module::Generic(_) => "use `owner` and `group`; set `become_user` only for `command` and `shell`",
         };
         mistakes.add_hint(at, what, hint);
     }
     if let (Module::Apim(_), true) = (&task.module, task.on_localhost) {
-        let hint = "leave `delegate_to` out";
-        mistakes.add_hint(&task.span, format!("`{name}` is done on the hosts of its nodes, not here"), hint);
+        let hint = "remove `delegate_to`";
+        mistakes.add_hint(
+            &task.span,
+            format!("`{name}` runs on the hosts of its nodes and cannot be delegated"),
+            hint,
+        );
     }
 }
 
-/// The name as the author wrote it: templates in it are not rendered, so no secret is in it.
+/// Returns the unrendered name, which contains no secret.
 fn plain_name(task: &Task) -> String {
     task.name.as_text().unwrap_or_default()
 }

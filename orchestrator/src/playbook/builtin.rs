@@ -1,4 +1,4 @@
-//! The playbooks that come with the program.
+//! The built-in playbooks.
 
 /// Name and text of each built-in playbook.
 pub const BUILT_IN: [(&str, &str); 13] = [
@@ -17,7 +17,7 @@ pub const BUILT_IN: [(&str, &str); 13] = [
     ("health.yaml", include_str!("../../../playbooks/health.yaml")),
 ];
 
-/// Returns the text of the built-in playbook `name`, with or without its ending.
+/// Returns the text of the built-in playbook `name`, with or without extension.
 #[must_use]
 pub fn built_in(name: &str) -> Option<&'static str> {
     let bare = |name: &str| name.trim_end_matches(".yaml").trim_end_matches(".yml").to_owned();

@@ -1,14 +1,14 @@
-//! Which hosts a play is for, and in which batches.
+//! Selects the hosts of a play and splits them into batches.
 
 use super::model::{Batch, Play};
 use crate::inventory::host::HostName;
 use crate::inventory::{Inventory, pattern};
 use crate::yaml::{Mistakes, Span};
 
-/// Returns the batches of hosts that the play is for, in order; `limit` is `--limit`. No batch is empty.
+/// Returns the play's hosts in batches, in order. `limit` is `--limit`. No batch is empty.
 ///
 /// # Errors
-/// When the play's pattern or the limit names what is not in the inventory.
+/// When the play's pattern or the limit matches nothing in the inventory, or is invalid.
 pub fn expand(
     play: &Play,
     inventory: &Inventory,

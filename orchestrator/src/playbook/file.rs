@@ -1,4 +1,4 @@
-//! Reading plays.
+//! Reads plays.
 
 use super::keywords::{PLAY, instead};
 use super::load::Files;
@@ -11,12 +11,12 @@ pub(super) fn plays(root: &Node, files: &mut Files<'_>) -> Vec<Play> {
     let items = match &root.kind {
         Kind::List(items) => items.as_slice(),
         Kind::Null => {
-            files.mistakes.add_hint(&root.span, "the playbook is empty", "begin with `- hosts: …`");
+            files.mistakes.add_hint(&root.span, "the playbook is empty", "start with `- hosts: …`");
             &[]
         }
         _ => {
-            let what = format!("a playbook is a list of plays, not {}", root.describe());
-            files.mistakes.add_hint(&root.span, what, "begin each play with `- name: …`");
+            let what = format!("a playbook must be a list of plays, not {}", root.describe());
+            files.mistakes.add_hint(&root.span, what, "start each play with `- name: …`");
             &[]
         }
     };
@@ -40,7 +40,7 @@ fn play(node: &Node, files: &mut Files<'_>) -> Vec<Play> {
     let Some(hosts) = node.get("hosts").filter(|hosts| hosts.kind != Kind::Null) else {
         files.mistakes.add_hint(
             &node.span,
-            "this play names no hosts",
+            "this play has no `hosts`",
             "add `hosts:` with a group, a host or a pattern",
         );
         return Vec::new();
@@ -67,8 +67,8 @@ fn play(node: &Node, files: &mut Files<'_>) -> Vec<Play> {
     if let Some(Node { kind: Kind::Bool(true), span }) = node.get("gather_facts") {
         take.mistakes.add_hint(
             span,
-            "facts of hosts take no part in a playbook",
-            "write `gather_facts: false`",
+            "gathering facts is not supported",
+            "write `gather_facts: false`, and set values in the inventory",
         );
     }
     play.tasks = task::tasks(node.get("tasks"), &play.tags, files);
@@ -86,9 +86,9 @@ fn check_keyword(key: &Key, mistakes: &mut Mistakes) {
     let hint = match (instead(word), nearest(word, PLAY)) {
         (Some(instead), _) => instead.to_owned(),
         (None, Some(near)) => format!("did you mean `{near}`?"),
-        (None, None) => format!("a play knows: {}", PLAY.join(", ")),
+        (None, None) => format!("known keywords: {}", PLAY.join(", ")),
     };
-    mistakes.add_hint(&key.span, format!("a play has no `{word}`"), hint);
+    mistakes.add_hint(&key.span, format!("unsupported play keyword `{word}`"), hint);
 }
 
 fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
@@ -97,7 +97,7 @@ fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
     for (key, _) in node.entries().unwrap_or_default() {
         let word = key.text.as_str();
         if PLAY.contains(&word) && !["name", "tags", "vars", "import_playbook"].contains(&word) {
-            take.mistakes.add(&key.span, format!("`{word}` cannot stand beside `import_playbook`"));
+            take.mistakes.add(&key.span, format!("`{word}` cannot be used with `import_playbook`"));
         }
     }
     let Some(name_text) = plain_text(name, "the name of a playbook", files.mistakes) else {
@@ -116,7 +116,7 @@ fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
     plays
 }
 
-/// `hosts` may be a list, as in Ansible: its entries are joined.
+/// Reads `hosts`. A list is joined to one pattern, as in Ansible.
 fn pattern(node: &Node, mistakes: &mut Mistakes) -> Node {
     let text = match &node.kind {
         Kind::List(items) => {
@@ -158,7 +158,7 @@ fn serial(node: &Node, mistakes: &mut Mistakes) -> Vec<Batch> {
             None => mistakes.add_hint(
                 &item.span,
                 format!("`serial` must be a number of hosts or a percentage, not `{text}`"),
-                "such as 1, \"25%\", or a list of them",
+                "for example 1, \"25%\" or a list of these",
             ),
         }
     }
@@ -181,19 +181,23 @@ fn strategy(node: &Node, mistakes: &mut Mistakes) -> Strategy {
         Some("free") => Strategy::Free,
         Some("linear") => Strategy::Linear,
         other => {
-            let what = format!("there is no strategy `{}`", other.unwrap_or("?"));
-            mistakes.add_hint(&value.span, what, "free (each host on its own) and linear (in step) are");
+            let what = format!("unknown strategy `{}`", other.unwrap_or("?"));
+            mistakes.add_hint(
+                &value.span,
+                what,
+                "supported: free (each host independently), linear (all hosts task by task)",
+            );
             Strategy::Free
         }
     }
 }
 
-/// Returns a text that must not be a template, because it is needed before any host is known.
+/// Returns a text that must not be a template, because it is needed before the hosts are known.
 pub(super) fn plain_text(node: &Node, what: &str, mistakes: &mut Mistakes) -> Option<String> {
     match &node.kind {
         Kind::Text { text, templated: false } if !text.is_empty() => Some(text.clone()),
         Kind::Text { templated: true, .. } => {
-            mistakes.add_hint(&node.span, format!("{what} cannot be a template"), "write it out");
+            mistakes.add_hint(&node.span, format!("{what} cannot be a template"), "write the value out");
             None
         }
         _ => {
@@ -203,7 +207,7 @@ pub(super) fn plain_text(node: &Node, what: &str, mistakes: &mut Mistakes) -> Op
     }
 }
 
-/// Keywords that plays and tasks share.
+/// Reads the common keywords of plays and tasks.
 pub(super) struct Taker<'a, 'm> {
     pub(super) node: &'a Node,
     pub(super) mistakes: &'m mut Mistakes,
@@ -244,11 +248,11 @@ impl Taker<'_, '_> {
         number
     }
 
-    /// `become_method` is read to be refused unless it is sudo.
+    /// Rejects any `become_method` but sudo.
     pub(super) fn method(&mut self) {
         let Some(value) = self.get("become_method").cloned() else { return };
         if value.as_text().as_deref().and_then(|text| text.rsplit('.').next()) != Some("sudo") {
-            self.mistakes.add_hint(&value.span, "this `become_method` is not supported", "sudo is");
+            self.mistakes.add_hint(&value.span, "this `become_method` is not supported", "supported: sudo");
         }
     }
 
@@ -276,12 +280,8 @@ impl Taker<'_, '_> {
         match value.kind {
             Kind::Map(entries) => {
                 if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "apim") {
-                    let hint = "set it in the inventory, or with -e '{\"apim\": {…}}'";
-                    self.mistakes.add_hint(
-                        &key.span,
-                        "a playbook cannot change `apim`: one cluster, one truth",
-                        hint,
-                    );
+                    let hint = "set it in the inventory or with -e '{\"apim\": {…}}'";
+                    self.mistakes.add_hint(&key.span, "a playbook cannot set `apim`", hint);
                 }
                 entries
             }

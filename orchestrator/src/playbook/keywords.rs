@@ -1,6 +1,6 @@
-//! Keywords of Ansible that are not here, and what to do in their place.
+//! Supported keywords, and hints for keywords of Ansible that are not supported.
 
-/// Keywords of a play that are read.
+/// Supported keywords of a play.
 pub(super) const PLAY: [&str; 15] = [
     "name",
     "hosts",
@@ -19,7 +19,7 @@ pub(super) const PLAY: [&str; 15] = [
     "no_log",
 ];
 
-/// Keywords of a task that are read, beside its module.
+/// Supported keywords of a task, without modules.
 pub(super) const TASK: [&str; 19] = [
     "name",
     "when",
@@ -42,34 +42,34 @@ pub(super) const TASK: [&str; 19] = [
     "connection",
 ];
 
-/// Returns what to do in place of a keyword or module that Ansible has and this program has not.
+/// Returns the alternative to an unsupported keyword or module of Ansible.
 pub(super) fn instead(word: &str) -> Option<&'static str> {
     Some(match word {
         "register" | "until" | "failed_when" | "set_fact" => {
-            "what hosts answer never steers a run: the plan is made from the inventory alone; use variables there"
+            "results of hosts cannot control a run, because the plan depends on the inventory only; use inventory variables"
         }
         "notify" | "handlers" | "listen" | "force_handlers" | "meta" => {
-            "a service restarts by itself when what it runs with has changed (`apim_service`, `systemd_service`)"
+            "`apim_service` and `systemd_service` restart a service when its files have changed"
         }
-        "roles" | "include_role" | "import_role" => "write the tasks out, or share them with `import_tasks`",
+        "roles" | "include_role" | "import_role" => {
+            "write the tasks in the play, or share them with `import_tasks`"
+        }
         "include_tasks" | "include" => "write `import_tasks`",
         "include_vars" | "vars_files" | "vars_prompt" => {
-            "put them into group_vars/ or host_vars/, or give them with -e @file"
+            "put the variables into group_vars/ or host_vars/, or pass them with -e @file"
         }
         "block" | "rescue" | "always" => {
-            "write the tasks one below the other; `when` and `tags` go to each, or to an `import_tasks`"
+            "write a flat list of tasks; set `when` and `tags` on each task, or on an `import_tasks`"
         }
-        "pre_tasks" | "post_tasks" => "put them into `tasks`, or into a play of their own",
+        "pre_tasks" | "post_tasks" => "put them into `tasks`, or into a separate play",
         "with_items" | "with_list" | "with_dict" | "with_fileglob" | "with_together" | "loop_control" => {
             "write `loop:` with a list; the item is called `item`"
         }
-        "environment" => "give variables to the command: `command: env NAME=value program`",
-        "debug" => "ask the inventory: `apim-deploy inventory INVENTORY --host NAME`",
-        "setup" | "gather_facts" => "facts of hosts take no part in a playbook; set values in the inventory",
-        "async" | "poll" => "long steps are waited for, with a deadline",
-        "apt" | "dnf" | "yum" | "package" | "pip" => {
-            "use `command` with the package manager, guarded by `creates`"
-        }
+        "environment" => "set variables in the command: `command: env NAME=value program`",
+        "debug" => "show variables with `apim-deploy inventory INVENTORY --host NAME`",
+        "setup" | "gather_facts" => "gathering facts is not supported; set values in the inventory",
+        "async" | "poll" => "remove it; apim-deploy waits for long steps, with a deadline",
+        "apt" | "dnf" | "yum" | "package" | "pip" => "use `command` with the package manager and `creates`",
         "script" | "raw" => "use `copy` and `command`",
         _ => return None,
     })

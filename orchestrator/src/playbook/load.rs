@@ -1,4 +1,4 @@
-//! Finding playbooks: a file, or one that comes with the program; and what they import.
+//! Loads playbooks, from a file or built in, and their imports.
 
 use std::path::{Path, PathBuf};
 
@@ -7,15 +7,15 @@ use super::file;
 use super::model::Playbook;
 use crate::yaml::{self, Mistakes, Span, nearest};
 
-/// How deeply playbooks and task files may import each other.
+/// Maximum depth of imports.
 const DEPTH: usize = 16;
-/// What the name of a built-in playbook begins with in messages.
+/// Prefix of built-in playbooks in messages.
 const INSIDE: &str = "built-in ";
 
-/// Reads the playbook `name`: a file's path, or a built-in one's name.
+/// Reads the playbook `name`: a file's path, or the name of a built-in playbook.
 ///
 /// # Errors
-/// Everything that is wrong with it and with what it imports.
+/// All errors in the playbook and its imports.
 pub fn load(name: &str) -> Result<Playbook, Mistakes> {
     let mut mistakes = Mistakes::default();
     let mut files = Files { mistakes: &mut mistakes, open: Vec::new(), read: Vec::new() };
@@ -24,10 +24,10 @@ pub fn load(name: &str) -> Result<Playbook, Mistakes> {
     if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays, files }) } else { Err(mistakes) }
 }
 
-/// Reads a playbook's text; `name` is its file as the user named it, and imports are looked for beside it.
+/// Parses a playbook's text. `name` is its path; imports are relative to its folder.
 ///
 /// # Errors
-/// Everything that is wrong with it and with what it imports.
+/// All errors in the playbook and its imports.
 pub fn parse(name: &str, text: &str) -> Result<Playbook, Mistakes> {
     let mut mistakes = Mistakes::default();
     let mut files = Files { mistakes: &mut mistakes, open: vec![name.to_owned()], read: Vec::new() };
@@ -36,16 +36,16 @@ pub fn parse(name: &str, text: &str) -> Result<Playbook, Mistakes> {
     if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays, files }) } else { Err(mistakes) }
 }
 
-/// The files being read, outermost first, and the mistakes found.
+/// The stack of files being read, outermost first, and the errors found.
 pub(super) struct Files<'a> {
     pub(super) mistakes: &'a mut Mistakes,
     open: Vec<String>,
-    /// The files that were read so far.
+    /// The files read so far.
     read: Vec<PathBuf>,
 }
 
 impl Files<'_> {
-    /// Returns the plays of the playbook that is called `name` at `span`.
+    /// Returns the plays of the playbook `name`, which is referenced at `span`.
     pub(super) fn playbook(&mut self, name: &str, span: &Span) -> Vec<super::Play> {
         let Some((name, text)) = self.text(name, span, true) else { return Vec::new() };
         let Some(()) = self.enter(&name, span) else { return Vec::new() };
@@ -64,7 +64,8 @@ impl Files<'_> {
         }
     }
 
-    /// Returns the list of tasks in the file `name`, named at `span`; call [`Files::leave`] when they are read.
+    /// Returns the list of tasks in the file `name`, which is referenced at `span`. Call
+    /// [`Files::leave`] afterwards.
     pub(super) fn tasks(&mut self, name: &str, span: &Span) -> Option<yaml::Node> {
         let (name, text) = self.text(name, span, false)?;
         self.enter(&name, span)?;
@@ -78,29 +79,25 @@ impl Files<'_> {
         }
     }
 
-    /// Says that the tasks of an imported file are read.
+    /// Ends the reading of an imported task file.
     pub(super) fn leave(&mut self) {
         self.open.pop();
     }
 
     fn enter(&mut self, name: &str, span: &Span) -> Option<()> {
         if self.open.iter().any(|open| open == name) || self.open.len() >= DEPTH {
-            let way = self.open.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" > ");
-            self.mistakes.add_hint(
-                span,
-                format!("this import comes back to itself: {way}"),
-                "take one of the imports out",
-            );
+            let path = self.open.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(" > ");
+            self.mistakes.add_hint(span, format!("import cycle: {path}"), "remove one of the imports");
             return None;
         }
         self.open.push(name.to_owned());
         Some(())
     }
 
-    /// Looks beside the importing file, then among the built-in ones.
+    /// Searches the folder of the importing file, then the built-in playbooks.
     fn text(&mut self, name: &str, span: &Span, is_playbook: bool) -> Option<(String, String)> {
         let inside = span.file_name().and_then(|file| file.strip_prefix(INSIDE));
-        let path = beside(name, span);
+        let path = resolve(name, span);
         if inside.is_none() && path.exists() && !path.is_dir() {
             return match yaml::read_text(&path, yaml::FILE_BYTES as u64) {
                 Ok(text) => {
@@ -120,16 +117,16 @@ impl Files<'_> {
         let known = BUILT_IN.iter().map(|(name, _)| *name);
         let hint = match nearest(name, known.clone()).filter(|_| is_playbook) {
             Some(near) => format!("did you mean the built-in `{near}`?"),
-            None if is_playbook => format!("built in are: {}", known.collect::<Vec<_>>().join(", ")),
-            None => "a relative path is meant from the folder of this file".to_owned(),
+            None if is_playbook => format!("built-in playbooks: {}", known.collect::<Vec<_>>().join(", ")),
+            None => "a relative path starts at the folder of this file".to_owned(),
         };
-        self.mistakes.add_hint(span, format!("there is no file `{}`", path.display()), hint);
+        self.mistakes.add_hint(span, format!("file not found: `{}`", path.display()), hint);
         None
     }
 }
 
-/// A relative path is meant from the folder of the file that names it.
-pub(super) fn beside(name: &str, span: &Span) -> PathBuf {
+/// Returns the path `name`. A relative path starts at the folder of the file that contains it.
+pub(super) fn resolve(name: &str, span: &Span) -> PathBuf {
     let folder =
         span.file_name().filter(|file| !file.starts_with(INSIDE)).and_then(|file| Path::new(file).parent());
     folder.map_or_else(|| PathBuf::from(name), |folder| folder.join(name))

@@ -1,7 +1,8 @@
-//! Playbooks: Ansible's shape, strictly read, bound to hosts when the plan is made.
+//! Playbooks: a strict subset of Ansible's format, bound to hosts when the plan is built.
 //!
-//! `load` finds files and built-in playbooks, `file` and `task` read them, `generic` lowers Ansible's modules to operations,
-//! `expand` makes batches of hosts, `bind` decides for one host what a task means. What a host answers takes no part in any of it.
+//! `load` finds files and built-in playbooks. `file` and `task` read them. `generic` converts
+//! Ansible's modules to operations. `expand` splits hosts into batches. `bind` evaluates a task for
+//! one host. Nothing here depends on results of hosts.
 
 pub mod bind;
 mod builtin;

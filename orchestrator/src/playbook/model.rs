@@ -1,4 +1,4 @@
-//! A playbook once read: plain data with places.
+//! The parsed playbook with source positions.
 
 use std::path::PathBuf;
 
@@ -6,120 +6,122 @@ use super::generic::GenericName;
 use crate::apim::ApimTask;
 use crate::yaml::{Key, Node, Span};
 
-/// Plays in order; imported playbooks are in their place.
+/// A playbook with its imports resolved.
 #[derive(Debug, Clone, Default)]
 pub struct Playbook {
-    /// The file, as the user named it.
+    /// The path or built-in name, as the user wrote it.
     pub name: String,
-    /// In order.
+    /// Plays in order, including imported ones.
     pub plays: Vec<Play>,
-    /// The files that it was read from; built-in ones are none.
+    /// All files that were read. Built-in playbooks are not included.
     pub files: Vec<PathBuf>,
 }
 
-/// Tasks for some hosts; a barrier stands behind each batch.
+/// Tasks for a set of hosts. All hosts of a batch finish before the next batch begins.
 #[derive(Debug, Clone)]
 pub struct Play {
-    /// For people; the host pattern when the author gave none.
+    /// Display name; by default the host pattern.
     pub name: String,
-    /// The host pattern.
+    /// The host pattern, which may be a template over `-e` variables.
     pub hosts: Node,
-    /// `become`; `None` when the play does not say.
+    /// `become`; `None` if the play does not set it.
     pub escalate: Option<bool>,
     /// `become_user`.
     pub become_user: Option<Node>,
-    /// How many hosts at a time, one entry a batch; the last entry repeats. Empty for all at once.
+    /// Batch sizes; the last one repeats. Empty means all hosts in one batch.
     pub serial: Vec<Batch>,
-    /// How many hosts of a batch may fail, in percent, before the run ends; `None` when the play does not say.
+    /// The percentage of hosts in a batch that may fail before the run ends; `None` if the play
+    /// does not set it.
     pub max_fail_percentage: Option<u8>,
-    /// Whether one failure ends the run at once.
+    /// Whether the first failure ends the run.
     pub any_errors_fatal: bool,
-    /// How the tasks of different hosts keep step.
+    /// Order of tasks across hosts.
     pub strategy: Strategy,
-    /// Variables of the play.
+    /// `vars` of the play, unrendered.
     pub variables: Vec<(Key, Node)>,
-    /// Tags that all its tasks have.
+    /// Tags for all its tasks.
     pub tags: Vec<String>,
-    /// In order.
+    /// Tasks in order, including imported ones.
     pub tasks: Vec<Task>,
-    /// Where it stands.
+    /// Source position.
     pub span: Span,
 }
 
 /// An entry of `serial`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Batch {
-    /// So many hosts.
+    /// Number of hosts, at least one.
     Hosts(usize),
-    /// So many hosts of a hundred, at least one.
+    /// Percentage of the play's hosts, at least one host.
     Percent(u8),
 }
 
-/// How hosts keep step within a batch.
+/// Order of tasks across the hosts of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Strategy {
-    /// Each goes through its tasks on its own.
+    /// Each host runs its tasks independently.
     #[default]
     Free,
-    /// All finish a task before any begins the next one.
+    /// All hosts finish a task before the next one begins.
     Linear,
 }
 
-/// One line of the author's intent.
+/// A task as written, before it is bound to hosts.
 #[derive(Debug, Clone)]
 pub struct Task {
-    /// For people; the module when the author gave none. May be a template.
+    /// Display name, which may be a template; by default the module's name.
     pub name: Node,
-    /// What is to be done.
+    /// The module to run.
     pub module: Module,
-    /// All of these must hold; those of an `import_tasks` come first.
+    /// Conditions that must all be true, those of an `import_tasks` first.
     pub when: Vec<Node>,
-    /// Done once for each item.
+    /// `loop`: the task runs once for each item.
     pub items: Option<Node>,
-    /// Variables of the task.
+    /// `vars` of the task, unrendered.
     pub variables: Vec<(Key, Node)>,
-    /// Its tags with those of its play and of its `import_tasks`.
+    /// Tags of the task, its play and its `import_tasks`.
     pub tags: Vec<String>,
-    /// `become`; `None` when the task does not say.
+    /// `become`; `None` if the task does not set it.
     pub escalate: Option<bool>,
-    /// Where the task says `become`.
+    /// Position of `become`.
     pub escalate_at: Option<Span>,
     /// `become_user`.
     pub become_user: Option<Node>,
-    /// Whether nothing of it may be shown.
+    /// Whether nothing about the task may be shown.
     pub no_log: bool,
-    /// How often it is tried again after a failure.
+    /// Number of retries after a failure.
     pub retries: u32,
-    /// Seconds between tries.
+    /// Seconds between attempts.
     pub delay_secs: u32,
-    /// Whether it is done on the first host of the batch only.
+    /// Whether only the first host of the batch runs it.
     pub run_once: bool,
-    /// Whether it is done on this machine in place of the host.
+    /// Whether it runs on the control machine instead of the host.
     pub on_localhost: bool,
-    /// `Some(true)`: looks only, whatever the run does. `Some(false)` is refused when read.
+    /// `Some(true)`: always runs in check mode. `Some(false)` is rejected when the playbook is
+    /// read.
     pub check_mode: Option<bool>,
-    /// Whether later tasks go on although this one failed.
+    /// Whether the run continues if the task fails.
     pub ignore_errors: bool,
     /// `changed_when: true|false`.
     pub changes: Option<bool>,
-    /// Where it stands.
+    /// Source position.
     pub span: Span,
 }
 
-/// What a task does.
+/// The module of a task.
 #[derive(Debug, Clone)]
 pub enum Module {
-    /// A task that knows API Manager.
+    /// An API Manager task.
     Apim(ApimTask),
     /// One of Ansible's modules.
     Generic(GenericTask),
 }
 
-/// One of Ansible's modules with its options as written.
+/// An Ansible module with its unrendered options.
 #[derive(Debug, Clone)]
 pub struct GenericTask {
-    /// Which.
+    /// The module.
     pub name: GenericName,
-    /// A map.
+    /// A map of option names to values.
     pub options: Node,
 }

@@ -1,24 +1,26 @@
-//! `--tags` and `--skip-tags`, with the meaning of Ansible's `always`, `never`, `tagged`, `untagged` and `all`.
+//! `--tags` and `--skip-tags`, with the meaning of Ansible's `always`, `never`, `tagged`,
+//! `untagged` and `all`.
 
 use std::collections::BTreeSet;
 
 use super::model::Playbook;
 use crate::yaml::{Mistakes, Span, nearest};
 
-/// Words that mean something although no task has them.
+/// Tags with a special meaning, which no task needs to have.
 const SPECIAL: [&str; 5] = ["all", "always", "never", "tagged", "untagged"];
 
-/// What the user asked for.
+/// The selected tags.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// `--tags`; empty for all.
+    /// `--tags`; empty selects all tasks.
     pub only: Vec<String>,
     /// `--skip-tags`.
     pub skip: Vec<String>,
 }
 
 impl Wanted {
-    /// Notes every tag that no task of `playbook` has: a slip of the pen would do nothing, and look like success.
+    /// Reports every tag that no task of `playbook` has. Otherwise a typo would select nothing and
+    /// look like success.
     pub fn check(&self, playbook: &Playbook, mistakes: &mut Mistakes) {
         let tasks = playbook.plays.iter().flat_map(|play| &play.tasks);
         let known: BTreeSet<&str> = tasks.flat_map(|task| &task.tags).map(String::as_str).collect();
@@ -30,14 +32,14 @@ impl Wanted {
                 let hint = match nearest(tag, known.iter().copied()) {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if known.is_empty() => "no task of this playbook has a tag".to_owned(),
-                    None => format!("tags here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+                    None => format!("known tags: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
                 };
-                mistakes.add_hint(&Span::flag(flag), format!("no task has the tag `{tag}`"), hint);
+                mistakes.add_hint(&Span::flag(flag), format!("unknown tag `{tag}`"), hint);
             }
         }
     }
 
-    /// Says whether a task with these tags is to be done.
+    /// Returns whether a task with these tags is selected.
     #[must_use]
     pub fn wants(&self, tags: &[String]) -> bool {
         let has = |tag: &str| tags.iter().any(|own| own == tag);

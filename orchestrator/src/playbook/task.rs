@@ -1,4 +1,4 @@
-//! Reading tasks: keywords, the one module, imported task files.
+//! Reads tasks: keywords, the module, imported task files.
 
 use super::file::{Taker, plain_text};
 use super::generic::GenericName;
@@ -8,14 +8,14 @@ use super::model::{GenericTask, Module, Task};
 use crate::apim::{ApimTask, Gate, Role, ServiceState};
 use crate::yaml::{Key, Kind, MapReader, Mistakes, Node, nearest};
 
-/// Reads a list of tasks; all get `tags`.
+/// Reads a list of tasks and adds `tags` to each.
 pub(super) fn tasks(list: Option<&Node>, tags: &[String], files: &mut Files<'_>) -> Vec<Task> {
     let Some(list) = list else { return Vec::new() };
     let items = match &list.kind {
         Kind::List(items) => items.as_slice(),
         Kind::Null => &[],
         _ => {
-            files.mistakes.add(&list.span, format!("tasks are a list, not {}", list.describe()));
+            files.mistakes.add(&list.span, format!("`tasks` must be a list, not {}", list.describe()));
             &[]
         }
     };
@@ -40,7 +40,7 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
     let import = entries.iter().find(|(key, _)| short(&key.text) == "import_tasks");
     if let Some((_, name)) = import {
         for (key, _) in modules.iter().filter(|(key, _)| short(&key.text) != "import_tasks") {
-            files.mistakes.add(&key.span, format!("`{}` cannot stand beside `import_tasks`", key.text));
+            files.mistakes.add(&key.span, format!("`{}` cannot be used with `import_tasks`", key.text));
         }
         return imported(node, name, files);
     }
@@ -54,15 +54,15 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
             if modules.is_empty() {
                 files.mistakes.add_hint(
                     &node.span,
-                    "this task does nothing",
-                    "add a module, such as `apim_configuration:`",
+                    "this task has no module",
+                    "add a module, for example `apim_configuration:`",
                 );
             }
             return Vec::new();
         }
         [_, second, ..] => {
-            let what = format!("a task has one module; `{}` is the second here", second.0.text);
-            files.mistakes.add_hint(&second.0.span, what, "make it a task of its own");
+            let what = format!("second module `{}` in one task", second.0.text);
+            files.mistakes.add_hint(&second.0.span, what, "move it to a separate task");
             return Vec::new();
         }
     };
@@ -70,8 +70,8 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
     let mut task = keywords(node, key, files.mistakes);
     let is_command = matches!(&module, Module::Generic(task) if matches!(task.name, GenericName::Command | GenericName::Shell));
     if task.changes.is_some() && !is_command {
-        let hint = "other modules know themselves whether they changed something";
-        files.mistakes.add_hint(&key.span, "`changed_when` is for `command` and `shell`", hint);
+        let hint = "other modules detect changes themselves";
+        files.mistakes.add_hint(&key.span, "only `command` and `shell` support `changed_when`", hint);
     }
     if let Module::Generic(generic) = &mut module {
         generic.name.check(&generic.options, files.mistakes);
@@ -92,10 +92,10 @@ fn unknown(key: &Key, mistakes: &mut Mistakes) {
         (None, Some(near)) => format!("did you mean `{near}`?"),
         (None, None) => {
             let modules: Vec<&str> = ApimTask::NAMES.into_iter().chain(GenericName::names()).collect();
-            format!("modules: {}", modules.join(", "))
+            format!("known modules: {}", modules.join(", "))
         }
     };
-    mistakes.add_hint(&key.span, format!("a task has no `{word}`"), hint);
+    mistakes.add_hint(&key.span, format!("unsupported task keyword or module `{word}`"), hint);
 }
 
 fn module(key: &Key, options: &Node, args: Option<&Node>, mistakes: &mut Mistakes) -> Module {
@@ -119,14 +119,14 @@ fn apim(word: &str, options: &Node, mistakes: &mut Mistakes) -> ApimTask {
             role(&mut reader, mistakes),
         ),
         "apim_rollback" => ApimTask::Rollback(role(&mut reader, mistakes)),
-        // `is_module` knows the names; each of the others takes no option.
+        // `is_module` has checked the name. The other modules have no options.
         _ => ApimTask::plain(word).unwrap_or(ApimTask::Account),
     };
     reader.finish(mistakes);
     task
 }
 
-/// Reads the role that a task is for, where it is not for all nodes of a host.
+/// Reads `role`, which limits a task to the nodes of one role.
 fn role(reader: &mut MapReader<'_>, mistakes: &mut Mistakes) -> Option<Role> {
     choice(reader.take("role"), &Role::ALL.map(|role| (role.group(), role)), mistakes)
 }
@@ -137,7 +137,7 @@ fn choice<T: Copy>(node: Option<&Node>, words: &[(&'static str, T)], mistakes: &
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
     if found.is_none() {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        let what = format!("`{text}` is not one of: {}", known.join(", "));
+        let what = format!("invalid value `{text}`, expected one of: {}", known.join(", "));
         match nearest(&text, known) {
             Some(near) => mistakes.add_hint(&node.span, what, format!("did you mean `{near}`?")),
             None => mistakes.add(&node.span, what),
@@ -146,7 +146,7 @@ fn choice<T: Copy>(node: Option<&Node>, words: &[(&'static str, T)], mistakes: &
     found
 }
 
-/// Everything of a task but its module.
+/// Reads all keywords of a task except its module, which the caller sets.
 fn keywords(node: &Node, module: &Key, mistakes: &mut Mistakes) -> Task {
     let name = match node.get("name").filter(|name| name.kind != Kind::Null) {
         Some(name) => name.clone(),
@@ -191,15 +191,15 @@ fn localhost(node: &Node, mistakes: &mut Mistakes) -> bool {
     if let Some(connection) = node.get("connection") {
         mistakes.add_hint(
             &connection.span,
-            "a task cannot choose its connection",
+            "`connection` is not supported for a task",
             "write `delegate_to: localhost`",
         );
     }
     let Some(value) = node.get("delegate_to") else { return false };
     let is_local = matches!(value.as_text().as_deref(), Some("localhost" | "127.0.0.1"));
     if !is_local {
-        let hint = "give the other host a play of its own";
-        mistakes.add_hint(&value.span, "a task can be delegated to `localhost` only", hint);
+        let hint = "use a separate play for the other host";
+        mistakes.add_hint(&value.span, "a task can only be delegated to `localhost`", hint);
     }
     is_local
 }
@@ -211,8 +211,8 @@ fn check_mode(take: &mut Taker<'_, '_>) -> Option<bool> {
             take.node.get("check_mode").map_or_else(|| take.node.span.clone(), |node| node.span.clone());
         take.mistakes.add_hint(
             &span,
-            "nothing is changed while a run only looks",
-            "leave `check_mode: false` out",
+            "a task cannot make changes in check mode",
+            "remove `check_mode: false`",
         );
         return None;
     }
@@ -226,10 +226,10 @@ fn imported(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Task> {
     let ignore_errors = take.flag("ignore_errors").unwrap_or(false);
     for key in ["loop", "retries", "delay", "run_once", "delegate_to", "check_mode", "changed_when", "args"] {
         if let Some(value) = node.get(key) {
-            take.mistakes.add(&value.span, format!("`{key}` cannot stand beside `import_tasks`"));
+            take.mistakes.add(&value.span, format!("`{key}` cannot be used with `import_tasks`"));
         }
     }
-    // Ansible takes a map with `file` too.
+    // Ansible also accepts a map with `file`.
     let name = name.get("file").unwrap_or(name);
     let Some(text) = plain_text(name, "the name of a task file", files.mistakes) else { return Vec::new() };
     let Some(list) = files.tasks(&text, &name.span) else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! Reading, batches, tags, and what tasks become on a host.
+//! Parsing, batches, tags, and binding tasks to hosts.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ impl Site {
         parse(&name, text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
     }
 
-    /// What all tasks become on `host`.
+    /// Binds all tasks to `host`.
     fn bind(&self, text: &str, host: &str) -> Vec<BoundTask> {
         let playbook = self.parse(text);
         let host = self.inventory.host(host).expect("host");
@@ -51,7 +51,7 @@ impl Site {
             Bound::Operations(drafts) => drafts,
             other => panic!("operations, not {other:?}"),
         });
-        drafts.map(|draft| draft.operation().cloned().expect("a wish about a host")).collect()
+        drafts.map(|draft| draft.operation().cloned().expect("an operation on the host")).collect()
     }
 
     fn batches(&self, serial: &str, limit: Option<&str>) -> Vec<usize> {
@@ -62,7 +62,7 @@ impl Site {
 }
 
 #[test]
-fn the_built_in_playbooks_read_and_name_every_role() {
+fn built_in_playbooks_load_and_cover_every_role() {
     let inventory = Site::new(&[]).inventory;
     for (name, _) in BUILT_IN {
         let playbook = load(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
@@ -70,10 +70,13 @@ fn the_built_in_playbooks_read_and_name_every_role() {
             expand(play, &inventory, None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         }
     }
-    let site = load("site").expect("reads without its ending too");
+    let site = load("site").expect("loads without extension");
     let [.., complete, tidy] = site.plays.as_slice() else { panic!("plays") };
     assert!(matches!(complete.tasks[0].module, Module::Apim(ApimTask::Health(Gate::Complete, None))));
-    assert!(matches!(tidy.tasks[0].module, Module::Apim(ApimTask::Prune)), "nothing goes before all is well");
+    assert!(
+        matches!(tidy.tasks[0].module, Module::Apim(ApimTask::Prune)),
+        "removal of old releases comes last"
+    );
     assert!(site.plays.iter().any(|play| play.hosts.as_text().as_deref() == Some("key_manager")));
     for role in Role::ALL {
         assert!(inventory::ROLE_GROUPS.contains(&role.group()));
@@ -81,7 +84,7 @@ fn the_built_in_playbooks_read_and_name_every_role() {
 }
 
 #[test]
-fn every_built_in_playbook_is_known() {
+fn every_playbook_file_is_built_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../playbooks");
     for entry in std::fs::read_dir(folder).expect("playbooks").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
@@ -91,7 +94,7 @@ fn every_built_in_playbook_is_known() {
 }
 
 #[test]
-fn serial_makes_batches() {
+fn serial_splits_hosts_into_batches() {
     let site = Site::new(&[]);
     assert_eq!(site.batches("1", None), [1, 1, 1, 1, 1]);
     assert_eq!(site.batches("[1, 2]", None), [1, 2, 2]);
@@ -103,7 +106,7 @@ fn serial_makes_batches() {
 }
 
 #[test]
-fn conditions_loops_and_names_are_decided_per_host() {
+fn conditions_loops_and_names_are_evaluated_per_host() {
     let site = Site::new(&[]);
     let text = "- hosts: all\n  vars: {list: [a, b]}\n  tasks:\n    - name: 'make {{ item }} on {{ inventory_hostname }}'\n      file: {path: '{{ dest }}/{{ item }}', state: directory}\n      loop: '{{ list }}'\n      when: item != 'b' or port == 9444\n    - apim_configuration:\n      when: [port == 9443, \"'gateway' in group_names\"]\n";
     let titles = |host: &str| -> Vec<String> {
@@ -122,7 +125,7 @@ fn conditions_loops_and_names_are_decided_per_host() {
 }
 
 #[test]
-fn imports_hand_down_conditions_tags_and_variables() {
+fn imports_inherit_conditions_tags_and_variables() {
     let site = Site::new(&[
         (
             "tasks/more.yaml",
@@ -138,7 +141,7 @@ fn imports_hand_down_conditions_tags_and_variables() {
     assert!(matches!(&bound[1].work, Bound::Skipped(why) if why == "port == 9444"));
     assert_eq!(bound[2].tags, ["import"]);
     let argv = |bound: &BoundTask| match &bound.work {
-        Bound::Operations(drafts) => match drafts[0].operation().expect("a wish about a host") {
+        Bound::Operations(drafts) => match drafts[0].operation().expect("an operation on the host") {
             Operation::Command(command) => command.run.argv.join(" "),
             other => panic!("{other:?}"),
         },
@@ -148,7 +151,7 @@ fn imports_hand_down_conditions_tags_and_variables() {
 }
 
 #[test]
-fn modules_become_operations() {
+fn modules_convert_to_operations() {
     let site = Site::new(&[
         ("files/a.txt", "text"),
         ("templates/t.j2", "{% for n in [1, 2] %}\nn={{ n }} {{ port }}\n{% endfor %}\n"),
@@ -161,7 +164,7 @@ fn modules_become_operations() {
 }
 
 #[test]
-fn what_holds_a_secret_is_not_shown() {
+fn content_with_secrets_is_hidden() {
     let site = Site::new(&[("templates/t.j2", "p={{ p }}\n"), ("secret", "hunter2\n")]);
     let operations = site.operations(
         "    - template: {src: t.j2, dest: /t}\n      vars: {p: !file secret}\n    - copy: {content: !file secret, dest: /c}\n    - command: {cmd: cat, stdin: !file secret}\n",
@@ -181,7 +184,7 @@ fn what_holds_a_secret_is_not_shown() {
 }
 
 #[test]
-fn extra_variables_weigh_more_than_a_playbooks() {
+fn extra_variables_override_playbook_variables() {
     let site = Site::new(&[]);
     let options =
         Options { extra_variables: vec!["port=1".to_owned(), "target=cp1".to_owned()], ..Options::default() };
@@ -195,11 +198,12 @@ fn extra_variables_weigh_more_than_a_playbooks() {
 }
 
 #[test]
-fn tags_pick_tasks_as_in_ansible() {
+fn tags_select_tasks_like_ansible() {
     let tags = |text: &str| -> Vec<String> { text.split_whitespace().map(str::to_owned).collect() };
     let wants =
         |only: &str, skip: &str, own: &str| Wanted { only: tags(only), skip: tags(skip) }.wants(&tags(own));
-    // From Ansible's documentation of tags, checked with ansible-core 2.19 (`ansible-playbook --list-tasks`).
+    // From Ansible's documentation of tags, checked with ansible-core 2.19 (`ansible-playbook
+    // --list-tasks`).
     for (only, skip, own, expected) in [
         ("", "", "", true),
         ("", "", "a", true),
@@ -225,7 +229,7 @@ fn tags_pick_tasks_as_in_ansible() {
 }
 
 #[test]
-fn plain_passwords_are_neither_titles_nor_arguments() {
+fn plain_passwords_are_hidden_in_titles_and_arguments() {
     let site = Site::new(&[]);
     let vars = "      vars: {admin: {password: hunter2}}\n";
     let title = site.bind(

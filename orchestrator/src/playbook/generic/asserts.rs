@@ -1,4 +1,4 @@
-//! `assert`: decided when the plan is made.
+//! `assert`, evaluated when the plan is built.
 
 use super::Site;
 use crate::yaml::{Kind, Mistakes, Node};
@@ -17,17 +17,17 @@ pub(super) fn assert(options: &Node, site: &Site<'_>, mistakes: &mut Mistakes) {
         match site.scope.holds(condition) {
             Ok(true) => {}
             Ok(false) => {
-                let said = message
+                let text = message
                     .and_then(|message| site.scope.render(message).ok())
-                    .and_then(|said| said.as_text());
+                    .and_then(|text| text.as_text());
                 let name = site
                     .scope
                     .variable("inventory_hostname")
                     .and_then(Result::ok)
                     .and_then(|name| name.as_text());
-                let what = format!("this does not hold for {}", name.as_deref().unwrap_or("the host"));
-                match said {
-                    Some(said) => mistakes.add_hint(&condition.span, what, said),
+                let what = format!("assertion failed for {}", name.as_deref().unwrap_or("the host"));
+                match text {
+                    Some(text) => mistakes.add_hint(&condition.span, what, text),
                     None => mistakes.add(&condition.span, what),
                 }
             }

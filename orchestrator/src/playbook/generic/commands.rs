@@ -15,7 +15,7 @@ pub(super) fn command(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
         Some(node) => match &node.kind {
             Kind::List(items) => items.iter().filter_map(|item| argument(item, options)).collect(),
             _ => {
-                options.wrong(&node.span, "`command.argv` must be a list", "one entry an argument");
+                options.wrong(&node.span, "`command.argv` must be a list", "one entry per argument");
                 return None;
             }
         },
@@ -24,30 +24,31 @@ pub(super) fn command(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
             match shlex::split(&text) {
                 Some(words) => words,
                 None => {
-                    options.wrong(&span, "a quote in this command is never closed", "or write `argv:`");
+                    options.wrong(&span, "unclosed quote in the command", "close the quote, or use `argv`");
                     return None;
                 }
             }
         }
     };
     if argv.is_empty() {
-        options.wrong(&span, "this command is empty", "write the program and its arguments");
+        options.wrong(&span, "empty command", "write the program and its arguments");
         return None;
     }
     Some(vec![run(argv, options, site)])
 }
 
-/// Secrets in argument vectors can be read by every account of the host.
+/// Returns an argument, which must not be a secret: every account of the host can read argument
+/// vectors.
 fn argument(node: &crate::yaml::Node, options: &mut Options<'_>) -> Option<String> {
     let text = node.as_text();
     if text.is_none() {
         let what = match node.kind {
             Kind::Secret(_) => {
-                "a secret cannot be an argument: every account of the host could read it".to_owned()
+                "an argument must not be a secret: every account of the host could read it".to_owned()
             }
             _ => format!("an argument must be a text, not {}", node.describe()),
         };
-        options.wrong(&node.span, what, "hand secrets over in `stdin` or in a file");
+        options.wrong(&node.span, what, "pass secrets in `stdin` or in a file");
     }
     text
 }

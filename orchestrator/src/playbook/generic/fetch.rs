@@ -12,8 +12,9 @@ use super::files::{destination, read};
 use super::options::Options;
 use crate::apim::Draft;
 
-/// Caps on what an archive of the user may unpack to, and on a download.
+/// The maximum size of a download or an unpacked archive.
 const BYTES: u64 = 8 * 1024 * 1024 * 1024;
+/// The maximum number of entries in an archive.
 const ENTRIES: u64 = 200_000;
 
 pub(super) fn unarchive(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draft>> {
@@ -22,8 +23,8 @@ pub(super) fn unarchive(options: &mut Options<'_>, site: &Site<'_>) -> Option<Ve
         let span = options.span();
         options.wrong(
             &span,
-            "`unarchive` needs no `creates`",
-            "leave it out: what is unpacked already is known by its digest",
+            "`unarchive` does not support `creates`",
+            "remove it: an unpacked archive is detected by its digest",
         );
     }
     let (path, span) = options.local("src", "files")?;
@@ -33,7 +34,7 @@ pub(super) fn unarchive(options: &mut Options<'_>, site: &Site<'_>) -> Option<Ve
     } else if name.ends_with(".tar.gz") || name.ends_with(".tgz") {
         Format::TarGz
     } else {
-        options.wrong(&span, format!("`{name}` is no archive that can be read"), "zip, tar.gz and tgz are");
+        options.wrong(&span, format!("unsupported archive `{name}`"), "supported: zip, tar.gz, tgz");
         return None;
     };
     let bytes: Arc<[u8]> = read(&path, &span, options)?.into();
@@ -59,15 +60,15 @@ pub(super) fn get_url(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
     let span = options.span();
     let url = options.require(&["url"])?;
     if !url.starts_with("http://") && !url.starts_with("https://") {
-        options.wrong(
-            &span,
-            format!("`{url}` is no http:// or https:// URL"),
-            "other protocols are not supported",
-        );
+        options.wrong(&span, format!("invalid URL `{url}`"), "supported protocols: http://, https://");
     }
     let checksum = options.require(&["checksum"])?;
     let Some(Ok(sha256)) = checksum.strip_prefix("sha256:").map(Sha256::parse) else {
-        options.wrong(&span, "`checksum` must be `sha256:` and 64 hex digits", "sha256sum FILE prints them");
+        options.wrong(
+            &span,
+            "`checksum` must be `sha256:` and 64 hex digits",
+            "compute it with `sha256sum FILE`",
+        );
         return None;
     };
     let name = url.split(['?', '#']).next().unwrap_or("").rsplit('/').next().unwrap_or("").to_owned();

@@ -14,7 +14,7 @@ use super::options::Options;
 use crate::apim::Draft;
 use crate::yaml::{Kind, ReadError, Value, read_bounded, to_value};
 
-/// The largest file that `copy` and `template` read, in bytes.
+/// The maximum size of a source file of `copy` and `template`, in bytes.
 const FILE_BYTES: u64 = 64 * 1024 * 1024;
 const PATH: [&str; 3] = ["path", "dest", "name"];
 
@@ -36,7 +36,7 @@ pub(super) fn file(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dra
         _ => {
             let span = options.span();
             let hint = "use `copy` for a file with content; supported states: directory, link, absent";
-            options.wrong(&span, "`file` for an existing file is not supported", hint);
+            options.wrong(&span, "`file` cannot manage an existing regular file", hint);
             return None;
         }
     };
@@ -63,7 +63,7 @@ pub(super) fn copy(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dra
                 options.wrong(
                     &span,
                     "`copy` of a whole folder is not supported",
-                    "name each file, or use `unarchive`",
+                    "list each file, or use `unarchive`",
                 );
                 return None;
             }
@@ -81,7 +81,7 @@ pub(super) fn template(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec
     let (path, span) = options.local("src", "templates")?;
     let bytes = read(&path, &span, options)?;
     let Ok(text) = String::from_utf8(bytes) else {
-        options.wrong(&span, format!("the template `{}` is no UTF-8 text", path.display()), "use `copy`");
+        options.wrong(&span, format!("the template `{}` is not UTF-8 text", path.display()), "use `copy`");
         return None;
     };
     let rendered = match site.scope.render_file(&path.display().to_string(), &text) {
@@ -99,7 +99,7 @@ pub(super) fn template(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec
 
 struct Placed {
     bytes: Vec<u8>,
-    /// The source's name, for a destination that ends in a slash.
+    /// The source's file name, for a destination that ends in a slash.
     name: String,
     show: Show,
 }
@@ -114,7 +114,7 @@ fn place(options: &mut Options<'_>, site: &Site<'_>, placed: Placed) -> Option<V
     Some(vec![draft])
 }
 
-/// A destination that ends in a slash is the folder.
+/// Returns the destination path. `name` is appended to a destination that ends in a slash.
 pub(super) fn destination(options: &mut Options<'_>, name: &str) -> Option<AbsPath> {
     let text = options.require(&["dest"])?;
     let text = if text.ends_with('/') { format!("{text}{name}") } else { text };
@@ -126,7 +126,7 @@ pub(super) fn read(
     span: &crate::yaml::Span,
     options: &mut Options<'_>,
 ) -> Option<Vec<u8>> {
-    let hint = "a relative path is meant from the playbook's folder";
+    let hint = "a relative path starts at the playbook's folder";
     match read_bounded(path, FILE_BYTES) {
         Ok(bytes) => Some(bytes),
         Err(ReadError::TooLarge(_)) => {

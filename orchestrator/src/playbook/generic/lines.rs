@@ -19,7 +19,7 @@ pub(super) fn block(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dr
     let end = options.text(&["marker_end"]).is_none_or(|word| word == "END");
     let Some(marker) = marker.strip_prefix("# {mark} ").filter(|_| begin && end) else {
         let span = options.span();
-        options.wrong(&span, "these marker lines are not supported", "write `marker: \"# {mark} NAME\"`");
+        options.wrong(&span, "unsupported `marker`", "write `marker: \"# {mark} NAME\"`");
         return None;
     };
     let present = options.choice("state", &["present", "absent"]) == "present";
@@ -40,15 +40,14 @@ pub(super) fn line(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dra
     let line = options.text(&["line", "value"]);
     let span = options.span();
     if present && line.is_none() {
-        options.wrong(&span, "`lineinfile` needs `line`", "the line as it should be");
+        options.wrong(&span, "`lineinfile` needs `line`", "set `line` to the expected line");
     }
     if !present && line.is_none() && pattern.is_none() {
-        options.wrong(&span, "`lineinfile` needs `line` or `regexp`", "which lines are to go?");
+        options.wrong(&span, "`lineinfile` needs `line` or `regexp`", "select the lines to remove");
         return None;
     }
     if let Some(Err(error)) = pattern.as_deref().map(regex::Regex::new) {
-        let what =
-            format!("`lineinfile.regexp` cannot be read: {}", error.to_string().lines().last().unwrap_or(""));
+        let what = format!("invalid `lineinfile.regexp`: {}", error.to_string().lines().last().unwrap_or(""));
         options.wrong(&span, what, "look-around and back references are not supported");
     }
     let create = options.flag("create", false);
@@ -56,10 +55,10 @@ pub(super) fn line(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Dra
     Some(vec![Draft::new(site.title, Operation::Line(line))])
 }
 
-/// New lines go to the end of the file.
+/// Rejects `insertafter`, because new lines are always appended.
 fn end_of_file(options: &mut Options<'_>) {
     if options.text(&["insertafter"]).is_some_and(|place| place != "EOF") {
         let span = options.span();
-        options.wrong(&span, "`insertafter` can be `EOF` only", "leave it out");
+        options.wrong(&span, "`insertafter` must be `EOF`", "remove the option");
     }
 }

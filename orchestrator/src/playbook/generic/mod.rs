@@ -1,6 +1,8 @@
-//! Ansible's modules, as far as they are supported: same names, same options, same meaning; another option is a mistake.
+//! The supported modules of Ansible: same names, options and behaviour. Unsupported options are
+//! errors.
 //!
-//! One table row a module; one file for modules of a kind, which lowers rendered options to operations.
+//! The table has one row per module. Each submodule converts the rendered options of related
+//! modules to operations.
 
 mod accounts;
 mod asserts;
@@ -18,7 +20,7 @@ use crate::apim::Draft;
 use crate::template::Scope;
 use crate::yaml::{Key, Kind, Mistakes, Node, nearest};
 
-/// What a module needs to know beside its options.
+/// The context of a module.
 pub(super) struct Site<'a> {
     pub(super) title: &'a str,
     pub(super) scope: &'a Scope,
@@ -35,7 +37,7 @@ macro_rules! modules {
         }
 
         impl GenericName {
-            /// Every module: its names, and the options that it takes here.
+            /// Every module with its names and supported options.
             const TABLE: &'static [(Self, &'static [&'static str], &'static [&'static str])] =
                 &[$((Self::$variant, $words, $options),)*];
         }
@@ -44,11 +46,11 @@ macro_rules! modules {
 
 modules! {
     File, &["file"], &["path", "dest", "name", "state", "src", "mode", "owner", "group", "force", "follow", "recurse"],
-        "`file`: a folder, a link, or nothing at a path.";
+        "`file`: a folder, a link, or the removal of a path.";
     Copy, &["copy"], &["src", "content", "dest", "mode", "owner", "group", "force", "backup", "remote_src"],
         "`copy`: a file of the control machine, or given content.";
     Template, &["template"], &["src", "dest", "mode", "owner", "group", "force", "backup"],
-        "`template`: a file made from a template.";
+        "`template`: a file rendered from a template.";
     BlockInFile, &["blockinfile"],
         &["path", "dest", "name", "block", "content", "marker", "marker_begin", "marker_end", "create", "state", "insertafter", "backup"],
         "`blockinfile`: lines between two marker lines.";
@@ -60,19 +62,19 @@ modules! {
     Shell, &["shell"], &["cmd", "creates", "removes", "chdir", "stdin", "stdin_add_newline", "executable"],
         "`shell`: a line for /bin/sh.";
     Unarchive, &["unarchive"], &["src", "dest", "owner", "group", "remote_src", "creates"],
-        "`unarchive`: an archive of the control machine, unpacked at a folder of its own.";
+        "`unarchive`: an archive of the control machine, unpacked into its own folder.";
     GetUrl, &["get_url"], &["url", "dest", "checksum", "mode", "owner", "group", "force", "backup"],
         "`get_url`: a file fetched by the host.";
     Group, &["group"], &["name", "gid", "state"], "`group`: a group.";
     User, &["user"], &["name", "uid", "group", "home", "shell", "system", "state", "create_home"], "`user`: an account.";
-    Service, &["systemd_service", "systemd", "service"], &["name", "state", "enabled"], "`systemd_service`: a unit that is there.";
+    Service, &["systemd_service", "systemd", "service"], &["name", "state", "enabled"], "`systemd_service`: an existing unit.";
     WaitFor, &["wait_for"], &["host", "port", "path", "state", "timeout"], "`wait_for`: a port or a path.";
-    Uri, &["uri"], &["url", "status_code", "timeout", "validate_certs", "method"], "`uri`: an HTTP answer.";
+    Uri, &["uri"], &["url", "status_code", "timeout", "validate_certs", "method"], "`uri`: an HTTP response.";
     Assert, &["assert"], &["that", "fail_msg", "msg", "success_msg", "quiet"], "`assert`: conditions on variables.";
 }
 
 impl GenericName {
-    /// Returns the module called `word`.
+    /// Returns the module with the name or alias `word`.
     #[must_use]
     pub fn find(word: &str) -> Option<Self> {
         Self::TABLE.iter().find(|(_, words, _)| words.contains(&word)).map(|(name, _, _)| *name)
@@ -83,13 +85,13 @@ impl GenericName {
         Self::TABLE.iter().flat_map(|(_, words, _)| words.iter().copied())
     }
 
-    /// Returns its name.
+    /// Returns the module's primary name.
     #[must_use]
     pub fn word(self) -> &'static str {
         self.row().0
     }
 
-    /// Says whether it can be done as another account than the agent's (or touches no host at all).
+    /// Returns whether the module supports `become_user`, or does not run on a host.
     #[must_use]
     pub const fn runs_as(self) -> bool {
         matches!(self, Self::Command | Self::Shell | Self::Assert)
@@ -100,7 +102,8 @@ impl GenericName {
         row.map_or(("", &[]), |(_, words, options)| (words.first().copied().unwrap_or(""), options))
     }
 
-    /// Returns the options as a map: `command: echo hi` is `command: {cmd: echo hi}`; `args` are added.
+    /// Returns the options as a map, including `args`. `command: echo hi` is `command: {cmd: echo
+    /// hi}`.
     pub(super) fn options(self, options: &Node, args: Option<&Node>, mistakes: &mut Mistakes) -> Node {
         let mut entries = match &options.kind {
             Kind::Map(entries) => entries.clone(),
@@ -109,8 +112,9 @@ impl GenericName {
                 vec![(Key { text: "cmd".to_owned(), span: options.span.clone() }, options.clone())]
             }
             _ => {
-                let what = format!("`{}` takes a map of options, not {}", self.row().0, options.describe());
-                mistakes.add_hint(&options.span, what, "write `option: value`, one a line");
+                let what =
+                    format!("the options of `{}` must be a map, not {}", self.row().0, options.describe());
+                mistakes.add_hint(&options.span, what, "write one `option: value` per line");
                 Vec::new()
             }
         };
@@ -124,24 +128,26 @@ impl GenericName {
         Node { kind: Kind::Map(entries), span: options.span.clone() }
     }
 
-    /// Complains about options that are not supported, before any host is looked at.
+    /// Reports unsupported options before any host is contacted.
     pub(super) fn check(self, options: &Node, mistakes: &mut Mistakes) {
         let (word, known) = self.row();
         for (key, _) in options.entries().unwrap_or_default() {
             if known.contains(&key.text.as_str()) {
                 continue;
             }
-            let what = format!("`{word}` has no option `{}` here", key.text);
+            let what = format!("`{word}` does not support the option `{}`", key.text);
             match nearest(&key.text, known.iter().copied()) {
                 Some(near) => mistakes.add_hint(&key.span, what, format!("did you mean `{near}`?")),
-                None if known.is_empty() => mistakes.add_hint(&key.span, what, "it takes no options"),
-                None => mistakes.add_hint(&key.span, what, format!("it takes: {}", known.join(", "))),
+                None if known.is_empty() => {
+                    mistakes.add_hint(&key.span, what, "no options are supported here")
+                }
+                None => mistakes.add_hint(&key.span, what, format!("supported: {}", known.join(", "))),
             }
         }
     }
 }
 
-/// Returns the operations of a module on one host, in order.
+/// Converts a module to operations for one host, in order.
 pub(super) fn lower(task: &GenericTask, site: &Site<'_>, mistakes: &mut Mistakes) -> Vec<Draft> {
     if task.name == GenericName::Assert {
         asserts::assert(&task.options, site, mistakes);
@@ -174,8 +180,10 @@ pub(super) fn lower(task: &GenericTask, site: &Site<'_>, mistakes: &mut Mistakes
         GenericName::Assert => None,
     };
     if drafts.is_none() && mistakes.0.len() == before {
-        mistakes
-            .add(&task.options.span, format!("`{}` cannot be done with these options", task.name.row().0));
+        mistakes.add(
+            &task.options.span,
+            format!("`{}` does not support this combination of options", task.name.row().0),
+        );
     }
     drafts.unwrap_or_default()
 }

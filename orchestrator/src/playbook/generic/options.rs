@@ -1,10 +1,10 @@
-//! Options of a module, rendered, taken with their types; whatever is wrong is noted at its place.
+//! Typed access to the rendered options of a module. Reports errors with their positions.
 
 use std::path::PathBuf;
 
 use apim_agent::value::{AbsPath, FileMode, Owner, Secret};
 
-use crate::playbook::load::beside;
+use crate::playbook::load::resolve;
 use crate::yaml::{Kind, Mistakes, Node, Span};
 
 pub(super) struct Options<'a> {
@@ -26,7 +26,7 @@ impl<'a> Options<'a> {
         self.mistakes.add_hint(span, what, hint);
     }
 
-    /// The first of these names that is given.
+    /// Returns the first of these options that is set.
     pub(super) fn get(&self, names: &[&str]) -> Option<&'a Node> {
         names.iter().find_map(|name| self.node.get(name)).filter(|value| value.kind != Kind::Null)
     }
@@ -45,7 +45,11 @@ impl<'a> Options<'a> {
         if text.is_none() {
             let what = match &node.kind {
                 Kind::Secret(_) => {
-                    format!("`{}.{}` must not be a secret: it is shown", self.module, Self::first(names))
+                    format!(
+                        "`{}.{}` must not be a secret, because it is shown",
+                        self.module,
+                        Self::first(names)
+                    )
                 }
                 _ => format!(
                     "`{}.{}` must be a text, not {}",
@@ -83,12 +87,12 @@ impl<'a> Options<'a> {
         truth.unwrap_or(default)
     }
 
-    /// An option that may only say what is so anyway.
+    /// Checks an option that supports only one value.
     pub(super) fn only(&mut self, name: &str, truth: bool) {
         if self.flag(name, truth) != truth {
             let span = self.get(&[name]).map_or_else(|| self.span(), |node| node.span.clone());
-            let what = format!("`{}` cannot have `{name}: {}` here", self.module, !truth);
-            self.wrong(&span, what, "leave the option out");
+            let what = format!("`{}` does not support `{name}: {}`", self.module, !truth);
+            self.wrong(&span, what, "remove the option");
         }
     }
 
@@ -104,7 +108,7 @@ impl<'a> Options<'a> {
         number
     }
 
-    /// One of `words`; the first is the default.
+    /// Returns one of `words`. The first is the default.
     pub(super) fn choice(&mut self, name: &str, words: &[&'static str]) -> &'static str {
         let default = Self::first(words);
         let Some(text) = self.text(&[name]) else { return words.first().copied().unwrap_or("") };
@@ -138,13 +142,13 @@ impl<'a> Options<'a> {
         parsed.ok()
     }
 
-    /// A file of the control machine; a relative path is meant from `folder` beside the playbook if it is there, else from the
-    /// playbook's folder.
+    /// Returns the path of a file on the control machine. A relative path starts at `folder` in the
+    /// playbook's folder if the file exists there, otherwise at the playbook's folder.
     pub(super) fn local(&mut self, name: &str, folder: &str) -> Option<(PathBuf, Span)> {
         let text = self.require(&[name])?;
         let span = self.get(&[name])?.span.clone();
-        let within = beside(&format!("{folder}/{text}"), &span);
-        let path = if !text.starts_with('/') && within.exists() { within } else { beside(&text, &span) };
+        let within = resolve(&format!("{folder}/{text}"), &span);
+        let path = if !text.starts_with('/') && within.exists() { within } else { resolve(&text, &span) };
         Some((path, span))
     }
 
@@ -152,16 +156,17 @@ impl<'a> Options<'a> {
         Owner { user: self.text(&["owner"]), group: self.text(&["group"]) }
     }
 
-    /// `0644`, `"0644"`, `"0o644"`. A bare 644 is the decimal number, which nobody means.
+    /// Reads `0644`, `"0644"`, `"0o644"`. A plain `644` is a decimal number in YAML and therefore
+    /// rejected.
     pub(super) fn mode(&mut self) -> Option<FileMode> {
         let node = self.get(&["mode"])?;
         let bits = match &node.kind {
             Kind::Int(number) if !is_decimal(&node.span) => u32::try_from(*number).ok(),
             Kind::Int(_) => {
-                let hint = "put quotes around it, with a leading zero: \"0644\"";
+                let hint = "quote it with a leading zero: \"0644\"";
                 self.mistakes.add_hint(
                     &node.span,
-                    "a mode without its leading zero is a decimal number",
+                    "invalid mode: a number without a leading zero is decimal",
                     hint,
                 );
                 return None;
@@ -174,17 +179,13 @@ impl<'a> Options<'a> {
         };
         let bits = bits.filter(|bits| *bits <= 0o7777);
         if bits.is_none() {
-            let hint = "write it in octal digits: \"0644\"";
-            self.mistakes.add_hint(
-                &node.span,
-                format!("`{}.mode` is no mode that is supported", self.module),
-                hint,
-            );
+            let hint = "use octal digits: \"0644\"";
+            self.mistakes.add_hint(&node.span, format!("unsupported `{}.mode`", self.module), hint);
         }
         bits.map(FileMode::new)
     }
 
-    /// A text that may be a secret.
+    /// Returns a text that may be a secret.
     pub(super) fn secret(&mut self, name: &str) -> Option<Secret> {
         let node = self.get(&[name])?;
         match (&node.kind, node.as_text()) {
@@ -199,7 +200,7 @@ impl<'a> Options<'a> {
     }
 }
 
-/// Whether the number was written without the leading zero that makes it octal.
+/// Whether the number has no leading zero in the source, so that YAML reads it as decimal.
 fn is_decimal(span: &Span) -> bool {
     let Some(file) = &span.file else { return false };
     let Some(line) = span.line.checked_sub(1).and_then(|at| file.text.lines().nth(at)) else { return false };

@@ -1,4 +1,4 @@
-//! `systemd_service` for units that somebody else installed.
+//! `systemd_service`, for units that apim-deploy does not manage.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::Site;
 use super::options::Options;
 use crate::apim::Draft;
 
-/// systemd's own default.
+/// systemd's default stop timeout in seconds.
 const STOP_SECS: u64 = 90;
 
 pub(super) fn service(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draft>> {
@@ -19,7 +19,7 @@ pub(super) fn service(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
     let name = match UnitName::parse(text.strip_suffix(".service").unwrap_or(&text)) {
         Ok(name) => name,
         Err(error) => {
-            options.wrong(&span, error.to_string(), "services only; other kinds of units are not supported");
+            options.wrong(&span, error.to_string(), "only service units are supported");
             return None;
         }
     };
@@ -28,14 +28,18 @@ pub(super) fn service(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<
         Some("started") => State::Started,
         Some("stopped") => State::Stopped,
         Some(other) => {
-            let hint = "started and stopped are; to restart now: `command: systemctl restart NAME`";
+            let hint = "supported: started, stopped; to restart now, use `command: systemctl restart NAME`";
             options.wrong(&span, format!("`systemd_service.state: {other}` is not supported"), hint);
             return None;
         }
     };
     let enabled = options.has("enabled").then(|| options.flag("enabled", false));
     if state == State::Unchanged && enabled.is_none() {
-        options.wrong(&span, "`systemd_service` is told to do nothing", "add `state` or `enabled`");
+        options.wrong(
+            &span,
+            "`systemd_service` needs `state` or `enabled`",
+            "set `state: started`, `state: stopped` or `enabled`",
+        );
         return None;
     }
     let unit = Unit {

@@ -18,7 +18,7 @@ pub(super) fn wait_for(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec
         (None, Some(path)) => (format!("{path} {state}"), Condition::Exists(path)),
         _ if options.has("port") != options.has("path") => return None,
         _ => {
-            options.wrong(&span, "`wait_for` needs either `port` or `path`", "one of them");
+            options.wrong(&span, "`wait_for` needs either `port` or `path`", "set exactly one of them");
             return None;
         }
     };
@@ -31,18 +31,14 @@ pub(super) fn uri(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draf
     options.choice("method", &["GET"]);
     let url = options.require(&["url"])?;
     if !url.starts_with("http://") && !url.starts_with("https://") {
-        options.wrong(
-            &span,
-            format!("`{url}` is no http:// or https:// URL"),
-            "other protocols are not supported",
-        );
+        options.wrong(&span, format!("invalid URL `{url}`"), "supported protocols: http://, https://");
     }
     let verify = options.flag("validate_certs", true);
     if !verify && !is_loopback(&url) {
         options.wrong(
             &span,
-            "`validate_certs: false` is for loopback addresses only",
-            "let the host trust the certificate",
+            "`validate_certs: false` is only allowed for loopback addresses",
+            "add the certificate to the host's truststore",
         );
     }
     let status =
