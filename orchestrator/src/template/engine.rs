@@ -1,4 +1,4 @@
-//! The template engine, set up to mean what Ansible's means.
+//! The template engine, configured to behave like Ansible's.
 
 use std::sync::OnceLock;
 
@@ -8,13 +8,13 @@ use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 
 use super::{filters, python};
 
-/// Returns the engine; it is made once and never changed.
+/// Returns the engine, which is created once.
 pub(super) fn engine() -> &'static Environment<'static> {
     static ENGINE: OnceLock<Environment<'static>> = OnceLock::new();
     ENGINE.get_or_init(build)
 }
 
-/// How many steps one template may take: far more than any file needs, and over within seconds.
+/// The maximum number of steps of one template: more than any file needs, and done within seconds.
 const FUEL: u64 = 2_000_000;
 
 fn build() -> Environment<'static> {
@@ -22,7 +22,7 @@ fn build() -> Environment<'static> {
     env.set_fuel(Some(FUEL));
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_auto_escape_callback(|_| AutoEscape::None);
-    // Ansible trims the newline behind a block and keeps the last newline of a template.
+    // Ansible trims the newline after a block and keeps the last newline of a template.
     if let Ok(syntax) = SyntaxConfig::builder().trim_blocks(true).keep_trailing_newline(true).build() {
         env.set_syntax(syntax);
     }
@@ -42,5 +42,5 @@ fn build() -> Environment<'static> {
     env
 }
 
-/// What is said about `lookup(…)`; the scope adds the hint.
-pub(super) const NO_LOOKUP: &str = "there is no `lookup` here";
+/// The error for `lookup(…)`. The scope adds the hint.
+pub(super) const NO_LOOKUP: &str = "`lookup` is not supported";

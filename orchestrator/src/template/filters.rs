@@ -1,4 +1,4 @@
-//! The filters and tests of Ansible that values need and the engine lacks.
+//! Filters and tests of Ansible that the engine lacks.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -44,7 +44,7 @@ fn wrong(what: impl Into<String>) -> Error {
 }
 
 fn regex(pattern: &str) -> Result<Regex, Error> {
-    Regex::new(pattern).map_err(|_| wrong(format!("`{pattern}` is no regular expression")))
+    Regex::new(pattern).map_err(|_| wrong(format!("invalid regular expression `{pattern}`")))
 }
 
 fn finds(pattern: &str, text: &str) -> Result<bool, Error> {
@@ -83,7 +83,7 @@ fn json(value: &Value) -> Result<serde_json::Value, Error> {
     })
 }
 
-/// Python's `json.dumps` puts a space behind commas and colons.
+/// Formats like Python's `json.dumps`, with a space after commas and colons.
 fn spaced(value: &serde_json::Value) -> String {
     use serde_json::Value as Json;
     match value {
@@ -103,12 +103,12 @@ fn nice_json(value: &Value) -> Result<String, Error> {
     let format = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut writer = serde_json::Serializer::with_formatter(&mut text, format);
     serde::Serialize::serialize(&json, &mut writer).map_err(|error| wrong(error.to_string()))?;
-    String::from_utf8(text).map_err(|_| wrong("no text"))
+    String::from_utf8(text).map_err(|_| wrong("not UTF-8 text"))
 }
 
 fn from_json(text: String) -> Result<Value, Error> {
-    let json: serde_json::Value = serde_json::from_str(&text)
-        .map_err(|error| wrong(format!("this is no JSON: line {}", error.line())))?;
+    let json: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| wrong(format!("invalid JSON: line {}", error.line())))?;
     Ok(from(&json))
 }
 
@@ -128,8 +128,8 @@ fn from(json: &serde_json::Value) -> Value {
 }
 
 fn b64decode(text: String) -> Result<String, Error> {
-    let bytes = STANDARD.decode(text.trim()).map_err(|_| wrong("this is no base64"))?;
-    String::from_utf8(bytes).map_err(|_| wrong("what this base64 holds is no text"))
+    let bytes = STANDARD.decode(text.trim()).map_err(|_| wrong("invalid base64"))?;
+    String::from_utf8(bytes).map_err(|_| wrong("the decoded base64 is not UTF-8 text"))
 }
 
 fn regex_replace(text: String, pattern: String, with: Option<String>, _: Kwargs) -> Result<String, Error> {

@@ -1,7 +1,9 @@
-//! Templates: strict, rendered from the inventory alone, lazily, with Ansible's meaning of the common filters.
+//! Templates: strict and lazy, over inventory variables only, with Ansible's common filters.
 //!
-//! `scope` holds variables and renders values; `view` shows values with places to the engine (minijinja) and notices when a
-//! secret was touched: what is made from a secret is a secret. `named` knows secrets by their names. `engine` sets the engine up; `filters` are Ansible's.
+//! `scope` contains the variables and renders values. `view` exposes values to the engine
+//! (minijinja) and detects the use of secrets: a value that is derived from a secret is a secret.
+//! `named` detects secrets by variable name. `engine` configures the engine, `filters` adds
+//! Ansible's filters.
 
 mod engine;
 mod filters;

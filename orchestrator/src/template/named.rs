@@ -1,23 +1,24 @@
-//! Which variables are secrets by their names alone: a password that is written plainly is still a password.
+//! Detects secrets by variable name, because a password in plain text is still a secret.
 //!
-//! Opened secrets are known by their kind; this is about the others.
+//! Opened secrets have their own kind and need no detection.
 
 use apim_agent::value::Secret;
 use minijinja::value::{Value, ValueKind};
 
 use crate::yaml::{Kind, Node, sounds_secret};
 
-/// Says whether what a template sees at `path` (`apim.admin.password`, `passwords[0]`) is a secret by its name.
+/// Returns whether the value at `path` (`apim.admin.password`, `passwords[0]`) is a secret by its
+/// name.
 pub(super) fn is_secret(path: &str, value: &Value) -> bool {
     match value.kind() {
         ValueKind::String => value.as_str().is_some_and(|text| !text.is_empty()) && names_secret(path),
         ValueKind::Number => names_password(path),
-        // The parts of lists and maps are asked for one by one.
+        // The parts of lists and maps are checked one by one.
         _ => false,
     }
 }
 
-/// Hides the parts of `node`, which stands at `path`, that are secrets by their names.
+/// Hides the parts of `node`, located at `path`, that are secrets by their names.
 pub(super) fn hide_named(node: &mut Node, path: &str) {
     match &mut node.kind {
         Kind::Text { text, .. } if !text.is_empty() && names_secret(path) => hide(node),
@@ -36,7 +37,7 @@ pub(super) fn hide_named(node: &mut Node, path: &str) {
     }
 }
 
-/// Makes every text and number in `node` a secret.
+/// Converts every text and number in `node` to a secret.
 pub(super) fn hide(node: &mut Node) {
     match &mut node.kind {
         Kind::Text { text, .. } => node.kind = Kind::Secret(Secret::new(std::mem::take(text))),
@@ -52,7 +53,7 @@ fn names_secret(path: &str) -> bool {
     path.split(['.', '[', ']']).any(sounds_secret)
 }
 
-/// Numbers are hidden under narrower names: `token_validity: 3600` is none.
+/// Fewer names apply to numbers: `token_validity: 3600` is not a secret.
 fn names_password(path: &str) -> bool {
     const ENDINGS: [&str; 6] = ["password", "passwd", "passphrase", "pass", "pwd", "secret"];
     let name = path.split(['.', '[']).next_back().unwrap_or(path).to_ascii_lowercase();

@@ -1,4 +1,4 @@
-//! How Python writes values as text: `True`, `['a', 1]`, and nothing for None.
+//! Formats values like Python: `True`, `['a', 1]`, and an empty text for None.
 
 use minijinja::value::{Value, ValueKind};
 use minijinja::{Error, ErrorKind};
@@ -34,11 +34,11 @@ fn repr(value: &Value) -> Result<String, Error> {
     }
 }
 
-/// An invalid value holds the error that made it; asking for its items brings it up.
+/// Returns the error inside an invalid value. Iterating over the value returns it.
 fn invalid(value: &Value) -> Error {
     match value.try_iter() {
         Err(error) => error,
-        Ok(_) => Error::new(ErrorKind::InvalidOperation, "a value that cannot be had"),
+        Ok(_) => Error::new(ErrorKind::InvalidOperation, "unavailable value"),
     }
 }
 

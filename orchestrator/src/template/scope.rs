@@ -1,4 +1,4 @@
-//! The variables that a template sees, and rendering with them.
+//! The variables of a template, and rendering with them.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,20 +13,20 @@ use super::named::{hide, hide_named};
 use super::view::{Variables, View};
 use crate::yaml::{Key, Kind, Mistake, Mistakes, Node, Open, Span, nearest};
 
-/// How many templates may stand inside each other's variables.
+/// Maximum nesting depth of templates in variables.
 const DEPTH: usize = 40;
 
-/// The variables of one host (and task), and how secrets are opened.
+/// The variables of one host (and task), and the opener of secrets.
 #[derive(Debug, Clone)]
 pub struct Scope(Arc<Inner>);
 
-/// What templates can read beside a host's own variables.
+/// Additional variables for templates, such as `hostvars`.
 #[derive(Debug, Clone)]
 pub struct Magic(Arc<HashMap<String, Value>>);
 
 pub(super) struct Inner {
     layers: Vec<Arc<HashMap<String, Node>>>,
-    /// Weighs more than any layer that is put on later (`-e`).
+    /// Overrides all layers, including later ones (`-e`).
     top: Arc<HashMap<String, Node>>,
     magic: Arc<HashMap<String, Value>>,
     open: Arc<dyn Open + Send + Sync>,
@@ -46,32 +46,32 @@ struct State {
     rendered: HashMap<String, Node>,
 }
 
-/// What the rendering in hand met, in whichever host's variables.
+/// Observations of the current rendering, across the variables of all hosts.
 #[derive(Default)]
-struct Met {
-    /// Whether it used a secret.
+struct Observed {
+    /// Whether a secret was used.
     secret: bool,
-    /// The last name that was not found, and those that could have been meant.
+    /// The last undefined name, and the known names.
     missing: Option<(String, Vec<String>)>,
-    /// The first mistake found in a variable that it used.
+    /// The first error in a variable that was used.
     mistake: Option<Mistake>,
 }
 
 thread_local! {
-    /// Rendering stays on one thread from its beginning to its end.
-    static MET: RefCell<Met> = RefCell::default();
+    /// Rendering never changes threads.
+    static OBSERVED: RefCell<Observed> = RefCell::default();
 }
 
-fn met<T>(work: impl FnOnce(&mut Met) -> T) -> T {
-    MET.with_borrow_mut(work)
+fn observed<T>(work: impl FnOnce(&mut Observed) -> T) -> T {
+    OBSERVED.with_borrow_mut(work)
 }
 
-/// A file made from a template.
+/// A rendered template file.
 #[derive(Debug, Clone)]
 pub struct Rendered {
-    /// Its text.
+    /// The rendered text.
     pub text: String,
-    /// Whether a secret is in it.
+    /// Whether the text contains a secret.
     pub holds_secret: bool,
 }
 
@@ -97,20 +97,20 @@ impl Inner {
     }
 
     pub(super) fn note_missing(&self, name: &str, known: Vec<String>) {
-        met(|met| met.missing = Some((name.to_owned(), known)));
+        observed(|observed| observed.missing = Some((name.to_owned(), known)));
     }
 
     pub(super) fn note_mistake(&self, mistake: Mistake) {
-        met(|met| {
-            met.mistake.get_or_insert(mistake);
+        observed(|observed| {
+            observed.mistake.get_or_insert(mistake);
         });
     }
 
     pub(super) fn touch_secret(&self) {
-        met(|met| met.secret = true);
+        observed(|observed| observed.secret = true);
     }
 
-    /// Renders a value that another template uses.
+    /// Renders a value that another template refers to, once per scope.
     pub(super) fn nested(self: &Arc<Self>, node: &Node, path: &str) -> Result<Node, Mistake> {
         {
             let mut state = self.state();
@@ -121,8 +121,8 @@ impl Inner {
                 let chain = [state.stack.as_slice(), &[path.to_owned()]].concat().join(" -> ");
                 return Err(Mistake {
                     span: node.span.clone(),
-                    what: format!("this template uses itself: {chain}"),
-                    hint: Some("spell one of these values out".to_owned()),
+                    what: format!("template cycle: {chain}"),
+                    hint: Some("write one of these values without a template".to_owned()),
                 });
             }
             state.stack.push(path.to_owned());
@@ -136,7 +136,7 @@ impl Inner {
         result
     }
 
-    /// Renders or opens one value that is neither list nor map.
+    /// Renders or opens one value that is neither a list nor a map.
     fn leaf(self: &Arc<Self>, node: &Node) -> Result<Node, Mistake> {
         let kind = match &node.kind {
             Kind::Sealed(sealed) => Kind::Secret(self.open.open(sealed, &node.span)?),
@@ -151,8 +151,8 @@ impl Inner {
             Some(expression) => inner.evaluate(expression).and_then(|value| {
                 let node = inner.take(&value, span)?;
                 if value.downcast_object_ref::<View>().is_some() {
-                    // Its parts know themselves which of them are secret.
-                    met(|met| met.secret = false);
+                    // Each part is marked as secret on its own.
+                    observed(|observed| observed.secret = false);
                 }
                 Ok(node)
             }),
@@ -165,16 +165,17 @@ impl Inner {
         Ok(node)
     }
 
-    /// Runs `work` and says whether it touched a secret; an outer rendering touches what an inner one did.
+    /// Runs `work` and returns whether it used a secret. The use also counts for the outer
+    /// rendering.
     fn watch<T>(self: &Arc<Self>, work: impl FnOnce(&Arc<Self>) -> T) -> (T, bool) {
-        let before = met(|met| {
-            met.missing = None;
-            std::mem::replace(&mut met.secret, false)
+        let before = observed(|observed| {
+            observed.missing = None;
+            std::mem::replace(&mut observed.secret, false)
         });
         let result = work(self);
-        let touched = met(|met| {
-            let touched = met.secret;
-            met.secret |= before;
+        let touched = observed(|observed| {
+            let touched = observed.secret;
+            observed.secret |= before;
             touched
         });
         (result, touched)
@@ -192,7 +193,8 @@ impl Inner {
         Ok(value)
     }
 
-    /// The engine's value as one of ours; a map or list of ours comes back as it was, with its places.
+    /// Converts a value of the engine to a node. Maps and lists of the inventory keep their source
+    /// positions.
     fn take(self: &Arc<Self>, value: &Value, span: &Span) -> Result<Node, Error> {
         if let Some(view) = value.downcast_object_ref::<View>() {
             let mut mistakes = Mistakes::default();
@@ -249,7 +251,7 @@ impl Inner {
     }
 
     fn mistake(error: &Error, span: &Span) -> Mistake {
-        let Met { missing, mistake, secret } = met(std::mem::take);
+        let Observed { missing, mistake, secret } = observed(std::mem::take);
         if let Some(mistake) = mistake {
             return mistake;
         }
@@ -263,37 +265,37 @@ impl Inner {
                 let hint = match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None if is_fact => {
-                        "what hosts answer (facts) takes no part in templates; set it in the inventory"
+                        "facts of hosts are not available in templates; set the variable in the inventory"
                             .to_owned()
                     }
                     None => "set it in the inventory, in a play's `vars`, or with -e".to_owned(),
                 };
                 at(format!("`{name}` is not defined"), Some(hint))
             }
-            (ErrorKind::UndefinedError, None) => at("a value that is not defined is used".to_owned(), None),
+            (ErrorKind::UndefinedError, None) => at("undefined value".to_owned(), None),
             (ErrorKind::OutOfFuel, _) => {
-                at("this template does too much".to_owned(), Some("does a loop of it ever end?".to_owned()))
+                at("the template exceeds the step limit".to_owned(), Some("check its loops".to_owned()))
             }
-            (ErrorKind::SyntaxError, _) => at(format!("this is no template: {detail}"), None),
+            (ErrorKind::SyntaxError, _) => at(format!("invalid template: {detail}"), None),
             (ErrorKind::InvalidOperation, _) if detail == NO_LOOKUP => {
                 at(detail.to_owned(), Some("write the whole value as `!env NAME` or `!file PATH`".to_owned()))
             }
             (ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction, _) => at(
-                format!("unknown in templates here: {detail}"),
-                Some("docs/playbooks.md lists the filters".to_owned()),
+                format!("unsupported in templates: {detail}"),
+                Some("see docs/playbooks.md for the supported filters".to_owned()),
             ),
-            // The engine's words may hold the value.
+            // The engine's message may contain the value.
             (kind, _) if secret => {
-                at(format!("this template fails: {kind} (more is not shown: a secret is used here)"), None)
+                at(format!("template error: {kind} (details hidden: the template uses a secret)"), None)
             }
-            (kind, _) if detail.is_empty() => at(format!("this template fails: {kind}"), None),
-            (kind, _) => at(format!("this template fails: {kind}: {detail}"), None),
+            (kind, _) if detail.is_empty() => at(format!("template error: {kind}"), None),
+            (kind, _) => at(format!("template error: {kind}: {detail}"), None),
         }
     }
 }
 
 impl Scope {
-    /// Returns the scope of these variables.
+    /// Returns a scope with these variables.
     #[must_use]
     pub fn new(variables: HashMap<String, Node>, open: Arc<dyn Open + Send + Sync>) -> Self {
         let layers = vec![Arc::new(variables)];
@@ -313,43 +315,44 @@ impl Scope {
         Self(Arc::new(inner))
     }
 
-    /// Returns a scope in which `variables` come before those of this one.
+    /// Returns a scope in which `variables` override those of this one.
     #[must_use]
     pub fn with(&self, variables: HashMap<String, Node>) -> Self {
         self.changed(|inner| inner.layers.push(Arc::new(variables)))
     }
 
-    /// Returns a scope in which `variables` come before all others, those of later layers too.
+    /// Returns a scope in which `variables` override all others, including layers that are added
+    /// later.
     #[must_use]
     pub fn with_top(&self, variables: Arc<HashMap<String, Node>>) -> Self {
         self.changed(|inner| inner.top = variables)
     }
 
-    /// Returns the variables of `others`, to be read as `key['name'].…` (Ansible's `hostvars`).
+    /// Returns the variables of `others`, available as `key['name'].…` (Ansible's `hostvars`).
     #[must_use]
     pub fn others(key: &str, others: &[(String, Self)]) -> Magic {
         let views = others.iter().map(|(name, scope)| (name.clone(), scope.0.context()));
         Magic(Arc::new(HashMap::from([(key.to_owned(), Value::from_pairs(views))])))
     }
 
-    /// Returns a scope in which `magic` can be read too.
+    /// Returns a scope that includes `magic`.
     #[must_use]
     pub fn with_magic(&self, magic: &Magic) -> Self {
         self.changed(|inner| inner.magic = Arc::clone(&magic.0))
     }
 
-    /// Returns the variable's value, rendered; `None` when there is none of that name.
+    /// Returns the variable's value, rendered, or `None` if it is not set.
     ///
     /// # Errors
-    /// When it cannot be rendered.
+    /// When the value cannot be rendered.
     pub fn variable(&self, name: &str) -> Option<Result<Node, Mistakes>> {
         self.0.find(name).map(|node| self.render(&node))
     }
 
-    /// Returns the value with all templates in it rendered and all secrets opened.
+    /// Returns the value with all templates rendered and all secrets opened.
     ///
     /// # Errors
-    /// All parts that cannot be.
+    /// All parts that cannot be rendered or opened.
     pub fn render(&self, node: &Node) -> Result<Node, Mistakes> {
         let mut mistakes = Mistakes::default();
         let rendered = self.0.deep(node, &mut mistakes);
@@ -359,7 +362,7 @@ impl Scope {
     /// Evaluates a condition such as `when: apim.version is defined`.
     ///
     /// # Errors
-    /// When it is no expression, or uses what is not defined.
+    /// When the expression is invalid or uses an undefined variable.
     pub fn holds(&self, condition: &Node) -> Result<bool, Mistake> {
         let expression = match &condition.kind {
             Kind::Bool(truth) => return Ok(*truth),
@@ -376,7 +379,7 @@ impl Scope {
     /// Renders a template file's text.
     ///
     /// # Errors
-    /// At the template's line.
+    /// When the template is invalid, with its line.
     pub fn render_file(&self, name: &str, text: &str) -> Result<Rendered, Mistake> {
         let (result, holds_secret) =
             self.0.watch(|inner| engine().render_named_str(name, text, inner.context()));
@@ -390,7 +393,7 @@ impl Scope {
     }
 }
 
-/// Ansible's conditions take texts such as `no` for what they say.
+/// Returns the truth of a condition. Texts such as `no` are false, as in Ansible.
 fn truth(value: &Value) -> bool {
     match value.as_str() {
         Some(text) => {
@@ -400,7 +403,7 @@ fn truth(value: &Value) -> bool {
     }
 }
 
-/// The expression, if the text is `{{ expression }}` and nothing else: its value keeps its type.
+/// Returns the expression if the text is only `{{ expression }}`. Its value keeps its type.
 fn single_expression(text: &str) -> Option<&str> {
     let inner = text.strip_prefix("{{")?.strip_suffix("}}")?;
     let alone = !inner.contains("{{") && !inner.contains("}}") && !inner.contains("{%");

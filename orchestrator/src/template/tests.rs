@@ -1,4 +1,4 @@
-//! Rendering: types are kept, secrets stay secrets, mistakes are told at the value's place.
+//! Rendering: types, secrets, filters and error positions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -36,11 +36,11 @@ fn shown(text: &str, name: &str) -> String {
 }
 
 fn mistake(text: &str, name: &str) -> String {
-    scope(text).variable(name).expect("a variable").expect_err("a mistake").render(Colours::Off)
+    scope(text).variable(name).expect("a variable").expect_err("an error").render(Colours::Off)
 }
 
 #[test]
-fn a_single_expression_keeps_its_type() {
+fn single_expression_keeps_its_type() {
     let cases = [
         ("{{ 8080 }}", "8080"),
         ("{{ '8080' }}", "'8080'"),
@@ -59,7 +59,7 @@ fn a_single_expression_keeps_its_type() {
 }
 
 #[test]
-fn filters_mean_what_ansible_means() {
+fn filters_behave_like_ansible() {
     // Right-hand sides printed by ansible-core 2.19 (`ansible -m debug -a msg=…`).
     let cases = [
         ("{{ missing | default('d') }}", "d"),
@@ -84,7 +84,7 @@ fn filters_mean_what_ansible_means() {
 }
 
 #[test]
-fn what_is_made_from_a_secret_is_a_secret() {
+fn values_derived_from_secrets_are_secret() {
     let text = "db: {host: h, password: !env DB}\nurl: 'x:{{ db.password }}@{{ db.host }}'\nsame: '{{ url }}'\nhost: '{{ db.host }}'\nall: '{{ db }}'\nlength: '{{ db.password | length }}'\nname: '{{ host }}!'\n";
     for name in ["url", "same", "length"] {
         assert!(matches!(value(text, name).kind, Kind::Secret(_)), "{name}");
@@ -97,7 +97,7 @@ fn what_is_made_from_a_secret_is_a_secret() {
 }
 
 #[test]
-fn unsafe_texts_and_results_are_never_templates() {
+fn unsafe_texts_and_results_are_not_rendered() {
     let text = "u: !unsafe '{{ x }}'\nx: 1\ny: 'a{{ u }}'\nz: '{{ y }}'\n";
     for (name, expected) in [("u", "{{ x }}"), ("y", "a{{ x }}"), ("z", "a{{ x }}")] {
         assert_eq!(value(text, name).as_text().as_deref(), Some(expected), "{name}");
@@ -105,7 +105,7 @@ fn unsafe_texts_and_results_are_never_templates() {
 }
 
 #[test]
-fn mistakes_stand_at_the_value_and_name_the_variable() {
+fn errors_have_position_and_variable_name() {
     let cases = [
         ("undefined", "x: '{{ gateway_hots }}'\ngateway_host: gw\n", "x"),
         ("undefined inside", "x: '{{ a.prot }}'\na: {port: 1, host: b}\n", "x"),
@@ -126,7 +126,7 @@ fn mistakes_stand_at_the_value_and_name_the_variable() {
 }
 
 #[test]
-fn conditions() {
+fn conditions_evaluate_to_booleans() {
     let scope = scope("a: {b: 1}\nt: 'no'\nlist: [gw]\n");
     let holds = |text: &str| {
         let node =
@@ -146,7 +146,7 @@ fn conditions() {
 }
 
 #[test]
-fn a_layer_comes_before_what_it_is_put_on() {
+fn later_layers_override_earlier_ones() {
     let base = scope("a: 1\nb: '{{ a }}{{ a }}'\n");
     assert_eq!(base.variable("b").expect("b").expect("rendered").as_text().as_deref(), Some("11"));
     let two = Node { kind: Kind::Int(2), span: Span::flag("-e") };
@@ -155,7 +155,7 @@ fn a_layer_comes_before_what_it_is_put_on() {
 }
 
 #[test]
-fn files_are_rendered_as_ansible_renders_them() {
+fn files_render_like_ansible() {
     let scope = scope("names: [a, b]\nflag: true\ns: !env X\n");
     let text = "{% for n in names %}\nname={{ n }}\n{% endfor %}\nflag={{ flag }}\n";
     let rendered = scope.render_file("t.j2", text).expect("rendered");
@@ -166,7 +166,7 @@ fn files_are_rendered_as_ansible_renders_them() {
 }
 
 #[test]
-fn what_is_called_like_a_secret_is_a_secret() {
+fn secrets_are_detected_by_name() {
     let text = "apim: {admin: {user: u, password: hunter2, pin_password: 1234}, token_validity: 60, encryption_key: k}\nansible_become_password: s\npasswords: [a, b]\nx: \"pw {{ apim.admin.password }}\"\nnumber: \"{{ apim.admin.pin_password }}\"\njson: \"{{ apim | to_json }}\"\nkey: \"{{ apim.encryption_key }}\"\nsudo: \"{{ ansible_become_password }}\"\nfirst: \"{{ passwords[0] }}\"\nlater: \"{{ x }}\"\nmap: \"{{ apim.admin }}\"\nuser: \"{{ apim.admin.user }}\"\nminutes: \"{{ apim.token_validity }}\"\npair: \"{{ [apim.admin.password, apim] | first }}\"\nlist: \"{{ [apim.admin.password, apim.admin] }}\"\n";
     for name in ["x", "number", "json", "key", "sudo", "first", "later", "pair"] {
         assert!(matches!(value(text, name).kind, Kind::Secret(_)), "{name}");
@@ -180,7 +180,7 @@ fn what_is_called_like_a_secret_is_a_secret() {
 }
 
 #[test]
-fn a_mistake_about_a_secret_does_not_show_it() {
+fn errors_do_not_reveal_secrets() {
     let text = "db_password: hunter2\nx: \"{{ db_password | int(default=[]) + {} }}\"\ny: \"{{ db_password + 1 }}\"\n";
     for name in ["x", "y"] {
         assert!(!mistake(text, name).lines().next().unwrap_or_default().contains("hunter2"), "{name}");
@@ -188,7 +188,7 @@ fn a_mistake_about_a_secret_does_not_show_it() {
 }
 
 #[test]
-fn a_template_that_does_too_much_is_ended() {
+fn endless_templates_are_stopped() {
     let text = "x: \"{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}\"\n";
-    assert!(mistake(text, "x").contains("this template does too much"), "{}", mistake(text, "x"));
+    assert!(mistake(text, "x").contains("the template exceeds the step limit"), "{}", mistake(text, "x"));
 }

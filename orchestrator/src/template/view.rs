@@ -1,4 +1,4 @@
-//! Values with places, as the engine sees them: maps and lists are opened only where a template looks.
+//! Exposes values to the engine. Maps and lists are read lazily, only where a template uses them.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::named::is_secret;
 use super::scope::Inner;
 use crate::yaml::{Kind, Node};
 
-/// The variables themselves: the engine asks for one by name.
+/// The variables of a scope, by name.
 #[derive(Debug)]
 pub(super) struct Variables(pub(super) Arc<Inner>);
 
@@ -22,7 +22,8 @@ impl Object for Variables {
                 if let Some(value) = self.0.magic(name) {
                     return Some(value);
                 }
-                // The engine asks here before it looks for its own functions.
+                // The engine searches variables before its own functions, so this is not always an
+                // error.
                 self.0.note_missing(name, self.0.names());
                 None
             }
@@ -88,7 +89,8 @@ impl Object for View {
     }
 }
 
-/// Returns what the engine sees of `node`, and notes a secret when its path names one.
+/// Returns `node` as a value of the engine, and records the use of a secret if its path is the name
+/// of one.
 fn show_named(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
     let value = show(inner, node, path);
     if is_secret(path, &value) {
@@ -97,7 +99,7 @@ fn show_named(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
     value
 }
 
-/// Returns what the engine sees of `node`, which stands at `path`; a template in it is rendered first.
+/// Returns `node`, located at `path`, as a value of the engine. Renders a template first.
 fn show(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
     match &node.kind {
         Kind::Null => Value::from(()),
