@@ -1,4 +1,4 @@
-//! The envelope of Ansible Vault 1.1 and 1.2 (AES-256 in counter mode, HMAC-SHA256, keys by PBKDF2).
+//! The Ansible Vault formats 1.1 and 1.2 (AES-256 in counter mode, HMAC-SHA256, keys by PBKDF2).
 //!
 //! Source: ansible-core, `lib/ansible/parsing/vault/__init__.py`.
 
@@ -14,24 +14,24 @@ const ROUNDS: u32 = 10_000;
 const BLOCK: usize = 16;
 const LINE: usize = 80;
 
-/// Why a vault text could not be opened or made.
+/// Why a vault text cannot be decrypted or encrypted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
-    /// The text is no vault text.
+    /// The text is not in vault format, or is damaged.
     #[error("not a vault text: {0}")]
     Malformed(&'static str),
-    /// There is nothing to try.
-    #[error("encrypted, and no vault password was given")]
+    /// The text is encrypted, but there is no password.
+    #[error("encrypted, but no vault password was given")]
     NoPassword,
-    /// None of the passwords is the right one.
+    /// No password decrypts the text.
     #[error("{}", wrong(*tried, label.as_deref()))]
     WrongPassword {
-        /// How many were tried.
+        /// Number of passwords tried.
         tried: usize,
-        /// The text's label, if it has one.
+        /// The vault id of the text, if any.
         label: Option<String>,
     },
-    /// No randomness could be had.
+    /// The operating system returned no random bytes.
     #[error("cannot get random bytes")]
     NoRandomness,
 }
@@ -39,12 +39,12 @@ pub enum VaultError {
 fn wrong(tried: usize, label: Option<&str>) -> String {
     let label = label.map(|label| format!(" (its vault id is `{label}`)")).unwrap_or_default();
     match tried {
-        1 => format!("the vault password does not open it{label}"),
-        tried => format!("none of the {tried} vault passwords opens it{label}"),
+        1 => format!("wrong vault password{label}"),
+        tried => format!("none of the {tried} vault passwords is correct{label}"),
     }
 }
 
-/// Says whether a text is a vault text.
+/// Returns whether a text starts with the vault header.
 #[must_use]
 pub fn is_vault(text: &str) -> bool {
     text.trim_start().starts_with(HEADER)
@@ -62,7 +62,7 @@ fn unwrap(text: &str) -> Result<Envelope, VaultError> {
     let header = lines.next().unwrap_or("");
     let mut parts = header.split(';');
     if parts.next() != Some(HEADER) {
-        return Err(VaultError::Malformed("it must begin with $ANSIBLE_VAULT"));
+        return Err(VaultError::Malformed("it must start with $ANSIBLE_VAULT"));
     }
     let label = match (parts.next(), parts.next(), parts.next()) {
         (Some("1.1"), Some("AES256"), None) => None,
@@ -70,7 +70,7 @@ fn unwrap(text: &str) -> Result<Envelope, VaultError> {
         (Some("1.1" | "1.2"), _, _) => return Err(VaultError::Malformed("its cipher must be AES256")),
         _ => return Err(VaultError::Malformed("its version must be 1.1 or 1.2")),
     };
-    let broken = VaultError::Malformed("its body is cut off or damaged");
+    let broken = VaultError::Malformed("its body is truncated or damaged");
     let body = hex::decode(lines.collect::<String>()).map_err(|_| broken.clone())?;
     let mut fields = body.split(|byte| *byte == b'\n').map(hex::decode);
     let (Some(Ok(salt)), Some(Ok(mac)), Some(Ok(ciphertext))) = (fields.next(), fields.next(), fields.next())
@@ -102,10 +102,11 @@ impl Keys {
     }
 }
 
-/// Opens a vault text: the password with the text's label is tried first, then the others.
+/// Decrypts a vault text. Tries passwords with the text's vault id first, then the others.
 ///
 /// # Errors
-/// When the text is damaged or no password fits.
+/// * the text is damaged
+/// * there is no password, or none is correct
 pub fn decrypt(text: &str, passwords: &[Password]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let envelope = unwrap(text)?;
     if passwords.is_empty() {
@@ -130,16 +131,17 @@ fn open(envelope: &Envelope, password: &Password) -> Option<Zeroizing<Vec<u8>>> 
     keys.cipher()?.apply_keystream(&mut plain);
     let padding = usize::from(*plain.last()?);
     let length = plain.len().checked_sub(padding)?;
-    let sound =
+    let is_valid =
         (1..=BLOCK).contains(&padding) && plain.iter().skip(length).all(|byte| usize::from(*byte) == padding);
-    sound.then(|| plain.truncate(length))?;
+    is_valid.then(|| plain.truncate(length))?;
     Some(plain)
 }
 
-/// Seals `plain` with the password; a labelled password makes a 1.2 text.
+/// Encrypts `plain` with the password. The result has format 1.2 if the password has a vault id,
+/// else 1.1.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// When the operating system returns no random bytes.
 pub fn encrypt(plain: &[u8], password: &Password) -> Result<String, VaultError> {
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(|_| VaultError::NoRandomness)?;

@@ -1,7 +1,7 @@
-//! Ansible Vault: opening and sealing secrets in its format, and where its passwords come from.
+//! Ansible Vault: decryption, encryption, and the sources of vault passwords.
 //!
-//! `format` is the envelope and the cipher; `password` finds passwords; `open` opens `!vault`, `!env` and `!file` values and
-//! remembers them for the run.
+//! `format` implements the format and the cipher. `password` collects passwords. `open` opens
+//! `!vault`, `!env` and `!file` values and caches vault values for the run.
 
 mod format;
 mod open;

@@ -1,4 +1,4 @@
-//! Opens sealed values, each once a run.
+//! Opens sealed values: `!vault`, `!env`, `!file`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -12,10 +12,11 @@ use super::format::{VaultError, decrypt, is_vault};
 use super::password::Password;
 use crate::yaml::{Mistake, Open, Sealed, Span};
 
-/// The largest `!file` secret in bytes.
+/// The maximum size of a `!file` secret in bytes.
 const SECRET_FILE_BYTES: u64 = 1024 * 1024;
 
-/// The passwords of a run, and what they opened already: deriving a key takes milliseconds, and many hosts share a value.
+/// The vault passwords of a run, and a cache of decrypted values. Deriving a key takes
+/// milliseconds, and many hosts share a value.
 #[derive(Default)]
 pub struct Vault {
     passwords: Vec<Password>,
@@ -29,23 +30,23 @@ impl fmt::Debug for Vault {
 }
 
 impl Vault {
-    /// Returns a vault that tries these passwords.
+    /// Returns a vault with these passwords.
     #[must_use]
     pub fn new(passwords: Vec<Password>) -> Self {
         Self { passwords, opened: Mutex::default() }
     }
 
-    /// Returns a file's text, decrypted when the whole file is a vault.
+    /// Returns a file's text, decrypted if the whole file is encrypted.
     ///
     /// # Errors
-    /// When it is one, and cannot be opened.
+    /// When the file is encrypted and cannot be decrypted.
     pub fn file_text(&self, name: &str, text: String) -> Result<String, Mistake> {
         if !is_vault(&text) {
             return Ok(text);
         }
         let span = Span { line: 1, column: 1, length: 1, ..Span::flag(name) };
         let plain = decrypt(&text, &self.passwords).map_err(|error| mistake(&span, &error))?;
-        String::from_utf8(plain.to_vec()).map_err(|_| no_text(&span))
+        String::from_utf8(plain.to_vec()).map_err(|_| not_text(&span))
     }
 
     fn vault(&self, text: &str, span: &Span) -> Result<Secret, Mistake> {
@@ -54,7 +55,7 @@ impl Vault {
             let plain = decrypt(text, &self.passwords)?;
             match std::str::from_utf8(&plain) {
                 Ok(plain) => Ok(Secret::new(plain)),
-                Err(_) => Err(VaultError::Malformed("what it holds is no UTF-8 text")),
+                Err(_) => Err(VaultError::Malformed("the decrypted content is not UTF-8 text")),
             }
         });
         result.clone().map_err(|error| mistake(span, &error))
@@ -66,19 +67,19 @@ impl Open for Vault {
         match sealed {
             Sealed::Vault(text) => self.vault(text, span),
             Sealed::Env(name) => std::env::var(name).map(Secret::new).map_err(|_| {
-                let hint = format!("set it before the call: `export {name}=…`");
+                let hint = format!("set it first: `export {name}=…`");
                 Mistake {
                     span: span.clone(),
-                    what: format!("the environment has no `{name}`"),
+                    what: format!("environment variable `{name}` is not set"),
                     hint: Some(hint),
                 }
             }),
             Sealed::File(name) => {
-                let path = beside(name, span);
+                let path = resolve(name, span);
                 let text = read(&path).map_err(|why| Mistake {
                     span: span.clone(),
                     what: format!("cannot read the secret file `{}`: {why}", path.display()),
-                    hint: Some("a relative path is meant from the folder of this file".to_owned()),
+                    hint: Some("a relative path starts at the folder of this file".to_owned()),
                 })?;
                 let text = if is_vault(&text) {
                     self.vault(&text, span)?.expose().to_owned()
@@ -91,7 +92,7 @@ impl Open for Vault {
     }
 }
 
-fn beside(name: &str, span: &Span) -> PathBuf {
+fn resolve(name: &str, span: &Span) -> PathBuf {
     if let (Some(rest), Some(home)) = (name.strip_prefix("~/"), std::env::var_os("HOME")) {
         return PathBuf::from(home).join(rest);
     }
@@ -104,28 +105,28 @@ fn beside(name: &str, span: &Span) -> PathBuf {
 fn read(path: &Path) -> Result<Zeroizing<String>, String> {
     let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if !meta.is_file() || meta.len() > SECRET_FILE_BYTES {
-        return Err("it must be a file of at most 1 MiB".to_owned());
+        return Err("it must be a regular file of at most 1 MiB".to_owned());
     }
     std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| error.to_string())
 }
 
 fn mistake(span: &Span, error: &VaultError) -> Mistake {
     let hint = match error {
-        VaultError::NoPassword => "give one with --vault-password-file, --vault-id or --ask-vault-pass",
+        VaultError::NoPassword => "pass one with --vault-password-file, --vault-id or --ask-vault-pass",
         VaultError::WrongPassword { .. } => {
-            "was it encrypted with another password, or under another vault id?"
+            "check whether it was encrypted with another password or vault id"
         }
         VaultError::Malformed(_) | VaultError::NoRandomness => {
-            "make it again: `ansible-vault encrypt_string`"
+            "encrypt it again with `ansible-vault encrypt_string`"
         }
     };
     let what = match error {
         VaultError::Malformed(_) => error.to_string(),
-        _ => format!("this value cannot be opened: {error}"),
+        _ => format!("cannot decrypt this value: {error}"),
     };
     Mistake { span: span.clone(), what, hint: Some(hint.to_owned()) }
 }
 
-fn no_text(span: &Span) -> Mistake {
-    Mistake { span: span.clone(), what: "what this vault holds is no UTF-8 text".to_owned(), hint: None }
+fn not_text(span: &Span) -> Mistake {
+    Mistake { span: span.clone(), what: "the decrypted content is not UTF-8 text".to_owned(), hint: None }
 }

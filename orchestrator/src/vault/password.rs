@@ -1,4 +1,4 @@
-//! Where vault passwords come from: files, programs, prompts.
+//! Sources of vault passwords: files, programs, prompts.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,48 +9,48 @@ use apim_agent::value::Secret;
 
 use crate::yaml::{ReadError, read_text, take};
 
-/// The longest password file and output of a password program in bytes.
+/// The maximum size of a password file and of the output of a password program, in bytes.
 const PASSWORD_BYTES: u64 = 64 * 1024;
-/// How long a password program may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The time limit of a password program.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A vault password.
+/// A vault password and its vault id.
 #[derive(Debug, Clone)]
 pub struct Password {
-    /// Its vault id, if it was given with one.
+    /// The vault id from `--vault-id`, if any.
     pub label: Option<String>,
-    /// The password.
+    /// The password, without surrounding white space.
     pub secret: Secret,
 }
 
-/// Why a password could not be had.
+/// Why a vault password is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum PasswordError {
-    /// The file cannot be read.
+    /// The password file cannot be read.
     #[error("cannot read the vault password file `{}`", path.display())]
     Unreadable {
-        /// The file.
+        /// As the user wrote it.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: ReadError,
     },
-    /// The program failed.
+    /// The password program failed.
     #[error("the vault password program `{}` {why}", path.display())]
     Program {
-        /// The program.
+        /// As the user wrote it.
         path: PathBuf,
-        /// How.
+        /// Completes "the vault password program `x` …".
         why: String,
     },
-    /// There is nothing in it.
+    /// The password is empty.
     #[error("the vault password from {0} is empty")]
     Empty(String),
-    /// Nobody answered.
+    /// The prompt was not answered.
     #[error("no vault password was entered")]
     NotEntered(#[source] std::io::Error),
 }
 
-/// Where to look for passwords.
+/// The sources of vault passwords.
 #[derive(Debug, Clone, Default)]
 pub struct PasswordSources {
     /// `--vault-password-file` and `ANSIBLE_VAULT_PASSWORD_FILE`.
@@ -61,13 +61,13 @@ pub struct PasswordSources {
     pub ask: bool,
 }
 
-/// Asks a person for a password; the text is the question.
+/// Prompts for a password with the given text.
 pub type Ask<'a> = &'a mut dyn FnMut(&str) -> std::io::Result<Secret>;
 
-/// Gathers all passwords; `ask` is called for those that are to be prompted for.
+/// Collects all passwords. Calls `ask` for each prompt.
 ///
 /// # Errors
-/// At the first password that cannot be had.
+/// When a password is not available or empty; the first one is reported.
 pub fn gather(sources: &PasswordSources, ask: Ask<'_>) -> Result<Vec<Password>, PasswordError> {
     let mut passwords = Vec::new();
     for id in &sources.ids {
@@ -96,13 +96,14 @@ pub fn gather(sources: &PasswordSources, ask: Ask<'_>) -> Result<Vec<Password>, 
     }
 }
 
-/// A file that may be executed is a program that prints the password, as in Ansible; `*-client` programs are told the label.
+/// Reads a password file. An executable file is a program that prints the password, as in Ansible.
+/// A `*-client` program gets the vault id as an argument.
 fn from_file(path: &Path, label: Option<&str>) -> Result<Secret, PasswordError> {
     let unreadable = |source| PasswordError::Unreadable { path: path.to_owned(), source };
     let path = expand_home(path);
     let meta = std::fs::metadata(&path).map_err(|error| unreadable(error.into()))?;
     let text = if is_program(&meta) {
-        run(&path, label, PATIENCE)?
+        run(&path, label, TIMEOUT)?
     } else {
         read_text(&path, PASSWORD_BYTES).map_err(unreadable)?
     };
@@ -126,7 +127,7 @@ fn expand_home(path: &Path) -> PathBuf {
     }
 }
 
-fn run(path: &Path, label: Option<&str>, patience: Duration) -> Result<String, PasswordError> {
+fn run(path: &Path, label: Option<&str>, timeout: Duration) -> Result<String, PasswordError> {
     let failed = |why: String| PasswordError::Program { path: path.to_owned(), why };
     let program = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
     let mut command = Command::new(program);
@@ -136,42 +137,42 @@ fn run(path: &Path, label: Option<&str>, patience: Duration) -> Result<String, P
     }
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
     let mut child = child.map_err(|error| failed(format!("cannot be started: {error}")))?;
-    let output = output_of(&mut child, patience).map_err(failed)?;
-    String::from_utf8(output).map_err(|_| failed("printed what is no text".to_owned()))
+    let output = output_of(&mut child, timeout).map_err(failed)?;
+    String::from_utf8(output).map_err(|_| failed("printed invalid UTF-8".to_owned()))
 }
 
-/// What the program prints; it is ended when it prints too much or takes too long.
-fn output_of(child: &mut Child, patience: Duration) -> Result<Vec<u8>, String> {
+/// Returns the program's output. Kills the program if it prints too much or takes too long.
+fn output_of(child: &mut Child, timeout: Duration) -> Result<Vec<u8>, String> {
     let (sender, receiver) = mpsc::channel();
     if let Some(output) = child.stdout.take() {
         std::thread::spawn(move || {
-            // Nobody listens any more when it took too long.
+            // After the timeout the receiver is gone.
             sender.send(take(output, PASSWORD_BYTES)).ok();
         });
     }
     let began = Instant::now();
-    let result = match receiver.recv_timeout(patience) {
+    let result = match receiver.recv_timeout(timeout) {
         Ok(Ok(output)) => loop {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(output),
                 Ok(Some(status)) => return Err(format!("failed: {status}")),
-                Ok(None) if began.elapsed() < patience => std::thread::sleep(Duration::from_millis(5)),
-                Ok(None) => break Err(too_long(patience)),
+                Ok(None) if began.elapsed() < timeout => std::thread::sleep(Duration::from_millis(5)),
+                Ok(None) => break Err(timed_out(timeout)),
                 Err(error) => break Err(error.to_string()),
             }
         },
         Ok(Err(ReadError::TooLarge(_))) => Err("printed more than 64 KiB".to_owned()),
         Ok(Err(error)) => Err(format!("cannot be read: {error}")),
-        Err(_) => Err(too_long(patience)),
+        Err(_) => Err(timed_out(timeout)),
     };
-    // It may be gone already.
+    // The program may have ended already.
     child.kill().ok();
     child.wait().ok();
     result
 }
 
-fn too_long(patience: Duration) -> String {
-    format!("did not end within {} s", patience.as_secs())
+fn timed_out(timeout: Duration) -> String {
+    format!("did not finish within {} s", timeout.as_secs())
 }
 
 #[cfg(test)]
@@ -182,16 +183,16 @@ mod tests {
     use super::output_of;
 
     #[test]
-    fn a_program_without_an_end_is_ended() {
-        let run = |script: &str, patience| {
+    fn endless_password_program_is_killed() {
+        let run = |script: &str, timeout| {
             let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn();
-            output_of(&mut child.expect("sh"), patience)
+            output_of(&mut child.expect("sh"), timeout)
         };
         let long = Duration::from_secs(60);
         assert_eq!(run("echo pw", long), Ok(b"pw\n".to_vec()));
         assert_eq!(run("exec cat /dev/zero", long), Err("printed more than 64 KiB".to_owned()));
         let silent = run("exec sleep 60", Duration::from_millis(50));
-        assert_eq!(silent, Err("did not end within 0 s".to_owned()));
+        assert_eq!(silent, Err("did not finish within 0 s".to_owned()));
         assert!(run("exit 3", long).expect_err("fails").starts_with("failed: "));
     }
 }

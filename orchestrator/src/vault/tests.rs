@@ -1,4 +1,4 @@
-//! Vault texts made by Ansible open, ours open again, wrong passwords and damage are told.
+//! Decryption of texts from Ansible, round trips, wrong passwords, damaged texts, password sources.
 
 use std::io::Write as _;
 
@@ -11,13 +11,13 @@ fn password(label: Option<&str>, secret: &str) -> Password {
     Password { label: label.map(str::to_owned), secret: Secret::new(secret) }
 }
 
-/// Made by ansible-core 2.19: `ansible-vault encrypt_string` with the password `opensesame`.
+/// Created by ansible-core 2.19: `ansible-vault encrypt_string` with the password `opensesame`.
 const FROM_ANSIBLE: &str = include_str!("tests/from_ansible.vault");
 /// The same with `--vault-id prod@…`.
 const LABELLED: &str = include_str!("tests/labelled.vault");
 
 #[test]
-fn texts_made_by_ansible_open() {
+fn ansible_vault_texts_decrypt() {
     for text in [FROM_ANSIBLE, LABELLED] {
         let plain = decrypt(text, &[password(None, "wrong"), password(None, "opensesame")]).expect("opens");
         assert_eq!(plain.as_slice(), "s3cret wörd".as_bytes());
@@ -25,10 +25,10 @@ fn texts_made_by_ansible_open() {
 }
 
 #[test]
-fn what_we_seal_opens_again() {
+fn encryption_round_trips() {
     for length in [0, 1, 15, 16, 17, 1000] {
         let plain = "x".repeat(length);
-        let text = encrypt(plain.as_bytes(), &password(Some("prod"), "pw")).expect("seals");
+        let text = encrypt(plain.as_bytes(), &password(Some("prod"), "pw")).expect("encrypts");
         assert!(text.starts_with("$ANSIBLE_VAULT;1.2;AES256;prod\n"));
         assert!(text.lines().all(|line| line.len() <= 80));
         let opened = decrypt(&text, &[password(Some("prod"), "pw")]).expect("opens");
@@ -37,7 +37,7 @@ fn what_we_seal_opens_again() {
 }
 
 #[test]
-fn wrong_passwords_and_damage_are_told() {
+fn wrong_passwords_and_damaged_texts_are_errors() {
     assert_eq!(decrypt(FROM_ANSIBLE, &[]), Err(VaultError::NoPassword));
     let wrong = VaultError::WrongPassword { tried: 1, label: Some("prod".to_owned()) };
     assert_eq!(decrypt(LABELLED, &[password(None, "no")]), Err(wrong));
@@ -49,7 +49,7 @@ fn wrong_passwords_and_damage_are_told() {
 }
 
 #[test]
-fn a_value_that_does_not_open_is_a_mistake_at_its_place() {
+fn undecryptable_value_is_reported_with_position() {
     let indented = FROM_ANSIBLE.trim_end().replace('\n', "\n    ");
     let node =
         parse("inventory.yaml", &format!("all:\n  password: !vault |\n    {indented}\n")).expect("yaml");
@@ -59,15 +59,15 @@ fn a_value_that_does_not_open_is_a_mistake_at_its_place() {
     assert_eq!(opened.expose(), "s3cret wörd");
     let mistake = Vault::new(vec![password(None, "no")]).open(sealed, &value.span).expect_err("refused");
     insta::assert_snapshot!(Mistakes(vec![mistake]).render(Colours::Off), @r"
-    error: this value cannot be opened: the vault password does not open it
+    error: cannot decrypt this value: wrong vault password
      --> inventory.yaml:2:20
-    2 | (not shown: a secret may stand in this line)
-    hint: was it encrypted with another password, or under another vault id?
+    2 | (line hidden: may contain a secret)
+    hint: check whether it was encrypted with another password or vault id
     ");
 }
 
 #[test]
-fn files_and_the_environment_hold_secrets() {
+fn secrets_from_files_and_environment_are_read() {
     let folder = tempfile::tempdir().expect("folder");
     std::fs::write(folder.path().join("key"), "from a file\n").expect("write");
     let name = folder.path().join("inventory.yaml").display().to_string();
@@ -85,7 +85,7 @@ fn files_and_the_environment_hold_secrets() {
 }
 
 #[test]
-fn passwords_come_from_files_programs_and_prompts() {
+fn passwords_are_read_from_files_programs_and_prompts() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = tempfile::tempdir().expect("folder");
     let plain = folder.path().join("plain");
