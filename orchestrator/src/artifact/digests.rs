@@ -1,4 +1,5 @@
-//! Digests of local files, remembered by path, size, times and inode, so that 400 MB are hashed once and not on every run.
+//! A cache of digests of local files, by path, size, times and inode, so that 400 MB are not hashed
+//! on every run.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata};
@@ -11,12 +12,12 @@ use apim_agent::value::Sha256;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 
-/// How many are remembered.
-const MOST: usize = 1000;
+/// The maximum number of entries.
+const MAX_ENTRIES: usize = 1000;
 
-/// What tells that a file is still the one that was hashed.
+/// The metadata of a hashed file. If it is equal, the file is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Seen {
+struct Entry {
     size: u64,
     modified: (i64, i64),
     changed: (i64, i64),
@@ -25,7 +26,7 @@ struct Seen {
     sha256: Sha256,
 }
 
-impl Seen {
+impl Entry {
     fn of(meta: &Metadata, sha256: Sha256) -> Self {
         Self {
             size: meta.size(),
@@ -38,60 +39,60 @@ impl Seen {
     }
 }
 
-/// The digests known so far.
+/// The cached digests, and whether there are new ones.
 #[derive(Debug)]
 pub(super) struct Digests {
     file: PathBuf,
-    known: Mutex<(BTreeMap<PathBuf, Seen>, bool)>,
+    known: Mutex<(BTreeMap<PathBuf, Entry>, bool)>,
 }
 
 impl Digests {
-    /// Reads what the cache in `folder` remembers; a memory that cannot be read is an empty one.
+    /// Reads the cache in `folder`. An unreadable cache is treated as empty.
     pub(super) fn load(folder: &Path) -> Self {
         let file = folder.join("digests.json");
         let known = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
         Self { file, known: Mutex::new((known.unwrap_or_default(), false)) }
     }
 
-    /// Returns the digest and the length of a file.
+    /// Returns the digest of a file and its length in bytes.
     pub(super) fn of(&self, path: &Path) -> io::Result<(Sha256, u64)> {
         let mut file = File::open(path)?;
         let before = file.metadata()?;
         if !before.is_file() {
-            return Err(io::Error::other("it is not a file"));
+            return Err(io::Error::other("not a regular file"));
         }
         let path = std::path::absolute(path)?;
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).0.get(&path).cloned();
         if let Some(known) = known
-            && known == Seen::of(&before, known.sha256)
+            && known == Entry::of(&before, known.sha256)
         {
             return Ok((known.sha256, known.size));
         }
         let sha256 = hash(&mut file)?;
-        if Seen::of(&file.metadata()?, sha256) != Seen::of(&before, sha256) {
-            return Err(io::Error::other("it changes while it is read"));
+        if Entry::of(&file.metadata()?, sha256) != Entry::of(&before, sha256) {
+            return Err(io::Error::other("the file changed while it was read"));
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.0.insert(path, Seen::of(&before, sha256));
+        known.0.insert(path, Entry::of(&before, sha256));
         known.1 = true;
         Ok((sha256, before.size()))
     }
 
-    /// Remembers for the next run. That it cannot costs time and nothing else.
+    /// Saves new digests for the next run. A failure only costs time, so it is ignored.
     pub(super) fn save(&self) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let (map, is_new) = &mut *known;
         if !*is_new {
             return;
         }
-        while map.len() > MOST {
+        while map.len() > MAX_ENTRIES {
             map.pop_first();
         }
         drop(write(&self.file, map));
     }
 }
 
-fn write(path: &Path, map: &BTreeMap<PathBuf, Seen>) -> io::Result<()> {
+fn write(path: &Path, map: &BTreeMap<PathBuf, Entry>) -> io::Result<()> {
     let folder = path.parent().unwrap_or_else(|| Path::new("."));
     std::fs::create_dir_all(folder)?;
     let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -1,4 +1,5 @@
-//! One download: streamed to a partial file, resumed where it broke off, checked while it comes in, put into place when it is right.
+//! Downloads one file: streams it to a partial file, resumes after interruptions, verifies the
+//! digest and moves it into the cache.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -14,31 +15,31 @@ use crate::apim::Artifact;
 use crate::http::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
 use crate::http::{self, Client, Response, StatusCode, shown, words};
 
-/// How often a broken download is taken up again.
+/// Maximum number of attempts.
 const ATTEMPTS: u32 = 5;
-/// How long a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(20);
-/// How long the other side may be silent.
-const SILENCE: Duration = Duration::from_secs(60);
+/// Timeout for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+/// Timeout for a response or the next part of it.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What is here so far of a file.
+/// A partial download.
 struct Partial {
     file: File,
-    /// Where the server's name for this version of the file is kept.
+    /// The path of the file with the server's validator (`ETag` or `Last-Modified`).
     validator: PathBuf,
     hasher: sha2::Sha256,
     length: u64,
 }
 
-/// Why one attempt came to nothing.
+/// Why an attempt failed.
 enum Broken {
-    /// Worth another attempt.
+    /// Temporary: try again.
     Again(String),
-    /// Not worth one.
+    /// Permanent.
     Final(ArtifactError),
 }
 
-/// Fetches `artifact` to `path`.
+/// Downloads `artifact` to `path`.
 pub(super) async fn fetch(
     cache: &Cache,
     artifact: &Artifact,
@@ -49,7 +50,7 @@ pub(super) async fn fetch(
     let client = client(artifact)?;
     let partial_path = cache.folder.join("partial").join(artifact.sha256.to_string());
     let mut partial = Partial::open(&partial_path).await.map_err(keep)?;
-    // Another run may have finished it while we waited for its lock.
+    // Another run may have finished the download while this one waited for the lock.
     if path.is_file() {
         return Ok(());
     }
@@ -63,7 +64,8 @@ pub(super) async fn fetch(
                     return partial.put(&partial_path, path).map_err(keep);
                 }
                 partial.restart().map_err(keep)?;
-                // What was here before may have been another version's beginning: once more from the start.
+                // The resumed part may belong to another version of the file: start from the
+                // beginning.
                 if !resumed {
                     return Err(ArtifactError::WrongDigest {
                         name: artifact.name.0.clone(),
@@ -87,12 +89,12 @@ pub(super) async fn fetch(
 
 fn client(artifact: &Artifact) -> Result<Client, ArtifactError> {
     let builder = http::builder(artifact.proxy.as_deref()).map_err(|why| failed(artifact, &why))?;
-    let builder = builder.connect_timeout(CONNECT).read_timeout(SILENCE);
+    let builder = builder.connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
     builder.build().map_err(|error| failed(artifact, &words(&error)))
 }
 
 impl Partial {
-    /// Opens what is here so far, alone: a second run waits until this one is done.
+    /// Opens and locks the partial file. A second run waits until this one is done.
     async fn open(path: &Path) -> io::Result<Self> {
         let path = path.to_owned();
         let opened = tokio::task::spawn_blocking(move || {
@@ -147,7 +149,7 @@ impl Partial {
             }
         }
         let response = request.send().await.map_err(|error| Broken::Again(words(&error)))?;
-        self.judge(&response, artifact)?;
+        self.check_response(&response, artifact)?;
         let total = response.content_length().map_or(0, |rest| rest + self.length);
         let too_long = || {
             let (name, url) = (artifact.name.0.clone(), shown(&artifact.source));
@@ -170,27 +172,29 @@ impl Partial {
         Ok(())
     }
 
-    /// Goes on behind what is here when the server does, and from the start when it sends the whole file.
-    fn judge(&mut self, response: &Response, artifact: &Artifact) -> Result<(), Broken> {
+    /// Checks the response. Continues the partial file if the server does, and restarts if it sends
+    /// the whole file.
+    fn check_response(&mut self, response: &Response, artifact: &Artifact) -> Result<(), Broken> {
         let status = response.status();
         match status {
             StatusCode::PARTIAL_CONTENT if begins_at(response.headers()) == Some(self.length) => Ok(()),
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if self.length > 0 => {
                 self.restart().map_err(|error| self.unwritable(artifact, error))?;
-                Err(Broken::Again("the server cannot go on where it broke off".to_owned()))
+                Err(Broken::Again("the server does not support resuming this download".to_owned()))
             }
             StatusCode::OK => {
                 self.restart().map_err(|error| self.unwritable(artifact, error))?;
                 if let Some(version) = version(response.headers()) {
-                    // Without it a later attempt goes on unconditionally, and the digest decides.
+                    // Without the validator a later attempt resumes unconditionally. The digest is
+                    // checked in any case.
                     drop(std::fs::write(&self.validator, version));
                 }
                 Ok(())
             }
             status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Broken::Again(format!("the server answered {status}")))
+                Err(Broken::Again(format!("the server responded with {status}")))
             }
-            status => Err(Broken::Final(failed(artifact, &format!("the server answered {status}")))),
+            status => Err(Broken::Final(failed(artifact, &format!("the server responded with {status}")))),
         }
     }
 
@@ -212,13 +216,14 @@ impl Partial {
     }
 }
 
-/// Returns where the part that the server sends begins.
+/// Returns the start of the range in the response.
 fn begins_at(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
     range.split_once('-')?.0.trim().parse().ok()
 }
 
-/// Returns the server's name for this version of the file; weak ones do not vouch for bytes.
+/// Returns the validator of the response. Weak ETags are ignored, because they do not guarantee
+/// identical bytes.
 fn version(headers: &HeaderMap) -> Option<String> {
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED))

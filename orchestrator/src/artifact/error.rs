@@ -1,70 +1,70 @@
-//! Why a file cannot be had.
+//! Errors of the artifact cache.
 
 use std::path::PathBuf;
 
 use apim_agent::value::Sha256;
 
-/// Why a file cannot be had.
+/// Why an artifact is not available.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
-    /// It is something else than it should be.
-    #[error("{name} is not what the inventory says: {from} has SHA-256 {found}, wanted is {wanted}")]
+    /// The digest differs from the inventory.
+    #[error("wrong digest of {name}: {from} has SHA-256 {found}, expected {wanted}")]
     WrongDigest {
-        /// Its name.
+        /// The artifact.
         name: String,
-        /// Where it was read or fetched.
+        /// The path or URL, without a password.
         from: String,
-        /// The digest that it has.
+        /// The actual digest.
         found: Sha256,
-        /// The digest that it should have.
+        /// The digest in the inventory.
         wanted: Sha256,
     },
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read {name} from `{path}`", path = .path.display())]
     Unreadable {
-        /// Its name.
+        /// The artifact.
         name: String,
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// It cannot be written into the cache.
-    #[error("cannot keep {name} in the cache at `{path}`", path = .path.display())]
+    /// The file cannot be written to the cache.
+    #[error("cannot write {name} to the cache at `{path}`", path = .path.display())]
     Cache {
-        /// Its name.
+        /// The artifact.
         name: String,
-        /// Where it should go.
+        /// The path in the cache.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: std::io::Error,
     },
-    /// It cannot be fetched.
+    /// The download failed.
     #[error("cannot fetch {name} from {url}: {why}")]
     Fetch {
-        /// Its name.
+        /// The artifact.
         name: String,
-        /// Whence, without a password.
+        /// The URL, without a password.
         url: String,
-        /// What happened, after how many attempts.
+        /// The cause and the number of attempts.
         why: String,
     },
-    /// It is longer than any file should be.
-    #[error("{name} from {url} is too long: more than {limit} bytes")]
+    /// The file exceeds the size limit.
+    #[error("{name} from {url} is larger than the limit of {limit} bytes")]
     TooLong {
-        /// Its name.
+        /// The artifact.
         name: String,
-        /// Whence, without a password.
+        /// The URL, without a password.
         url: String,
-        /// The most bytes.
+        /// The limit in bytes.
         limit: u64,
     },
 }
 
 impl ArtifactError {
-    /// Returns what to do.
+    /// Returns a hint on how to fix the error.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
@@ -72,16 +72,16 @@ impl ArtifactError {
                 "fetch it again, or correct the digest in the inventory if you trust this file; no host was contacted"
             }
             Self::Unreadable { .. } => {
-                "put it there, or say where it is: `apim.distributions.source` (relative paths start at the inventory's folder)"
+                "copy the file there, or set `apim.distributions.source` (relative paths start at the inventory's folder)"
             }
             Self::Cache { .. } => {
-                "make room and make the folder writable, or choose another one with --cache-dir"
+                "check free space and permissions of the folder, or choose another one with --cache-dir"
             }
             Self::Fetch { .. } => {
-                "see that the URL opens from this machine (a proxy is set with `apim.distributions.proxy` or HTTPS_PROXY); \
-                 what was fetched so far is kept"
+                "check that this machine can open the URL (set a proxy with `apim.distributions.proxy` or HTTPS_PROXY); \
+                 the partial download is kept"
             }
-            Self::TooLong { .. } => "see that the URL names the file and not something else",
+            Self::TooLong { .. } => "check that the URL is the right file",
         }
     }
 }

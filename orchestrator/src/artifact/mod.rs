@@ -1,6 +1,8 @@
-//! Big files that a cluster is made from: fetched once into a cache, verified before anybody uses them, then only named.
+//! Provides the large files of a deployment: downloads them once into a cache and verifies them
+//! before use.
 //!
-//! A local file is used where it lies. Nothing here knows what is in a file; what must be had is said by `apim::Artifact`.
+//! Local files are used in place. The content of a file is not interpreted. `apim::Artifact`
+//! defines the required files.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,27 +26,28 @@ pub use error::ArtifactError;
 
 use digests::Digests;
 
-/// Downloads that run at once.
-const AT_ONCE: usize = 3;
+/// Maximum number of parallel downloads.
+const MAX_PARALLEL: usize = 3;
 
-/// Hears how far a file is: its name, bytes done, bytes in all (0 unknown); both `u64::MAX` when it is there.
+/// Progress callback: file name, bytes done, bytes in total (0 if unknown). Both are `u64::MAX`
+/// when the file is complete.
 pub type Progress = Arc<dyn Fn(&str, u64, u64) + Send + Sync>;
 
-/// Where files are kept, and how they are fetched.
+/// The artifact cache.
 #[derive(Debug, Clone)]
 pub struct Cache {
-    /// The folder.
+    /// The cache folder.
     pub folder: PathBuf,
-    /// The most bytes that one file may have.
+    /// The maximum size of a file in bytes.
     pub max_bytes: u64,
 }
 
-/// A file that is here and is what it should be.
+/// A verified local file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ready {
-    /// Where.
+    /// The path in the cache, or of the user's file.
     pub path: PathBuf,
-    /// How long.
+    /// Length in bytes.
     pub size: u64,
 }
 
@@ -52,11 +55,11 @@ impl Cache {
     /// Returns a cache in `folder`.
     #[must_use]
     pub fn new(folder: PathBuf) -> Self {
-        // The product's archives have about half a gigabyte; a JDK less.
+        // The product's archives have about half a gigabyte. A JDK is smaller.
         Self { folder, max_bytes: 8 << 30 }
     }
 
-    /// Returns the user's own: `$XDG_CACHE_HOME/apim-deploy`, else `~/.cache/apim-deploy`.
+    /// Returns the user's cache: `$XDG_CACHE_HOME/apim-deploy`, else `~/.cache/apim-deploy`.
     #[must_use]
     pub fn of_user() -> Self {
         let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -65,16 +68,16 @@ impl Cache {
         Self::new(folder.join("apim-deploy"))
     }
 
-    /// Says whether nothing would have to be fetched over the network for `artifact`.
+    /// Returns whether `artifact` needs no download.
     #[must_use]
     pub fn is_here(&self, artifact: &Artifact) -> bool {
-        !is_url(&artifact.source) || self.place_of(artifact).is_file()
+        !is_url(&artifact.source) || self.cached_path(artifact).is_file()
     }
 
-    /// Returns where `artifact` is on this machine, verified or not, if it is there.
+    /// Returns the local path of `artifact` if the file exists. It may be unverified.
     #[must_use]
     pub fn path_of(&self, artifact: &Artifact) -> Option<PathBuf> {
-        let path = if is_url(&artifact.source) { self.place_of(artifact) } else { local_path(artifact) };
+        let path = if is_url(&artifact.source) { self.cached_path(artifact) } else { local_path(artifact) };
         path.is_file().then_some(path)
     }
 
@@ -91,9 +94,10 @@ impl Cache {
         found.next().is_none().then_some(first)
     }
 
-    /// Returns every local file that cannot be read or is not what it should be: which, what is wrong, what to do.
+    /// Returns all local files that cannot be read or have a wrong digest, each with the error and
+    /// a hint.
     ///
-    /// What is hashed is remembered, so that `provide` need not do it again.
+    /// The digests are cached, so that `provide` does not compute them again.
     pub async fn check_local(&self, artifacts: &[Artifact]) -> Vec<(Artifact, String, String)> {
         let mut wrong = Vec::new();
         let digests = Arc::new(Digests::load(&self.folder));
@@ -108,11 +112,11 @@ impl Cache {
         wrong
     }
 
-    /// Makes sure that every artifact that hosts get from here is here, and returns where; those that hosts fetch
-    /// themselves are left out.
+    /// Downloads and verifies all artifacts except those that hosts fetch themselves. Returns the
+    /// files by digest.
     ///
     /// # Errors
-    /// For each artifact that cannot be had or is not what it should be.
+    /// One error for each artifact that is not available or has a wrong digest.
     pub async fn provide(
         &self,
         artifacts: &[Artifact],
@@ -123,7 +127,7 @@ impl Cache {
         let mut queue = artifacts.iter().filter(|artifact| !is_pulled(artifact)).cloned();
         let (mut ready, mut errors) = (BTreeMap::new(), Vec::new());
         loop {
-            while tasks.len() < AT_ONCE
+            while tasks.len() < MAX_PARALLEL
                 && let Some(artifact) = queue.next()
             {
                 let (cache, progress, digests) = (self.clone(), Arc::clone(progress), Arc::clone(&digests));
@@ -152,13 +156,13 @@ impl Cache {
         progress: &Progress,
     ) -> Result<Ready, ArtifactError> {
         let ready = if is_url(&artifact.source) {
-            let path = self.place_of(artifact);
+            let path = self.cached_path(artifact);
             if !path.is_file() {
                 download::fetch(self, artifact, &path, progress).await?;
             }
             let verified = verify(&path, artifact, digests).await;
             if verified.is_err() {
-                // Somebody changed the cache: the next run fetches it again.
+                // The cached file was modified: remove it, so that the next run downloads it again.
                 drop(std::fs::remove_file(&path));
             }
             verified?
@@ -169,32 +173,32 @@ impl Cache {
         Ok(ready)
     }
 
-    fn place_of(&self, artifact: &Artifact) -> PathBuf {
+    fn cached_path(&self, artifact: &Artifact) -> PathBuf {
         self.folder.join("files").join(artifact.sha256.to_string()).join(file_name(&artifact.name.0))
     }
 }
 
-/// Returns where an artifact of this machine should be, when it is not there.
+/// Returns the expected path of a local artifact if the file does not exist.
 #[must_use]
 pub fn missing(artifact: &Artifact) -> Option<PathBuf> {
     let path = (!is_url(&artifact.source)).then(|| local_path(artifact))?;
     (!path.is_file()).then_some(path)
 }
 
-/// Says what to do about a local file, with the setting that names it.
+/// Returns a hint for a local file, with the setting that contains its path.
 fn hint(artifact: &Artifact, error: &ArtifactError) -> String {
     let setting = artifact.setting;
     match error {
-        ArtifactError::WrongDigest { .. } => format!(
-            "put the right file there, or correct the digest beside `{setting}` if you trust this one"
-        ),
+        ArtifactError::WrongDigest { .. } => {
+            format!("replace the file, or correct the digest next to `{setting}` if you trust this one")
+        }
         _ => format!(
-            "put it there, or say with `{setting}` where it is (a relative path starts at the folder of the file that names it)"
+            "copy the file there, or set its path with `{setting}` (a relative path starts at the folder of the file that contains the setting)"
         ),
     }
 }
 
-/// Returns the last part of a name, so that no name leads out of the cache.
+/// Returns the last part of a name, so that a name cannot point outside the cache.
 fn file_name(name: &str) -> &str {
     match name.rsplit(['/', '\\']).next() {
         None | Some("" | "." | "..") => "file",
@@ -210,7 +214,8 @@ fn is_pulled(artifact: &Artifact) -> bool {
     artifact.fetch == Fetch::Pull && is_url(&artifact.source)
 }
 
-/// A relative path is meant from the folder of the file that names it.
+/// Returns the path of a local artifact. A relative path starts at the folder of the file that
+/// contains it.
 fn local_path(artifact: &Artifact) -> PathBuf {
     let source = artifact.source.strip_prefix("file://").unwrap_or(&artifact.source);
     let home = || std::env::var_os("HOME").map(PathBuf::from);

@@ -1,4 +1,5 @@
-//! Outlines of zips, kept beside the files: made when a host asks for the first time, as that takes reading all of the zip.
+//! A cache of zip outlines. An outline is created when a host first requests it, because this reads
+//! the whole zip.
 
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,13 +10,14 @@ use apim_agent::value::{Content, Sha256};
 use super::Cache;
 
 impl Cache {
-    /// Returns where the outline of the verified zip `sha256` at `zip` is, and its name as content; `None` when it has none, such
-    /// as a tar or a zip that is unusual. Blocks: the first time the whole zip is read.
+    /// Returns the path of the outline of the verified zip `sha256` at `zip`, and its content id.
+    /// `None` if it has no outline, such as a tar or an unusual zip. Blocks: the first call reads
+    /// the whole zip.
     ///
     /// # Errors
-    /// When the zip cannot be read, or the cache not be written.
+    /// When the zip cannot be read or the cache cannot be written.
     pub fn outline(&self, sha256: Sha256, zip: &Path) -> io::Result<Option<(PathBuf, Content)>> {
-        // An outline that was made by another build may have another form.
+        // Another build may use another outline format.
         let folder = self.folder.join("outlines").join(FORM);
         let path = folder.join(sha256.to_string());
         let bytes = match std::fs::read(&path) {

@@ -1,4 +1,4 @@
-//! Local files, and downloads from a server that breaks off, resumes and lies.
+//! Local files, and downloads with interruptions, resumption and wrong content.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -10,7 +10,7 @@ use crate::yaml::Span;
 
 fn artifact(source: &str, bytes: &[u8]) -> Artifact {
     Artifact {
-        name: ArtifactName("wished-1.0.zip".into()),
+        name: ArtifactName("product-1.0.zip".into()),
         source: source.into(),
         sha256: Sha256::of(bytes),
         fetch: Fetch::Push,
@@ -33,7 +33,7 @@ async fn provide(folder: &Path, artifact: &Artifact) -> Result<Ready, String> {
 }
 
 #[tokio::test]
-async fn a_local_file_is_used_in_place_and_a_flipped_bit_is_found() {
+async fn local_file_is_used_in_place_and_verified() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.zip");
     std::fs::write(&path, b"content").unwrap();
@@ -46,7 +46,7 @@ async fn a_local_file_is_used_in_place_and_a_flipped_bit_is_found() {
 }
 
 #[tokio::test]
-async fn wrong_local_files_are_mistakes_that_name_their_setting() {
+async fn invalid_local_files_are_reported_with_their_setting() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.jar");
     std::fs::write(&path, b"other").unwrap();
@@ -68,26 +68,27 @@ async fn wrong_local_files_are_mistakes_that_name_their_setting() {
 }
 
 #[tokio::test]
-async fn a_file_that_has_not_changed_is_not_read_again() {
+async fn unchanged_file_is_not_hashed_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("a.zip");
     std::fs::write(&path, b"content").unwrap();
     let digests = Digests::load(folder.path());
     assert_eq!(digests.of(&path).unwrap(), (Sha256::of(b"content"), 7));
     digests.save();
-    // What is remembered is believed: put a wrong memory there and see it come back.
-    let memory = folder.path().join("digests.json");
+    // A wrong digest in the cache is returned, which proves that the file is not read.
+    let cached = folder.path().join("digests.json");
     let (right, wrong) = (Sha256::of(b"content").to_string(), Sha256::of(b"other").to_string());
-    std::fs::write(&memory, std::fs::read_to_string(&memory).unwrap().replace(&right, &wrong)).unwrap();
+    std::fs::write(&cached, std::fs::read_to_string(&cached).unwrap().replace(&right, &wrong)).unwrap();
     assert_eq!(Digests::load(folder.path()).of(&path).unwrap().0, Sha256::of(b"other"));
     std::fs::write(&path, b"content").unwrap();
     assert_eq!(Digests::load(folder.path()).of(&path).unwrap().0, Sha256::of(b"content"));
 }
 
-/// Serves `body` once per connection as `serve` says, which is given the request's head.
+/// Starts a server that calls `serve` for each connection with its number, the request head and the
+/// stream.
 fn server(serve: impl Fn(usize, &str, &mut TcpStream) + Send + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/wished-1.0.zip", listener.local_addr().unwrap());
+    let url = format!("http://{}/product-1.0.zip", listener.local_addr().unwrap());
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             let Ok(mut stream) = stream else { return };
@@ -101,27 +102,27 @@ fn server(serve: impl Fn(usize, &str, &mut TcpStream) + Send + 'static) -> Strin
 }
 
 #[tokio::test]
-async fn a_download_that_breaks_off_goes_on_where_it_broke_off() {
+async fn interrupted_download_resumes() {
     let body: Vec<u8> = (0..100_000_u32).map(|n| (n % 251) as u8).collect();
     let heads = Arc::new(Mutex::new(Vec::new()));
     let url = server({
         let (body, heads) = (body.clone(), Arc::clone(&heads));
         move |number, head, stream| {
             heads.lock().unwrap().push(head.to_lowercase());
-            let answer = if number == 0 {
-                let mut answer =
+            let response = if number == 0 {
+                let mut response =
                     b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 100000\r\n\r\n".to_vec();
-                answer.extend_from_slice(&body[..40_000]);
-                answer
+                response.extend_from_slice(&body[..40_000]);
+                response
             } else {
-                let mut answer =
+                let mut response =
                     b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 40000-99999/100000\r\n\
                     Content-Length: 60000\r\n\r\n"
                         .to_vec();
-                answer.extend_from_slice(&body[40_000..]);
-                answer
+                response.extend_from_slice(&body[40_000..]);
+                response
             };
-            stream.write_all(&answer).unwrap();
+            stream.write_all(&response).unwrap();
         }
     });
     let folder = tempfile::tempdir().unwrap();
@@ -135,15 +136,11 @@ async fn a_download_that_breaks_off_goes_on_where_it_broke_off() {
         "{}",
         heads[1]
     );
-    assert_eq!(
-        provide(folder.path(), &artifact).await.unwrap(),
-        ready,
-        "the second time it is there already"
-    );
+    assert_eq!(provide(folder.path(), &artifact).await.unwrap(), ready, "the second call uses the cache");
 }
 
 #[tokio::test]
-async fn what_is_not_the_wished_file_is_refused_and_not_kept() {
+async fn download_with_wrong_digest_is_rejected_and_deleted() {
     let url = server(|_, _, stream| {
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong").unwrap();
     });
@@ -158,7 +155,7 @@ async fn what_is_not_the_wished_file_is_refused_and_not_kept() {
 }
 
 #[tokio::test]
-async fn a_refusal_of_the_server_is_final_and_shows_no_password() {
+async fn client_error_is_not_retried_and_hides_the_password() {
     let url = server(|_, _, stream| {
         stream.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").unwrap();
     });
