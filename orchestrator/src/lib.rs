@@ -1,9 +1,16 @@
-//! apim-deploy: from an inventory to a healthy cluster. The tower, top to bottom (arrows point down only):
+//! apim-deploy deploys WSO2 API Manager clusters from an inventory.
+//!
+//! Modules in layers, top to bottom. A module may only use modules below it (`tests/tidy.rs` has
+//! the complete table and checks it):
 //!
 //! ```text
-//! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim > agent(lib), keystore, yaml
+//! main > cli > report > engine > plan > { inventory | playbook | artifact } > apim
+//!        apim > agent(lib), keystore, yaml
 //!        cli > report > probing > engine, plan, http
-//!        cli > database > engine, session      cli > rounds > session      cli > ssh > inventory::host, session > agent(lib)          engine > session
+//!        cli > database > engine, session
+//!        cli > rounds > session
+//!        cli > ssh > inventory::host, session > agent(lib)
+//!        engine > session
 //! ```
 
 pub mod apim;

@@ -1,11 +1,13 @@
-//! The user's own folder on this machine: what runs leave behind here, private to the user. What is in the files is others' to say.
+//! The user's private state folder on the control machine. Other modules define the format of the
+//! files.
 
 use std::fs::{self, DirBuilder};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// Returns the user's own folder: `$XDG_STATE_HOME/apim-deploy`, else `~/.local/state/apim-deploy`.
+/// Returns the user's state folder: `$XDG_STATE_HOME/apim-deploy`, else
+/// `~/.local/state/apim-deploy`.
 #[must_use]
 pub fn of_user() -> PathBuf {
     let from = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -15,11 +17,11 @@ pub fn of_user() -> PathBuf {
     folder.join("apim-deploy")
 }
 
-/// Makes `folder` and those above it, where they are missing: nobody else may look into what is made. The last one is closed to
-/// others even if it was there.
+/// Creates `folder` and missing parents with mode 0700. Removes the permissions of group and others
+/// from `folder` even if it exists.
 ///
 /// # Errors
-/// When it cannot be made, or is somebody else's.
+/// When the folder cannot be created, or belongs to another user.
 pub fn make_private(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let permissions = fs::metadata(folder)?.permissions();
@@ -29,10 +31,10 @@ pub fn make_private(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Replaces the file at `path`, whole or not at all; only its owner may read it.
+/// Replaces the file at `path` atomically, with mode 0600.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When the file cannot be written.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = written(path, bytes)?;
     file.as_file_mut().sync_all()?;
@@ -40,10 +42,10 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the file at `path` unless there is one; says whether it did.
+/// Creates the file at `path` with mode 0600 unless it exists. Returns whether it was created.
 ///
 /// # Errors
-/// When it cannot be written.
+/// When the file cannot be written.
 pub fn make(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut file = written(path, bytes)?;
     file.as_file_mut().sync_all()?;
@@ -67,18 +69,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_made_is_private_and_what_is_there_stays() {
+    fn files_are_private_and_create_does_not_overwrite() {
         let folder = tempfile::tempdir().expect("a folder");
         let own = folder.path().join("a/b");
-        make_private(&own).expect("made");
-        let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+        make_private(&own).expect("created");
+        let mode = |path: &Path| fs::metadata(path).expect("exists").permissions().mode() & 0o777;
         assert_eq!((mode(&own), mode(&folder.path().join("a"))), (0o700, 0o700));
         fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).expect("opened");
-        make_private(&own).expect("closed");
+        make_private(&own).expect("restricted");
         assert_eq!(mode(&own), 0o700);
         let path = own.join("file");
-        assert!(make(&path, b"one").expect("made"));
-        assert!(!make(&path, b"two").expect("left"));
+        assert!(make(&path, b"one").expect("created"));
+        assert!(!make(&path, b"two").expect("kept"));
         assert_eq!((fs::read(&path).expect("read"), mode(&path)), (b"one".to_vec(), 0o600));
         replace(&path, b"three").expect("replaced");
         assert_eq!((fs::read(&path).expect("read"), mode(&path)), (b"three".to_vec(), 0o600));
