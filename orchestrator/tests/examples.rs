@@ -1,4 +1,4 @@
-//! The example inventories: each is valid as it stands, with every built-in playbook, and renders.
+//! The example inventories are valid with every built-in playbook, and can be rendered.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -28,9 +28,9 @@ fn succeeds(arguments: &[&str]) -> String {
     format!("{}{errors}", String::from_utf8_lossy(&output.stdout))
 }
 
-/// Returns the inventory to test for an example: itself, or for those that lack their digests a copy beside what `make demo` or
-/// `vagrant up` would write.
-fn readied(example: &Path, folder: &Path) -> PathBuf {
+/// Returns the inventory to test for an example: the example itself, or, if it has no digests, a
+/// copy with the file that `make demo` or `vagrant up` creates.
+fn with_digests(example: &Path, folder: &Path) -> PathBuf {
     let stem = example.file_stem().and_then(|stem| stem.to_str()).expect("a name");
     let [digest, one, two, three] = ["ab", "1a", "2b", "3c"].map(|byte| byte.repeat(32));
     let zips = format!("sha256: {{control_plane: {one}, gateway: {two}, traffic_manager: {three}}}");
@@ -58,15 +58,15 @@ fn readied(example: &Path, folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn every_example_inventory_is_valid_with_every_built_in_playbook() {
-    let mut seen = 0;
+fn example_inventories_are_valid_with_built_in_playbooks() {
+    let mut count = 0;
     for entry in std::fs::read_dir(examples()).expect("inventory/") {
         let path = entry.expect("an entry").path();
         if path.extension().is_none_or(|end| end != "yaml") {
             continue;
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let inventory = readied(&path, folder.path());
+        let inventory = with_digests(&path, folder.path());
         let inventory = inventory.to_str().expect("a path in UTF-8");
         succeeds(&["validate", inventory]);
         for playbook in [
@@ -82,19 +82,19 @@ fn every_example_inventory_is_valid_with_every_built_in_playbook() {
         ] {
             succeeds(&["validate", inventory, "--playbook", playbook]);
         }
-        seen += 1;
+        count += 1;
     }
-    assert!(seen >= 5, "only {seen} examples in inventory/");
+    assert!(count >= 5, "only {count} examples in inventory/");
 }
 
 #[test]
-fn examples_render_offline_and_tell_no_secret_but_in_private_files() {
+fn rendered_secrets_are_only_in_private_files() {
     let inventory = examples().join("prod-sandbox.yaml");
     let out = tempfile::tempdir().expect("a folder");
     let (inventory, folder) = (inventory.to_str().expect("UTF-8"), out.path().join("rendered"));
-    let told = succeeds(&["render", inventory, "--out", folder.to_str().expect("UTF-8")]);
-    assert!(!told.contains("secret-of-"), "{told}");
-    let mut holding = 0;
+    let output = succeeds(&["render", inventory, "--out", folder.to_str().expect("UTF-8")]);
+    assert!(!output.contains("secret-of-"), "{output}");
+    let mut with_secret = 0;
     let mut folders = vec![folder];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder") {
@@ -109,13 +109,10 @@ fn examples_render_offline_and_tell_no_secret_but_in_private_files() {
                 let mode = std::os::unix::fs::PermissionsExt::mode(
                     &path.metadata().expect("its mode").permissions(),
                 );
-                assert_eq!(mode & 0o077, 0, "{} can be read by others", path.display());
-                holding += 1;
+                assert_eq!(mode & 0o077, 0, "{} is readable by other users", path.display());
+                with_secret += 1;
             }
         }
     }
-    assert_eq!(
-        holding, 6,
-        "every node's configuration holds the administrator's password, or this search finds none"
-    );
+    assert_eq!(with_secret, 6, "expected the administrator's password in the configuration of every node");
 }

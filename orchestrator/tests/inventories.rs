@@ -1,6 +1,7 @@
-//! Inventories read as Ansible reads them: every fixture's `--list` and `--graph` were printed by ansible-core 2.19 and must be
-//! equal to ours; where `ansible-inventory` is installed it is asked again.
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+//! Inventories are parsed like in Ansible: the `--list` and `--graph` output of ansible-core 2.19
+//! for every fixture must be equal to the output of apim-deploy. If `ansible-inventory` is
+//! installed, its output is compared too.
+#![expect(clippy::print_stderr, reason = "reports a skipped test")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,7 +26,7 @@ fn inventories() -> Vec<(String, PathBuf)> {
     found.push(("beside-hosts".to_owned(), folder.join("beside/hosts.yaml")));
     found.push(("folder".to_owned(), folder.join("folder")));
     found.sort();
-    assert!(found.len() >= 12, "the fixtures are there");
+    assert!(found.len() >= 12, "missing fixtures");
     found
 }
 
@@ -40,9 +41,9 @@ fn list(path: &Path) -> serde_json::Value {
     serde_json::from_str(&show::list(&inventory, &all)).expect("JSON")
 }
 
-/// Only the variable `apim` is merged in depth, which Ansible does not do by default; no fixture sets it at two levels.
+/// Ansible does not merge `apim` recursively by default, so no fixture sets it at two levels.
 #[test]
-fn list_and_graph_are_those_of_ansible() {
+fn list_and_graph_equal_ansible_output() {
     for (name, path) in inventories() {
         let expected = std::fs::read_to_string(fixtures().join(format!("{name}.list.json"))).expect("list");
         let expected: serde_json::Value = serde_json::from_str(&expected).expect("JSON");
@@ -53,7 +54,7 @@ fn list_and_graph_are_those_of_ansible() {
 }
 
 #[test]
-fn an_installed_ansible_agrees() {
+fn list_equals_installed_ansible() {
     if Command::new("ansible-inventory").arg("--version").output().is_err() {
         eprintln!("skipped: ansible-inventory is not installed");
         return;
@@ -73,7 +74,7 @@ fn an_installed_ansible_agrees() {
 }
 
 #[test]
-fn what_list_yaml_writes_reads_back_as_the_same_inventory() {
+fn list_yaml_round_trips() {
     let folder = tempfile::tempdir().expect("folder");
     for (name, path) in inventories() {
         let inventory = load(&path);
@@ -86,10 +87,10 @@ fn what_list_yaml_writes_reads_back_as_the_same_inventory() {
     }
 }
 
-fn similar_asserts(name: &str, expected: &serde_json::Value, ours: &serde_json::Value) {
+fn similar_asserts(name: &str, expected: &serde_json::Value, actual: &serde_json::Value) {
     let text = |value| serde_json::to_string_pretty(value).expect("JSON");
-    if expected != ours {
-        let diff = similar::TextDiff::from_lines(text(expected), text(ours)).unified_diff().to_string();
-        panic!("{name}: ansible-inventory (-) and ours (+) differ:\n{diff}");
+    if expected != actual {
+        let diff = similar::TextDiff::from_lines(text(expected), text(actual)).unified_diff().to_string();
+        panic!("{name}: ansible-inventory (-) and apim-deploy (+) differ:\n{diff}");
     }
 }

@@ -1,6 +1,7 @@
-//! Keystores as a user meets them: issued ones are kept, stay what they are, and are made anew one by one; provided ones that do not
-//! serve are refused with their line. What is written is read by a JDK's keytool, where there is one.
-#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+//! Keystores, tested with the binary: issued keystores are stable and renewed individually. Invalid
+//! provided keystores are rejected with their line. If a JDK is installed, its keytool reads the
+//! result.
+#![expect(clippy::print_stderr, reason = "reports a skipped test")]
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -58,17 +59,17 @@ impl Site {
             .env("XDG_CACHE_HOME", self.folder.path().join("cache"))
             .output()
             .expect("apim-deploy runs");
-        let said = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&text).into_owned())
     }
 
     fn rendered(&self) -> BTreeMap<PathBuf, Vec<u8>> {
         let out = self.folder.path().join("rendered");
         if out.exists() {
-            std::fs::remove_dir_all(&out).expect("gone");
+            std::fs::remove_dir_all(&out).expect("removed");
         }
-        let (code, said) = self.run("render", &["--out", out.to_str().expect("UTF-8")]);
-        assert_eq!(code, Some(0), "{said}");
+        let (code, output) = self.run("render", &["--out", out.to_str().expect("UTF-8")]);
+        assert_eq!(code, Some(0), "{output}");
         files(&out)
     }
 }
@@ -101,22 +102,22 @@ fn security(host: &str, component: &str, rendered: &BTreeMap<PathBuf, Vec<u8>>, 
 }
 
 #[test]
-fn issued_keystores_stay_what_they_are_and_only_what_changed_is_made_anew() {
+fn issued_keystores_are_stable_and_renewed_individually() {
     let site = Site::new(ISSUED, HOSTS);
-    let (code, said) = site.run("validate", &[]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = site.run("validate", &[]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
-        said.contains("the certificate of gateway gw.example.com would be issued: there is none yet"),
-        "{said}"
+        output.contains("the certificate of gateway gw.example.com would be issued: there is none yet"),
+        "{output}"
     );
-    assert!(!site.pki().exists(), "looking writes nothing");
+    assert!(!site.pki().exists(), "validate must not write files");
     let keystores = |files: &BTreeMap<PathBuf, Vec<u8>>| {
         files.keys().filter(|path| path.extension().is_some_and(|end| end == "jks")).count()
     };
-    assert_eq!(keystores(&site.rendered()), 0, "what is not issued yet is not rendered");
+    assert_eq!(keystores(&site.rendered()), 0, "keystores that are not issued must not be rendered");
 
-    let (code, said) = site.run("certs", &["--issue"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(0), "{output}");
     assert_eq!(std::fs::metadata(site.pki()).expect("a folder").permissions().mode() & 0o777, 0o700);
     for (name, bytes) in files(&site.pki()) {
         let mode = std::fs::metadata(site.pki().join(&name)).expect("a file").permissions().mode();
@@ -129,13 +130,13 @@ fn issued_keystores_stay_what_they_are_and_only_what_changed_is_made_anew() {
     assert_ne!(tls(&first, "gw.example.com"), tls(&first, "cp.example.com"));
     assert_eq!(security("gw", "", &first, "primary.jks"), security("cp", "", &first, "primary.jks"));
 
-    let (code, said) = site.run("certs", &["--issue"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert!(!said.contains("issued the certificate"), "{said}");
-    assert_eq!(files(&site.pki()), before, "the second time writes nothing");
-    assert_eq!(site.rendered(), first, "and gives the same bytes");
+    let (code, output) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert!(!output.contains("issued the certificate"), "{output}");
+    assert_eq!(files(&site.pki()), before, "the second run must not change files");
+    assert_eq!(site.rendered(), first, "the second run must render the same bytes");
 
-    // Another name for one host.
+    // Add a name to one host.
     site.write(
         ISSUED,
         &HOSTS.replace(
@@ -143,20 +144,20 @@ fn issued_keystores_stay_what_they_are_and_only_what_changed_is_made_anew() {
             "{ansible_host: 10.0.0.12, apim: {keystores: {names: [gw.internal]}}}",
         ),
     );
-    let (_, said) = site.run("validate", &[]);
-    assert!(said.contains("gateway gw.example.com would be issued: it lacks gw.internal"), "{said}");
-    assert!(!said.contains("control plane cp.example.com would be"), "{said}");
-    let (code, said) = site.run("certs", &["--issue"]);
-    assert_eq!(code, Some(0), "{said}");
-    assert_eq!(said.matches("issued the certificate of").count(), 1, "{said}");
+    let (_, output) = site.run("validate", &[]);
+    assert!(output.contains("gateway gw.example.com would be issued: it lacks gw.internal"), "{output}");
+    assert!(!output.contains("control plane cp.example.com would be"), "{output}");
+    let (code, output) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(0), "{output}");
+    assert_eq!(output.matches("issued the certificate of").count(), 1, "{output}");
     let second = site.rendered();
     assert_ne!(tls(&first, "gw.example.com"), tls(&second, "gw.example.com"));
     for (host, name) in [("cp", "tls.jks"), ("gw", "primary.jks"), ("gw", "client-truststore.jks")] {
         assert_eq!(security(host, "", &first, name), security(host, "", &second, name), "{host} {name}");
     }
-    let (code, said) = site.run("certs", &["-o", "json"]);
-    assert_eq!(code, Some(0), "{said}");
-    let rows: Vec<serde_json::Value> = said
+    let (code, output) = site.run("certs", &["-o", "json"]);
+    assert_eq!(code, Some(0), "{output}");
+    let rows: Vec<serde_json::Value> = output
         .lines()
         .filter_map(|line| serde_json::from_str(line).ok())
         .filter(|row: &serde_json::Value| row["event"] == "certificate")
@@ -188,34 +189,34 @@ fn keytool_reads(rendered: &BTreeMap<PathBuf, Vec<u8>>) {
             .arg(file.path())
             .output()
             .expect("keytool runs");
-        let said = String::from_utf8_lossy(&output.stdout).replace("Data Encipherment", "Data_Encipherment");
+        let text = String::from_utf8_lossy(&output.stdout).replace("Data Encipherment", "Data_Encipherment");
         for part in expected {
-            assert!(output.status.success() && said.contains(part), "{name}: no `{part}` in\n{said}");
+            assert!(output.status.success() && text.contains(part), "{name}: no `{part}` in\n{text}");
         }
     }
 }
 
 #[test]
-fn a_wrong_passphrase_and_a_folder_that_lost_a_file_are_told() {
+fn wrong_passphrase_and_missing_pki_file_are_reported() {
     let site = Site::new(ISSUED, HOSTS);
     assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
     site.write(&ISSUED.replace("pass-of-pki", "another-pass"), HOSTS);
-    let (code, said) = site.run("validate", &[]);
-    assert_eq!(code, Some(2), "{said}");
+    let (code, output) = site.run("validate", &[]);
+    assert_eq!(code, Some(2), "{output}");
     assert!(
-        said.contains("`apim.keystores.passphrase` does not open") && said.contains("site.yaml:9"),
-        "{said}"
+        output.contains("`apim.keystores.passphrase` does not open") && output.contains("site.yaml:9"),
+        "{output}"
     );
-    assert!(!said.contains("another-pass\""), "{said}");
+    assert!(!output.contains("another-pass\""), "{output}");
     site.write(ISSUED, HOSTS);
-    std::fs::remove_file(site.pki().join("ca.crt")).expect("gone");
-    let (code, said) = site.run("certs", &["--issue"]);
-    assert_eq!(code, Some(2), "{said}");
-    assert!(said.contains("is not whole") && said.contains("restore it from a backup"), "{said}");
+    std::fs::remove_file(site.pki().join("ca.crt")).expect("removed");
+    let (code, output) = site.run("certs", &["--issue"]);
+    assert_eq!(code, Some(2), "{output}");
+    assert!(output.contains("is not whole") && output.contains("restore it from a backup"), "{output}");
 }
 
 #[test]
-fn pkcs12_is_kept_so_that_it_stays_the_same() {
+fn pkcs12_keystores_are_stable() {
     let site = Site::new(&ISSUED.replace("mode: issued", "mode: issued, type: PKCS12"), HOSTS);
     assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
     let first = site.rendered();
@@ -225,16 +226,16 @@ fn pkcs12_is_kept_so_that_it_stays_the_same() {
 }
 
 #[test]
-fn provided_pem_files_are_checked_against_the_topology() {
+fn provided_keystores_are_checked_against_the_topology() {
     let site = Site::new(ISSUED, HOSTS);
     assert_eq!(site.run("certs", &["--issue"]).0, Some(0));
-    // The authority's certificate serves as a truststore of PEM; a keystore made by issuing serves as one of the user.
+    // The CA certificate is used as a PEM truststore, and issued keystores as the user's keystores.
     let rendered = site.rendered();
-    let place =
+    let write =
         |name: &str, bytes: &[u8]| std::fs::write(site.folder.path().join(name), bytes).expect("written");
-    place("cp.jks", &security("cp", "", &rendered, "tls.jks"));
-    place("gw.jks", &security("gw", "", &rendered, "tls.jks"));
-    place("ca.pem", &std::fs::read(site.pki().join("ca.crt")).expect("the authority"));
+    write("cp.jks", &security("cp", "", &rendered, "tls.jks"));
+    write("gw.jks", &security("gw", "", &rendered, "tls.jks"));
+    write("ca.pem", &std::fs::read(site.pki().join("ca.crt")).expect("the authority"));
     let provided = "      keystores:
         tls: {file: cp.jks, password: pass-of-stores, alias: wso2carbon}
         truststore: {file: ca.pem, password: pass-of-trust}
@@ -242,26 +243,26 @@ fn provided_pem_files_are_checked_against_the_topology() {
     let own = "{ansible_host: 10.0.0.12, apim: {keystores: {tls: {file: gw.jks}}}}";
     let hosts = HOSTS.replace("{ansible_host: 10.0.0.12}", own);
     site.write(provided, &hosts);
-    let (code, said) = site.run("validate", &[]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = site.run("validate", &[]);
+    assert_eq!(code, Some(0), "{output}");
     assert!(
         site.rendered().keys().any(|path| path.ends_with("security/ca.jks")),
-        "a keystore is made of PEM"
+        "expected a keystore that is created from the PEM file"
     );
 
     site.write(provided, HOSTS);
-    let (code, said) = site.run("validate", &[]);
-    assert_eq!(code, Some(2), "{said}");
+    let (code, output) = site.run("validate", &[]);
+    assert_eq!(code, Some(2), "{output}");
     assert!(
-        said.contains("does not name `gw.example.com`")
-            && said.contains("control plane cp.example.com calls"),
-        "{said}"
+        output.contains("does not name `gw.example.com`")
+            && output.contains("control plane cp.example.com calls"),
+        "{output}"
     );
-    assert!(said.contains("site.yaml:10"), "the line of the file: {said}");
+    assert!(output.contains("site.yaml:10"), "expected the line of the inventory: {output}");
     site.write(&provided.replace("wso2carbon", "other"), &hosts);
-    let (_, said) = site.run("validate", &[]);
-    assert!(said.contains("there is no `other` in it, only wso2carbon"), "{said}");
+    let (_, output) = site.run("validate", &[]);
+    assert!(output.contains("there is no `other` in it, only wso2carbon"), "{output}");
     site.write(&provided.replace("password: pass-of-stores", "password: wrong-pass"), &hosts);
-    let (_, said) = site.run("validate", &[]);
-    assert!(said.contains("the password does not open it") && !said.contains("wrong-pass\""), "{said}");
+    let (_, output) = site.run("validate", &[]);
+    assert!(output.contains("the password does not open it") && !output.contains("wrong-pass\""), "{output}");
 }

@@ -1,10 +1,12 @@
-//! The rules of ARCHITECTURE.md that the compiler does not know: who may import whom, no circle between rooms, one home per
-//! outside crate, file sizes, file heads, an agent without a product word.
+//! Checks the rules of ARCHITECTURE.md that the compiler does not enforce: imports between modules,
+//! no import cycles, one module per external crate, file sizes, file headers, no product words in
+//! the agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// Room of the orchestrator, and the rooms below it that it may name. A room is a folder or file right below `src`.
+/// Modules of the orchestrator, and the lower modules that each may use. A module is a folder or
+/// file directly in `src`.
 const ORCHESTRATOR: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     ("lib", &[]),
@@ -57,7 +59,7 @@ const ORCHESTRATOR: &[(&str, &[&str])] = &[
     ("yaml", &[]),
 ];
 
-/// Room of the agent, and the rooms below it that it may name.
+/// Modules of the agent, and the lower modules that each may use.
 const AGENT: &[(&str, &[&str])] = &[
     ("main", &["serve", "system"]),
     ("lib", &[]),
@@ -77,8 +79,8 @@ const AGENT: &[(&str, &[&str])] = &[
     ("value", &[]),
 ];
 
-/// Outside crates that have one home in the orchestrator.
-const HOMES: &[(&str, &[&str])] = &[
+/// External crates, and the modules of the orchestrator that may use them.
+const CRATE_USERS: &[(&str, &[&str])] = &[
     ("russh", &["ssh/"]),
     ("mysql_async", &["database/"]),
     ("tokio_postgres", &["database/"]),
@@ -101,7 +103,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("x509_parser", &["keystore/"]),
 ];
 
-/// Words of the product that the agent must not know (its own name and folder apart).
+/// Product words that the agent must not contain, except in its own name and folder.
 const PRODUCT_WORDS: &[&str] =
     &["wso2", "carbon", "gateway_", "deployment.toml", "profilesetup", "synapse", "api manager"];
 
@@ -124,7 +126,7 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     found.sort();
 }
 
-/// Code without comments and without its `#[cfg(test)]` tail.
+/// Returns the code without comments and without the final `#[cfg(test)]` module.
 fn code(text: &str) -> String {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     text.lines().filter(|l| !l.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
@@ -135,9 +137,9 @@ fn is_test(path: &Path) -> bool {
         || path.file_stem().is_some_and(|s| s == "tests" || s.to_string_lossy().ends_with("_tests"))
 }
 
-/// Names right behind `crate::`, alone or in braces.
-fn named_rooms(code: &str, prefix: &str) -> BTreeSet<String> {
-    let mut rooms = BTreeSet::new();
+/// Returns the names directly after `prefix`, also in braces.
+fn imported_modules(code: &str, prefix: &str) -> BTreeSet<String> {
+    let mut modules = BTreeSet::new();
     for (at, _) in code.match_indices(prefix) {
         let rest = &code[at + prefix.len()..];
         let name = |s: &str| s.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
@@ -150,7 +152,7 @@ fn named_rooms(code: &str, prefix: &str) -> BTreeSet<String> {
                     '}' if depth == 0 => break,
                     '}' => depth -= 1,
                     ',' if depth == 0 => {
-                        rooms.insert(name(item.trim()));
+                        modules.insert(name(item.trim()));
                         item.clear();
                         continue;
                     }
@@ -160,16 +162,16 @@ fn named_rooms(code: &str, prefix: &str) -> BTreeSet<String> {
                     item.push(c);
                 }
             }
-            rooms.insert(name(item.trim()));
+            modules.insert(name(item.trim()));
         } else {
-            rooms.insert(name(rest));
+            modules.insert(name(rest));
         }
     }
-    rooms.remove("");
-    rooms
+    modules.remove("");
+    modules
 }
 
-fn room_of(path: &Path, src: &Path) -> String {
+fn module_of(path: &Path, src: &Path) -> String {
     let first = path.strip_prefix(src).expect("below src").components().next().expect("a part");
     first.as_os_str().to_string_lossy().trim_end_matches(".rs").to_owned()
 }
@@ -179,38 +181,38 @@ fn check_imports(src: &Path, table: &[(&str, &[&str])]) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut files = Vec::new();
     rust_files(src, &mut files);
-    assert!(!files.is_empty(), "no sources below {}", src.display());
+    assert!(!files.is_empty(), "no sources in {}", src.display());
     for path in files.iter().filter(|p| !is_test(p)) {
-        let room = room_of(path, src);
-        let Some(allowed) = rules.get(room.as_str()) else {
-            wrong.push(format!("{}: room `{room}` is not in the table", path.display()));
+        let module = module_of(path, src);
+        let Some(allowed) = rules.get(module.as_str()) else {
+            wrong.push(format!("{}: module `{module}` is not in the table", path.display()));
             continue;
         };
         let text = code(&std::fs::read_to_string(path).expect("readable"));
-        for other in named_rooms(&text, "crate::") {
-            if other != room && rules.contains_key(other.as_str()) && !allowed.contains(&other.as_str()) {
-                wrong.push(format!("{}: `{room}` must not name `{other}`", path.display()));
+        for other in imported_modules(&text, "crate::") {
+            if other != module && rules.contains_key(other.as_str()) && !allowed.contains(&other.as_str()) {
+                wrong.push(format!("{}: `{module}` must not import `{other}`", path.display()));
             }
         }
     }
     wrong
 }
 
-/// Every arrow of a table points to a row further down: then no circle of rooms is possible.
+/// Checks that each module only uses modules in later rows, so that import cycles are impossible.
 fn check_order(table: &[(&str, &[&str])]) {
-    let floor: BTreeMap<_, _> = table.iter().enumerate().map(|(i, (room, _))| (*room, i)).collect();
-    for (room, allowed) in table {
+    let row: BTreeMap<_, _> = table.iter().enumerate().map(|(i, (module, _))| (*module, i)).collect();
+    for (module, allowed) in table {
         for other in *allowed {
             assert!(
-                floor[other] > floor[room],
-                "the table lets `{room}` name `{other}`, which stands above it"
+                row[other] > row[module],
+                "the table lets `{module}` import `{other}`, which is above it"
             );
         }
     }
 }
 
 #[test]
-fn arrows_point_down() {
+fn modules_import_only_lower_modules() {
     check_order(ORCHESTRATOR);
     check_order(AGENT);
     let mut wrong = check_imports(&workspace().join("orchestrator/src"), ORCHESTRATOR);
@@ -219,14 +221,16 @@ fn arrows_point_down() {
 }
 
 #[test]
-fn the_import_check_sees_an_upward_arrow() {
-    let rooms =
-        named_rooms("use crate::{cli::run, yaml::{Node, Span}};\nlet x = crate::report::show();", "crate::");
-    assert_eq!(rooms.into_iter().collect::<Vec<_>>(), ["cli", "report", "yaml"]);
+fn import_check_finds_all_imported_modules() {
+    let modules = imported_modules(
+        "use crate::{cli::run, yaml::{Node, Span}};\nlet x = crate::report::show();",
+        "crate::",
+    );
+    assert_eq!(modules.into_iter().collect::<Vec<_>>(), ["cli", "report", "yaml"]);
 }
 
 #[test]
-fn outside_crates_have_one_home() {
+fn external_crates_are_used_in_one_module() {
     let src = workspace().join("orchestrator/src");
     let mut files = Vec::new();
     rust_files(&src, &mut files);
@@ -234,12 +238,12 @@ fn outside_crates_have_one_home() {
     for path in files.iter().filter(|p| !is_test(p)) {
         let text = code(&std::fs::read_to_string(path).expect("readable"));
         let place = path.strip_prefix(&src).expect("below src").to_string_lossy().into_owned();
-        for (outside, homes) in HOMES {
-            let named = text.contains(&format!("use {outside}::"))
-                || text.contains(&format!(" {outside}::"))
-                || text.contains(&format!("({outside}::"));
-            if named && !homes.iter().any(|home| place.starts_with(home)) {
-                wrong.push(format!("{place}: `{outside}` has its home in {}", homes.join(", ")));
+        for (external, users) in CRATE_USERS {
+            let named = text.contains(&format!("use {external}::"))
+                || text.contains(&format!(" {external}::"))
+                || text.contains(&format!("({external}::"));
+            if named && !users.iter().any(|user| place.starts_with(user)) {
+                wrong.push(format!("{place}: `{external}` may only be used in {}", users.join(", ")));
             }
         }
     }
@@ -247,7 +251,7 @@ fn outside_crates_have_one_home() {
 }
 
 #[test]
-fn files_are_rooms_not_halls() {
+fn source_files_are_short_and_documented() {
     let mut files = Vec::new();
     for member in ["agent", "orchestrator", "tests"] {
         rust_files(&workspace().join(member), &mut files);
@@ -260,14 +264,14 @@ fn files_are_rooms_not_halls() {
             wrong.push(format!("{}: {lines} lines", path.display()));
         }
         if !text.starts_with("//!") {
-            wrong.push(format!("{}: the first line must say what lives here (`//!`)", path.display()));
+            wrong.push(format!("{}: the file must start with a `//!` comment", path.display()));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]
-fn the_agent_knows_no_product() {
+fn agent_contains_no_product_words() {
     let src = workspace().join("agent/src");
     let mut files = Vec::new();
     rust_files(&src, &mut files);
@@ -286,7 +290,7 @@ fn the_agent_knows_no_product() {
 }
 
 #[test]
-fn no_marks_for_later() {
+fn no_todo_markers() {
     let mut files = Vec::new();
     for member in ["agent/src", "orchestrator/src", "tests"] {
         rust_files(&workspace().join(member), &mut files);

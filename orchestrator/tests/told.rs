@@ -1,4 +1,4 @@
-//! What the program tells of keys that nobody reads, and what `render` leaves in its folder, on the real binary.
+//! Warnings of unknown keys, and the output folder of `render`, tested with the binary.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -25,9 +25,9 @@ const INVENTORY: &str = "all:
     gateway: {hosts: {gw1.example.com: }}
 ";
 
-struct Desk(tempfile::TempDir);
+struct Workspace(tempfile::TempDir);
 
-impl Desk {
+impl Workspace {
     fn new() -> Self {
         Self(tempfile::tempdir().expect("a folder"))
     }
@@ -57,71 +57,71 @@ fn objects(text: &str) -> Vec<serde_json::Value> {
 }
 
 #[test]
-fn keys_that_nobody_reads_are_warned_of_and_overrides_told_to_people_and_programs() {
-    let desk = Desk::new();
+fn unknown_keys_and_overrides_are_reported_as_text_and_json() {
+    let workspace = Workspace::new();
     for (verb, more) in [("validate", &[][..]), ("plan", &["--offline"]), ("render", &["--out", "out"])] {
-        let (code, _, said) = desk.run(verb, INVENTORY, more);
-        assert_eq!(code, 0, "{verb}: {said}");
+        let (code, _, stderr) = workspace.run(verb, INVENTORY, more);
+        assert_eq!(code, 0, "{verb}: {stderr}");
         for part in [
             "warning: `config.apim.throtling` is no key",
             "control plane 4.6.0, gateway 4.6.0",
             "--> i.yaml:17:",
             "did you mean `apim.throttling`?",
-            "the variable `ansible_usr`",
+            "unknown connection variable `ansible_usr`",
             "`config` overrides the derived key `apim.devportal.url` on cp1.example.com: \"https://dev.example/devportal\" in place of",
         ] {
-            assert_eq!(said.matches(part).count(), 1, "{verb}: {part} in\n{said}");
+            assert_eq!(stderr.matches(part).count(), 1, "{verb}: {part} in\n{stderr}");
         }
-        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!stderr.contains("hunter2"), "{stderr}");
     }
-    let (code, out, _) = desk.run("validate", INVENTORY, &["-o", "json"]);
-    let told = objects(&out);
-    let warnings: Vec<_> = told.iter().filter(|object| object["event"] == "warning").collect();
+    let (code, out, _) = workspace.run("validate", INVENTORY, &["-o", "json"]);
+    let events = objects(&out);
+    let warnings: Vec<_> = events.iter().filter(|object| object["event"] == "warning").collect();
     assert_eq!((code, warnings.len()), (0, 2), "{out}");
     assert_eq!((&warnings[1]["line"], &warnings[1]["file"]), (&17.into(), &"i.yaml".into()));
-    assert_eq!(told.last().map(|object| object["warnings"].clone()), Some(2.into()));
+    assert_eq!(events.last().map(|object| object["warnings"].clone()), Some(2.into()));
 }
 
 #[test]
-fn strict_config_ends_with_2_and_render_tells_programs_why() {
-    let desk = Desk::new();
+fn strict_config_exits_2_and_reports_errors_as_json() {
+    let workspace = Workspace::new();
     let strict = INVENTORY.replace("      config:\n", "      strict_config: true\n      config:\n");
-    assert_eq!(desk.run("validate", &strict, &[]).0, 2);
-    let (code, out, _) = desk.run("render", &strict, &["--out", "out", "-o", "json"]);
-    let told = objects(&out);
-    assert_eq!((code, told.len()), (2, 1), "{out}");
-    assert_eq!((&told[0]["event"], &told[0]["line"]), (&"mistake".into(), &18.into()));
-    assert!(!desk.path("out").exists(), "nothing is written with a mistake");
-    let (code, out, _) = desk.run("inventory", "all: {hosts: [x]}\n", &["--list", "-o", "json"]);
+    assert_eq!(workspace.run("validate", &strict, &[]).0, 2);
+    let (code, out, _) = workspace.run("render", &strict, &["--out", "out", "-o", "json"]);
+    let events = objects(&out);
+    assert_eq!((code, events.len()), (2, 1), "{out}");
+    assert_eq!((&events[0]["event"], &events[0]["line"]), (&"mistake".into(), &18.into()));
+    assert!(!workspace.path("out").exists(), "render must not write files if there are errors");
+    let (code, out, _) = workspace.run("inventory", "all: {hosts: [x]}\n", &["--list", "-o", "json"]);
     assert_eq!((code, objects(&out)[0]["event"].clone()), (2, "mistake".into()), "{out}");
 }
 
 #[test]
-fn a_folder_holds_what_was_rendered_last_and_nobody_elses_folder_is_touched() {
-    let desk = Desk::new();
+fn render_replaces_its_output_and_keeps_other_files() {
+    let workspace = Workspace::new();
     let configuration = |host: &str, folder: &str, digit: &str| {
         let release = format!("4.6.0-{}", digit.repeat(8));
         let below = Path::new("out").join(host).join("opt/wso2").join(folder).join("releases").join(release);
-        desk.path("").join(below).join("repository/conf/deployment.toml")
+        workspace.path("").join(below).join("repository/conf/deployment.toml")
     };
     let (cp, gw) = (
         configuration("cp1.example.com", "control-plane", "1"),
         configuration("gw1.example.com", "gateway", "2"),
     );
-    assert_eq!(desk.run("render", INVENTORY, &["--out", "out"]).0, 0);
+    assert_eq!(workspace.run("render", INVENTORY, &["--out", "out"]).0, 0);
     assert!(cp.exists() && gw.exists());
-    std::fs::write(desk.path("out/notes.txt"), "mine").expect("a note");
+    std::fs::write(workspace.path("out/notes.txt"), "mine").expect("a note");
     let alone = INVENTORY.replace("    gateway: {hosts: {gw1.example.com: }}\n", "");
-    let (code, out, _) = desk.run("render", &alone, &["--out", "out", "-o", "json"]);
+    let (code, out, _) = workspace.run("render", &alone, &["--out", "out", "-o", "json"]);
     assert_eq!(code, 0, "{out}");
     assert_eq!(objects(&out).last().map(|object| object["cleared"].clone()), Some(3.into()), "{out}");
-    assert!(cp.exists() && !desk.path("out/gw1.example.com").exists());
-    assert!(desk.path("out/notes.txt").exists(), "what others put there stays");
+    assert!(cp.exists() && !workspace.path("out/gw1.example.com").exists());
+    assert!(workspace.path("out/notes.txt").exists(), "files of the user are kept");
 
-    std::fs::create_dir(desk.path("thesis")).expect("a folder");
-    std::fs::write(desk.path("thesis/chapter1"), "mine").expect("a file");
-    let (code, _, said) = desk.run("render", INVENTORY, &["--out", "thesis"]);
+    std::fs::create_dir(workspace.path("thesis")).expect("a folder");
+    std::fs::write(workspace.path("thesis/chapter1"), "mine").expect("a file");
+    let (code, _, stderr) = workspace.run("render", INVENTORY, &["--out", "thesis"]);
     assert_eq!(code, 2);
-    assert!(said.contains("is not empty, and `render` did not make it"), "{said}");
-    assert_eq!(std::fs::read_dir(desk.path("thesis")).expect("there").count(), 1);
+    assert!(stderr.contains("is not empty, and `render` did not make it"), "{stderr}");
+    assert_eq!(std::fs::read_dir(workspace.path("thesis")).expect("exists").count(), 1);
 }
