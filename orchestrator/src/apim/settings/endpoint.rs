@@ -1,4 +1,4 @@
-//! `apim.endpoints`: the names under which roles are reached from outside, as a rule those of a load balancer.
+//! `apim.endpoints`: the public names of roles, usually those of a load balancer.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -7,22 +7,22 @@ use super::read::{At, Section, check_host};
 use crate::apim::role::Role;
 use crate::yaml::{Kind, Mistakes, Node, Span};
 
-/// One endpoint as it was written.
+/// One endpoint as configured; `None` for values that are not set.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EndpointSetting {
-    /// The name.
+    /// The host name.
     pub name: String,
-    /// The port of the management services (portals, admin services), where it was written.
+    /// The port of the management services (portals, admin services).
     pub port: Option<u16>,
-    /// The address that the name is given in `/etc/hosts`.
+    /// The address of the name in `/etc/hosts`.
     pub address: Option<Ipv4Addr>,
-    /// Ports of API calls at a gateway's endpoint, where they were written.
+    /// Ports for API calls at a gateway's endpoint.
     pub calls: CallPorts,
-    /// Where it stands.
+    /// The location of the endpoint.
     pub span: Span,
 }
 
-/// Ports at which API calls reach a gateway's endpoint.
+/// Ports for API calls at a gateway's endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CallPorts {
     /// `http_port`
@@ -46,7 +46,7 @@ impl EndpointSetting {
             let mut section = Section::new(node, what, mistakes);
             let name = section.host("name");
             if name.is_none() {
-                section.missing("name", "the name under which the load balancer is reached");
+                section.missing("name", "the public name of the load balancer");
             }
             let port = section.port("port");
             let address = section
@@ -67,7 +67,7 @@ impl EndpointSetting {
         let (name, port) = match text.value.rsplit_once(':') {
             Some((name, port)) if !name.contains(':') && !port.starts_with("//") => {
                 let Some(port) = port.parse().ok().filter(|p| *p > 0) else {
-                    mistakes.add(&text.span, format!("`{what}`: `{port}` is no port"));
+                    mistakes.add(&text.span, format!("`{what}`: invalid port `{port}`"));
                     return None;
                 };
                 (name.to_owned(), Some(port))
@@ -90,14 +90,14 @@ pub(super) fn ipv4(text: &At<String>, what: &str, mistakes: &mut Mistakes) -> Op
     if address.is_none() {
         mistakes.add_hint(
             &text.span,
-            format!("`{what}`: `{}` is no IPv4 address", text.value),
-            "API Manager's servers speak IPv4 only",
+            format!("`{what}`: invalid IPv4 address `{}`", text.value),
+            "API Manager supports IPv4 only",
         );
     }
     address
 }
 
-/// Reads `apim.endpoints`: one per role (an all-in-one cluster uses `control_plane` and `gateway`).
+/// Reads `apim.endpoints`, one per role. An all-in-one cluster uses `control_plane` and `gateway`.
 pub(super) fn read(mut section: Section<'_, '_>) -> BTreeMap<Role, EndpointSetting> {
     let mut endpoints = BTreeMap::new();
     for role in [Role::ControlPlane, Role::KeyManager, Role::Gateway, Role::TrafficManager] {

@@ -4,10 +4,10 @@ use super::endpoint::EndpointSetting;
 use super::read::{At, Section};
 use crate::yaml::{Kind, Mistakes, Node, Span};
 
-/// Which tokens an environment's gateways take.
+/// Which tokens the gateways of an environment accept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnvironmentType {
-    /// Both.
+    /// Production and sandbox tokens.
     Hybrid,
     /// Production tokens.
     Production,
@@ -19,7 +19,7 @@ impl EnvironmentType {
     const WORDS: [(&'static str, Self); 3] =
         [("hybrid", Self::Hybrid), ("production", Self::Production), ("sandbox", Self::Sandbox)];
 
-    /// Returns the product's word.
+    /// Returns the product's name for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -40,33 +40,34 @@ impl EnvironmentType {
     }
 }
 
-/// One environment.
+/// One gateway environment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Environment {
-    /// Its name, which is the label of its gateways as well.
+    /// The name, which is also the label of its gateways.
     pub name: At<String>,
-    /// Which tokens.
+    /// Which tokens its gateways accept.
     pub kind: EnvironmentType,
-    /// For the portals.
+    /// The name that the portals show; `None`: `name`.
     pub display_name: Option<String>,
-    /// For the portals.
+    /// The description that the portals show.
     pub description: String,
-    /// Where its gateways are reached; `None`: `apim.endpoints.gateway`, or its only gateway.
+    /// The public endpoint; `None`: `apim.endpoints.gateway`, or the only gateway.
     pub endpoint: Option<EndpointSetting>,
     /// Whether the developer portal shows its URLs.
     pub display_in_api_console: bool,
     /// Whether the developer portal shows it as the token endpoint; `None`: the first environment.
     pub show_as_token_endpoint_url: Option<bool>,
-    /// Roles that see it in the publisher.
+    /// User roles that can use it in the publisher.
     pub visibility: Vec<String>,
-    /// Whether its `WebSub` endpoints are given too; `None`: as shipped, which is so for an all-in-one.
+    /// Whether `WebSub` endpoints are configured; `None`: the product's default, which configures
+    /// them for an all-in-one.
     pub websub: Option<bool>,
-    /// More names under which its APIs are called.
+    /// Additional names for API calls.
     pub virtual_hosts: Vec<EndpointSetting>,
 }
 
 impl Environment {
-    /// Returns the environment of a cluster that names none: the one that is shipped.
+    /// Returns the product's default environment, used if none is configured.
     #[must_use]
     pub fn default_one() -> Self {
         let kind = EnvironmentType::Hybrid;
@@ -87,16 +88,21 @@ impl Environment {
     fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let name = section.text("name");
         match &name {
-            None => section.missing("name", "gateways name it as `environment`"),
+            None => section.missing("name", "gateways refer to it by `environment`"),
             Some(name) => {
-                // The name becomes an element of XML, of a URL and a label; the admin portal allows the same characters.
+                // The name is used in XML, in a URL and as a label; the admin portal allows the
+                // same characters.
                 let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
                 if name.value.is_empty() || !name.value.chars().all(fits) {
                     let what = format!(
-                        "environment name `{}` may hold letters, digits, `-` and `_` only",
+                        "invalid environment name `{}`: only letters, digits, `-` and `_` are allowed",
                         name.value
                     );
-                    section.mistakes.add_hint(&name.span, what, "use `display_name` for what people read");
+                    section.mistakes.add_hint(
+                        &name.span,
+                        what,
+                        "set `display_name` for the name in the portals",
+                    );
                 }
             }
         }
@@ -159,12 +165,12 @@ pub(super) fn read(node: &Node, mistakes: &mut Mistakes) -> Vec<Environment> {
         if let Some(twin) = twin {
             let (name, other) = (&environment.name.value, &twin.name.value);
             if name == other {
-                mistakes.add(&environment.name.span, format!("the environment `{name}` is there twice"));
+                mistakes.add(&environment.name.span, format!("duplicate environment `{name}`"));
             } else {
                 mistakes.add_hint(
                     &environment.name.span,
-                    format!("the environments `{other}` and `{name}` differ by the case of letters only"),
-                    "most databases take them for one name: call one of them differently",
+                    format!("the environments `{other}` and `{name}` differ only in case"),
+                    "most databases treat them as the same name: rename one of them",
                 );
             }
             continue;

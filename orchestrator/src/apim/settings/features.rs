@@ -1,114 +1,115 @@
-//! Settings of the product that most clusters touch sooner or later: `cors`, `devportal`, `analytics`, `backend_jwt`, `mail`, `user_store`, `oauth`.
+//! Product settings that most clusters change: `cors`, `devportal`, `analytics`, `backend_jwt`,
+//! `mail`, `user_store`, `oauth`.
 
 use apim_agent::value::Secret;
 
 use super::read::{At, Section};
 use crate::yaml::Kind;
 
-/// `apim.cors`; what is not said stays as shipped.
+/// `apim.cors`; `None`: the product's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Cors {
-    /// Origins that may call.
+    /// Allowed origins.
     pub allow_origins: Option<Vec<String>>,
-    /// Methods.
+    /// Allowed methods.
     pub allow_methods: Option<Vec<String>>,
-    /// Headers.
+    /// Allowed request headers.
     pub allow_headers: Option<Vec<String>>,
-    /// Headers that scripts may read.
+    /// Response headers that scripts can read.
     pub expose_headers: Option<Vec<String>>,
-    /// Whether cookies are sent along.
+    /// Whether requests may carry credentials.
     pub allow_credentials: Option<bool>,
-    /// Whether gateways answer for cross-origin calls at all.
+    /// Whether gateways handle cross-origin requests.
     pub enabled: Option<bool>,
 }
 
-/// `apim.analytics`: what gateways publish of every call.
+/// `apim.analytics`: what gateways publish for each API call.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Analytics {
-    /// Whether they do.
+    /// Whether gateways publish events.
     pub enabled: bool,
     /// The kind of receiver (`moesif`, `elk`, …).
     pub kind: Option<String>,
-    /// Where the receiver's address is asked for.
+    /// URL that returns the address of the receiver.
     pub config_endpoint: Option<String>,
-    /// The key of the receiver.
+    /// Authentication token of the receiver.
     pub auth_token: Option<Secret>,
-    /// What else the receiver wants.
+    /// Additional properties of the receiver.
     pub properties: Vec<(String, Secret)>,
 }
 
-/// `apim.backend_jwt`: the token that tells backends who calls.
+/// `apim.backend_jwt`: the token that identifies the caller to backends.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct BackendJwt {
-    /// Whether it is sent.
+    /// Whether gateways send it.
     pub enabled: bool,
-    /// The header.
+    /// The name of the header.
     pub header: Option<String>,
     /// `base64` or `base64url`.
     pub encoding: Option<&'static str>,
-    /// The dialect of claims.
+    /// The URI of the claim dialect.
     pub claim_dialect: Option<String>,
     /// `SHA256withRSA` or `NONE`.
     pub signing_algorithm: Option<&'static str>,
-    /// Whether the user's claims are in it.
+    /// Whether it contains the user's claims.
     pub user_claims: Option<bool>,
 }
 
 /// `apim.mail`: how control planes and key managers send mail.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mail {
-    /// The server.
+    /// Name of the SMTP server.
     pub host: String,
-    /// Its port.
+    /// Port of the SMTP server; `None`: the product's default.
     pub port: Option<u16>,
-    /// The sender.
+    /// The sender address.
     pub from: String,
-    /// Where answers go.
+    /// The reply address; `None`: the sender.
     pub reply_to: Option<String>,
-    /// The account.
+    /// User name and password of the SMTP account.
     pub account: Option<(String, Secret)>,
-    /// Whether the connection is upgraded to TLS.
+    /// Whether the connection is upgraded with STARTTLS.
     pub start_tls: bool,
 }
 
 /// `apim.user_store`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct UserStore {
-    /// The product's word for it.
+    /// The product's name of the type.
     pub kind: &'static str,
-    /// Where a directory answers.
+    /// URL of the LDAP directory.
     pub url: Option<String>,
-    /// As whom to log in to it.
+    /// User name and password for the directory.
     pub account: Option<(String, Secret)>,
-    /// Where it stands.
+    /// The location of the section.
     pub span: crate::yaml::Span,
 }
 
-/// `apim.oauth`: how tokens are kept in the database.
+/// `apim.oauth`: how tokens are stored in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OAuth {
     /// Access tokens, client secrets and authorization codes are encrypted.
     pub encrypt_tokens: bool,
-    /// They are hashed.
+    /// Access tokens, client secrets and authorization codes are hashed.
     pub hash_tokens: bool,
 }
 
-/// All of them.
+/// All settings of this module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Features {
     /// Cross-origin rules.
     pub cors: Cors,
-    /// The developer portal's address, where it is not the control planes'.
+    /// URL of the developer portal, if it differs from that of the control planes.
     pub devportal_url: Option<String>,
-    /// Analytics.
+    /// Events for an analytics receiver.
     pub analytics: Analytics,
-    /// The token for backends.
+    /// The token sent to backends.
     pub backend_jwt: BackendJwt,
-    /// Mail.
+    /// The mail account.
     pub mail: Option<Mail>,
-    /// The user store.
+    /// The primary user store.
     pub user_store: UserStore,
-    /// Tokens in the database.
+    /// How tokens are stored.
     pub oauth: OAuth,
 }
 
@@ -152,8 +153,8 @@ fn cors(mut section: Section<'_, '_>) -> Cors {
         let span = section.span().clone();
         section.mistakes.add_hint(
             &span,
-            "`apim.cors` allows credentials from every origin, which browsers refuse",
-            "name the origins in `allow_origins`",
+            "`apim.cors` allows credentials from every origin, which browsers reject",
+            "list the origins in `allow_origins`",
         );
     }
     section.finish();
@@ -178,7 +179,7 @@ fn analytics(mut section: Section<'_, '_>) -> Analytics {
     read
 }
 
-/// Any of them may be a key, so all are kept as secrets.
+/// Reads properties; all values are treated as secrets, since each may be an API key.
 fn properties(section: &mut Section<'_, '_>) -> Vec<(String, Secret)> {
     let Some(node) = section.take("properties") else { return Vec::new() };
     let Kind::Map(entries) = &node.kind else {
@@ -194,7 +195,7 @@ fn properties(section: &mut Section<'_, '_>) -> Vec<(String, Secret)> {
             (_, Some(text)) => read.push((key.text.clone(), Secret::new(text))),
             (_, None) => {
                 let what =
-                    format!("`{}` must be a text, not {}", section.path("properties"), value.describe());
+                    format!("`{}` must be a string, not {}", section.path("properties"), value.describe());
                 section.mistakes.add(&value.span, what);
             }
         }
@@ -219,11 +220,11 @@ fn backend_jwt(mut section: Section<'_, '_>) -> BackendJwt {
 fn mail(mut section: Section<'_, '_>) -> Option<Mail> {
     let host = section.host("host");
     if host.is_none() {
-        section.missing("host", "the mail server's name");
+        section.missing("host", "the name of the SMTP server");
     }
     let from = section.text("from");
     if from.is_none() {
-        section.missing("from", "the sender's address");
+        section.missing("from", "the sender address");
     }
     let port = section.port("port");
     let reply_to = section.text("reply_to").map(|text| text.value);
@@ -245,8 +246,10 @@ fn account(
         super::refuse_placeholder(secret, &what, section.mistakes);
     }
     match (&user, &secret) {
-        (Some(_), None) => section.missing(password, "the account's; better `!vault`, `!env` or `!file`"),
-        (None, Some(_)) => section.missing(name, "the account's name"),
+        (Some(_), None) => {
+            section.missing(password, "the account's password; preferably `!vault`, `!env` or `!file`")
+        }
+        (None, Some(_)) => section.missing(name, "the account's user name"),
         _ => {}
     }
     Some((user?.value, secret?.value))
@@ -265,11 +268,11 @@ fn user_store(section: &mut Section<'_, '_>) -> UserStore {
         part.missing("url", "`ldap://HOST:PORT` or `ldaps://HOST:PORT`");
     }
     if !is_directory && (read.url.is_some() || read.account.is_some()) {
-        let what = "`apim.user_store` is the database, and has no `url` or account of its own";
+        let what = "`apim.user_store` uses the database, which takes no `url` or account";
         part.mistakes.add_hint(
             &read.span,
             what,
-            "say the directory's `type`, such as read_write_ldap_unique_id",
+            "set the directory's `type`, such as read_write_ldap_unique_id",
         );
     }
     part.finish();
@@ -283,18 +286,18 @@ fn oauth(mut section: Section<'_, '_>) -> OAuth {
         hash_tokens: section.flag("hash_tokens", false),
     };
     if read.encrypt_tokens && read.hash_tokens {
-        // One class wins, and which one hash order decides (wso2/product-apim, infer.json).
+        // One class wins, and hash order decides which (wso2/product-apim, infer.json).
         section.mistakes.add_hint(
             &span,
-            "`apim.oauth` asks for tokens that are encrypted and hashed",
-            "choose one: what is hashed cannot be read again, what is encrypted can",
+            "`apim.oauth` sets both `encrypt_tokens` and `hash_tokens`",
+            "choose one: hashed tokens cannot be decrypted, encrypted tokens can",
         );
     }
     section.finish();
     read
 }
 
-/// Returns the host of an `http(s)` URL.
+/// Returns whether `text` is an `http(s)` URL with a valid host and without an account.
 pub(super) fn is_web_address(text: &At<String>) -> bool {
     let rest = text.value.strip_prefix("https://").or_else(|| text.value.strip_prefix("http://"));
     rest.is_some_and(|rest| {

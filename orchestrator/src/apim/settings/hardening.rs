@@ -1,4 +1,4 @@
-//! `apim.hardening`: `production` or `off`, and single switches.
+//! `apim.hardening`: `production` or `off`, and individual switches.
 
 use std::collections::BTreeMap;
 
@@ -7,30 +7,30 @@ use apim_agent::value::AbsPath;
 use super::read::{At, Section, is_plain, text_of};
 use crate::yaml::{Kind, Node, Span};
 
-/// How JMX is offered.
+/// How JMX is exposed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Jmx {
-    /// As the product ships it: two RMI ports on all addresses.
+    /// The product's default: two RMI ports on all addresses.
     On,
-    /// The stubs handed out name the loopback address only.
+    /// The RMI stubs refer to the loopback address only.
     Local,
-    /// Not at all.
+    /// JMX is disabled.
     Off,
 }
 
-/// How far the name in a certificate is looked at when the server is a client.
+/// How a node verifies the host name in a certificate when it connects to another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verifier {
-    /// Any name will do: what the start scripts set.
+    /// Any name is accepted; the default of the start scripts.
     AllowAll,
-    /// The name must fit, but for `localhost`.
+    /// The name must match, except for `localhost`.
     DefaultAndLocalhost,
-    /// The name must fit.
+    /// The name must match.
     Strict,
 }
 
 impl Verifier {
-    /// Returns the product's word.
+    /// Returns the product's name for it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -44,27 +44,27 @@ impl Verifier {
 /// `apim.hardening`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Hardening {
-    /// Whether what is not fit for production is a mistake.
+    /// Whether settings that are not suitable for production are errors.
     pub production: bool,
-    /// Whether the kernel is tuned, and the nodes' ports reserved.
+    /// Whether kernel parameters are tuned and the nodes' ports are reserved.
     pub sysctl: bool,
-    /// Keys of the kernel that get another value than ours; `None` leaves a key alone.
+    /// Overrides of the default kernel parameters; `None`: the parameter is not managed.
     pub sysctl_values: BTreeMap<String, Option<String>>,
-    /// Whether the account's limits are raised for sessions too.
+    /// Whether the account's limits are also raised for login sessions.
     pub limits: bool,
-    /// Whether units run in a sandbox.
+    /// Whether units run in a systemd sandbox.
     pub sandbox: bool,
-    /// Folders beside the release that the server may write to from inside the sandbox.
+    /// Additional folders that the server can write to from inside the sandbox.
     pub writable: Vec<AbsPath>,
-    /// Whether the JVM gets the documented flags.
+    /// Whether the documented JVM flags are set.
     pub jvm: bool,
-    /// JMX.
+    /// How JMX is exposed.
     pub jmx: Jmx,
-    /// Names in certificates.
+    /// How host names in certificates are verified.
     pub hostname_verifier: Verifier,
-    /// Where it was written.
+    /// The location of the section, if it is set.
     pub span: Option<Span>,
-    /// Where the verifier was written.
+    /// The location of `hostname_verifier`, if it is set.
     pub verifier_span: Option<Span>,
 }
 
@@ -158,8 +158,8 @@ fn writable(part: &mut Section<'_, '_>, read: &mut Hardening) {
         match AbsPath::parse(&text.value) {
             Ok(path) if is_plain(&text.value) && text.value != "/" => read.writable.push(path),
             Ok(_) => {
-                let words = format!("`{what}`: `{}` cannot stand in a unit file", text.value);
-                let hint = "a folder below `/`, of letters, digits, `.`, `_`, `+`, `-` and `/` only";
+                let words = format!("`{what}`: `{}` cannot be used in a unit file", text.value);
+                let hint = "use a folder below `/`, with only letters, digits, `.`, `_`, `+`, `-` and `/`";
                 part.mistakes.add_hint(&text.span, words, hint);
             }
             Err(error) => part.mistakes.add(&text.span, format!("`{what}`: {error}")),
@@ -173,7 +173,7 @@ fn mode(text: &At<String>, what: &str, section: &mut Section<'_, '_>) -> bool {
         let words = MODES.map(|(word, _)| word);
         section.mistakes.add_hint(
             &text.span,
-            format!("`{what}` cannot be `{}`", text.value),
+            format!("`{what}`: unknown value `{}`", text.value),
             super::one_of(&text.value, &words),
         );
     }
@@ -192,14 +192,15 @@ fn word<T: Copy>(
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         section.mistakes.add_hint(
             &text.span,
-            format!("`{what}` cannot be `{}`", text.value),
+            format!("`{what}`: unknown value `{}`", text.value),
             super::one_of(&text.value, &known),
         );
     }
     found
 }
 
-/// `sysctl: true`, `sysctl: false`, or a map of keys whose values weigh more than ours (`null` leaves a key alone).
+/// Reads `sysctl: true`, `sysctl: false`, or a map that overrides the default values (`null`: the
+/// parameter is not managed).
 fn sysctl(part: &mut Section<'_, '_>, read: &mut Hardening) {
     let Some(node) = part.take("sysctl") else { return };
     let what = "apim.hardening.sysctl";
@@ -210,16 +211,16 @@ fn sysctl(part: &mut Section<'_, '_>, read: &mut Hardening) {
             for (key, value) in entries {
                 let fits = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
                 if !key.text.contains('.') || key.text.contains("..") || !key.text.chars().all(fits) {
-                    let text = format!("`{what}`: `{}` is no key of the kernel", key.text);
+                    let text = format!("`{what}`: invalid kernel parameter `{}`", key.text);
                     part.mistakes.add_hint(&key.span, text, "such as `net.ipv4.tcp_fin_timeout`");
                     continue;
                 }
                 if key.text == "net.ipv4.tcp_tw_recycle" {
                     let text = format!(
-                        "`{what}`: `{}` breaks clients behind NAT, and Linux 4.12 took it away",
+                        "`{what}`: `{}` breaks clients behind NAT, and was removed in Linux 4.12",
                         key.text
                     );
-                    part.mistakes.add_hint(&key.span, text, "leave it out");
+                    part.mistakes.add_hint(&key.span, text, "remove it");
                     continue;
                 }
                 let value = match &value.kind {
@@ -238,7 +239,7 @@ fn sysctl(part: &mut Section<'_, '_>, read: &mut Hardening) {
         }
         _ => {
             let text = format!(
-                "`{what}` must be true, false, or a map of the kernel's keys, not {}",
+                "`{what}` must be true, false, or a map of kernel parameters, not {}",
                 node.describe()
             );
             part.mistakes.add(&node.span, text);

@@ -1,4 +1,4 @@
-//! Reading hooks of load balancers, once their templates are rendered for a node.
+//! Reads load balancer hooks after their templates were rendered for a node.
 
 use std::collections::BTreeMap;
 
@@ -10,26 +10,26 @@ use crate::apim::cluster::FileReader;
 use crate::apim::hook::{Action, Call, Hook, HttpCall, Program};
 use crate::yaml::{Kind, Mistakes, Node};
 
-/// How long a hook may take unless it says so itself.
+/// Default timeout of a hook.
 const TIMEOUT_SECS: u64 = 30;
-/// How often one is tried again unless it says so itself.
+/// Default number of retries.
 const RETRIES: u32 = 2;
-/// So many characters of a hook without a name are shown.
+/// Maximum length of the displayed name of a hook, in characters.
 const WORDS: usize = 60;
-/// What all of our own variables begin with.
-const OURS: &str = "APIM_";
+/// Prefix of the variables that apim-deploy sets.
+const PREFIX: &str = "APIM_";
 
-/// A hook, and the pattern of the hosts that it runs on, where it names some.
+/// A hook, and the pattern of the hosts that it runs on, if set.
 pub type Read = (Hook, Option<At<String>>);
 
-/// What hooks of one node are read with.
+/// Context for reading the hooks of one node.
 #[derive(Clone, Copy)]
 pub struct Reading<'a> {
-    /// What they are called for.
+    /// The action that calls the hooks.
     pub action: Action,
-    /// Facts about the node, as variables of a command's environment.
+    /// Facts about the node, passed to commands as environment variables.
     pub facts: &'a BTreeMap<String, String>,
-    /// Reads files of this machine.
+    /// Reads files on the control machine.
     pub files: &'a dyn FileReader,
 }
 
@@ -50,9 +50,9 @@ impl Reading<'_> {
         let name = section.text("name").map(|name| one_line(&name.value, WORDS));
         let call = match (has_command, section.place("http").is_some()) {
             (true, true) => {
-                let what = format!("`{}` has both `command` and `http`", section.what());
+                let what = format!("`{}` sets both `command` and `http`", section.what());
                 let span = section.span().clone();
-                section.mistakes.add_hint(&span, what, "make two hooks of them: a list");
+                section.mistakes.add_hint(&span, what, "split it into a list of two hooks");
                 let _both = (section.take("command"), section.take("http"));
                 None
             }
@@ -85,8 +85,7 @@ impl Reading<'_> {
         let node = section.take("command")?;
         let Kind::List(items) = &node.kind else {
             let what = format!("`{what}` must be a list, not {}", node.describe());
-            let hint =
-                "`[program, argument, …]`: no shell reads it; write `[sh, -c, \"…\"]` where one is wanted";
+            let hint = "`[program, argument, …]`; it does not run in a shell: use `[sh, -c, \"…\"]` for that";
             section.mistakes.add_hint(&node.span, what, hint);
             return None;
         };
@@ -95,15 +94,15 @@ impl Reading<'_> {
         for item in items {
             if matches!(item.kind, Kind::Secret(_)) {
                 let text = format!(
-                    "`{what}` must not hold a secret: everybody on its machine sees a program's arguments"
+                    "`{what}` must not contain a secret: every user of its machine can read a program's arguments"
                 );
-                section.mistakes.add_hint(&item.span, text, "give it by `environment` or by `stdin`");
+                section.mistakes.add_hint(&item.span, text, "pass it with `environment` or `stdin`");
             } else if let Some(text) = text_of(item, &what, section.mistakes) {
                 argv.push(text.value);
             }
         }
         if argv.first().is_none_or(String::is_empty) && section.mistakes.0.len() == known {
-            section.mistakes.add(&node.span, format!("`{what}` names no program"));
+            section.mistakes.add(&node.span, format!("`{what}`: the program is missing"));
         }
         let environment = environment(section);
         let stdin = section.secret("stdin").map(|text| text.value);
@@ -117,9 +116,9 @@ impl Reading<'_> {
         let url = section.text("url");
         match &url {
             Some(url) if !is_web_address(url) => {
-                // Not shown: it may hold an account.
-                let what = format!("`{}` is no web address", section.path("url"));
-                section.mistakes.add_hint(&url.span, what, "`https://NAME[:PORT]/PATH`, without an account");
+                // The value is not shown: it may contain credentials.
+                let what = format!("`{}` is not a valid URL", section.path("url"));
+                section.mistakes.add_hint(&url.span, what, "`https://NAME[:PORT]/PATH`, without credentials");
             }
             Some(_) => {}
             None => section.missing("url", "`https://NAME[:PORT]/PATH`"),
@@ -132,8 +131,8 @@ impl Reading<'_> {
         let place = section.place("json");
         if let Some(node) = section.take("json") {
             if let (Some(_), Some(place)) = (&body, &place) {
-                let what = format!("`{}` stands beside `body`", section.path("json"));
-                section.mistakes.add_hint(place, what, "keep one");
+                let what = format!("`{}` and `body` are both set", section.path("json"));
+                section.mistakes.add_hint(place, what, "remove one of them");
             }
             body = Some(Secret::new(json(node).to_string()));
             if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
@@ -149,7 +148,7 @@ impl Reading<'_> {
                 None
             }
             (None, Some(_)) => {
-                section.missing("user", "whose password is it?");
+                section.missing("user", "the user name for `password`");
                 None
             }
             (None, None) => None,
@@ -159,7 +158,8 @@ impl Reading<'_> {
                 Some(bytes.into())
             }
             Ok(_) => {
-                let what = format!("`{}`: `{}` holds no certificate", section.path("ca_file"), file.value);
+                let what =
+                    format!("`{}`: `{}` does not contain a certificate", section.path("ca_file"), file.value);
                 section.mistakes.add_hint(&file.span, what, "PEM: `-----BEGIN CERTIFICATE-----`");
                 None
             }
@@ -176,11 +176,11 @@ impl Reading<'_> {
     }
 }
 
-/// Returns how a hook without a name is called.
+/// Returns the displayed name of a hook without `name`.
 fn shown(call: &Call) -> String {
     match call {
         Call::Command(program) => one_line(&program.argv.join(" "), WORDS),
-        // What is behind `?` may be somebody's key.
+        // The query is not shown: it may contain an API key.
         Call::Http(http) => one_line(
             &format!("{} {}", http.method, http.url.split('?').next().unwrap_or_default()),
             2 * WORDS,
@@ -197,17 +197,19 @@ fn one_line(text: &str, longest: usize) -> String {
     format!("{cut}…")
 }
 
-/// Reads further variables of a command's environment.
+/// Reads the user's environment variables of a command.
 fn environment(section: &mut Section<'_, '_>) -> BTreeMap<String, Secret> {
     let what = section.path("environment");
     let mut read = BTreeMap::new();
     for (name, value) in map(section, "environment") {
         let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !name.value.chars().all(is_name) || name.value.starts_with(|c: char| c.is_ascii_digit()) {
-            section.mistakes.add(&name.span, format!("`{what}`: `{}` is no name of a variable", name.value));
-        } else if name.value.starts_with(OURS) {
-            let text =
-                format!("`{what}`: `{}` cannot be set: variables called `{OURS}…` are ours", name.value);
+            section.mistakes.add(&name.span, format!("`{what}`: invalid variable name `{}`", name.value));
+        } else if name.value.starts_with(PREFIX) {
+            let text = format!(
+                "`{what}`: `{}` cannot be set: variables with the prefix `{PREFIX}` are reserved",
+                name.value
+            );
             section.mistakes.add(&name.span, text);
         } else {
             read.insert(name.value, value);
@@ -222,10 +224,10 @@ fn headers(section: &mut Section<'_, '_>) -> Vec<(String, Secret)> {
     for (name, value) in map(section, "headers") {
         let is_token = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
         if name.value.is_empty() || !name.value.chars().all(is_token) {
-            section.mistakes.add(&name.span, format!("`{what}`: `{}` is no name of a header", name.value));
+            section.mistakes.add(&name.span, format!("`{what}`: invalid header name `{}`", name.value));
         } else if value.expose().chars().any(|c| c.is_control() || !c.is_ascii()) {
             let text = format!(
-                "`{what}.{}` holds what a header cannot: a line's end, or more than ASCII",
+                "`{what}.{}` contains a control character or non-ASCII text, which a header cannot carry",
                 name.value
             );
             section.mistakes.add(&name.span, text);
@@ -236,7 +238,7 @@ fn headers(section: &mut Section<'_, '_>) -> Vec<(String, Secret)> {
     read
 }
 
-/// Reads a map of texts that are not shown.
+/// Reads a map of strings that are not displayed.
 fn map(section: &mut Section<'_, '_>, key: &'static str) -> Vec<(At<String>, Secret)> {
     let what = section.path(key);
     let Some(node) = section.take(key) else { return Vec::new() };
@@ -265,7 +267,7 @@ fn statuses(section: &mut Section<'_, '_>) -> Vec<u16> {
             Kind::Int(number @ 100..=599) => read.extend(u16::try_from(number)),
             _ => section.mistakes.add_hint(
                 &item.span,
-                format!("`{what}` takes statuses"),
+                format!("`{what}` takes HTTP status codes"),
                 "such as [200, 204]",
             ),
         }
@@ -276,7 +278,7 @@ fn statuses(section: &mut Section<'_, '_>) -> Vec<u16> {
 fn json(node: &Node) -> serde_json::Value {
     use serde_json::Value;
     match &node.kind {
-        // What is sealed was opened when it was rendered.
+        // Sealed values were opened during rendering.
         Kind::Null | Kind::Sealed(_) => Value::Null,
         Kind::Bool(truth) => Value::Bool(*truth),
         Kind::Int(number) => Value::from(*number),

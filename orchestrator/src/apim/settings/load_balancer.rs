@@ -1,4 +1,4 @@
-//! `apim.load_balancer`: what stands in front of the nodes, and how it treats requests.
+//! `apim.load_balancer`: the load balancer in front of the nodes.
 
 use std::net::Ipv4Addr;
 
@@ -6,13 +6,13 @@ use super::read::{At, Section, text_of};
 use crate::apim::hook::Action;
 use crate::yaml::{Kind, Node, Span};
 
-/// Who sees to the load balancer.
+/// How the load balancer is managed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum BalancerKind {
-    /// Somebody else; nothing is installed, and its hosts are not connected to.
+    /// Managed externally: nothing is installed, and apim-deploy does not connect to its hosts.
     #[default]
     External,
-    /// We do: nginx on every host of the group `load_balancer`.
+    /// Managed by apim-deploy: nginx on every host of the group `load_balancer`.
     Nginx,
 }
 
@@ -20,51 +20,54 @@ impl BalancerKind {
     const WORDS: [(&'static str, Self); 2] = [("external", Self::External), ("nginx", Self::Nginx)];
 }
 
-/// Files of the user with the certificate that clients see.
+/// Certificate files, provided by the user, for the client-facing ports.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CertificateFiles {
-    /// PEM: the certificate, those of its issuers behind it, and the key unless it is in `key_file`.
+    /// PEM: the certificate, followed by its issuers, and the private key unless it is in
+    /// `key_file`.
     pub file: At<String>,
-    /// PEM: the key, without a passphrase.
+    /// PEM: the private key, without a passphrase.
     pub key_file: Option<At<String>>,
 }
 
 /// `apim.load_balancer`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadBalancer {
-    /// Who sees to it.
+    /// How it is managed.
     pub kind: BalancerKind,
-    /// The user's certificate; `None`: the one that was issued.
+    /// The user's certificate; `None`: the issued one.
     pub certificate: Option<CertificateFiles>,
-    /// Whether nginx is installed where it is missing.
+    /// Whether nginx is installed if it is missing.
     pub install: bool,
-    /// The port that answers portals with a redirect to HTTPS; `None`: nobody does.
+    /// The HTTP port that redirects to the HTTPS portals; `None`: no redirect.
     pub redirect_port: Option<u16>,
-    /// Whether a client stays with one control plane.
+    /// Whether sessions are sticky: a client always reaches the same control plane.
     pub sticky: bool,
-    /// Whether it listens on IPv6 addresses, too.
+    /// Whether it also listens on IPv6 addresses.
     pub ipv6: bool,
-    /// Seconds for a connection to a node.
+    /// Timeout of a connection to a node, in seconds.
     pub connect_secs: u32,
-    /// Seconds without a byte of a request or its answer.
+    /// Idle timeout of a request or its response, in seconds.
     pub request_secs: u32,
-    /// Seconds that an idle connection of a client is kept.
+    /// Keep-alive timeout of a client connection, in seconds.
     pub idle_secs: u32,
-    /// Seconds without a byte on a WebSocket.
+    /// Idle timeout of a WebSocket, in seconds.
     pub websocket_secs: u32,
-    /// The largest body of a request, in MiB; 0: no limit.
+    /// Maximum size of a request body, in MiB; 0: no limit.
     pub max_body_mb: u32,
-    /// Networks of proxies in front of it, whose `X-Forwarded-For` is believed.
+    /// Networks of trusted upstream proxies: their `X-Forwarded-For` is used.
     pub trusted_proxies: Vec<String>,
-    /// Networks that may call the gateways' management services; `None`: the control planes' addresses.
+    /// Networks that may call the gateways' management services; `None`: the control planes'
+    /// addresses.
     pub management_from: Option<Vec<String>>,
-    /// Seconds that the connections to a node are waited for, once it gets no new requests.
+    /// Maximum time to drain a node, in seconds.
     pub drain_secs: u32,
-    /// Addresses of load balancers that others see to: who is connected from there is waited for; none: whoever is no node.
+    /// Addresses of an external load balancer: a drain waits for connections from them. Empty: from
+    /// every address that is not a node.
     pub addresses: Vec<Ipv4Addr>,
-    /// Files of the host that every `server` block includes.
+    /// Files on the host that every `server` block includes.
     pub include: Vec<String>,
-    /// Where it was written; the place of the host's settings where it was not.
+    /// The location of the section, or of the host's settings if it is absent.
     pub span: Span,
 }
 
@@ -95,7 +98,10 @@ impl LoadBalancer {
         let mut read = Self::absent(section.span().clone());
         read.kind = section.word("kind", &BalancerKind::WORDS).unwrap_or_default();
         if section.place("kind").is_none() {
-            section.missing("kind", "`nginx`: we install and configure it; `external`: somebody else does");
+            section.missing(
+                "kind",
+                "`nginx`: installed and configured by apim-deploy; `external`: managed externally",
+            );
         }
         read.certificate = section.section("certificate").and_then(certificate);
         read.install = section.flag("install", read.install);
@@ -120,11 +126,10 @@ impl LoadBalancer {
         read.include = includes(&mut section);
         read.addresses = addresses(&mut section);
         for key in Action::ALL.map(Action::word) {
-            // What stands here in place was parted from the rest, and is read for each node.
+            // Hooks written in place were split off before and are read for each node.
             if let Some(node) = section.take(key) {
-                let what =
-                    format!("`{}` cannot come out of a template of `load_balancer`", section.path(key));
-                let hint = "write it in place; templates in it see the node";
+                let what = format!("`{}` cannot come from a template of `load_balancer`", section.path(key));
+                let hint = "write it in place; its templates can use the node's variables";
                 section.mistakes.add_hint(&node.span, what, hint);
             }
         }
@@ -136,14 +141,15 @@ impl LoadBalancer {
 fn certificate(mut section: Section<'_, '_>) -> Option<CertificateFiles> {
     let file = section.text("file");
     if file.is_none() {
-        section.missing("file", "a PEM file on this machine, from the inventory's folder");
+        section.missing("file", "a PEM file on this machine, relative to the inventory's folder");
     }
     let key_file = section.text("key_file");
     section.finish();
     Some(CertificateFiles { file: file?, key_file })
 }
 
-/// Reads addresses and networks, `10.0.0.0/8`; anything else would be written into nginx's configuration as it is.
+/// Reads addresses and networks such as `10.0.0.0/8`. They are written to nginx's configuration
+/// unescaped, so anything else is rejected.
 fn networks(section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<String>> {
     let node = section.take(key)?;
     let what = section.path(key);
@@ -157,7 +163,7 @@ fn networks(section: &mut Section<'_, '_>, key: &'static str) -> Option<Vec<Stri
         } else {
             section.mistakes.add_hint(
                 &text.span,
-                format!("`{what}`: `{}` is no IPv4 address or network", text.value),
+                format!("`{what}`: invalid IPv4 address or network `{}`", text.value),
                 "such as 10.0.0.5 or 10.0.0.0/8",
             );
         }
@@ -175,8 +181,8 @@ fn addresses(section: &mut Section<'_, '_>) -> Vec<Ipv4Addr> {
             Ok(address) => read.push(address),
             Err(_) => section.mistakes.add_hint(
                 &text.span,
-                format!("`{what}`: `{}` is no IPv4 address", text.value),
-                "the address from which it connects to nodes, such as 10.0.0.5",
+                format!("`{what}`: invalid IPv4 address `{}`", text.value),
+                "the source address of its connections to nodes, such as 10.0.0.5",
             ),
         }
     }
@@ -195,7 +201,7 @@ fn includes(section: &mut Section<'_, '_>) -> Vec<String> {
         } else {
             section.mistakes.add_hint(
                 &text.span,
-                format!("`{what}`: `{}` is no path of a host", text.value),
+                format!("`{what}`: invalid host path `{}`", text.value),
                 "an absolute path of letters, digits, `.`, `_`, `+`, `-`, `/` and `*`",
             );
         }

@@ -1,16 +1,17 @@
-//! `apim.event_hub`, `apim.throttling`, `apim.broker_tls`: how events travel between nodes.
+//! `apim.event_hub`, `apim.throttling`, `apim.broker_tls`: how events are distributed between
+//! nodes.
 
 use super::read::Section;
 
-/// How events are spread over several receivers.
+/// How events are distributed over several receivers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Distribution {
-    /// Every receiver gets every event: one group of URLs each.
+    /// Every receiver gets every event: one URL group per receiver.
     #[default]
     All,
-    /// One receiver gets an event, another one the next: one group of all URLs.
+    /// Receivers take turns: one group of all URLs.
     LoadBalance,
-    /// The first receiver gets all events while it lives: one group of all URLs.
+    /// The first available receiver gets all events: one group of all URLs.
     Failover,
 }
 
@@ -18,7 +19,7 @@ impl Distribution {
     const WORDS: [(&'static str, Self); 3] =
         [("all", Self::All), ("loadbalance", Self::LoadBalance), ("failover", Self::Failover)];
 
-    /// Returns the product's word for the type of a group, where there is one group.
+    /// Returns the product's group type; `None` for one group per receiver.
     #[must_use]
     pub const fn group_type(self) -> Option<&'static str> {
         match self {
@@ -29,12 +30,12 @@ impl Distribution {
     }
 }
 
-/// How events travel.
+/// How events are distributed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Messaging {
-    /// How control planes spread what they publish over the event hubs.
+    /// How control planes distribute their events over the event hubs.
     pub event_hub: Distribution,
-    /// How gateways spread what they count over the traffic managers.
+    /// How gateways distribute throttling data over the traffic managers.
     pub throttling: Distribution,
     /// Whether nodes subscribe to brokers over TLS.
     pub broker_tls: bool,

@@ -1,4 +1,5 @@
-//! `apim`: the typed settings of one host, as an inventory's variables give them. What they mean together is `cluster`'s.
+//! The typed `apim` settings of one host, read from its inventory variables. `cluster` checks them
+//! across hosts.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -32,108 +33,109 @@ pub(crate) use read::one_of;
 /// The super administrator.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admin {
-    /// The name.
+    /// The user name, 3 to 30 characters; `admin` by default.
     pub username: String,
-    /// The password.
+    /// The password, 5 to 30 characters.
     pub password: Secret,
 }
 
 /// `apim.hosts_file`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct HostsFile {
-    /// Whether `/etc/hosts` is managed.
+    /// Whether apim-deploy manages `/etc/hosts`.
     pub enabled: bool,
-    /// More names.
+    /// Additional names with their addresses.
     pub extra: BTreeMap<String, At<Ipv4Addr>>,
 }
 
-/// `apim.health`: how long is waited.
+/// `apim.health`: deadlines of health checks, in seconds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// For a node to start. A first start fills the databases' rows and the index, so this is generous; a known cause of
-    /// failure ends the wait at once.
+    /// Time for a node to start. A first start fills database tables and the index, so the default
+    /// is generous; a known cause of failure ends the wait immediately.
     pub started_secs: u64,
-    /// For its connections to stand and its APIs to be deployed; long enough for the one restart that may be needed.
+    /// Time for a node to open its connections and deploy its APIs; includes one restart, if
+    /// needed.
     pub complete_secs: u64,
-    /// After how long an incomplete node is restarted once (0: never).
+    /// Time after which an incomplete node is restarted once (0: never).
     pub restart_after_secs: u64,
 }
 
 /// All settings of one host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// The version.
+    /// The product version to deploy.
     pub version: Option<At<Version>>,
-    /// Where zips come from.
+    /// Sources and digests of the product zips.
     pub distributions: source::Distributions,
-    /// The JDK.
+    /// The JDK that nodes run on.
     pub java: Option<source::Java>,
-    /// The folder of everything.
+    /// The parent folder of all components; `/opt/wso2` by default.
     pub install_dir: String,
-    /// How many releases of a component stay on a host; `None`: all of them.
+    /// How many releases of a component are kept on a host; `None`: all of them.
     pub keep_releases: Option<u32>,
-    /// The service account.
+    /// The service account; `wso2carbon` by default.
     pub user: String,
-    /// Its group.
+    /// The group of the service account; `wso2` by default.
     pub group: String,
-    /// The number of the account.
+    /// The UID of the service account; `None`: chosen by the host.
     pub uid: Option<u32>,
-    /// The number of the group.
+    /// The GID of the group; `None`: chosen by the host.
     pub gid: Option<u32>,
-    /// The address by which other nodes reach the host, where it is not the one we connect to.
+    /// The address that other nodes use for this host, if it differs from the SSH address.
     pub address: Option<At<Ipv4Addr>>,
-    /// The name by which other nodes reach the host, where it is not the inventory's.
+    /// The name that other nodes use for this host, if it differs from the inventory name.
     pub host_name: Option<At<String>>,
-    /// Names of roles.
+    /// Public names of roles, usually those of a load balancer.
     pub endpoints: BTreeMap<Role, endpoint::EndpointSetting>,
     /// The super administrator.
     pub admin: Option<Admin>,
-    /// The databases.
+    /// The database server; `None`: embedded H2 files.
     pub databases: Option<databases::Databases>,
-    /// Whether the node's own H2 files are asked for by name.
+    /// Whether `databases.type: h2` selects the embedded H2 files explicitly.
     pub embedded: bool,
-    /// The keystores.
+    /// Keystores and truststore.
     pub keystores: keystores::Keystores,
     /// The key for encryption at rest (4.7 and later).
     pub encryption_key: Option<Secret>,
-    /// Gateway environments; empty: the shipped one.
+    /// Gateway environments; empty: the default one.
     pub environments: Vec<environments::Environment>,
     /// Settings by role.
     pub roles: BTreeMap<Role, node::RoleSettings>,
     /// Raw keys of every node's `deployment.toml`.
     pub config: Option<Node>,
-    /// In which form passwords stand in `deployment.toml`.
+    /// How secrets are stored in `deployment.toml`.
     pub secrets: secrets::SecretsMode,
-    /// How events travel between nodes.
+    /// How events are distributed between nodes.
     pub messaging: messaging::Messaging,
     /// Portals, analytics, mail and the like.
     pub features: features::Features,
-    /// `server.node_ip`, where it is not the documentation's.
+    /// `server.node_ip`, if it differs from the documented value.
     pub node_ip: Option<Ipv4Addr>,
-    /// Whether keys of `config` that the product does not read are mistakes.
+    /// Whether `config` keys that the product does not read are errors.
     pub strict_config: bool,
-    /// The order of starting.
+    /// The order in which roles are started.
     pub start_order: StartOrder,
-    /// `/etc/hosts`.
+    /// Whether and how `/etc/hosts` is managed.
     pub hosts_file: HostsFile,
-    /// Deadlines.
+    /// Deadlines of health checks.
     pub health: Health,
-    /// How much each check of a host matters.
+    /// Levels of the preflight checks.
     pub preflight: preflight::Preflight,
-    /// What stands in front of the nodes.
+    /// The load balancer.
     pub load_balancer: load_balancer::LoadBalancer,
-    /// What is closed beyond the usual.
+    /// Hardening of hosts and nodes.
     pub hardening: hardening::Hardening,
-    /// Whether every endpoint that was written, here or in an environment, could be read.
+    /// Whether all configured endpoints, including those of environments, are valid.
     pub endpoints_fit: bool,
-    /// Keys that were written, whether they could be read or not, and where.
+    /// All keys that are set, valid or not, with their locations.
     given: Vec<Key>,
-    /// Where the settings stand.
+    /// The location of the settings.
     pub span: Span,
 }
 
 impl Settings {
-    /// Reads the settings; what is wrong is noted and read as if absent.
+    /// Reads the settings. Invalid values are added to `mistakes` and treated as absent.
     #[must_use]
     pub fn read(node: &Node, mistakes: &mut Mistakes) -> Self {
         let mut section = Section::new(node, "apim", mistakes);
@@ -151,7 +153,7 @@ impl Settings {
         };
         let java = section.section("java").and_then(source::Java::read);
         let install_dir = section.folder("install_dir").map_or_else(|| "/opt/wso2".to_owned(), String::from);
-        // Less than two would leave nothing to go back to.
+        // A rollback needs at least one previous release.
         let keep_releases = section.number("keep_releases", 2..=100).and_then(|n| u32::try_from(n).ok());
         let account = Account::read(&mut section);
         let address = section.text("address").and_then(|text| {
@@ -177,7 +179,7 @@ impl Settings {
                 section.mistakes.add_hint(
                     &key.span,
                     "`apim.encryption_key` must be 64 hex digits",
-                    "`openssl rand -hex 32` makes one",
+                    "generate one with `openssl rand -hex 32`",
                 );
             }
             fits.then_some(key.value)
@@ -257,13 +259,13 @@ impl Settings {
         }
     }
 
-    /// Says whether `key` was written, even if what it says could not be read.
+    /// Returns whether `key` is set, even if its value is invalid.
     #[must_use]
     pub fn gives(&self, key: &str) -> bool {
         self.place_of(key).is_some()
     }
 
-    /// Returns where `key` was written, if it was.
+    /// Returns the location of `key`, if it is set.
     #[must_use]
     pub fn place_of(&self, key: &str) -> Option<&Span> {
         self.given.iter().find(|known| known.text == key).map(|known| &known.span)
@@ -291,7 +293,7 @@ impl Account {
                 let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
                 let first = text.value.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
                 if !first || text.value.len() > 32 || !text.value.chars().all(fits) {
-                    let what = format!("`apim.{key}`: `{}` is no name for an account", text.value);
+                    let what = format!("`apim.{key}`: invalid account name `{}`", text.value);
                     section.mistakes.add_hint(
                         &text.span,
                         what,
@@ -313,15 +315,16 @@ impl Admin {
         let username = section.text("username");
         let password = section.secret("password");
         let name = username.as_ref().map_or("admin", |text| text.value.as_str()).to_owned();
-        // carbon-kernel default.json: user names are 3 to 30 characters without blanks, passwords 5 to 30. Both end in
-        // an XML element, and in the user part of a broker URL that is read without decoding (documentation, security guidelines).
+        // carbon-kernel default.json: user names have 3 to 30 characters without blanks, passwords
+        // 5 to 30. The product writes both into an XML element, and into the user part of a broker
+        // URL that it reads without decoding (documentation, security guidelines).
         let fits = |text: &str, shortest: usize| {
             (shortest..=30).contains(&text.chars().count()) && !text.chars().any(char::is_whitespace)
         };
         if let Some(username) =
             username.as_ref().filter(|text| !fits(&text.value, 3) || reserved(&text.value).is_some())
         {
-            let what = format!("`apim.admin.username`: `{}` is no administrator's name", username.value);
+            let what = format!("`apim.admin.username`: invalid user name `{}`", username.value);
             section.mistakes.add_hint(
                 &username.span,
                 what,
@@ -329,7 +332,7 @@ impl Admin {
             );
         }
         match &password {
-            None => section.missing("password", "a text, or better `!vault`, `!env` or `!file`"),
+            None => section.missing("password", "a string; preferably `!vault`, `!env` or `!file`"),
             Some(password) => {
                 if !fits(password.value.expose(), 5) {
                     section.mistakes.add(
@@ -340,8 +343,8 @@ impl Admin {
                 if let Some(sign) = reserved(password.value.expose()) {
                     section.mistakes.add_hint(
                         &password.span,
-                        format!("`apim.admin.password` must not hold `{sign}`"),
-                        "the product puts it into XML and broker URLs as it is: choose one without @ { } % & < > £",
+                        format!("`apim.admin.password` must not contain `{sign}`"),
+                        "the product writes it unescaped into XML and broker URLs: choose one without @ { } % & < > £",
                     );
                 }
             }
@@ -355,20 +358,20 @@ fn reserved(text: &str) -> Option<char> {
     text.chars().find(|c| "@{}%&<>£".contains(*c))
 }
 
-/// Refuses a secret that the product's configuration mapper would take for a placeholder.
+/// Rejects a secret that the product's configuration mapper would expand as a placeholder.
 fn refuse_placeholder(secret: &At<Secret>, what: &str, mistakes: &mut Mistakes) {
     let text = secret.value.expose();
     if ["$ref{", "$env{", "$sys{", "$secret{", "${"].iter().any(|sign| text.contains(sign)) {
         mistakes.add_hint(
             &secret.span,
-            format!("`{what}` holds `$…{{`, which the product would replace"),
+            format!("`{what}` contains `$…{{`, which the product would expand"),
             "choose a secret without it",
         );
     }
     if text.contains("]]>") || text.chars().any(char::is_control) {
         mistakes.add(
             &secret.span,
-            format!("`{what}` holds `]]>` or a control character, which cannot be written into XML"),
+            format!("`{what}` contains `]]>` or a control character, which cannot be written into XML"),
         );
     }
 }

@@ -1,4 +1,4 @@
-//! `apim.control_plane`, `apim.gateway`, …: what is set for the nodes of one role.
+//! `apim.control_plane`, `apim.gateway`, …: settings of one role.
 
 use super::read::{At, Section, text_of};
 use crate::apim::availability::Allowance;
@@ -6,7 +6,7 @@ use crate::apim::port::LARGEST_OFFSET;
 use crate::apim::role::Role;
 use crate::yaml::{Kind, Node, Span};
 
-/// Memory of a node's heap.
+/// Heap size of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Heap {
     /// `-Xms`
@@ -16,13 +16,13 @@ pub struct Heap {
 }
 
 impl Heap {
-    /// Returns the JVM's options.
+    /// Returns the JVM options.
     #[must_use]
     pub fn options(&self) -> String {
         format!("-Xms{} -Xmx{}", self.initial, self.maximum)
     }
 
-    /// Returns the initial and the largest size in MiB.
+    /// Returns the initial and the maximum size in MiB.
     #[must_use]
     pub fn mebibytes(&self) -> (u64, u64) {
         (megabytes(&self.initial), megabytes(&self.maximum))
@@ -45,13 +45,13 @@ pub struct SkipList {
 /// How a gateway gets its APIs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retrieval {
-    /// `sync`: the start waits for them; `async`: they are deployed after it.
+    /// `sync`: the start waits for the APIs; `async`: they are deployed after the start.
     pub mode: Option<&'static str>,
-    /// Milliseconds before the second try; each further one waits twice as long.
+    /// Milliseconds before the first retry; the delay doubles with each further one.
     pub retry_ms: Option<i64>,
-    /// Milliseconds between an event and the pull that follows it.
+    /// Milliseconds between an event and the pull that it triggers.
     pub event_waiting_ms: Option<i64>,
-    /// Whether an API is deployed when it is first called.
+    /// Whether an API is deployed on its first call.
     pub on_demand: Option<bool>,
 }
 
@@ -72,31 +72,31 @@ impl Retrieval {
 /// Settings of one role on one host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleSettings {
-    /// Environments of a gateway.
+    /// Gateway: its environments.
     pub environments: Vec<At<String>>,
-    /// Labels of a gateway beside its environments: those of environments that were made in the admin portal.
+    /// Gateway: additional labels, for environments that were created in the admin portal.
     pub labels: Vec<At<String>>,
-    /// How a gateway gets its APIs when it starts.
+    /// Gateway: how it gets its APIs.
     pub retrieval: Retrieval,
-    /// `proxyPort` of HTTPS and of HTTP, where they are not the endpoint's.
+    /// `proxyPort` of HTTPS and of HTTP, if they differ from those of the endpoint.
     pub proxy_ports: (Option<u16>, Option<u16>),
-    /// What is added to every port.
+    /// Offset added to every port.
     pub port_offset: u16,
-    /// Where the offset stands, if it was written.
+    /// The location of the offset, if it is set.
     pub offset_span: Option<Span>,
-    /// The heap.
+    /// The heap size.
     pub heap: Heap,
-    /// More options for the JVM.
+    /// Additional JVM options.
     pub java_opts: Option<String>,
     /// Raw keys of `deployment.toml`, merged last.
     pub config: Option<Node>,
     /// Gateway: artifacts to keep.
     pub skip_list: Option<SkipList>,
-    /// Traffic manager: policies not to be redeployed at start.
+    /// Traffic manager: policies that are not redeployed at start.
     pub skip_redeploying_policies: Vec<String>,
-    /// How many of the role may be down at once, and where that stands.
+    /// Disruption budget: how many nodes of the role may be down at the same time.
     pub max_unavailable: Option<At<Allowance>>,
-    /// Seconds that a node may take to stop, where it is not what the role needs.
+    /// Timeout for stopping a node, in seconds; `None`: the role's default.
     pub stop_secs: Option<u64>,
     /// Control plane: the domain of cache invalidation between its nodes.
     pub cache_invalidation: Option<String>,
@@ -160,13 +160,13 @@ impl RoleSettings {
             let fits = !text.value.contains(['\n', '\r', '"', '\\', '\'']);
             if !fits {
                 let what = format!(
-                    "`{}` must not hold quotes, backslashes or line breaks",
+                    "`{}` must not contain quotes, backslashes or line breaks",
                     section.path("java_opts")
                 );
                 section.mistakes.add_hint(
                     &text.span,
                     what,
-                    "the start script splits it at blanks, whatever the quotes",
+                    "the start script splits it at blanks and ignores quotes",
                 );
             }
             fits.then_some(text.value)
@@ -233,7 +233,7 @@ fn heap(node: &Node, section: &mut Section<'_, '_>) -> Option<Heap> {
             None => maximum.clone(),
         };
         if megabytes(&initial) > megabytes(&maximum) {
-            let message = format!("`{what}`: `initial` ({initial}) is more than `maximum` ({maximum})");
+            let message = format!("`{what}`: `initial` ({initial}) is larger than `maximum` ({maximum})");
             section.mistakes.add(&node.span, message);
         }
         return Some(Heap { initial, maximum });
@@ -243,7 +243,7 @@ fn heap(node: &Node, section: &mut Section<'_, '_>) -> Option<Heap> {
     Some(Heap { initial: size.clone(), maximum: size })
 }
 
-/// Returns a checked amount in MiB.
+/// Returns the MiB of a valid memory size.
 fn megabytes(amount: &str) -> u64 {
     let (digits, factor) = match amount.strip_suffix('g') {
         Some(digits) => (digits, 1024),
@@ -257,7 +257,7 @@ fn memory(text: &At<String>, what: &str, section: &mut Section<'_, '_>) -> Optio
     let digits = lower.strip_suffix(['m', 'g']).unwrap_or("");
     let fits = !digits.is_empty() && digits.len() < 7 && digits.chars().all(|c| c.is_ascii_digit());
     if !fits {
-        let message = format!("`{what}`: `{}` is no amount of memory", text.value);
+        let message = format!("`{what}`: invalid memory size `{}`", text.value);
         section.mistakes.add_hint(&text.span, message, "such as 2g or 1536m");
     }
     fits.then_some(lower)

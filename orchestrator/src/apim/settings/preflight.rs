@@ -1,30 +1,30 @@
-//! `apim.preflight`: how much each check of a host matters.
+//! `apim.preflight`: the levels of the preflight checks.
 
 use std::collections::BTreeMap;
 
 use super::read::{Section, one_of, text_of};
 use crate::yaml::Kind;
 
-/// One thing that is looked at before anything is changed.
+/// A check that runs before anything is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Check {
     /// The operating system and its version.
     Os,
     /// The number of processors.
     Cpu,
-    /// Memory against the heaps of the host's nodes.
+    /// Memory compared with the heaps of the host's nodes.
     Memory,
-    /// Room for the releases that are yet to be unpacked.
+    /// Free space for the releases to unpack.
     Disk,
-    /// The nodes' ports, and who holds them.
+    /// Whether the nodes' ports are free, or used by the nodes themselves.
     Ports,
-    /// The clock against those of the other hosts.
+    /// The clock compared with those of the other hosts.
     Clock,
     /// The JDK's version.
     Jdk,
-    /// Every name of the cluster, as this host resolves it.
+    /// Whether this host resolves every name of the cluster correctly.
     Names,
-    /// Every connection that can be tried already.
+    /// Every connection that can be tested already.
     Reach,
     /// Whether the agent runs as root.
     Privilege,
@@ -32,14 +32,14 @@ pub enum Check {
     Systemd,
     /// `SELinux` and `AppArmor`.
     SecurityModule,
-    /// How many files and processes are allowed.
+    /// Limits of open files and processes.
     Limits,
-    /// Settings of the kernel that the product stumbles over.
+    /// Kernel settings that break the product.
     Kernel,
 }
 
 impl Check {
-    /// Every check, in the order of the table.
+    /// Every check, in display order.
     pub const ALL: [Self; 14] = [
         Self::Os,
         Self::Cpu,
@@ -57,7 +57,7 @@ impl Check {
         Self::Kernel,
     ];
 
-    /// Returns the word for it in an inventory and in tables.
+    /// Returns its name in inventories and in output.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -79,14 +79,14 @@ impl Check {
     }
 }
 
-/// What a check that finds something amiss means, whatever it would mean by itself.
+/// Overrides the severity of a failed check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Nothing is changed anywhere.
+    /// The run stops before any change.
     Fail,
-    /// It is told.
+    /// A warning is shown.
     Warn,
-    /// It is not looked at.
+    /// The check is skipped.
     Off,
 }
 
@@ -117,7 +117,7 @@ impl Preflight {
                     let hint = one_of(&text.value, &words);
                     section.mistakes.add_hint(
                         &text.span,
-                        format!("`{what}` cannot be `{}`", text.value),
+                        format!("`{what}`: unknown value `{}`", text.value),
                         hint,
                     );
                 }
@@ -127,7 +127,7 @@ impl Preflight {
         Self { levels }
     }
 
-    /// Returns the level that the inventory gives to `check`, if it does.
+    /// Returns the level that the inventory sets for `check`, if any.
     #[must_use]
     pub fn level(&self, check: Check) -> Option<Level> {
         self.levels.get(&check).copied()

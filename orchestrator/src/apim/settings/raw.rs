@@ -1,13 +1,13 @@
-//! `config:` as far as it can be checked without knowing the product's keys: can it be written as TOML at all?
+//! Checks whether `config:` can be written as TOML. The product's keys are not checked here.
 
 use crate::yaml::{Kind, Mistakes, Node};
 
-/// Notes what cannot be written as TOML, or surely does not mean what it says.
+/// Adds errors for values that cannot be written as TOML, and for common mistakes.
 pub(super) fn check(node: &Node, what: &str, mistakes: &mut Mistakes) {
     let Kind::Map(entries) = &node.kind else {
         mistakes.add(
             &node.span,
-            format!("`{what}` must be a map of deployment.toml's tables, not {}", node.describe()),
+            format!("`{what}` must be a map of deployment.toml tables, not {}", node.describe()),
         );
         return;
     };
@@ -16,7 +16,7 @@ pub(super) fn check(node: &Node, what: &str, mistakes: &mut Mistakes) {
         if key.text.contains('.') {
             mistakes.add_hint(
                 &key.span,
-                format!("`{path}`: a dotted key is no table here"),
+                format!("`{path}`: a dotted key does not create a table here"),
                 format!(
                     "nest it: `{}: {{…}}{}`",
                     key.text.replace('.', ": {"),
@@ -27,8 +27,8 @@ pub(super) fn check(node: &Node, what: &str, mistakes: &mut Mistakes) {
         if key.text == "secrets" {
             mistakes.add_hint(
                 &key.span,
-                format!("`{path}`: aliases of the product's cipher tool are not written by hand"),
-                "give the secret itself at its key, as `!vault`, `!env` or `!file`; `apim: {secrets: cipher}` has the tool encrypt it",
+                format!("`{path}`: aliases of the product's cipher tool cannot be set by hand"),
+                "set the secret at its key, with `!vault`, `!env` or `!file`; `apim: {secrets: cipher}` encrypts it with the tool",
             );
         }
         nested(value, &path, mistakes);
@@ -39,8 +39,8 @@ fn nested(node: &Node, what: &str, mistakes: &mut Mistakes) {
     match &node.kind {
         Kind::Null => mistakes.add_hint(
             &node.span,
-            format!("`{what}` is empty, and TOML has no such value"),
-            "give it a value, or leave the key out",
+            format!("`{what}` is empty, and TOML has no null value"),
+            "set a value, or remove the key",
         ),
         Kind::Map(entries) => {
             for (key, value) in entries {
@@ -52,7 +52,7 @@ fn nested(node: &Node, what: &str, mistakes: &mut Mistakes) {
             if maps != 0 && maps != items.len() {
                 mistakes.add(
                     &node.span,
-                    format!("`{what}` mixes maps with other values: it must be all of one kind"),
+                    format!("`{what}` mixes maps with other values: all must be of the same kind"),
                 );
             }
             for item in items {

@@ -1,27 +1,27 @@
-//! Reading one map of settings: typed values with their places, every mistake noted.
+//! Reads one map of settings: typed values with their locations. All errors are collected.
 
 use apim_agent::value::{AbsPath, Secret, Sha256};
 
 use crate::apim::host_name;
 use crate::yaml::{Kind, MapReader, Mistakes, Node, Span, nearest};
 
-/// A value and where it was written.
+/// A value with its location.
 #[derive(Debug, Clone, PartialEq)]
 pub struct At<T> {
     /// The value.
     pub value: T,
-    /// Its place.
+    /// Its location in the inventory.
     pub span: Span,
 }
 
 impl<T> At<T> {
-    /// Returns `value` as if written at `span`.
+    /// Returns `value` with the location `span`.
     pub(crate) const fn new(value: T, span: Span) -> Self {
         Self { value, span }
     }
 }
 
-/// A map being read.
+/// Reads the keys of one map and collects errors.
 pub(super) struct Section<'a, 'm> {
     map: MapReader<'a>,
     node: &'a Node,
@@ -47,18 +47,18 @@ impl<'a, 'm> Section<'a, 'm> {
         format!("{}.{key}", self.what)
     }
 
-    /// Returns where the value of `key` stands, if there is one.
+    /// Returns the location of the value of `key`, if it is set.
     pub(super) fn place(&self, key: &str) -> Option<Span> {
         let node = self.node.get(key)?;
         (node.kind != Kind::Null).then(|| node.span.clone())
     }
 
-    /// Says whether `key` holds the text `value`; does not take it.
+    /// Returns whether `key` is the string `value`; does not mark the key as read.
     pub(super) fn is(&self, key: &str, value: &str) -> bool {
         self.node.get(key).and_then(Node::as_text).is_some_and(|text| text == value)
     }
 
-    /// Says whether `key` holds `off` (which YAML 1.1 reads as a boolean); takes it then.
+    /// Returns whether `key` is `off` (a boolean in YAML 1.1), and marks the key as read if so.
     pub(super) fn is_off(&mut self, key: &'static str) -> bool {
         let off =
             self.node.get(key).is_some_and(|node| node.kind == Kind::Bool(false)) || self.is(key, "off");
@@ -91,7 +91,7 @@ impl<'a, 'm> Section<'a, 'm> {
             Kind::Text { text, .. } | Kind::Float(_, text) => Secret::new(text.clone()),
             Kind::Int(n) => Secret::new(n.to_string()),
             _ => {
-                let what = format!("`{}` must be a text, not {}", self.path(key), node.describe());
+                let what = format!("`{}` must be a string, not {}", self.path(key), node.describe());
                 self.mistakes.add(&node.span, what);
                 return None;
             }
@@ -103,20 +103,20 @@ impl<'a, 'm> Section<'a, 'm> {
         self.map.bool(key, self.mistakes).unwrap_or(default)
     }
 
-    /// A boolean that need not be there.
+    /// Reads an optional boolean.
     pub(super) fn choice(&mut self, key: &'static str) -> Option<bool> {
         self.map.bool(key, self.mistakes)
     }
 
-    /// An `http` or `https` URL without an account.
+    /// Reads an `http` or `https` URL without an account.
     pub(super) fn web_address(&mut self, key: &'static str) -> Option<At<String>> {
         let text = self.text(key)?;
         if super::features::is_web_address(&text) {
             return Some(text);
         }
-        // Not shown: it may hold an account.
-        let what = format!("`{}` is no web address", self.path(key));
-        self.mistakes.add_hint(&text.span, what, "`https://NAME[:PORT]/PATH`, without an account");
+        // The value is not shown: it may contain credentials.
+        let what = format!("`{}` is not a valid URL", self.path(key));
+        self.mistakes.add_hint(&text.span, what, "`https://NAME[:PORT]/PATH`, without credentials");
         None
     }
 
@@ -137,7 +137,7 @@ impl<'a, 'm> Section<'a, 'm> {
         let found = words.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
         if found.is_none() {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            let what = format!("`{}` cannot be `{}`", self.path(key), text.value);
+            let what = format!("`{}`: unknown value `{}`", self.path(key), text.value);
             self.mistakes.add_hint(&text.span, what, one_of(&text.value, &known));
         }
         found
@@ -153,8 +153,8 @@ impl<'a, 'm> Section<'a, 'm> {
         match AbsPath::parse(&text.value) {
             Ok(path) if is_plain(&text.value) && text.value != "/" => Some(path),
             Ok(_) => {
-                let what = format!("`{}`: `{}` cannot stand in a unit file", self.path(key), text.value);
-                let hint = "a folder below `/`, of letters, digits, `.`, `_`, `+`, `-` and `/` only";
+                let what = format!("`{}`: `{}` cannot be used in a unit file", self.path(key), text.value);
+                let hint = "use a folder below `/`, with only letters, digits, `.`, `_`, `+`, `-` and `/`";
                 self.mistakes.add_hint(&text.span, what, hint);
                 None
             }
@@ -172,12 +172,12 @@ impl<'a, 'm> Section<'a, 'm> {
         check_host(&text, &what, self.mistakes).then_some(text)
     }
 
-    /// Notes that a key is missing, unless it is there and its own mistake was noted already.
+    /// Adds an error for a missing key, unless it is set: its value has its own error then.
     pub(super) fn missing(&mut self, key: &str, hint: &str) {
         if self.node.get(key).is_some_and(|node| node.kind != Kind::Null) {
             return;
         }
-        let what = format!("`{}` needs `{key}`", self.what);
+        let what = format!("`{}` requires `{key}`", self.what);
         let span = self.map.span().clone();
         self.mistakes.add_hint(&span, what, hint);
     }
@@ -187,7 +187,7 @@ impl<'a, 'm> Section<'a, 'm> {
     }
 }
 
-/// Says whether a path holds nothing that systemd or a shell would take for something else.
+/// Returns whether a path has no characters that are special to systemd or a shell.
 pub(super) fn is_plain(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-".contains(c))
 }
@@ -197,11 +197,11 @@ pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Optio
         Kind::Text { text, .. } | Kind::Float(_, text) => text.clone(),
         Kind::Int(n) => n.to_string(),
         Kind::Secret(_) | Kind::Sealed(_) => {
-            mistakes.add(&node.span, format!("`{what}` must not be a secret: it is shown"));
+            mistakes.add(&node.span, format!("`{what}` must not be a secret: its value is displayed"));
             return None;
         }
         Kind::Null | Kind::Bool(_) | Kind::List(_) | Kind::Map(_) => {
-            mistakes.add(&node.span, format!("`{what}` must be a text, not {}", node.describe()));
+            mistakes.add(&node.span, format!("`{what}` must be a string, not {}", node.describe()));
             return None;
         }
     };
@@ -215,7 +215,7 @@ pub(super) fn digest_of(text: &At<String>, what: &str, mistakes: &mut Mistakes) 
             mistakes.add_hint(
                 &text.span,
                 format!("`{what}`: {error}"),
-                "`sha256sum FILE` prints it; compare it with the one the publisher gives",
+                "get it with `sha256sum FILE`; compare it with the published digest",
             );
             None
         }
@@ -224,8 +224,12 @@ pub(super) fn digest_of(text: &At<String>, what: &str, mistakes: &mut Mistakes) 
 
 pub(super) fn check_host(text: &At<String>, what: &str, mistakes: &mut Mistakes) -> bool {
     if text.value.contains("://") {
-        // Not shown: it may hold an account.
-        mistakes.add_hint(&text.span, format!("`{what}` is no URL"), "a name, without `https://`");
+        // The value is not shown: it may contain credentials.
+        mistakes.add_hint(
+            &text.span,
+            format!("`{what}` must be a host name, not a URL"),
+            "a name, without `https://`",
+        );
         return false;
     }
     match host_name::check(&text.value) {
@@ -241,7 +245,7 @@ pub(super) fn check_host(text: &At<String>, what: &str, mistakes: &mut Mistakes)
 pub(crate) fn one_of(word: &str, known: &[&str]) -> String {
     match nearest(word, known.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
-        None if known.is_empty() => "there is none".to_owned(),
+        None if known.is_empty() => "no value is allowed".to_owned(),
         None => format!("one of: {}", known.join(", ")),
     }
 }

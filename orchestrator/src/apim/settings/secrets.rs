@@ -1,23 +1,25 @@
-//! `apim.secrets`: in which form passwords stand in `deployment.toml`.
+//! `apim.secrets`: how secrets are stored in `deployment.toml`.
 
-/// Where a node finds its secrets.
+/// Where a node reads its secrets from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SecretsMode {
-    /// In `deployment.toml` itself, which only the service account can read.
+    /// From `deployment.toml` itself, which only the service account can read.
     #[default]
     Plain,
-    /// In the environment of the service, from a file beside the component that only its account can read; `deployment.toml` names variables.
+    /// From environment variables of the service, which systemd reads from a file next to the
+    /// component that only the service account can read. `deployment.toml` refers to the variables.
     Environment,
-    /// Encrypted in `deployment.toml` by the product's cipher tool with the key of the internal (or primary) keystore.
+    /// From `deployment.toml`, encrypted by the product's cipher tool with the key of the internal
+    /// (or primary) keystore.
     Cipher,
 }
 
 impl SecretsMode {
-    /// Every mode with its word in an inventory.
+    /// Every mode with its name in an inventory.
     pub const WORDS: [(&'static str, Self); 3] =
         [("plain", Self::Plain), ("environment", Self::Environment), ("cipher", Self::Cipher)];
 
-    /// Returns its word.
+    /// Returns its name in an inventory.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! `apim.distributions` and `apim.java`: where files come from, and the digests they must have.
+//! `apim.distributions` and `apim.java`: sources of files and their expected digests.
 
 use std::collections::BTreeMap;
 
@@ -9,13 +9,13 @@ use crate::apim::release::Version;
 use crate::apim::role::Role;
 use crate::yaml::{Kind, Mistakes, Span};
 
-/// Who fetches a file.
+/// Which machine downloads a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fetch {
-    /// The control machine, once; the hosts get it over their session.
+    /// The control machine downloads it once and uploads it to the hosts over SSH.
     #[default]
     Push,
-    /// Each host, from the URL.
+    /// Each host downloads it from the URL.
     Pull,
 }
 
@@ -24,13 +24,14 @@ const FETCH_WORDS: [(&str, Fetch); 2] = [("push", Fetch::Push), ("pull", Fetch::
 /// `apim.distributions`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Distributions {
-    /// A URL or local folder; `{version}` stands for the version, `{file}` for the zip's name (else it is added at the end).
+    /// A URL or local folder. `{version}` is replaced by the version and `{file}` by the name of
+    /// the zip; without `{file}` the name is appended.
     pub source: Option<At<String>>,
-    /// Digests, by role or by file name.
+    /// Expected digests, by role or by file name.
     pub sha256: BTreeMap<String, Sha256>,
-    /// Where the digests stand.
+    /// The location of the digests.
     pub span: Span,
-    /// Who fetches.
+    /// Which machine downloads the zips.
     pub fetch: Fetch,
     /// A proxy URL for downloads.
     pub proxy: Option<String>,
@@ -53,8 +54,8 @@ impl Distributions {
                 || text.value.starts_with("https://")
                 || text.value.starts_with("socks5");
             if !fits {
-                // Not shown: it may hold an account.
-                let what = "`apim.distributions.proxy` is no proxy URL";
+                // The value is not shown: it may contain credentials.
+                let what = "`apim.distributions.proxy` is not a valid proxy URL";
                 section.mistakes.add_hint(&text.span, what, "such as http://proxy.example.com:3128");
             }
             fits.then_some(text.value)
@@ -69,7 +70,7 @@ impl Distributions {
                             let roles: Vec<&str> = DIGEST_ROLES.iter().map(|r| r.group()).collect();
                             section.mistakes.add_hint(
                                 &key.span,
-                                format!("`{what}` names no distribution"),
+                                format!("`{what}`: unknown distribution"),
                                 format!("{} (or the name of a zip file)", one_of(&key.text, &roles)),
                             );
                             continue;
@@ -94,21 +95,22 @@ impl Distributions {
             section.mistakes.add_hint(
                 &source.span,
                 format!("hosts cannot pull from `{}`", source.value),
-                "`fetch: pull` needs an http:// or https:// source; a folder of this machine needs `fetch: push`",
+                "`fetch: pull` requires an http:// or https:// source; use `fetch: push` for a folder of this machine",
             );
         }
         section.finish();
         read
     }
 
-    /// Returns the digest of the zip that `role` is made from; one for the very file name beats one for the role.
+    /// Returns the expected digest of the zip of `role`. A digest by file name overrides one by
+    /// role.
     #[must_use]
     pub fn digest(&self, role: Role, version: &Version) -> Option<Sha256> {
         let by_file = self.sha256.get(&version.zip(role));
         by_file.or_else(|| self.sha256.get(role.distribution().group())).copied()
     }
 
-    /// Returns where the zip of `role` is to be had.
+    /// Returns the URL or path of the zip of `role`.
     #[must_use]
     pub fn locate(&self, role: Role, version: &Version) -> Option<String> {
         let template = &self.source.as_ref()?.value;
@@ -129,23 +131,23 @@ fn is_digest_key(key: &str) -> bool {
         || (key.starts_with("wso2am-") && key.to_lowercase().ends_with(".zip"))
 }
 
-/// Says whether a source is fetched over the network.
+/// Returns whether a source is an `http(s)` URL.
 #[must_use]
 pub fn is_url(source: &str) -> bool {
     source.starts_with("http://") || source.starts_with("https://")
 }
 
-/// Notes a scheme that nobody fetches from, and a word in braces that nobody fills in.
+/// Adds an error for an unsupported URL scheme or an unknown placeholder.
 fn check_source(source: &At<String>, what: &str, words: &[&str], mistakes: &mut Mistakes) {
     if let Some((scheme, rest)) = source.value.split_once("://")
         && !is_url(&source.value)
     {
-        // An account part is not shown.
+        // Credentials are not shown.
         let shown = if rest.contains('@') { format!("{scheme}://…") } else { source.value.clone() };
         mistakes.add_hint(
             &source.span,
-            format!("`{what}`: nothing is fetched from `{shown}`"),
-            "an http:// or https:// URL, or a path of this machine",
+            format!("`{what}`: unsupported URL scheme in `{shown}`"),
+            "use an http:// or https:// URL, or a path on this machine",
         );
     }
     for part in source.value.split('{').skip(1) {
@@ -153,10 +155,10 @@ fn check_source(source: &At<String>, what: &str, words: &[&str], mistakes: &mut 
         let word = format!("{{{word}}}");
         if !words.contains(&word.as_str()) && !word.contains('@') {
             let hint = match words {
-                [] => "write the whole name".to_owned(),
-                words => format!("only {} are filled in", words.join(" and ")),
+                [] => "write the full name".to_owned(),
+                words => format!("supported placeholders: {}", words.join(" and ")),
             };
-            mistakes.add_hint(&source.span, format!("`{what}`: nothing stands for `{word}`"), hint);
+            mistakes.add_hint(&source.span, format!("`{what}`: unknown placeholder `{word}`"), hint);
         }
     }
 }
@@ -166,9 +168,9 @@ fn check_source(source: &At<String>, what: &str, words: &[&str], mistakes: &mut 
 pub struct NamedFile {
     /// A URL or local path.
     pub source: At<String>,
-    /// What it must be.
+    /// The expected digest.
     pub sha256: Sha256,
-    /// Who fetches.
+    /// Which machine downloads it.
     pub fetch: Fetch,
 }
 
@@ -184,12 +186,12 @@ impl NamedFile {
             section.missing("source", hint);
         }
         if sha256.is_none() {
-            section.missing("sha256", "`sha256sum FILE` prints it");
+            section.missing("sha256", "get it with `sha256sum FILE`");
         }
         Some(Self { source: source?, sha256: sha256?, fetch })
     }
 
-    /// Returns the last part of the source: a file name.
+    /// Returns the file name: the last segment of the source, without a query.
     #[must_use]
     pub fn file_name(&self) -> &str {
         let path = self.source.value.split(['?', '#']).next().unwrap_or_default();
@@ -200,9 +202,9 @@ impl NamedFile {
 /// `apim.java`: the JDK that nodes run on.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Java {
-    /// A home that is on the host already.
+    /// The home of a JDK that is already installed on the host.
     Home(AbsPath),
-    /// A tar.gz or zip that is installed side by side with others.
+    /// A tar.gz or zip that is installed next to other versions.
     Archive(NamedFile),
 }
 
@@ -218,7 +220,11 @@ impl Java {
         let span = section.span().clone();
         let java = match (home, archive) {
             (Some(_), Some(_)) => {
-                section.mistakes.add_hint(&span, "`apim.java` has both `home` and `archive`", "keep one");
+                section.mistakes.add_hint(
+                    &span,
+                    "`apim.java` sets both `home` and `archive`",
+                    "remove one of them",
+                );
                 None
             }
             (Some(home), None) => Some(Self::Home(home)),
@@ -226,13 +232,14 @@ impl Java {
                 let name = file.file_name();
                 let known = [".tar.gz", ".tgz", ".zip"].iter().any(|end| name.ends_with(end));
                 if !known {
-                    let what = format!("`apim.java.archive.source`: `{name}` is no tar.gz or zip");
+                    let what = format!("`apim.java.archive.source`: `{name}` is not a tar.gz or zip");
                     section.mistakes.add(&file.source.span, what);
                 }
                 if !is_plain(name) {
-                    let what =
-                        format!("`apim.java.archive.source`: `{name}` cannot name a folder of a unit file");
-                    let hint = "rename it: letters, digits, `.`, `_`, `+` and `-` only";
+                    let what = format!(
+                        "`apim.java.archive.source`: `{name}` cannot be used as a folder name in a unit file"
+                    );
+                    let hint = "rename it; use only letters, digits, `.`, `_`, `+` and `-`";
                     section.mistakes.add_hint(&file.source.span, what, hint);
                 }
                 (known && is_plain(name)).then_some(Self::Archive(file))
@@ -240,7 +247,7 @@ impl Java {
             (None, None) => {
                 if section.mistakes.0.len() == known {
                     section
-                        .missing("home", "a JDK's folder on the hosts; or `archive: {source: …, sha256: …}`");
+                        .missing("home", "a JDK's folder on the hosts, or `archive: {source: …, sha256: …}`");
                 }
                 None
             }

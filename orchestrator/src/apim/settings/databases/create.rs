@@ -1,33 +1,35 @@
-//! `apim.databases.create` and what goes with it: who makes the databases, for whom, in which characters.
+//! `apim.databases.create` and related keys: administrator, character set, and host patterns of
+//! users.
 
 use apim_agent::value::Secret;
 
 use super::kind::DatabaseType;
 use crate::apim::settings::read::Section;
 
-/// How databases are made.
+/// How databases are created.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Creation {
-    /// Who makes databases and users; `None`: they are there, and only the schema is loaded, by each database's own user.
+    /// The account that creates databases and users; `None`: they exist already, and the user of
+    /// each database only loads the schema.
     pub admin: Option<Admin>,
     /// The character set of a new database.
     pub charset: String,
-    /// Its collation; `None`: the server's for that set.
+    /// Its collation; `None`: the server's default for the character set.
     pub collation: Option<String>,
-    /// MySQL, MariaDB: from where the users may log in (`%`: from anywhere).
+    /// MySQL, MariaDB: host patterns from which the users can log in (`%`: from anywhere).
     pub user_hosts: Vec<String>,
 }
 
-/// Who may make databases and users.
+/// An account that can create databases and users.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admin {
-    /// The name.
+    /// The user name; by default the server type's usual administrator.
     pub username: String,
-    /// The password.
+    /// The administrator's password.
     pub password: Secret,
 }
 
-/// Reads the four keys; `None` when nothing is to be made.
+/// Reads the keys; returns `None` unless `create` is true.
 pub(super) fn read(section: &mut Section<'_, '_>, kind: Option<DatabaseType>) -> Option<Creation> {
     let wanted = section.flag("create", false);
     let kind = kind.unwrap_or(DatabaseType::Mysql);
@@ -36,7 +38,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, kind: Option<DatabaseType>) ->
             part.text("username").map_or_else(|| kind.administrator().to_owned(), |text| text.value);
         let password = part.secret("password");
         if password.is_none() {
-            part.missing("password", "a text, or better `!vault`, `!env` or `!file`");
+            part.missing("password", "a string; preferably `!vault`, `!env` or `!file`");
         }
         part.finish();
         Some(Admin { username, password: password?.value })
@@ -47,8 +49,8 @@ pub(super) fn read(section: &mut Section<'_, '_>, kind: Option<DatabaseType>) ->
     if !wanted {
         return None;
     }
-    // Keys of several long columns do not fit an index in a wider set: "key too long" (documentation, "changing to MySQL"), and
-    // resource paths must be told apart by case.
+    // With a wider character set, keys of several long columns do not fit an index: "key too long"
+    // (documentation, "changing to MySQL"). Resource paths are case-sensitive, hence the collation.
     let latin = charset.is_none() && collation.is_none();
     let (charset, collation) = match kind {
         DatabaseType::Postgresql => (charset.unwrap_or_else(|| "UTF8".to_owned()), collation),
@@ -58,12 +60,13 @@ pub(super) fn read(section: &mut Section<'_, '_>, kind: Option<DatabaseType>) ->
     Some(Creation { admin, charset, collation, user_hosts })
 }
 
-/// A name of a character set or collation: it is pasted into a statement.
+/// Reads the name of a character set or collation, which is written unescaped into an SQL
+/// statement.
 fn word(section: &mut Section<'_, '_>, key: &'static str) -> Option<String> {
     let text = section.text(key)?;
     let fits = |c: char| c.is_ascii_alphanumeric() || "_-.@".contains(c);
     if text.value.is_empty() || text.value.len() > 64 || !text.value.chars().all(fits) {
-        let what = format!("`{}`: `{}` is no name of one", section.path(key), text.value);
+        let what = format!("`{}`: invalid name `{}`", section.path(key), text.value);
         section.mistakes.add_hint(
             &text.span,
             what,
@@ -81,13 +84,13 @@ fn user_hosts(section: &mut Section<'_, '_>, kind: DatabaseType) -> Vec<String> 
     if kind == DatabaseType::Postgresql {
         section.mistakes.add_hint(
             &span,
-            format!("`{}` means nothing to PostgreSQL", section.path("user_hosts")),
-            "who may log in from where is said in the server's `pg_hba.conf`",
+            format!("`{}` is not supported for PostgreSQL", section.path("user_hosts")),
+            "restrict logins in the server's `pg_hba.conf`",
         );
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || "%_.-:/".contains(c);
     for host in hosts.iter().filter(|host| host.is_empty() || host.len() > 255 || !host.chars().all(fits)) {
-        let what = format!("`{}`: `{host}` is no host pattern of MySQL", section.path("user_hosts"));
+        let what = format!("`{}`: invalid MySQL host pattern `{host}`", section.path("user_hosts"));
         section.mistakes.add_hint(
             &span,
             what,
@@ -95,7 +98,9 @@ fn user_hosts(section: &mut Section<'_, '_>, kind: DatabaseType) -> Vec<String> 
         );
     }
     if hosts.is_empty() {
-        section.mistakes.add(&span, format!("`{}` lets nobody log in", section.path("user_hosts")));
+        section
+            .mistakes
+            .add(&span, format!("`{}` is empty: no login would be allowed", section.path("user_hosts")));
     }
     hosts
 }

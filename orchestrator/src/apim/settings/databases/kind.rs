@@ -1,8 +1,8 @@
-//! Kinds of database servers, and what each is called, listens on and needs. Nothing here is about one cluster.
+//! Types of database servers: names, default ports, drivers and scripts. Independent of a cluster.
 
 use std::fmt;
 
-/// A kind of database server.
+/// A type of database server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DatabaseType {
     /// MySQL.
@@ -20,7 +20,7 @@ pub enum DatabaseType {
 }
 
 impl DatabaseType {
-    /// The words for it in an inventory.
+    /// The names in an inventory.
     pub(super) const WORDS: [(&'static str, Self); 8] = [
         ("mysql", Self::Mysql),
         ("mariadb", Self::Mariadb),
@@ -32,8 +32,8 @@ impl DatabaseType {
         ("db2", Self::Db2),
     ];
 
-    /// Returns the product's own word; any other spelling makes it fall back to defaults without a word
-    /// (carbon-kernel `infer.json`; note `postgre`).
+    /// Returns the product's name. With any other spelling the product silently falls back to
+    /// defaults (carbon-kernel `infer.json`; note `postgre`).
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -46,7 +46,7 @@ impl DatabaseType {
         }
     }
 
-    /// Returns the port that such a server listens on as a rule.
+    /// Returns the default port.
     #[must_use]
     pub const fn default_port(self) -> u16 {
         match self {
@@ -58,10 +58,12 @@ impl DatabaseType {
         }
     }
 
-    /// Returns the driver class that is written into the configuration, where the product's inferred one is outdated or better said aloud:
-    /// for MySQL it infers `com.mysql.jdbc.Driver`, which Connector/J 8 keeps only as a deprecated alias (helm-apim sets this one too).
-    /// Its own are right for PostgreSQL (`org.postgresql.Driver`), SQL Server (`com.microsoft.sqlserver.jdbc.SQLServerDriver`),
-    /// Oracle (`oracle.jdbc.OracleDriver`) and DB2 (carbon-kernel `infer.json`).
+    /// Returns the driver class to write into the configuration; `None`: the product infers the
+    /// right one. For MySQL it infers `com.mysql.jdbc.Driver`, which Connector/J 8 keeps only as a
+    /// deprecated alias (helm-apim also sets the new class). For MariaDB the class is set
+    /// explicitly. The inferred class is right for PostgreSQL (`org.postgresql.Driver`), SQL Server
+    /// (`com.microsoft.sqlserver.jdbc.SQLServerDriver`), Oracle (`oracle.jdbc.OracleDriver`) and
+    /// DB2 (carbon-kernel `infer.json`).
     #[must_use]
     pub const fn driver_class(self) -> Option<&'static str> {
         match self {
@@ -71,8 +73,8 @@ impl DatabaseType {
         }
     }
 
-    /// Returns the name of the distribution's scripts for it: `dbscripts/NAME.sql` and `dbscripts/apimgt/NAME.sql`
-    /// (carbon-kernel, carbon-apimgt). MariaDB takes MySQL's.
+    /// Returns the name of the distribution's scripts for it: `dbscripts/NAME.sql` and
+    /// `dbscripts/apimgt/NAME.sql` (carbon-kernel, carbon-apimgt). MariaDB uses those of MySQL.
     #[must_use]
     pub const fn script(self) -> &'static str {
         match self {
@@ -84,13 +86,14 @@ impl DatabaseType {
         }
     }
 
-    /// Says whether we speak its protocol ourselves: only then can databases be made and logins be tried.
+    /// Returns whether apim-deploy supports its protocol, which is required to create databases and
+    /// to test logins.
     #[must_use]
     pub const fn is_spoken(self) -> bool {
         matches!(self, Self::Mysql | Self::Mariadb | Self::Postgresql)
     }
 
-    /// Returns who may make databases on a fresh server.
+    /// Returns the administrator account of a new server.
     pub(super) const fn administrator(self) -> &'static str {
         match self {
             Self::Mysql | Self::Mariadb => "root",

@@ -1,4 +1,4 @@
-//! `apim.databases`: the server, its driver, and the two databases that the cluster shares.
+//! `apim.databases`: the server, its driver, and the two databases shared by the cluster.
 
 use std::collections::BTreeMap;
 
@@ -19,43 +19,43 @@ pub use kind::DatabaseType;
 pub use pool::{Pool, PoolValue};
 pub use tls::Tls;
 
-/// The word for the database that is a file of the node itself.
+/// The name of the embedded database, which is a file on each node.
 pub(super) const EMBEDDED: &str = "h2";
 
 /// One database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Database {
-    /// Its name (for Oracle the SID).
+    /// The database name; for Oracle the SID or service name.
     pub name: String,
-    /// Who logs in.
+    /// The user name that nodes log in with.
     pub username: String,
-    /// With which password.
+    /// The password of the user.
     pub password: Secret,
-    /// Its whole JDBC URL, where the user wrote one.
+    /// The full JDBC URL, if it is set.
     pub url: Option<String>,
-    /// Its connection pool.
+    /// Options of the connection pool.
     pub pool: Pool,
 }
 
 /// `apim.databases.driver`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Driver {
-    /// The jar.
+    /// The jar file.
     pub file: NamedFile,
-    /// The class, where it is another than the type's usual one.
+    /// The driver class, if it differs from the type's default.
     pub class: Option<String>,
 }
 
 /// `apim.databases`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Databases {
-    /// What kind of server.
+    /// The type of the server.
     pub kind: DatabaseType,
-    /// Its name or address.
+    /// The server's name or address.
     pub host: String,
-    /// Its port.
+    /// The server's port.
     pub port: u16,
-    /// The JDBC driver; `None` when the operator puts it into the distribution.
+    /// The JDBC driver; `None` if the distribution already contains it.
     pub driver: Option<Driver>,
     /// APIs, applications, subscriptions.
     pub apim_db: Database,
@@ -63,24 +63,24 @@ pub struct Databases {
     pub shared_db: Database,
     /// Options added to the JDBC URL.
     pub options: BTreeMap<String, String>,
-    /// What a pooled connection is tried with, where it is not the type's usual statement.
+    /// The statement that validates a pooled connection, if it differs from the type's default.
     pub validation_query: Option<String>,
-    /// Oracle: whether the names are service names, not SIDs.
+    /// Oracle: whether the names are service names instead of SIDs.
     pub oracle_service: bool,
-    /// Whether our own connections are encrypted.
+    /// Whether connections from apim-deploy are encrypted.
     pub tls: Tls,
-    /// A PEM file of this machine with those whom we trust, where the public ones do not do.
+    /// A PEM file on the control machine with trusted authorities; `None`: the public ones.
     pub tls_ca: Option<At<String>>,
-    /// How databases are made, where they are to be made.
+    /// How databases are created; `None`: they are not.
     pub create: Option<Creation>,
-    /// Whether a login from every host is tried.
+    /// Whether a login is tested from every host.
     pub login_check: bool,
-    /// Where the settings stand.
+    /// The location of the section.
     pub span: Span,
 }
 
 impl Databases {
-    /// Reads them; `None` too where `type: h2` asks for the files that every node brings along.
+    /// Reads the section; returns `None` on errors, and for `type: h2`, the embedded database.
     pub(super) fn read(mut section: Section<'_, '_>) -> Option<Self> {
         let span = section.span().clone();
         if section.is("type", EMBEDDED) {
@@ -101,7 +101,8 @@ impl Databases {
             let file = NamedFile::read(&mut driver, "a URL or path of the driver's jar");
             let class = driver.text("class").map(|text| text.value);
             if let Some(file) = file.as_ref().filter(|file| !file.file_name().ends_with(".jar")) {
-                let what = format!("`apim.databases.driver.source`: `{}` is no jar", file.file_name());
+                let what =
+                    format!("`apim.databases.driver.source`: `{}` is not a jar file", file.file_name());
                 driver.mistakes.add(&file.source.span, what);
             }
             driver.finish();
@@ -119,19 +120,19 @@ impl Databases {
         let login_check = section.flag("login_check", create.is_some());
         if let (Some(apim), Some(shared)) = (&apim_db, &shared_db) {
             if apim.name == shared.name {
-                let what = format!("`apim_db` and `shared_db` are both the database `{}`", apim.name);
-                section.mistakes.add_hint(&span, what, "they hold different schemas: give each its own");
-            }
-            if apim.username == shared.username && apim.password != shared.password {
-                let what = format!(
-                    "the user `{}` has one password for `apim_db` and another for `shared_db`",
-                    apim.username
-                );
+                let what = format!("`apim_db` and `shared_db` both use the database `{}`", apim.name);
                 section.mistakes.add_hint(
                     &span,
                     what,
-                    "one user has one password: correct it, or use two users",
+                    "their schemas differ: use a separate database for each",
                 );
+            }
+            if apim.username == shared.username && apim.password != shared.password {
+                let what = format!(
+                    "the user `{}` has different passwords for `apim_db` and `shared_db`",
+                    apim.username
+                );
+                section.mistakes.add_hint(&span, what, "set the same password, or use two users");
             }
         }
         section.finish();
@@ -170,7 +171,7 @@ fn database(section: &mut Section<'_, '_>, key: &'static str, user: &str, base: 
     let username = part.text("username").map_or_else(|| user.to_owned(), |text| text.value);
     let password = part.secret("password");
     match &password {
-        None => part.missing("password", "a text, or better `!vault`, `!env` or `!file`"),
+        None => part.missing("password", "a string; preferably `!vault`, `!env` or `!file`"),
         Some(password) => super::refuse_placeholder(password, &part.path("password"), part.mistakes),
     }
     let span = part.span().clone();
@@ -178,7 +179,7 @@ fn database(section: &mut Section<'_, '_>, key: &'static str, user: &str, base: 
         let fits = |c: char| c.is_ascii_alphanumeric() || "_-.$#@".contains(c);
         if value.is_empty() || !value.chars().all(fits) {
             let what = format!(
-                "`{}`: `{value}` holds characters that we do not paste into a JDBC URL",
+                "`{}`: `{value}` contains characters that are not supported in a JDBC URL",
                 part.path(word)
             );
             part.mistakes.add(&span, what);
@@ -187,16 +188,16 @@ fn database(section: &mut Section<'_, '_>, key: &'static str, user: &str, base: 
     let url = part.text("url").map(|text| {
         if !text.value.starts_with("jdbc:") || text.value.chars().any(|c| c.is_whitespace() || c.is_control())
         {
-            let what = format!("`{}` is no JDBC URL", part.path("url"));
+            let what = format!("`{}` is not a valid JDBC URL", part.path("url"));
             part.mistakes.add_hint(
                 &text.span,
                 what,
-                "it begins with `jdbc:` and holds no blanks; `&` is written as it is",
+                "it must start with `jdbc:` and contain no blanks; write `&` unescaped",
             );
         }
         if text.value.to_ascii_lowercase().contains("password=") {
-            let what = format!("`{}` holds a password", part.path("url"));
-            part.mistakes.add_hint(&text.span, what, "the URL is shown: put it under `password`");
+            let what = format!("`{}` contains a password", part.path("url"));
+            part.mistakes.add_hint(&text.span, what, "the URL is displayed: move the password to `password`");
         }
         text.value
     });
@@ -205,7 +206,8 @@ fn database(section: &mut Section<'_, '_>, key: &'static str, user: &str, base: 
     Some(Database { name, username, password: password?.value, url, pool })
 }
 
-/// Oracle knows databases by SID or by service; only the second takes options in its URL.
+/// Oracle databases are identified by SID or by service name; only URLs with a service name take
+/// options.
 fn oracle_service(
     section: &mut Section<'_, '_>,
     kind: Option<DatabaseType>,
@@ -225,17 +227,18 @@ fn oracle_service(
         ),
     ) = (&place, kind)
     {
-        section.mistakes.add(place, "`apim.databases.oracle` is for `type: oracle` only");
+        section.mistakes.add(place, "`apim.databases.oracle` requires `type: oracle`");
     }
     if kind == Some(DatabaseType::Oracle) && said == Some(false) && !options.is_empty() {
         let span = section.span().clone();
-        let hint = "`oracle: service` and the service's name, or `url:` for each database";
+        let hint = "use `oracle: service` with the service name, or set `url:` for each database";
         section.mistakes.add_hint(&span, "a URL with an Oracle SID takes no `options`", hint);
     }
     said.unwrap_or(kind == Some(DatabaseType::Oracle) && !options.is_empty())
 }
 
-/// Encryption said once holds for us and for the nodes' drivers; what the user wrote for the driver weighs more there.
+/// `tls` applies to connections of apim-deploy and of the nodes' drivers; for a driver, the user's
+/// `options` take precedence.
 fn tls_of(
     section: &mut Section<'_, '_>,
     kind: Option<DatabaseType>,
@@ -256,11 +259,13 @@ fn tls_of(
         }
         None => {
             if let Some(place) = place {
-                let what = format!("`apim.databases.tls`: {kind} takes it in the whole URL only");
+                let what = format!(
+                    "`apim.databases.tls`: not supported for {kind}, which requires it in the full URL"
+                );
                 section.mistakes.add_hint(
                     &place,
                     what,
-                    "write `url: jdbc:oracle:thin:@tcps://…` for each database",
+                    "set `url: jdbc:oracle:thin:@tcps://…` for each database",
                 );
             }
         }
@@ -291,7 +296,7 @@ fn options(section: &mut Section<'_, '_>) -> BTreeMap<String, String> {
             Some(_) => section.mistakes.add_hint(
                 &value.span,
                 format!(
-                    "`apim.databases.options.{}` holds characters that have a meaning in a URL",
+                    "`apim.databases.options.{}` contains characters with a special meaning in a URL",
                     key.text
                 ),
                 "write one option per key, without `&`, `;`, `?` and quotes",

@@ -1,4 +1,4 @@
-//! `apim.databases.pool`: the connection pool of a data source, in the product's own words when written.
+//! `apim.databases.pool`: options of a data source's connection pool.
 
 use crate::apim::settings::read::Section;
 
@@ -11,11 +11,12 @@ pub enum PoolValue {
     Flag(bool),
 }
 
-/// Options that were set: the product's key and the value. Only one spelling works for every database: the snake-case aliases of
-/// `key-mappings.json` are renamed for `shared_db` alone (carbon-kernel).
+/// The options that are set: the product's key and the value. Only the camel-case keys work for
+/// every database: the snake-case aliases of `key-mappings.json` are mapped for `shared_db` only
+/// (carbon-kernel).
 pub type Pool = Vec<(&'static str, PoolValue)>;
 
-/// Our key, the product's key, the least and the most.
+/// Inventory key, product key, minimum and maximum.
 const NUMBERS: [(&str, &str, i64, i64); 7] = [
     ("max_active", "maxActive", 1, 10_000),
     ("max_idle", "maxIdle", 0, 10_000),
@@ -26,7 +27,7 @@ const NUMBERS: [(&str, &str, i64, i64); 7] = [
     ("min_evictable_idle_ms", "minEvictableIdleTimeMillis", 0, 86_400_000),
 ];
 
-/// Our key, the product's key.
+/// Inventory key, product key.
 const FLAGS: [(&str, &str); 5] = [
     ("test_on_borrow", "testOnBorrow"),
     ("test_while_idle", "testWhileIdle"),
@@ -38,30 +39,32 @@ const FLAGS: [(&str, &str); 5] = [
 pub(super) fn read(section: &mut Section<'_, '_>) -> Pool {
     let mut pool = Pool::new();
     let Some(mut part) = section.section("pool") else { return pool };
-    for (ours, theirs, least, most) in NUMBERS {
-        if let Some(number) = part.number(ours, least..=most) {
-            pool.push((theirs, PoolValue::Number(number)));
+    for (key, product_key, minimum, maximum) in NUMBERS {
+        if let Some(number) = part.number(key, minimum..=maximum) {
+            pool.push((product_key, PoolValue::Number(number)));
         }
     }
-    for (ours, theirs) in FLAGS {
-        if part.place(ours).is_some() {
-            pool.push((theirs, PoolValue::Flag(part.flag(ours, false))));
+    for (key, product_key) in FLAGS {
+        if part.place(key).is_some() {
+            pool.push((product_key, PoolValue::Flag(part.flag(key, false))));
         }
     }
     let number = |key| pool.iter().find(|(known, _)| *known == key).map(|(_, value)| *value);
-    if let (Some(PoolValue::Number(least)), Some(PoolValue::Number(most))) =
+    if let (Some(PoolValue::Number(min_idle)), Some(PoolValue::Number(max_active))) =
         (number("minIdle"), number("maxActive"))
-        && least > most
+        && min_idle > max_active
     {
         let span = part.span().clone();
-        part.mistakes
-            .add(&span, format!("`{}`: {least} idle connections of at most {most}", part.path("min_idle")));
+        part.mistakes.add(
+            &span,
+            format!("`{}` ({min_idle}) is larger than `max_active` ({max_active})", part.path("min_idle")),
+        );
     }
     part.finish();
     pool
 }
 
-/// Returns `over` with what only `base` says.
+/// Returns `base` overridden by `over`.
 pub(super) fn merged(base: &Pool, over: Pool) -> Pool {
     let mut pool = base.clone();
     for (key, value) in over {

@@ -1,16 +1,16 @@
-//! `apim.databases.tls`: whether connections to the databases are encrypted, by us and by the nodes' drivers.
+//! `apim.databases.tls`: encryption of database connections, from apim-deploy and from the nodes.
 
 use super::kind::DatabaseType;
 
-/// Whether connections are encrypted.
+/// Whether database connections are encrypted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Tls {
-    /// No.
+    /// Not encrypted.
     #[default]
     Off,
-    /// Yes, whoever answers.
+    /// Encrypted; the server's certificate is not verified.
     Required,
-    /// Yes, and the server shows a certificate that is trusted and names it.
+    /// Encrypted; the server's certificate must be trusted and match its name.
     Verified,
 }
 
@@ -18,9 +18,11 @@ impl Tls {
     pub(super) const WORDS: [(&'static str, Self); 3] =
         [("off", Self::Off), ("required", Self::Required), ("verified", Self::Verified)];
 
-    /// Returns the options of the type's JDBC driver that say the same (their manuals: Connector/J 8 "Security", MariaDB Connector/J
-    /// "TLS", pgJDBC "Using SSL", SQL Server "Setting the connection properties"). A node trusts whom its truststore trusts: the
-    /// start scripts hand it to the JVM, and pgJDBC must be told to look there. `None`: the driver takes no such options in its URL.
+    /// Returns the equivalent options of the JDBC driver (manuals: Connector/J 8 "Security",
+    /// MariaDB Connector/J "TLS", pgJDBC "Using SSL", SQL Server "Setting the connection
+    /// properties"). A node trusts the authorities in its truststore: the start scripts pass it to
+    /// the JVM, and pgJDBC needs a socket factory that uses it. `None`: the driver does not support
+    /// such options in its URL.
     pub(super) fn options(self, kind: DatabaseType) -> Option<&'static [(&'static str, &'static str)]> {
         Some(match (kind, self) {
             (_, Self::Off) => &[],
@@ -43,7 +45,7 @@ impl Tls {
         })
     }
 
-    /// Returns what options that the user wrote for the driver say of it.
+    /// Returns the mode that the user's driver options imply.
     pub(super) fn said_by<'a>(kind: DatabaseType, options: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut found = Self::Off;
         for (key, value) in options {

@@ -1,4 +1,5 @@
-//! JDBC URLs: one form for each type, written for XML, into which the product pastes them as they are.
+//! JDBC URLs of all database types, escaped for XML: the product writes them unchanged into XML
+//! files.
 
 use std::collections::BTreeMap;
 
@@ -6,8 +7,9 @@ use super::kind::DatabaseType;
 use super::{Database, Databases};
 
 impl Databases {
-    /// Returns the JDBC URL of `database`, XML-escaped, where one is necessary (else the product builds it from host, port and name):
-    /// the user's own, or one with options, or one for an Oracle service.
+    /// Returns the XML-escaped JDBC URL of `database` if the configuration needs one: the user's
+    /// URL, one with options, or one for an Oracle service. `None`: the product builds it from
+    /// host, port and name.
     #[must_use]
     pub fn url(&self, database: &Database) -> Option<String> {
         if let Some(url) = &database.url {
@@ -20,7 +22,7 @@ impl Databases {
         Some(in_xml(&plain(self, database)))
     }
 
-    /// Returns the JDBC URL of `database` as a driver reads it, for people.
+    /// Returns the unescaped JDBC URL of `database`, as a driver reads it.
     #[must_use]
     pub fn plain_url(&self, database: &Database) -> String {
         database.url.clone().unwrap_or_else(|| plain(self, database))
@@ -39,7 +41,8 @@ fn plain(databases: &Databases, database: &Database) -> String {
         DatabaseType::Mariadb => format!("jdbc:mariadb://{host}:{port}/{name}{}", query()),
         DatabaseType::Postgresql => format!("jdbc:postgresql://{host}:{port}/{name}{}", query()),
         DatabaseType::Mssql => {
-            // The product's own URL has it; one of ours must not lose it (documentation, "changing to MSSQL").
+            // The product's own URL contains it, so a generated one must too (documentation,
+            // "changing to MSSQL").
             let mut options = options.clone();
             options.entry("SendStringParametersAsUnicode".to_owned()).or_insert_with(|| "false".to_owned());
             format!("jdbc:sqlserver://{host}:{port};databaseName={name};{}", pairs(&options, ";"))
@@ -57,7 +60,7 @@ fn pairs(options: &BTreeMap<String, String>, join: &str) -> String {
     options.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(join)
 }
 
-/// Returns `text` as it is written into XML; what is written so already stays.
+/// Escapes `text` for XML; existing entities are kept.
 fn in_xml(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
     for (at, c) in text.char_indices() {
@@ -80,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_for_xml_already_is_not_written_so_twice() {
+    fn xml_entities_are_not_escaped_twice() {
         assert_eq!(in_xml("a?b=1&c=2"), "a?b=1&amp;c=2");
         assert_eq!(in_xml("a?b=1&amp;c=2&d=<3>"), "a?b=1&amp;c=2&amp;d=&lt;3&gt;");
         assert_eq!(in_xml("x=&#38;&y"), "x=&#38;&amp;y");

@@ -1,4 +1,5 @@
-//! `apim.keystores` in mode `issued`: what the certificates of the cluster are like, and what locks them.
+//! `apim.keystores` in mode `issued`: settings of the cluster's certificates and of their private
+//! keys.
 
 use apim_agent::value::Secret;
 
@@ -6,42 +7,43 @@ use super::{Keystore, Places, Purpose, check_password};
 use crate::apim::settings::read::{At, Section, check_host, text_of};
 use crate::yaml::Kind;
 
-/// The shortest passphrase and store password; a JDK's tools refuse shorter ones.
+/// Minimum length of the passphrase and the store password; a JDK's tools reject shorter ones.
 const SHORTEST: usize = 6;
-/// Public authorities stopped giving certificates for longer than this; who renews by running `apply` need not care.
+/// Default validity of a certificate: public authorities do not issue longer ones. `apply` renews
+/// them.
 const VALID_DAYS: i64 = 397;
-/// Ten years.
+/// Default validity of the authority's certificate: ten years.
 const AUTHORITY_DAYS: i64 = 3650;
-/// From when on a certificate is renewed.
+/// Default number of days before its expiry that a certificate is renewed.
 const RENEW_DAYS: i64 = 30;
-/// X.520's longest common name.
+/// Maximum length of a common name (X.520).
 const LONGEST_NAME: usize = 64;
 
 /// How certificates are issued.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IssuedSettings {
-    /// Locks the private keys kept beside the inventory.
+    /// Encrypts the private keys that are stored next to the inventory.
     pub passphrase: At<Secret>,
-    /// The folder that keeps them; `None`: beside the inventory, by its name.
+    /// The folder that stores them; `None`: next to the inventory and named after it.
     pub folder: Option<At<String>>,
-    /// The name of the cluster's authority.
+    /// The common name of the cluster's authority.
     pub authority: String,
-    /// For how many days a node's certificate holds.
+    /// Validity of a node's certificate, in days.
     pub valid_days: i64,
-    /// For how many days the authority's holds, and the one of the shared key.
+    /// Validity of the certificates of the authority and of the shared key, in days.
     pub authority_days: i64,
-    /// How many days before its end a certificate is renewed.
+    /// Number of days before its expiry that a certificate is renewed.
     pub renew_days: i64,
-    /// More names for this host's certificates.
+    /// Additional names in this host's certificates.
     pub names: Vec<At<String>>,
-    /// PEM files of more authorities that nodes trust.
+    /// PEM files of additional authorities that nodes trust.
     pub trust: Vec<At<String>>,
-    /// Whether nodes go on trusting the public authorities that the distribution's truststore lists.
+    /// Whether nodes trust the public authorities in the distribution's truststore.
     pub public_authorities: bool,
 }
 
 impl IssuedSettings {
-    /// Returns what must be the same on all hosts.
+    /// Returns the part that must be the same on all hosts.
     #[must_use]
     pub fn shared(&self) -> Self {
         let nowhere = crate::yaml::Span::nowhere;
@@ -56,7 +58,7 @@ impl IssuedSettings {
     }
 }
 
-/// Reads them; keys that only this mode has are mistakes in others (they are left over for `finish`).
+/// Reads the settings. In other modes their keys remain unread, so `finish` reports them as errors.
 pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(IssuedSettings, Vec<Keystore>)> {
     if !is_mode {
         return None;
@@ -68,7 +70,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
         (
             "passphrase",
             &passphrase,
-            "it locks the private keys beside the inventory: `!vault`, `!env` or `!file`",
+            "it encrypts the private keys next to the inventory: `!vault`, `!env` or `!file`",
         ),
         ("password", &password, "it opens the keystores on the hosts: `!vault`, `!env` or `!file`"),
     ] {
@@ -84,28 +86,28 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
     if let Some(password) = &password {
         check_password(password, &section.path("password"), section.mistakes);
         if !password.value.expose().chars().all(|c| u32::from(c) < 256) {
-            let what = format!("`{}` must be of Latin letters, digits and signs", section.path("password"));
+            let what = format!("`{}` must contain only Latin-1 characters", section.path("password"));
             section.mistakes.add(&password.span, what);
         }
     }
     let kind = section.word("type", &[("JKS", "JKS"), ("PKCS12", "PKCS12")]).unwrap_or("JKS");
     let alias = section.text("alias");
     if let Some(alias) = alias.as_ref().filter(|at| !is_alias(&at.value)) {
-        let what = format!("`{}`: `{}` is no alias", section.path("alias"), alias.value);
-        section.mistakes.add_hint(&alias.span, what, "lower-case letters, digits, `.`, `-` and `_`");
+        let what = format!("`{}`: invalid alias `{}`", section.path("alias"), alias.value);
+        section.mistakes.add_hint(&alias.span, what, "use lower-case letters, digits, `.`, `-` and `_`");
     }
     let authority = section.text("authority");
     if let Some(name) = authority.as_ref().filter(|at| !is_name(&at.value)) {
-        let what = format!("`{}` cannot stand in a certificate", section.path("authority"));
-        section.mistakes.add_hint(&name.span, what, "1 to 64 letters, digits, blanks, `.`, `-` and `_`");
+        let what = format!("`{}` cannot be used in a certificate", section.path("authority"));
+        section.mistakes.add_hint(&name.span, what, "use 1 to 64 letters, digits, blanks, `.`, `-` and `_`");
     }
     let folder = section.text("folder");
     let valid_days = section.number("valid_days", 1..=3650).unwrap_or(VALID_DAYS);
     let authority_days = section.number("authority_days", 30..=18_250).unwrap_or(AUTHORITY_DAYS);
     let renew_days = section.number("renew_days", 1..=365).unwrap_or(RENEW_DAYS);
     if renew_days >= valid_days {
-        let what = format!("`{}` is not less than `valid_days` ({valid_days})", section.path("renew_days"));
-        section.mistakes.add_hint(&span, what, "every apply would issue every certificate anew");
+        let what = format!("`{}` must be less than `valid_days` ({valid_days})", section.path("renew_days"));
+        section.mistakes.add_hint(&span, what, "otherwise every apply would renew every certificate");
     }
     let mut names = list(section, "names");
     let what = section.path("names");
@@ -139,7 +141,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
         store(Purpose::Primary, "primary", true),
         store(Purpose::Internal, "primary", true),
         store(Purpose::Tls, "tls", true),
-        // The shipped name, so that nothing of the product finds the shipped file in its place.
+        // The shipped file name, so that no part of the product uses the shipped file instead.
         store(Purpose::Truststore, "client-truststore", false),
     ];
     let settings = IssuedSettings {

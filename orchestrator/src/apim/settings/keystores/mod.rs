@@ -1,4 +1,5 @@
-//! `apim.keystores`: the shipped ones, files of the user, or ones that we issue. What files hold is `cluster`'s to check.
+//! `apim.keystores`: shipped, provided by the user, or issued by apim-deploy. `cluster` checks the
+//! contents of the files.
 
 use apim_agent::value::Secret;
 
@@ -10,28 +11,28 @@ mod provided;
 
 pub use issued::IssuedSettings;
 
-/// How keystores come about.
+/// Where keystores come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum KeystoreMode {
-    /// Those in the distribution (a key that everybody has: for trying out only).
+    /// The distribution. Its private key is public: for evaluation only.
     #[default]
     Shipped,
-    /// Files of the user.
+    /// Files provided by the user.
     Provided,
-    /// Made here, signed by an authority of the cluster.
+    /// Created by apim-deploy, signed by an authority of the cluster.
     Issued,
 }
 
 /// What a keystore is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Purpose {
-    /// Presented by every TLS port.
+    /// The certificate that every TLS port presents.
     Tls,
-    /// Signs tokens, encrypts registry resources; the same on all nodes.
+    /// Signs tokens and encrypts registry resources; the same on all nodes.
     Primary,
-    /// Encrypts stored secrets; the same on all nodes, for ever.
+    /// Encrypts stored secrets; the same on all nodes, and never changed.
     Internal,
-    /// What the node trusts.
+    /// The authorities that nodes trust.
     Truststore,
 }
 
@@ -39,7 +40,7 @@ impl Purpose {
     /// Every purpose.
     pub const ALL: [Self; 4] = [Self::Primary, Self::Internal, Self::Tls, Self::Truststore];
 
-    /// Returns the key in the settings.
+    /// Returns the inventory key.
     #[must_use]
     pub const fn key(self) -> &'static str {
         match self {
@@ -62,61 +63,62 @@ impl Purpose {
     }
 }
 
-/// The places of one keystore's settings, for what is found wrong when its file is read.
+/// The locations of one keystore's settings, for errors found when its file is read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Places {
-    /// The whole.
+    /// The location of the section.
     pub whole: Span,
-    /// `password`
+    /// The location of `password`.
     pub password: Span,
-    /// `key_password`, else `password`.
+    /// The location of `key_password`, else of `password`.
     pub key_password: Span,
-    /// `alias`, else the whole.
+    /// The location of `alias`, else of the section.
     pub alias: Span,
 }
 
 /// One keystore.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Keystore {
-    /// What for.
+    /// What the keystore is used for.
     pub purpose: Purpose,
-    /// The user's file; `None` for a shipped or issued one.
+    /// The user's file; `None`: shipped or issued.
     pub file: Option<At<String>>,
-    /// The user's file of the private key, where `file` holds certificates only.
+    /// The user's private key file, if `file` contains certificates only.
     pub key_file: Option<At<String>>,
-    /// Whether the user's files are PEM, which a keystore is made from.
+    /// Whether the user's files are PEM, from which a keystore is created.
     pub is_pem: bool,
-    /// Its name below `repository/resources/security`.
+    /// The file name below `repository/resources/security`.
     pub file_name: String,
-    /// `JKS` or `PKCS12`, on the host.
+    /// Type of the file on the host: `JKS` or `PKCS12`.
     pub kind: &'static str,
-    /// Opens it.
+    /// The store password.
     pub password: Secret,
-    /// The key's alias (not of a truststore).
+    /// The alias of the key; `None` for a truststore.
     pub alias: Option<String>,
-    /// Opens the key (not of a truststore).
+    /// The password of the key; `None` for a truststore.
     pub key_password: Option<Secret>,
-    /// Where all this was written.
+    /// The locations of the settings.
     pub places: Places,
 }
 
 /// `apim.keystores`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Keystores {
-    /// Where they come from.
+    /// Where the keystores come from.
     pub mode: KeystoreMode,
-    /// Those to be written into the configuration.
+    /// The keystores to write into the configuration.
     pub stores: Vec<Keystore>,
-    /// How they are issued.
+    /// Settings of the mode `issued`.
     pub issued: Option<IssuedSettings>,
-    /// Whether names that a certificate lacks, and certificates that a peer does not trust, are only told.
+    /// Whether missing names and untrusted certificates are warnings instead of errors.
     pub tolerates_mismatch: bool,
-    /// Where the settings stand.
+    /// The location of the section.
     pub span: Span,
 }
 
 impl Keystores {
-    /// Returns what every distribution ships (carbon-kernel, `repository/resources/security`; both files are JKS in 4.5 to 4.7).
+    /// Returns the keystores of every distribution (carbon-kernel, `repository/resources/security`;
+    /// both files are JKS in 4.5 to 4.7).
     #[must_use]
     pub fn shipped(span: Span) -> Self {
         let password = || Secret::new("wso2carbon");
@@ -144,7 +146,8 @@ impl Keystores {
         Self { mode: KeystoreMode::Shipped, stores, issued: None, tolerates_mismatch: false, span }
     }
 
-    /// Returns the keystore for a purpose; the product takes the primary one for what is not given.
+    /// Returns the keystore for a purpose. The product uses the primary one for those that are not
+    /// set.
     #[must_use]
     pub fn of(&self, purpose: Purpose) -> Option<&Keystore> {
         self.stores.iter().find(|store| store.purpose == purpose)
@@ -167,22 +170,22 @@ impl Keystores {
             let word = words.iter().find(|(_, known)| *known == mode).map_or("", |(word, _)| word);
             section.mistakes.add_hint(
                 &span,
-                format!("`apim.keystores.mode` is `{word}`, yet keystores are given"),
-                "say `mode: provided`, or drop them",
+                format!("`apim.keystores.mode` is `{word}`, but keystores are set"),
+                "set `mode: provided`, or remove them",
             );
         }
         if mode == KeystoreMode::Provided {
             for (purpose, why) in [
-                (Purpose::Tls, "the keystore whose certificate every port shows"),
+                (Purpose::Tls, "the keystore with the certificate of every TLS port"),
                 (
                     Purpose::Truststore,
-                    "it must hold the certificates of all nodes, and the load balancer's issuer",
+                    "it must contain the certificates of all nodes and the issuer of the load balancer's certificate",
                 ),
             ] {
                 section.missing(purpose.key(), why);
             }
         }
-        provided::one_content_per_name(&stores, section.mistakes);
+        provided::reject_name_clashes(&stores, section.mistakes);
         section.finish();
         match (mode, issued) {
             (KeystoreMode::Issued, Some((issued, stores))) => {
@@ -194,14 +197,15 @@ impl Keystores {
     }
 }
 
-/// Notes what the product cannot have in a password: these end in XML attributes as well as elements, where it escapes nothing.
+/// Adds an error for characters that the product does not support in a keystore password: it writes
+/// these passwords unescaped into XML attributes and elements.
 fn check_password(secret: &At<Secret>, what: &str, mistakes: &mut Mistakes) {
     super::refuse_placeholder(secret, what, mistakes);
     if let Some(sign) = secret.value.expose().chars().find(|c| "&<>\"'".contains(*c)) {
         mistakes.add_hint(
             &secret.span,
-            format!("`{what}` must not hold `{sign}`"),
-            "the product puts it into XML as it is: change it with keytool",
+            format!("`{what}` must not contain `{sign}`"),
+            "the product writes it unescaped into XML: change it with keytool",
         );
     }
 }

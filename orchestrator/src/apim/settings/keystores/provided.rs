@@ -1,13 +1,13 @@
-//! `apim.keystores.{primary,internal,tls,truststore}`: files of the user.
+//! `apim.keystores.{primary,internal,tls,truststore}`: files provided by the user.
 
 use super::{Keystore, Places, Purpose, check_password};
 use crate::apim::settings::read::Section;
 use crate::yaml::Mistakes;
 
-/// The alias of a key that was made from PEM files, unless it is said: the shipped one's.
+/// The default alias of a key created from PEM files: that of the shipped keystore.
 const ALIAS: &str = "wso2carbon";
 
-/// Returns the keystores that could be read, and whether any was given.
+/// Returns the valid keystores, and whether any keystore is set.
 pub(super) fn read_all(section: &mut Section<'_, '_>) -> (Vec<Keystore>, bool) {
     let (mut stores, mut given) = (Vec::new(), false);
     for purpose in Purpose::ALL {
@@ -19,8 +19,8 @@ pub(super) fn read_all(section: &mut Section<'_, '_>) -> (Vec<Keystore>, bool) {
     (stores, given)
 }
 
-/// Notes keystores that would overwrite each other on the host.
-pub(super) fn one_content_per_name(stores: &[Keystore], mistakes: &mut Mistakes) {
+/// Adds errors for keystores that would overwrite each other on the host.
+pub(super) fn reject_name_clashes(stores: &[Keystore], mistakes: &mut Mistakes) {
     let content = |store: &Keystore| {
         let text = |at: &Option<crate::apim::settings::At<String>>| at.as_ref().map(|at| at.value.clone());
         (
@@ -35,7 +35,7 @@ pub(super) fn one_content_per_name(stores: &[Keystore], mistakes: &mut Mistakes)
             .take(at)
             .find(|other| other.file_name == store.file_name && content(other) != content(store));
         if let (Some(_), Some(file)) = (clash, &store.file) {
-            let what = format!("two keystores would both be called `{}` on the host", store.file_name);
+            let what = format!("two keystores have the same file name `{}` on the host", store.file_name);
             mistakes.add_hint(&file.span, what, "rename one of the files");
         }
     }
@@ -60,10 +60,10 @@ fn keystore(purpose: Purpose, mut part: Section<'_, '_>) -> Option<Keystore> {
     });
     let is_pem = kind == "PEM";
     if file.is_none() {
-        part.missing("file", "a path on this machine, from the inventory's folder");
+        part.missing("file", "a path on this machine, relative to the inventory's folder");
     }
     if password.is_none() {
-        part.missing("password", "a text, or better `!vault`, `!env` or `!file`");
+        part.missing("password", "a string; preferably `!vault`, `!env` or `!file`");
     }
     for (key, secret) in [("password", &password), ("key_password", &key_password)] {
         if let Some(secret) = secret {
@@ -72,18 +72,18 @@ fn keystore(purpose: Purpose, mut part: Section<'_, '_>) -> Option<Keystore> {
     }
     if is_truststore && (alias.is_some() || key_password.is_some() || key_file.is_some()) {
         let span = part.span().clone();
-        part.mistakes.add(&span, "a truststore has neither `alias` nor `key_file` nor `key_password`");
+        part.mistakes.add(&span, "`alias`, `key_file` and `key_password` are not supported for a truststore");
     }
     if let Some(key_file) = key_file.as_ref().filter(|_| !is_pem && !is_truststore) {
-        let what = format!("`{}` belongs to PEM files", part.path("key_file"));
+        let what = format!("`{}` is only supported for PEM files", part.path("key_file"));
         part.mistakes.add_hint(
             &key_file.span,
             what,
-            "a JKS or PKCS12 file holds its key; else say `type: PEM`",
+            "a JKS or PKCS12 file contains its key; for PEM files set `type: PEM`",
         );
     }
     if !is_truststore && !is_pem && alias.is_none() {
-        part.missing("alias", "`keytool -list -keystore FILE` shows it");
+        part.missing("alias", "get it with `keytool -list -keystore FILE`");
     }
     // The product opens store and key with one password (documentation, "creating new keystores").
     if let (Some(store), Some(key)) = (&password, &key_password)
@@ -92,7 +92,7 @@ fn keystore(purpose: Purpose, mut part: Section<'_, '_>) -> Option<Keystore> {
         part.mistakes.add_hint(
             &key.span,
             format!("`{}` differs from `password`", part.path("key_password")),
-            "API Manager needs both to be the same: change one with keytool",
+            "API Manager requires the same password for both: change one with keytool",
         );
     }
     let own_name = file.as_ref().map(|f| f.value.rsplit('/').next().unwrap_or_default().to_owned());
@@ -100,7 +100,7 @@ fn keystore(purpose: Purpose, mut part: Section<'_, '_>) -> Option<Keystore> {
         && (name.is_empty() || !name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c)))
     {
         let what = format!(
-            "`{}`: `{name}` is no file name for a host (letters, digits, `-`, `_`, `.`)",
+            "`{}`: invalid file name `{name}` (allowed: letters, digits, `-`, `_`, `.`)",
             part.path("file")
         );
         part.mistakes.add(&file.span, what);
