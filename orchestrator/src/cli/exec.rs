@@ -263,7 +263,7 @@ impl Row {
     fn was_interrupted(&self) -> bool {
         match &self.answer {
             Ok(printed) => printed.ended == Ended::CalledOff,
-            Err(away) => away.why == "called off",
+            Err(away) => matches!(away.why.as_str(), "called off" | "interrupted"),
         }
     }
 

@@ -194,8 +194,8 @@ pub(super) async fn look(probes: Option<&Probes>, wanted: &Wanted) -> Result<Vec
     );
     let mut exit = Exit::new(Kind::Failed, text);
     for (sign, hint) in [
-        ("not trusted", "pass the issuer of the certificate with --probe-ca FILE"),
-        ("cannot be resolved", "set the address with --probe-resolve NAME=ADDRESS"),
+        ("trusted", "pass the issuer of the certificate with --probe-ca FILE"),
+        ("resolve", "set the address with --probe-resolve NAME=ADDRESS"),
         ("status ", "set the accepted statuses with --probe-expect STATUSES"),
         (" within ", "raise the timeout with --probe-timeout TIME"),
     ] {
