@@ -107,7 +107,7 @@ fn issued_keystores_are_stable_and_renewed_individually() {
     let (code, output) = site.run("validate", &[]);
     assert_eq!(code, Some(0), "{output}");
     assert!(
-        output.contains("the certificate of gateway gw.example.com would be issued: there is none yet"),
+        output.contains("the certificate of gateway gw.example.com would be issued: not issued yet"),
         "{output}"
     );
     assert!(!site.pki().exists(), "validate must not write files");
@@ -204,7 +204,7 @@ fn wrong_passphrase_and_missing_pki_file_are_reported() {
     let (code, output) = site.run("validate", &[]);
     assert_eq!(code, Some(2), "{output}");
     assert!(
-        output.contains("`apim.keystores.passphrase` does not open") && output.contains("site.yaml:9"),
+        output.contains("`apim.keystores.passphrase` does not decrypt") && output.contains("site.yaml:9"),
         "{output}"
     );
     assert!(!output.contains("another-pass\""), "{output}");
@@ -212,7 +212,7 @@ fn wrong_passphrase_and_missing_pki_file_are_reported() {
     std::fs::remove_file(site.pki().join("ca.crt")).expect("removed");
     let (code, output) = site.run("certs", &["--issue"]);
     assert_eq!(code, Some(2), "{output}");
-    assert!(output.contains("is not whole") && output.contains("restore it from a backup"), "{output}");
+    assert!(output.contains("is incomplete") && output.contains("restore it from a backup"), "{output}");
 }
 
 #[test]
@@ -254,14 +254,14 @@ fn provided_keystores_are_checked_against_the_topology() {
     let (code, output) = site.run("validate", &[]);
     assert_eq!(code, Some(2), "{output}");
     assert!(
-        output.contains("does not name `gw.example.com`")
+        output.contains("does not contain `gw.example.com`")
             && output.contains("control plane cp.example.com calls"),
         "{output}"
     );
     assert!(output.contains("site.yaml:10"), "expected the line of the inventory: {output}");
     site.write(&provided.replace("wso2carbon", "other"), &hosts);
     let (_, output) = site.run("validate", &[]);
-    assert!(output.contains("there is no `other` in it, only wso2carbon"), "{output}");
+    assert!(output.contains("no entry `other`; entries: wso2carbon"), "{output}");
     site.write(&provided.replace("password: pass-of-stores", "password: wrong-pass"), &hosts);
     let (_, output) = site.run("validate", &[]);
     assert!(output.contains("the password does not open it") && !output.contains("wrong-pass\""), "{output}");

@@ -122,6 +122,6 @@ fn render_replaces_its_output_and_keeps_other_files() {
     std::fs::write(workspace.path("thesis/chapter1"), "mine").expect("a file");
     let (code, _, stderr) = workspace.run("render", INVENTORY, &["--out", "thesis"]);
     assert_eq!(code, 2);
-    assert!(stderr.contains("is not empty, and `render` did not make it"), "{stderr}");
+    assert!(stderr.contains("is not empty and was not created by `render`"), "{stderr}");
     assert_eq!(std::fs::read_dir(workspace.path("thesis")).expect("exists").count(), 1);
 }

@@ -81,7 +81,7 @@ impl Cache {
         path.is_file().then_some(path)
     }
 
-    /// Returns the kept file called `name` whose digest begins so, if there is exactly one.
+    /// Returns the cached file `name` whose digest starts with `beginning`, if there is exactly one.
     #[must_use]
     pub fn find(&self, beginning: &str, name: &str) -> Option<PathBuf> {
         let folders = std::fs::read_dir(self.folder.join("files")).ok()?;

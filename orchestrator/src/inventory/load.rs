@@ -81,7 +81,7 @@ pub fn load(path: &Path, options: &Options) -> Result<Inventory, Mistakes> {
         warnings: Mistakes::default(),
         extra: Scope::new(given.clone(), Arc::clone(&options.vault) as Arc<_>),
     };
-    // `apim` was merged in depth already.
+    // `apim` is already merged recursively.
     let given: Arc<HashMap<String, Node>> =
         Arc::new(given.into_iter().filter(|(key, _)| key != DEEP).collect());
     let others = Scope::others("hostvars", &scopes);
