@@ -1,4 +1,4 @@
-//! The agent's executables on the control machine, by architecture: where they are found, and their digests.
+//! Agent executables on the control machine, by architecture: lookup and digests.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -10,18 +10,19 @@ use sha2::Digest as _;
 use tokio::sync::OnceCell;
 use tokio_util::bytes::Bytes;
 
-/// Names the folder of agent executables, before all other places.
+/// Environment variable that names the folder of agent executables; takes precedence over the other
+/// locations.
 pub const FOLDER_VARIABLE: &str = "APIM_DEPLOY_AGENT_DIR";
 
-/// Longest architecture name that is understood.
+/// Maximum length of an architecture name, in bytes.
 const ARCHITECTURE_LIMIT: usize = 32;
 
 /// One executable of the agent.
 #[derive(Debug)]
 pub struct AgentBinary {
-    /// Where it lies.
+    /// Path on the control machine.
     pub path: PathBuf,
-    /// Its digest.
+    /// Digest of the file.
     pub sha256: Sha256,
     bytes: OnceCell<Bytes>,
 }
@@ -30,7 +31,7 @@ impl AgentBinary {
     /// Returns the executable at `path`.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the file cannot be read.
     pub fn read(path: &Path) -> std::io::Result<Self> {
         let mut file = std::fs::File::open(path)?;
         let mut hasher = sha2::Sha256::new();
@@ -46,12 +47,13 @@ impl AgentBinary {
         Ok(Self { path: path.to_owned(), sha256, bytes: OnceCell::new() })
     }
 
-    /// Returns the name of its folder on a host.
+    /// Returns the name of the executable's folder on a host: the first 16 characters of the
+    /// digest.
     pub(super) fn folder(&self) -> String {
         self.sha256.to_string().chars().take(16).collect()
     }
 
-    /// Returns its bytes, read once for all hosts that need them.
+    /// Returns the bytes, which are read once and shared by all hosts.
     pub(super) async fn bytes(&self) -> std::io::Result<Bytes> {
         let read = || async { tokio::fs::read(&self.path).await.map(Bytes::from) };
         self.bytes.get_or_try_init(read).await.cloned()
@@ -66,19 +68,19 @@ pub struct AgentBinaries(BTreeMap<String, Arc<AgentBinary>>);
 #[derive(Debug, thiserror::Error)]
 #[error("no agent executable was found in {}", .looked.iter().map(|at| format!("`{}`", at.display())).collect::<Vec<_>>().join(", "))]
 pub struct NoAgentBinary {
-    /// The folders that were looked into.
+    /// The folders that were searched.
     pub looked: Vec<PathBuf>,
 }
 
 impl NoAgentBinary {
-    /// What to do about it.
-    pub const HINT: &str = "build it with `agent/build-static.sh`, or name the folder that holds `apim-agent-x86_64` in APIM_DEPLOY_AGENT_DIR";
+    /// What to do next.
+    pub const HINT: &str = "build it with `agent/build-static.sh`, or set APIM_DEPLOY_AGENT_DIR to the folder that contains `apim-agent-x86_64`";
 }
 
 impl AgentBinaries {
-    /// Returns these executables.
+    /// Creates the set from pairs of architecture and executable.
     ///
-    /// Architectures that are no plain names are left out.
+    /// Entries with an invalid architecture name are skipped.
     #[must_use]
     pub fn new(binaries: impl IntoIterator<Item = (String, AgentBinary)>) -> Self {
         let named = binaries.into_iter().filter(|(architecture, _)| is_architecture(architecture));
@@ -91,23 +93,25 @@ impl AgentBinaries {
         self.0.get(architecture)
     }
 
-    /// Returns the architectures there are executables for, such as `aarch64, x86_64`.
+    /// Returns the available architectures, such as `aarch64, x86_64`.
     #[must_use]
     pub fn architectures(&self) -> String {
         self.0.keys().cloned().collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns all of them.
+    /// Returns every architecture with its executable.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &AgentBinary)> {
         self.0.iter().map(|(architecture, binary)| (architecture.as_str(), binary.as_ref()))
     }
 }
 
-/// Finds the agent's executables, which are called `apim-agent-<architecture>`: in the folder that `APIM_DEPLOY_AGENT_DIR` names,
-/// else beside this program, else in `target/agent` of the workspace this program was built in.
+/// Finds the agent executables (`apim-agent-<architecture>`).
+///
+/// Searched in this order: the folder named by `APIM_DEPLOY_AGENT_DIR`, and only that one if it is
+/// set; the folder of this program; `target/agent` of the workspace this program was built in.
 ///
 /// # Errors
-/// When there is none in any of these places.
+/// When none of these folders contains an agent executable.
 pub fn locate() -> Result<AgentBinaries, NoAgentBinary> {
     let named = std::env::var_os(FOLDER_VARIABLE).map(PathBuf::from);
     let own = std::env::current_exe().ok().and_then(|path| path.canonicalize().ok());
@@ -118,9 +122,9 @@ fn folders(named: Option<PathBuf>, own: Option<&Path>) -> Vec<PathBuf> {
     if let Some(named) = named {
         return vec![named];
     }
-    let beside = own.and_then(Path::parent).map(Path::to_owned);
+    let own_folder = own.and_then(Path::parent).map(Path::to_owned);
     let target = own.and_then(|own| own.ancestors().find(|folder| folder.ends_with("target")));
-    beside.into_iter().chain(target.map(|target| target.join("agent"))).collect()
+    own_folder.into_iter().chain(target.map(|target| target.join("agent"))).collect()
 }
 
 fn locate_in(folders: &[PathBuf]) -> Result<AgentBinaries, NoAgentBinary> {
@@ -152,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn executables_are_found_by_name_in_the_first_folder_that_has_any() {
+    fn first_folder_with_agents_is_used() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("target");
         std::fs::create_dir_all(target.join("agent")).unwrap();

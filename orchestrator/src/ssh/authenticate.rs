@@ -1,4 +1,5 @@
-//! Logging in: the inventory's key, the ssh-agent's keys, the user's own keys, then a password, as OpenSSH goes about it.
+//! Authentication, in OpenSSH's order: the inventory's key, the ssh-agent's keys, the user's own
+//! keys, then a password.
 
 use std::collections::HashSet;
 use std::future::Future;
@@ -20,16 +21,17 @@ use super::error::SshError;
 use super::keyring::{self, KeyError, KeyRing};
 use super::known_hosts::fingerprint;
 
-/// How long the server may take to answer one attempt (a directory service behind it can be slow).
+/// Timeout for the server's answer to one attempt (a directory service behind it can be slow).
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How long the ssh-agent may take to list its keys.
+/// Timeout for the ssh-agent to list its keys.
 const AGENT_ANSWER: Duration = Duration::from_secs(5);
 
-/// Keys that are tried while a password waits its turn: servers stop at six attempts in all by default (MaxAuthTries).
+/// Maximum number of keys to try before the password: by default, servers stop after six attempts
+/// in total (MaxAuthTries).
 const KEYS_BEFORE_PASSWORD: usize = 4;
 
-/// Rounds of questions that a server may ask before it is given up.
+/// Maximum number of keyboard-interactive prompts from one server.
 const QUESTIONS: usize = 5;
 
 /// Logs in to `to` over a fresh connection.
@@ -59,7 +61,7 @@ pub(super) async fn authenticate(
 struct Login<'a> {
     client: &'a mut Client,
     to: &'a Destination,
-    /// Every attempt and what became of it.
+    /// Every attempt with its result.
     tried: Vec<String>,
     /// Fingerprints of keys already offered.
     offered: HashSet<String>,
@@ -99,10 +101,11 @@ impl Login<'_> {
         }
         self.password().await;
         if self.attempts == 0 && !self.is_done() {
-            // Nothing to offer: ask at least what would be allowed, for the error (and for servers that want nothing).
+            // Nothing to offer: try `none`, to list the allowed methods in the error and to log in
+            // to servers that require no authentication.
             let answer = self.client.authenticate_none(self.to.user.clone());
-            let answer = within(answer).await;
-            self.note("nothing (there is no key, no ssh-agent, no password)".to_owned(), answer);
+            let answer = with_timeout(answer).await;
+            self.note("nothing (no key, no ssh-agent, no password)".to_owned(), answer);
         }
     }
 
@@ -126,7 +129,7 @@ impl Login<'_> {
         {
             return;
         }
-        // A key that the ssh-agent holds needs no passphrase.
+        // A key that is loaded in the ssh-agent needs no passphrase.
         if let (Some(agent), Some(public)) = (agent, &public) {
             let held =
                 agent.keys.iter().find(|held| held.public_key().key_data() == public.key_data()).cloned();
@@ -137,7 +140,7 @@ impl Login<'_> {
         let name = format!("key {}", identity.path.display());
         if let Some(public) = public.filter(|_| !identity.required)
             && ring.would_ask(identity).await
-            && !self.server_wants(public, &name).await
+            && !self.server_accepts(public, &name).await
         {
             return;
         }
@@ -149,7 +152,7 @@ impl Login<'_> {
         if let Some(certificate) = keyring::certificate(&identity.path) {
             let answer =
                 self.client.authenticate_openssh_cert(self.to.user.clone(), Arc::clone(&key), certificate);
-            let answer = within(answer).await;
+            let answer = with_timeout(answer).await;
             self.note(format!("{name} with its certificate"), answer);
             if !self.may_offer_key() {
                 return;
@@ -158,19 +161,19 @@ impl Login<'_> {
         self.offered.insert(fingerprint(key.public_key()));
         let hash = self.rsa_hash(&key.algorithm()).await;
         let key = PrivateKeyWithHashAlg::new(key, hash);
-        let answer = within(self.client.authenticate_publickey(self.to.user.clone(), key)).await;
+        let answer = with_timeout(self.client.authenticate_publickey(self.to.user.clone(), key)).await;
         self.note(name, answer);
     }
 
-    /// Asks the server whether it would take a key, before the user is asked for its passphrase.
-    async fn server_wants(&mut self, public: PublicKey, name: &str) -> bool {
+    /// Checks whether the server would accept a key, before the user is asked for its passphrase.
+    async fn server_accepts(&mut self, public: PublicKey, name: &str) -> bool {
         let hash = self.rsa_hash(&public.algorithm()).await;
         let (user, mark) = (self.to.user.clone(), fingerprint(&public));
-        let mut signer = SignsNothing;
+        let mut signer = QueryOnlySigner;
         let asking = self.client.authenticate_publickey_with(user, public, hash, &mut signer);
         match tokio::time::timeout(ANSWER, asking).await {
-            Ok(Err(Unsigned::Wanted)) => return true,
-            Ok(Err(Unsigned::Gone)) => self.note(name.to_owned(), Err("the connection broke".to_owned())),
+            Ok(Err(Unsigned::Accepted)) => return true,
+            Ok(Err(Unsigned::Disconnected)) => self.note(name.to_owned(), Err("connection lost".to_owned())),
             Ok(Ok(answer)) => self.note(name.to_owned(), Ok(answer)),
             Err(_) => self.note(name.to_owned(), Err(format!("no answer within {} s", ANSWER.as_secs()))),
         }
@@ -223,7 +226,7 @@ impl Login<'_> {
         let Some(password) = &self.to.password else { return };
         if !self.is_done() && self.allows(MethodKind::Password) {
             let answer = self.client.authenticate_password(self.to.user.clone(), password.expose());
-            let answer = within(answer).await;
+            let answer = with_timeout(answer).await;
             self.note("the inventory's password".to_owned(), answer);
         }
         if !self.is_done() && self.allows(MethodKind::KeyboardInteractive) {
@@ -234,7 +237,7 @@ impl Login<'_> {
 
     async fn answer_questions(&mut self, password: &str) -> Result<AuthResult, String> {
         let start = self.client.authenticate_keyboard_interactive_start(self.to.user.clone(), None);
-        let mut response = within(start).await?;
+        let mut response = with_timeout(start).await?;
         for _ in 0..QUESTIONS {
             let prompts = match response {
                 KeyboardInteractiveAuthResponse::Success => return Ok(AuthResult::Success),
@@ -244,26 +247,26 @@ impl Login<'_> {
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
             };
             if prompts.len() > 1 {
-                return Err("it asks for more than a password".to_owned());
+                return Err("the server asks for more than a password".to_owned());
             }
             let answers = prompts.iter().map(|_| password.to_owned()).collect();
             let answer = self.client.authenticate_keyboard_interactive_respond(answers);
-            response = within(answer).await?;
+            response = with_timeout(answer).await?;
         }
-        Err("it asks again and again".to_owned())
+        Err("the server keeps asking".to_owned())
     }
 
-    /// Notes what became of an attempt.
+    /// Records the result of an attempt.
     fn note(&mut self, what: String, answer: Result<AuthResult, String>) {
         self.attempts += 1;
         match answer {
             Ok(AuthResult::Success) => self.open = true,
             Ok(AuthResult::Failure { remaining_methods, partial_success }) => {
-                // An ended connection looks like a refusal with nothing allowed.
+                // russh reports a closed connection as a refusal without remaining methods.
                 self.closed = self.client.is_closed() || remaining_methods.is_empty();
                 let became = match (self.closed, partial_success) {
-                    (true, _) => "the server hung up",
-                    (false, true) => "accepted, but the server wants more",
+                    (true, _) => "the server closed the connection",
+                    (false, true) => "accepted, but the server requires another method",
                     (false, false) => "refused",
                 };
                 self.tried.push(format!("{what} ({became})"));
@@ -286,18 +289,18 @@ impl Login<'_> {
             _ => "unknown methods".to_owned(),
         };
         let mut hint = if self.closed && self.attempts > 1 {
-            "the server hung up after several attempts: it may allow fewer (MaxAuthTries); name the right key in the inventory \
+            "the server closed the connection after several attempts, possibly because of MaxAuthTries; set the right key in the inventory \
              (`ansible_ssh_private_key_file`) and set `IdentitiesOnly yes` in the ssh configuration"
                 .to_owned()
         } else {
             format!(
-                "look at the server's log for why; name the key and the user in the inventory \
-                 (`ansible_ssh_private_key_file`, `ansible_user`), and add the public key to `~{}/.ssh/authorized_keys` there",
+                "check the server's log; set the key and the user in the inventory \
+                 (`ansible_ssh_private_key_file`, `ansible_user`), and add the public key to `~{}/.ssh/authorized_keys` on the host",
                 self.to.user
             )
         };
         if let Some(banner) = heard.banner() {
-            hint.push_str(&format!("; the server's banner says: {banner}"));
+            hint.push_str(&format!("; server banner: {banner}"));
         }
         SshError::Authentication {
             peer: self.to.peer.clone(),
@@ -309,22 +312,23 @@ impl Login<'_> {
     }
 }
 
-/// Stands in for a key that is still locked: it only learns whether the server wants it.
-struct SignsNothing;
+/// Signer for a key that is still encrypted: it signs nothing and only finds out whether the server
+/// accepts the key.
+struct QueryOnlySigner;
 
-/// Why [`SignsNothing`] signed nothing.
+/// Why [`QueryOnlySigner`] did not sign.
 enum Unsigned {
-    Wanted,
-    Gone,
+    Accepted,
+    Disconnected,
 }
 
 impl From<russh::SendError> for Unsigned {
     fn from(_: russh::SendError) -> Self {
-        Self::Gone
+        Self::Disconnected
     }
 }
 
-impl Signer for SignsNothing {
+impl Signer for QueryOnlySigner {
     type Error = Unsigned;
 
     async fn auth_sign(
@@ -333,11 +337,12 @@ impl Signer for SignsNothing {
         _hash: Option<HashAlg>,
         _data: Vec<u8>,
     ) -> Result<Vec<u8>, Unsigned> {
-        Err(Unsigned::Wanted)
+        Err(Unsigned::Accepted)
     }
 }
 
-/// Asks for the passphrases of the keys that the inventory names for `to`, unless the ssh-agent holds them.
+/// Asks for the passphrases of the keys that the inventory sets for `to`, except keys that are
+/// loaded in the ssh-agent.
 pub(super) async fn unlock(to: &Destination, ring: &KeyRing) {
     for identity in to.identities.iter().filter(|identity| identity.required) {
         if !ring.would_ask(identity).await {
@@ -351,13 +356,14 @@ pub(super) async fn unlock(to: &Destination, ring: &KeyRing) {
                 .any(|held| public.as_ref().is_some_and(|key| held.public_key().key_data() == key.key_data()))
         });
         if !held {
-            // What does not open is told when the key is needed.
+            // Errors are reported when the key is used.
             ring.load(identity).await.ok();
         }
     }
 }
 
-/// Returns the keys of the ssh-agent, where there is one; an error says why it cannot be used.
+/// Returns the keys of the ssh-agent if one is configured; the error is the reason why it cannot be
+/// used.
 async fn agent_keys(
     to: &Destination,
     binding: Option<&AgentSessionBinding>,
@@ -366,7 +372,8 @@ async fn agent_keys(
     let listing = async {
         let mut client = AgentClient::connect_uds(socket).await?;
         if let Some(binding) = binding {
-            // Agents before OpenSSH 8.9 do not know this; they have no keys that need it.
+            // Agents before OpenSSH 8.9 do not support session binding; they have no keys that need
+            // it.
             client.bind_session(binding, false).await.ok();
         }
         let keys = client.request_identities().await?;
@@ -381,13 +388,13 @@ async fn agent_keys(
     }
 }
 
-/// An ssh-agent and the keys it holds.
+/// A connection to an ssh-agent and the list of its keys.
 struct AgentKeys {
     client: AgentClient<UnixStream>,
     keys: Vec<AgentIdentity>,
 }
 
-/// Returns what tells an offer apart: a certificate is another offer than its bare key.
+/// Returns an identifier of an offer: a certificate and its bare key are different offers.
 fn agent_mark(held: &AgentIdentity, key: &PublicKey) -> String {
     match held {
         AgentIdentity::PublicKey { .. } => fingerprint(key),
@@ -397,7 +404,7 @@ fn agent_mark(held: &AgentIdentity, key: &PublicKey) -> String {
     }
 }
 
-async fn within<T>(answer: impl Future<Output = Result<T, russh::Error>>) -> Result<T, String> {
+async fn with_timeout<T>(answer: impl Future<Output = Result<T, russh::Error>>) -> Result<T, String> {
     match tokio::time::timeout(ANSWER, answer).await {
         Ok(answer) => answer.map_err(|error| words(&error)),
         Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),

@@ -1,4 +1,5 @@
-//! Carrying a running agent's streams over its SSH channel, and the end of it: input closed, five seconds, channel closed.
+//! Streams of a running agent over its SSH channel. Shutdown: the input is closed, and the channel
+//! five seconds later if the agent has not exited.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +17,14 @@ use crate::session::text::{Tail, one_line};
 use super::connect::Opened;
 use super::stream::{ChannelReader, ChannelWriter, next_piece};
 
-/// How long the agent has to leave once its input was closed and nobody listens any more.
-const LEAVE: Duration = Duration::from_secs(5);
+/// Time for the agent to exit after its input was closed and its output is no longer read.
+const EXIT_GRACE: Duration = Duration::from_secs(5);
 
-/// Pieces of output that may wait for the reader.
+/// Maximum number of queued output pieces.
 const ARRIVING: usize = 16;
 
-/// Returns the link over a channel on which the agent has begun to speak; `said` is what it said already.
+/// Returns the link over a channel on which the agent has started to send; `said` is the output
+/// received so far.
 pub(super) fn link(
     peer: &str,
     opened: Arc<Opened>,
@@ -38,7 +40,7 @@ pub(super) fn link(
     tokio::spawn(async move {
         let ending = receive(reader, &writer, out, stderr).await;
         over.cancel();
-        // Nobody may be waiting for the words.
+        // The receiver may have been dropped.
         ended.send(ending.words(&opened)).ok();
         opened.client.disconnect(russh::Disconnect::ByApplication, "", "").await.ok();
     });
@@ -48,12 +50,12 @@ pub(super) fn link(
         reader: Box::new(ChannelReader::new(said, arriving)),
         writer: Box::new(input),
         ended: Box::pin(
-            async move { words.await.unwrap_or_else(|_| "the connection was given up".to_owned()) },
+            async move { words.await.unwrap_or_else(|_| "the connection was closed".to_owned()) },
         ),
     }
 }
 
-/// Sends pieces until there are no more, then closes the agent's input.
+/// Sends all pieces, then closes the agent's input.
 async fn send(
     writer: Arc<ChannelWriteHalf<Msg>>,
     mut pieces: mpsc::Receiver<Bytes>,
@@ -65,7 +67,7 @@ async fn send(
         }
         writer.eof().await
     };
-    // A channel that ended gives no more room: without this the wait for room would never end.
+    // A closed channel never grants more window: without this, the wait for it would not end.
     tokio::select! {
         sent = sending => drop(sent),
         () = over.cancelled() => {}
@@ -79,7 +81,8 @@ struct Ending {
     signal: Option<String>,
 }
 
-/// Receives until the channel ends. When nobody reads any more, the agent gets [`LEAVE`] to end by itself.
+/// Receives until the channel is closed. When the output is no longer read, the agent gets
+/// [`EXIT_GRACE`] to exit.
 async fn receive(
     mut reader: ChannelReadHalf,
     writer: &ChannelWriteHalf<Msg>,
@@ -94,7 +97,7 @@ async fn receive(
             message = reader.wait() => message,
             () = closed(out.as_ref()) => {
                 out = None;
-                until = Some(Instant::now() + LEAVE);
+                until = Some(Instant::now() + EXIT_GRACE);
                 continue;
             }
             () = sleep_until(until) => {
@@ -105,7 +108,7 @@ async fn receive(
         match message {
             Some(ChannelMsg::Data { data }) => {
                 if let Some(out) = &out {
-                    // A reader that is gone is noticed above.
+                    // A dropped reader is detected by `closed` above.
                     out.send(data).await.ok();
                 }
             }
@@ -137,17 +140,17 @@ async fn sleep_until(until: Option<Instant>) {
 impl Ending {
     fn words(&self, opened: &Opened) -> String {
         let how = match (self.status, &self.signal) {
-            (Some(status), _) => format!("the agent ended with exit status {status}"),
+            (Some(status), _) => format!("the agent exited with status {status}"),
             (None, Some(signal)) => format!("the agent was killed ({})", one_line(signal.as_bytes(), 40)),
-            // No status: the agent may still be at work. It finishes the step in hand and leaves.
+            // No status: the agent may still be running. It finishes the current step and exits.
             (None, None) => {
                 let why = opened.heard.ended().unwrap_or_else(|| "the host closed the channel".to_owned());
                 format!("the connection was lost: {why}")
             }
         };
         match self.stderr.quoted() {
-            silent if silent.is_empty() => how,
-            said => format!("{how}; on standard error:{said}"),
+            stderr if stderr.is_empty() => how,
+            stderr => format!("{how}; standard error:{stderr}"),
         }
     }
 }

@@ -1,4 +1,5 @@
-//! One SSH connection: key exchange with the host's key judged, keepalives, and what the server said of its own accord.
+//! One SSH connection: key exchange with host key verification, keepalives, and unsolicited
+//! messages of the server.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,12 +14,12 @@ use crate::session::text::one_line;
 use super::error::SshError;
 use super::host_key::{Trust, Verdict};
 
-/// A connection is probed when the host was silent for so long.
+/// Idle time after which a keepalive is sent.
 const KEEPALIVE: Duration = Duration::from_secs(5);
-/// It is given up after so many probes without an answer.
+/// Number of unanswered keepalives after which the connection is closed.
 const KEEPALIVES: usize = 3;
 
-/// The fastest of the authenticated ciphers first.
+/// Ciphers in order of preference: the fastest authenticated cipher first.
 const CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_GCM,
     cipher::AES_256_GCM,
@@ -28,16 +29,16 @@ const CIPHERS: &[cipher::Name] = &[
     cipher::AES_128_CTR,
 ];
 
-/// A connection that was made, and what is heard of it besides its channels.
+/// Handle of an established connection.
 pub(super) type Client = Handle<Watch>;
 
-/// Watches over one connection.
+/// Event handler of one connection.
 pub(super) struct Watch {
     trust: Arc<Trust>,
     heard: Heard,
 }
 
-/// What the server said of its own accord; shared between the connection and its owner.
+/// Banner and disconnect reason of the server; shared between the connection and its owner.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Heard(Arc<Mutex<HeardParts>>);
 
@@ -48,13 +49,13 @@ struct HeardParts {
 }
 
 impl Heard {
-    /// Returns the server's banner as one line, where it sent one.
+    /// Returns the server's banner as one line, if it sent one.
     pub(super) fn banner(&self) -> Option<String> {
         let heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         Some(heard.banner.clone()).filter(|banner| !banner.is_empty())
     }
 
-    /// Returns why the connection ended, in words, where that is known.
+    /// Returns why the connection ended, if known.
     pub(super) fn ended(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).ended.clone()
     }
@@ -81,7 +82,7 @@ impl Handler for Watch {
     type Error = ClientError;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, ClientError> {
-        match self.trust.judge(shown) {
+        match self.trust.verify(shown) {
             Verdict::Trusted => Ok(true),
             verdict @ (Verdict::Unknown(_) | Verdict::Refused(_)) => Err(ClientError::Key(verdict)),
         }
@@ -96,13 +97,13 @@ impl Handler for Watch {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
                 let words = one_line(info.message.as_bytes(), 500);
-                self.heard.set(|heard| heard.ended = Some(format!("the server ended it: {words}")));
+                self.heard.set(|heard| heard.ended = Some(format!("disconnected by the server: {words}")));
                 Ok(())
             }
             DisconnectReason::Error(error) => {
                 let words = match &error {
                     ClientError::Ssh(error) => words(error),
-                    ClientError::Key(_) => "the host showed another key".to_owned(),
+                    ClientError::Key(_) => "the host presented a different key".to_owned(),
                 };
                 self.heard.set(|heard| heard.ended = Some(words));
                 Err(error)
@@ -111,7 +112,7 @@ impl Handler for Watch {
     }
 }
 
-/// Returns what a fault of the SSH layer means.
+/// Describes an error of the SSH layer.
 pub(super) fn words(error: &russh::Error) -> String {
     match error {
         russh::Error::HUP | russh::Error::Disconnect | russh::Error::SendError | russh::Error::RecvError => {
@@ -121,17 +122,21 @@ pub(super) fn words(error: &russh::Error) -> String {
             let silent = KEEPALIVE.as_secs() * (KEEPALIVES as u64 + 1);
             format!("the host did not answer for {silent} s")
         }
-        russh::Error::IO(error) => format!("the connection broke: {error}"),
+        russh::Error::IO(error) => format!("connection lost: {error}"),
         russh::Error::NoCommonAlgo { kind, ours, theirs } => {
             let theirs = one_line(theirs.join(", ").as_bytes(), 500);
-            format!("no {kind:?} algorithm in common: it offers {theirs}; we take {}", ours.join(", "))
+            format!(
+                "no common {kind:?} algorithm: the server offers {theirs}; apim-deploy accepts {}",
+                ours.join(", ")
+            )
         }
-        russh::Error::Version => "it does not speak SSH 2".to_owned(),
+        russh::Error::Version => "the server does not support SSH 2".to_owned(),
         other => one_line(other.to_string().as_bytes(), 500),
     }
 }
 
-/// Makes an SSH connection over `stream`: version and key exchange, with the host's key judged before anything else is said.
+/// Opens an SSH connection over `stream`: version and key exchange. The host key is verified before
+/// anything else is sent.
 pub(super) async fn handshake<S>(
     peer: &str,
     stream: S,
@@ -175,28 +180,31 @@ where
         Ok(Err(ClientError::Ssh(error))) => {
             let why = format!("the SSH handshake failed: {}", words(&error));
             match error {
-                // What a server does that is asked by too many at once.
+                // Typical of a server with too many connections at once.
                 russh::Error::HUP | russh::Error::Disconnect | russh::Error::IO(_) => {
                     Err(HandshakeError::Dropped(unreachable(
                         why,
-                        "does sshd let this machine in (MaxStartups, hosts.deny, fail2ban)? look at its log",
+                        "check that sshd accepts connections from this machine (MaxStartups, hosts.deny, fail2ban), and its log",
                     )))
                 }
-                _ => Err(HandshakeError::Final(unreachable(why, "is it an SSH server that listens there?"))),
+                _ => Err(HandshakeError::Final(unreachable(
+                    why,
+                    "check that the port belongs to an SSH server",
+                ))),
             }
         }
         Err(_) => Err(HandshakeError::Final(unreachable(
             format!("no answer to the SSH handshake within {} s", deadline.as_secs()),
-            "is it an SSH server that listens there, and is the host overloaded?",
+            "check that the port belongs to an SSH server and that the host is not overloaded",
         ))),
     }
 }
 
-/// Why there is no connection, and whether another try makes sense.
+/// Why a handshake failed, and whether a retry makes sense.
 #[derive(Debug)]
 pub(super) enum HandshakeError {
-    /// The server dropped us before it said anything: it may be busy.
+    /// The server closed the connection before the key exchange was complete: it may be busy.
     Dropped(SshError),
-    /// Trying again would give the same.
+    /// A retry would fail the same way.
     Final(SshError),
 }

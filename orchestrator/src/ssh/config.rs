@@ -1,17 +1,17 @@
-//! What the user's ssh configuration says of a host: the subset that we honour, read from the files themselves.
+//! The supported subset of the user's ssh configuration, read directly from the files.
 //!
-//! Where a file uses `Match` or the like, which only OpenSSH can judge, its client is asked (`ssh -G`). Values of the inventory win
-//! over all of this; that is `destination`'s business. Meaning of the keywords: ssh_config(5).
+//! Where a file uses `Match` or another keyword that only OpenSSH can evaluate, its client is run
+//! (`ssh -G`). Values of the inventory take precedence; see `destination`. Keywords: ssh_config(5).
 
 use std::path::{Path, PathBuf};
 
 use super::error::SshError;
 use super::known_hosts::{list_matches, matches};
 
-/// How deep files may include each other, as in OpenSSH.
+/// Maximum depth of nested includes, as in OpenSSH.
 const INCLUDE_DEPTH: usize = 16;
 
-/// What the configuration says of one host; `None` and empty mean nothing.
+/// Configuration of one host; `None` and empty mean not set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct HostConfig {
     pub(super) hostname: Option<String>,
@@ -29,26 +29,26 @@ pub(super) struct HostConfig {
     pub(super) connect_timeout_secs: Option<u64>,
 }
 
-/// Which files to read.
+/// The configuration files to read.
 #[derive(Debug, Clone)]
 pub(super) struct ConfigFiles {
     pub(super) files: Vec<PathBuf>,
     pub(super) home: PathBuf,
-    /// Whether the files were named by the user: they must exist then.
+    /// Whether the user named the files, which must exist in this case.
     pub(super) named: bool,
 }
 
 impl ConfigFiles {
-    /// Returns the user's file and the machine's.
+    /// Returns the user's and the system's configuration file.
     pub(super) fn default_in(home: &Path) -> Self {
         let files = vec![home.join(".ssh/config"), PathBuf::from("/etc/ssh/ssh_config")];
         Self { files, home: home.to_owned(), named: false }
     }
 
-    /// Returns what the files say of `host`, as it is called on the command line.
+    /// Returns the configuration of `host`, where `host` is the name before `HostName` is applied.
     pub(super) fn lookup(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SshError> {
         let mut reading =
-            Reading { host, home: &self.home, config: HostConfig::default(), needs_client: false };
+            Reading { host, home: &self.home, config: HostConfig::default(), needs_openssh: false };
         for file in &self.files {
             match std::fs::read_to_string(file) {
                 Ok(text) => reading.text(&text, file, 0)?,
@@ -56,13 +56,13 @@ impl ConfigFiles {
                 Err(error) => return Err(unreadable(file, &error)),
             }
         }
-        if reading.needs_client { self.ask_client(host, user) } else { Ok(reading.config) }
+        if reading.needs_openssh { self.run_openssh(host, user) } else { Ok(reading.config) }
     }
 
-    /// Asks OpenSSH's own client, which knows every keyword.
-    fn ask_client(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SshError> {
+    /// Runs OpenSSH's client, which supports every keyword.
+    fn run_openssh(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SshError> {
         if host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
-            return Err(setting(format!("`{host}` is no host name: it begins with `-`"), ""));
+            return Err(setting(format!("invalid host name `{host}`: it starts with `-`"), ""));
         }
         let mut command = std::process::Command::new("ssh");
         command.arg("-G");
@@ -75,8 +75,8 @@ impl ConfigFiles {
         command.arg("--").arg(host).stdin(std::process::Stdio::null());
         let output = command.output().map_err(|error| {
             setting(
-                format!("the ssh configuration uses `Match`, and OpenSSH's client cannot be run to judge it: {error}"),
-                "install openssh-client, or give the host's settings in the inventory",
+                format!("the ssh configuration uses `Match`, and the OpenSSH client that evaluates it cannot be run: {error}"),
+                "install openssh-client, or set the host's connection variables in the inventory",
             )
         })?;
         if !output.status.success() {
@@ -97,7 +97,7 @@ struct Reading<'a> {
     host: &'a str,
     home: &'a Path,
     config: HostConfig,
-    needs_client: bool,
+    needs_openssh: bool,
 }
 
 impl Reading<'_> {
@@ -105,7 +105,7 @@ impl Reading<'_> {
         if depth > INCLUDE_DEPTH {
             return Err(setting(
                 format!("`{}` is included too deeply", file.display()),
-                "look for a circle of Include",
+                "remove the cycle of Include",
             ));
         }
         let mut applies = true;
@@ -117,11 +117,11 @@ impl Reading<'_> {
                     applies = true
                 }
                 "match" => {
-                    self.needs_client = true;
+                    self.needs_openssh = true;
                     return Ok(());
                 }
                 "canonicalizehostname" if applies && arguments.first().is_some_and(|value| value != "no") => {
-                    self.needs_client = true;
+                    self.needs_openssh = true;
                     return Ok(());
                 }
                 "include" if applies => {
@@ -155,7 +155,7 @@ impl Reading<'_> {
 }
 
 impl HostConfig {
-    /// Takes one setting; the first value of a keyword wins, key files add up.
+    /// Applies one setting: the first value of a keyword is kept, key files accumulate.
     fn take(&mut self, keyword: &str, arguments: &[String]) {
         let Some(first) = arguments.first() else { return };
         let text = |slot: &mut Option<String>| {
@@ -188,7 +188,7 @@ impl HostConfig {
     }
 }
 
-/// Splits a line into its keyword, in lower case, and its arguments; quotes hold an argument together.
+/// Splits a line into its keyword, in lower case, and its arguments, which may be quoted.
 fn split(line: &str) -> Option<(String, Vec<String>)> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -216,7 +216,7 @@ fn split(line: &str) -> Option<(String, Vec<String>)> {
     Some((keyword.to_lowercase(), arguments))
 }
 
-/// Returns the files that a path with `*` or `?` in its last part stands for, in order.
+/// Expands `*` and `?` in the last component of a path; returns the files in sorted order.
 fn expand(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     if !name.contains(['*', '?']) {
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_value_wins_and_key_files_add_up() {
+    fn first_value_wins_and_key_files_accumulate() {
         let folder = tempfile::tempdir().unwrap();
         let text = "User = early # not late\nHost gw? !gw9\n  HostName\t10.0.0.5\n  Port=2222\n  IdentityFile \"~/my keys/a\"\n\
                     Host *\n  Port 22\n  User late\n  IdentityFile ~/b\n  IdentitiesOnly yes\n  UserKnownHostsFile /a /b\n";
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn included_files_are_read_where_they_stand() {
+    fn included_files_are_read_in_place() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join(".ssh/d")).unwrap();
         std::fs::write(folder.path().join(".ssh/d/1.conf"), "Host gw1\nProxyJump bastion\n").unwrap();
@@ -284,9 +284,9 @@ mod tests {
     }
 
     #[test]
-    fn what_only_openssh_can_judge_is_asked_of_it() {
+    fn match_blocks_are_evaluated_by_openssh() {
         if std::process::Command::new("ssh").arg("-V").output().is_err() {
-            crate::ssh::tests::sshd::skipped("no OpenSSH client here");
+            crate::ssh::tests::sshd::skipped("no OpenSSH client installed");
             return;
         }
         let folder = tempfile::tempdir().unwrap();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_must_exist() {
+    fn named_file_must_exist() {
         let files = ConfigFiles { files: vec!["/nowhere/config".into()], home: "/".into(), named: true };
         assert!(files.lookup("gw1", None).unwrap_err().to_string().contains("/nowhere/config"));
     }

@@ -1,4 +1,4 @@
-//! Connecting to the inventory's hosts: dial or jump, handshake, login, and the agent started at the end.
+//! Connects to the inventory's hosts: dial or jump, handshake, login, start of the agent.
 
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -27,28 +27,30 @@ use super::learn;
 use super::tunnel;
 use super::wire::{Counted, WireCounter};
 
-/// How often a server that drops us right away is tried again: it lets in only so many at once.
-const DROPPED_TRIES: u32 = 4;
+/// Maximum number of attempts with a server that closes the connection at once, which it does when
+/// it has too many connections.
+const MAX_ATTEMPTS: u32 = 4;
 
-/// What holds for all hosts of a run.
+/// Settings for all hosts of a run.
 #[derive(Clone)]
 pub struct Settings {
     /// The agent's executables, by architecture.
     pub agents: Arc<AgentBinaries>,
-    /// How many connections may be in the opening at once (sshd turns away more than 10 by default).
+    /// Maximum number of connections that are being opened at once (by default, sshd rejects more
+    /// than 10).
     pub handshakes: usize,
-    /// How long connecting, and how long the handshake, may take.
+    /// Timeout for connecting, and separately for the handshake.
     pub connect_deadline: Duration,
-    /// Whether host keys seen for the first time are written down and trusted.
+    /// Whether unknown host keys are added to known_hosts and trusted.
     pub accept_new_host_keys: bool,
-    /// Whom to ask for passphrases.
+    /// Source of passphrases.
     pub ask: Arc<dyn AskPassphrase>,
-    /// The user's own surroundings.
+    /// The user's environment.
     pub around: Surroundings,
 }
 
 impl Settings {
-    /// Returns the usual settings for these agents and this way of asking.
+    /// Returns the default settings.
     #[must_use]
     pub fn new(agents: AgentBinaries, ask: Arc<dyn AskPassphrase>) -> Self {
         Self {
@@ -62,7 +64,8 @@ impl Settings {
     }
 }
 
-/// Connects to hosts over SSH: one connection and one channel per host, one shared connection per jump host.
+/// Connects to hosts over SSH: one connection and one channel per host, one shared connection per
+/// jump host.
 #[derive(Clone)]
 pub struct SshConnect {
     shared: Arc<Shared>,
@@ -75,30 +78,30 @@ struct Shared {
     ring: KeyRing,
     jumps: Mutex<HashMap<String, Arc<OnceCell<Arc<Opened>>>>>,
     wires: BTreeMap<HostName, WireCounter>,
-    /// Connections in use, by host; whoever uses one keeps it alive.
+    /// Connections in use, by host; their users keep them alive.
     open: Mutex<HashMap<HostName, Weak<Opened>>>,
 }
 
-/// A connection that is logged in, and the one it goes through.
+/// An authenticated connection and the jump host connection below it.
 pub(super) struct Opened {
     pub(super) client: Client,
     pub(super) heard: Heard,
-    /// Kept alive for as long as this one lives.
+    /// Keeps the jump host connection open.
     _through: Option<Arc<Opened>>,
 }
 
-/// How far to go.
+/// The stage at which opening a connection stops.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
-    KeyJudged,
+    KeyVerified,
     LoggedIn,
 }
 
-/// A connection is opened through others, which are opened the same way.
+/// Boxed, because opening a connection through a jump host is recursive.
 type Later<'a, T> = Pin<Box<dyn Future<Output = Result<T, SshError>> + Send + 'a>>;
 
 impl SshConnect {
-    /// Returns what connects to `hosts`; nothing is contacted yet.
+    /// Creates the connector for `hosts`; does not contact any host.
     #[must_use]
     pub fn new(hosts: BTreeMap<HostName, Connection>, settings: Settings) -> Self {
         let wires = hosts.keys().map(|host| (host.clone(), WireCounter::default())).collect();
@@ -117,16 +120,17 @@ impl SshConnect {
         }
     }
 
-    /// Returns the count of bytes that went to and came from `host`.
+    /// Returns the counter of bytes sent to and received from `host`.
     #[must_use]
     pub fn wire_counter(&self, host: &HostName) -> WireCounter {
         self.shared.wires.get(host).cloned().unwrap_or_default()
     }
 
-    /// Connects to `host` and starts the agent there, which is uploaded first where it is missing.
+    /// Connects to `host` and starts the agent, which is uploaded first if it is missing.
     ///
     /// # Errors
-    /// When the host cannot be reached, is not what it says it is, lets nobody in, or cannot run the agent.
+    /// When the host is unreachable, its key is not trusted, authentication fails, or the agent
+    /// cannot be started.
     pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
         let connection = self.shared.connection(host)?;
         let to = Destination::resolve(&host.0, connection, &self.shared.settings.around)?;
@@ -135,10 +139,12 @@ impl SshConnect {
         launch::start(opened, &to.peer, &to.user, connection, &self.shared.settings.agents).await
     }
 
-    /// Opens a stream from `host` to `address` and `port` over the connection that there is to it, or a new one.
+    /// Opens a stream from `host` to `address` and `port` over the existing connection, or over a
+    /// new one.
     ///
     /// # Errors
-    /// When the host cannot be reached, its server forwards nothing, or nobody listens there.
+    /// When the host is unreachable, its sshd does not forward connections, or the port is not
+    /// listening.
     pub async fn tunnel(
         &self,
         host: &HostName,
@@ -157,40 +163,40 @@ impl SshConnect {
         Ok(Box::new(tunnel::Held::new(stream, opened)))
     }
 
-    /// Asks the user now for the passphrases of encrypted keys that the inventory names, so that no question comes in the middle
-    /// of a run; each key once, and none that the ssh-agent holds.
+    /// Asks for the passphrases of encrypted keys that the inventory sets, so that no prompt
+    /// interrupts a run. Each key is asked for once; keys that are loaded in the ssh-agent are not.
     pub async fn unlock_keys(&self, hosts: &[HostName]) {
         let settings = &self.shared.settings;
         for host in hosts {
             let Ok(connection) = self.shared.connection(host) else { continue };
-            // What cannot be resolved is told when the host is connected to.
+            // Errors are reported when the host is connected.
             if let Ok(to) = Destination::resolve(&host.0, connection, &settings.around) {
                 unlock(&to, &self.shared.ring).await;
             }
         }
     }
 
-    /// Asks every host of `hosts` that nothing vouches for yet for its key, and returns those keys; hosts that are known are
-    /// not contacted. Keys are written down at once where new ones are accepted, and then not returned.
+    /// Fetches and returns the keys of those `hosts` whose key is not known; hosts with a known key
+    /// are not contacted. If new keys are accepted, they are added to known_hosts and not returned.
     ///
-    /// A host that cannot be reached is passed over: connecting to it will say why.
+    /// Unreachable hosts are skipped: connecting to them reports the error.
     pub async fn survey_host_keys(&self, hosts: &[HostName]) -> Vec<UnknownKey> {
-        let mut asking = tokio::task::JoinSet::new();
+        let mut scans = tokio::task::JoinSet::new();
         for host in hosts {
             let shared = Arc::clone(&self.shared);
             let host = host.clone();
-            asking.spawn(async move { shared.ask_for_key(&host).await });
+            scans.spawn(async move { shared.scan_key(&host).await });
         }
-        let mut unknown: Vec<UnknownKey> = asking.join_all().await.into_iter().flatten().collect();
+        let mut unknown: Vec<UnknownKey> = scans.join_all().await.into_iter().flatten().collect();
         unknown.sort_by(|a, b| (&a.name, &a.key).cmp(&(&b.name, &b.key)));
         unknown.dedup_by(|a, b| a.name == b.name && a.key == b.key);
         unknown
     }
 
-    /// Returns how many of `hosts` nothing vouches for yet; contacts none.
+    /// Returns how many of `hosts` have no known key; does not contact any host.
     #[must_use]
     pub fn without_known_key(&self, hosts: &[HostName]) -> usize {
-        hosts.iter().filter(|host| self.shared.stranger(host).is_some()).count()
+        hosts.iter().filter(|host| self.shared.destination_without_known_key(host).is_some()).count()
     }
 }
 
@@ -220,36 +226,37 @@ impl Shared {
         })
     }
 
-    /// Returns where `host` is, when nothing vouches for its key or for that of a jump host.
-    fn stranger(&self, host: &HostName) -> Option<Destination> {
+    /// Returns the destination of `host` if its key, or the key of one of its jump hosts, is not
+    /// known.
+    fn destination_without_known_key(&self, host: &HostName) -> Option<Destination> {
         let connection = self.hosts.get(host)?;
         let to = Destination::resolve(&host.0, connection, &self.settings.around).ok()?;
-        let known = |to: &Destination| trust(to).is_ok_and(|trust| trust.knows_something());
+        let known = |to: &Destination| trust(to).is_ok_and(|trust| trust.has_known_key());
         (!(known(&to) && to.jumps.iter().all(known))).then_some(to)
     }
 
-    async fn ask_for_key(self: Arc<Self>, host: &HostName) -> Option<UnknownKey> {
-        let to = self.stranger(host)?;
-        match self.open(&to, WireCounter::default(), Until::KeyJudged).await {
+    async fn scan_key(self: Arc<Self>, host: &HostName) -> Option<UnknownKey> {
+        let to = self.destination_without_known_key(host)?;
+        match self.open(&to, WireCounter::default(), Until::KeyVerified).await {
             Err(error) => error.unknown_key().cloned(),
             Ok(_) => None,
         }
     }
 
-    /// Opens a connection to `to`, trying again where the server drops us for being busy.
+    /// Opens a connection to `to`; retries when a busy server closes the connection.
     async fn open(&self, to: &Destination, wire: WireCounter, until: Until) -> Result<Opened, SshError> {
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
-            tries += 1;
+            attempts += 1;
             let error = match self.open_once(to, wire.clone(), until).await {
                 Ok(opened) => return Ok(opened),
                 Err(error) => error,
             };
             match error {
-                HandshakeError::Dropped(error) if tries >= DROPPED_TRIES => return Err(error),
-                HandshakeError::Dropped(_) => tokio::time::sleep(pause(tries)).await,
+                HandshakeError::Dropped(error) if attempts >= MAX_ATTEMPTS => return Err(error),
+                HandshakeError::Dropped(_) => tokio::time::sleep(backoff(attempts)).await,
                 HandshakeError::Final(SshError::UnknownHostKey(key))
-                    if self.accepts_new(to) && tries < DROPPED_TRIES =>
+                    if self.accepts_new(to) && attempts < MAX_ATTEMPTS =>
                 {
                     learn::learn_key(&key).await?;
                 }
@@ -299,21 +306,21 @@ impl Shared {
         let why = match tokio::time::timeout(deadline, opening).await {
             Ok(Ok(channel)) => return Ok(Box::new(channel.into_stream())),
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                format!("its jump host could not connect to {}:{} ({reason:?})", to.host, to.port)
+                format!("the jump host could not connect to {}:{} ({reason:?})", to.host, to.port)
             }
-            Ok(Err(error)) => format!("its jump host failed: {}", super::client::words(&error)),
+            Ok(Err(error)) => format!("the jump host failed: {}", super::client::words(&error)),
             Err(_) => {
-                format!("its jump host did not reach {}:{} within {} s", to.host, to.port, deadline.as_secs())
+                format!("the jump host did not reach {}:{} within {} s", to.host, to.port, deadline.as_secs())
             }
         };
         Err(SshError::Unreachable {
             peer: to.peer.clone(),
             why,
-            hint: "does the jump host reach that address, and does its sshd allow forwarding (AllowTcpForwarding)?".to_owned(),
+            hint: "check that the jump host can reach that address and that its sshd allows forwarding (AllowTcpForwarding)".to_owned(),
         })
     }
 
-    /// Returns the connection to the last jump host before `to`, shared with all who go through it.
+    /// Returns the connection to the last jump host before `to`; shared by all hosts behind it.
     fn jump<'a>(&'a self, to: &'a Destination) -> Later<'a, Option<Arc<Opened>>> {
         Box::pin(async move {
             let Some((last, before)) = to.jumps.split_last() else { return Ok(None) };
@@ -339,7 +346,7 @@ impl Shared {
 }
 
 impl SshError {
-    /// Returns the host key that nobody vouched for, where that is the reason: of the host itself or of a jump host.
+    /// Returns the unknown host key that caused this error, of the host itself or of a jump host.
     #[must_use]
     pub fn unknown_key(&self) -> Option<&UnknownKey> {
         match self {
@@ -357,21 +364,22 @@ impl SshError {
 
 fn trust(to: &Destination) -> Result<Trust, SshError> {
     let known = KnownHosts::read(&to.known_hosts).map_err(|(file, error)| SshError::Setting {
-        what: format!("cannot read the known hosts of `{}`: {error}", file.display()),
+        what: format!("cannot read the known hosts file `{}`: {error}", file.display()),
         hint: "host keys are always verified: make the file readable".to_owned(),
     })?;
     let learn_to = to.known_hosts.first().cloned().unwrap_or_else(|| PathBuf::from("/dev/null"));
     Trust::new(&to.peer, (&to.key_name, to.key_port), &to.pins, &known, &learn_to).map_err(|pin| {
         SshError::Setting {
-            what: format!("`{pin}`, pinned for {}, is no host key", to.peer),
+            what: format!("invalid host key `{pin}`, pinned for {}", to.peer),
             hint: "pin a key as `ssh-ed25519 AAAA…` or its fingerprint as `SHA256:…` (43 characters)"
                 .to_owned(),
         }
     })
 }
 
-/// Returns how long to wait before try number `tries + 1`: growing, and different for hosts that were dropped together.
-fn pause(tries: u32) -> Duration {
-    let jitter = RandomState::new().hash_one(tries) % 300;
-    Duration::from_millis(200 * u64::from(tries) + jitter)
+/// Returns the delay after attempt number `attempts`: increasing, with jitter for hosts that failed
+/// at the same time.
+fn backoff(attempts: u32) -> Duration {
+    let jitter = RandomState::new().hash_one(attempts) % 300;
+    Duration::from_millis(200 * u64::from(attempts) + jitter)
 }

@@ -1,4 +1,4 @@
-//! The one that the engine uses: each host is reached the way its inventory entry says.
+//! Connector of the engine: uses the connection type that the inventory sets for each host.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -24,7 +24,7 @@ pub struct Connector {
 }
 
 impl Connector {
-    /// Returns what connects to `hosts`; nothing is contacted yet.
+    /// Creates the connector for `hosts`; does not contact any host.
     #[must_use]
     pub fn new(hosts: BTreeMap<HostName, Connection>, settings: Settings) -> Self {
         let kinds = hosts.iter().map(|(host, connection)| (host.clone(), connection.kind)).collect();
@@ -32,12 +32,12 @@ impl Connector {
         Self { kinds: Arc::new(kinds), ssh: SshConnect::new(hosts, settings), local }
     }
 
-    /// Returns the host keys that nobody vouched for yet; see [`SshConnect::survey_host_keys`].
+    /// Returns the unknown keys of `hosts`; see [`SshConnect::survey_host_keys`].
     pub async fn survey_host_keys(&self, hosts: &[HostName]) -> Vec<UnknownKey> {
         self.ssh.survey_host_keys(&self.over_ssh(hosts)).await
     }
 
-    /// Returns how many of `hosts` nothing vouches for yet; contacts none.
+    /// Returns how many of `hosts` have no known key; does not contact any host.
     #[must_use]
     pub fn without_known_key(&self, hosts: &[HostName]) -> usize {
         self.ssh.without_known_key(&self.over_ssh(hosts))
@@ -48,21 +48,21 @@ impl Connector {
         hosts.iter().filter(is_ssh).cloned().collect()
     }
 
-    /// Asks the user now for the passphrases that will be needed; see [`SshConnect::unlock_keys`].
+    /// Asks for the passphrases that the run needs; see [`SshConnect::unlock_keys`].
     pub async fn unlock_keys(&self, hosts: &[HostName]) {
         self.ssh.unlock_keys(&self.over_ssh(hosts)).await;
     }
 
-    /// Returns the count of bytes on the wire to and from `host` (none for this machine itself).
+    /// Returns the counter of bytes sent to and received from `host` (zero for the local machine).
     #[must_use]
     pub fn wire_counter(&self, host: &HostName) -> WireCounter {
         self.ssh.wire_counter(host)
     }
 
-    /// Connects to `host` and starts the agent there.
+    /// Connects to `host` and starts the agent.
     ///
     /// # Errors
-    /// When the host cannot be reached or the agent cannot be started.
+    /// When the host is unreachable or the agent cannot be started.
     pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
         match self.kinds.get(host) {
             Some(ConnectionKind::Local) => self.local.open(host).await,

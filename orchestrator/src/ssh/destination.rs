@@ -1,4 +1,5 @@
-//! Where a connection goes and as whom: the inventory's values, and below them the ssh configuration's and its defaults.
+//! Address, user and keys of a connection: the inventory takes precedence over the ssh
+//! configuration and its defaults.
 
 use std::path::{Path, PathBuf};
 
@@ -9,22 +10,22 @@ use crate::inventory::host::Connection;
 use super::config::{ConfigFiles, HostConfig};
 use super::error::SshError;
 
-/// How many jump hosts may stand one behind the other.
+/// Maximum number of chained jump hosts.
 const JUMPS: usize = 8;
 
-/// The user's own surroundings on the control machine.
+/// The user's environment on the control machine.
 #[derive(Debug, Clone)]
 pub struct Surroundings {
     /// The user's home folder.
     pub home: PathBuf,
     /// The user's name.
     pub user: String,
-    /// The socket of the user's ssh-agent.
+    /// The socket of the user's ssh-agent (`SSH_AUTH_SOCK`).
     pub agent_socket: Option<PathBuf>,
 }
 
 impl Surroundings {
-    /// Returns what the environment says.
+    /// Reads the environment variables.
     #[must_use]
     pub fn from_environment() -> Self {
         let text = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
@@ -40,15 +41,15 @@ impl Surroundings {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) path: PathBuf,
-    /// Named in the inventory: it must exist and be usable.
+    /// Set in the inventory: must exist and be usable.
     pub(super) required: bool,
     pub(super) passphrase: Option<Secret>,
 }
 
-/// One machine to log in to, jump hosts in front of it.
+/// One machine to log in to, with its jump hosts.
 #[derive(Debug, Clone)]
 pub(super) struct Destination {
-    /// Who, in words: `gw1 (deploy@10.0.0.5:22)`.
+    /// Display name: `gw1 (deploy@10.0.0.5:22)`.
     pub(super) peer: String,
     pub(super) host: String,
     pub(super) port: u16,
@@ -57,19 +58,19 @@ pub(super) struct Destination {
     pub(super) identities: Vec<Identity>,
     pub(super) identities_only: bool,
     pub(super) agent_socket: Option<PathBuf>,
-    /// The name that known_hosts files know it by (without port).
+    /// The name in known_hosts files (without port).
     pub(super) key_name: String,
     pub(super) key_port: u16,
     pub(super) pins: Vec<String>,
     pub(super) known_hosts: Vec<PathBuf>,
     pub(super) accept_new: bool,
     pub(super) connect_timeout_secs: Option<u64>,
-    /// The machines to go through, first hop first.
+    /// The jump hosts, first hop first.
     pub(super) jumps: Vec<Destination>,
 }
 
 impl Destination {
-    /// Returns where `connection` of the inventory host `name` leads.
+    /// Resolves the destination of `connection` of the inventory host `name`.
     pub(super) fn resolve(
         name: &str,
         connection: &Connection,
@@ -176,20 +177,22 @@ impl Resolving<'_> {
                     what: format!(
                         "the ssh configuration reaches `{address}` with ProxyCommand, which is not supported"
                     ),
-                    hint: "use ProxyJump, there or with `-J` in `ansible_ssh_common_args`".to_owned(),
+                    hint: "use ProxyJump, in the ssh configuration or with `-J` in `ansible_ssh_common_args`"
+                        .to_owned(),
                 }),
             };
         }
         if depth >= JUMPS || chain.len() > JUMPS {
             return Err(SshError::Setting {
-                what: format!("more than {JUMPS} jump hosts stand before `{address}`"),
-                hint: "look for a circle of ProxyJump in the ssh configuration".to_owned(),
+                what: format!("more than {JUMPS} jump hosts for `{address}`"),
+                hint: "remove the cycle of ProxyJump in the ssh configuration".to_owned(),
             });
         }
         let mut jumps: Vec<Destination> = Vec::new();
         for hop in &chain {
             let (user, host, port) = read_hop(hop)?;
-            // A hop is a host of its own: of the inventory's values only the key is offered there too, as a last resort.
+            // A hop is a separate host: of the inventory's values, only the key is used for it, as
+            // a last resort.
             let hop_connection = Connection { user, port, ..Connection::default() };
             let mut next = self.destination(&host, &host, &hop_connection, depth + 1)?;
             if let Some(path) = &connection.private_key_file {
@@ -209,7 +212,8 @@ impl Resolving<'_> {
             if let Some(file) = &connection.options.known_hosts_file {
                 next.known_hosts = vec![file.clone()];
             }
-            // Only the first hop is reached by its own configuration's jumps; the others are reached from the hop before.
+            // The jump hosts of its own configuration apply only to the first hop; the others are
+            // reached from the previous hop.
             let before = std::mem::take(&mut next.jumps);
             if jumps.is_empty() {
                 jumps = before;
@@ -237,7 +241,7 @@ fn known_hosts_files(connection: &Connection, config: &HostConfig, tokens: &Toke
 /// Reads `[user@]host[:port]`, also as `ssh://…` and with an IPv6 address in brackets.
 fn read_hop(text: &str) -> Result<(Option<String>, String, Option<u16>), SshError> {
     let fault = || SshError::Setting {
-        what: format!("`{text}` is no jump host"),
+        what: format!("invalid jump host `{text}`"),
         hint: "write it as `[user@]host[:port]`".to_owned(),
     };
     let rest = text.strip_prefix("ssh://").unwrap_or(text).trim_end_matches('/');
@@ -264,8 +268,8 @@ fn check_name(name: &str) -> Result<(), SshError> {
     let fits = |c: char| !c.is_control() && !c.is_whitespace();
     if name.is_empty() || name.starts_with('-') || name.len() > 255 || !name.chars().all(fits) {
         return Err(SshError::Setting {
-            what: format!("`{}` is no host name", name.escape_debug().take(100).collect::<String>()),
-            hint: "a name or address does not begin with `-` and holds no spaces".to_owned(),
+            what: format!("invalid host name `{}`", name.escape_debug().take(100).collect::<String>()),
+            hint: "a name or address must not start with `-` or contain spaces".to_owned(),
         });
     }
     Ok(())
@@ -319,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn the_inventory_wins_over_the_configuration() {
+    fn inventory_takes_precedence_over_ssh_configuration() {
         let home = tempfile::tempdir().unwrap();
         let config = home.path().join("config");
         std::fs::write(
@@ -345,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_could_be_options_and_unknown_detours_are_refused() {
+    fn option_like_names_and_proxy_command_are_rejected() {
         let home = tempfile::tempdir().unwrap();
         let config = home.path().join("config");
         std::fs::write(&config, "Host gw1\nProxyCommand nc %h %p\n").unwrap();
@@ -354,13 +358,13 @@ mod tests {
             connection.options.config_file = Some(config.clone());
             Destination::resolve("x", &connection, &around(home.path()))
         };
-        assert!(connect("-oProxyCommand=id").unwrap_err().to_string().contains("is no host name"));
+        assert!(connect("-oProxyCommand=id").unwrap_err().to_string().contains("invalid host name"));
         assert!(connect("gw1").unwrap_err().hint().contains("ProxyJump"));
         assert!(connect("gw2").is_ok());
     }
 
     #[test]
-    fn a_circle_of_jump_hosts_is_found() {
+    fn cycle_of_jump_hosts_is_detected() {
         let home = tempfile::tempdir().unwrap();
         let config = home.path().join("config");
         std::fs::write(&config, "Host a\nProxyJump b\nHost b\nProxyJump a\n").unwrap();

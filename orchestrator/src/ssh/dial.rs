@@ -1,4 +1,4 @@
-//! The TCP connection to a host: every address its name has, one deadline, errors in plain words.
+//! TCP connection to a host: tries every address of its name within one deadline.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::error::SshError;
 
-/// Connects to `address`, trying every address that the name has, within `deadline` in all.
+/// Connects to `address`: tries every address of the name, within `deadline` in total.
 pub(super) async fn dial(
     peer: &str,
     address: &str,
@@ -26,23 +26,24 @@ pub(super) async fn dial(
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
         Ok(Err(error)) => {
             return Err(unreachable(
-                format!("the name `{address}` is not known ({error})"),
-                "correct the name, or give the address with `ansible_host`",
+                format!("cannot resolve `{address}` ({error})"),
+                "correct the name, or set the address with `ansible_host`",
             ));
         }
         Err(_) => {
             return Err(unreachable(
-                format!("looking up the name `{address}` took longer than {} s", deadline.as_secs()),
-                "look at the name servers of this machine, or give the address with `ansible_host`",
+                format!("resolving `{address}` timed out after {} s", deadline.as_secs()),
+                "check the name servers of this machine, or set the address with `ansible_host`",
             ));
         }
     };
-    let mut last = format!("the name `{address}` has no address");
-    let mut hint = "give the address with `ansible_host`";
+    let mut last = format!("`{address}` has no address");
+    let mut hint = "set the address with `ansible_host`";
     let count = found.len();
     for (index, socket) in found.into_iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
-        // Each address gets an even share of what is left, so that a dead one cannot use up the deadline of the others.
+        // Each address gets an even share of the remaining time, so that a dead address cannot use
+        // up the deadline of the others.
         let share = left / u32::try_from(count - index).unwrap_or(1);
         match tokio::time::timeout(share, TcpStream::connect(socket)).await {
             Ok(Ok(stream)) => {
@@ -52,18 +53,19 @@ pub(super) async fn dial(
             Ok(Err(error)) => (last, hint) = words(&error, socket),
             Err(_) => {
                 last = format!("timed out after {} s connecting to {socket}", share.as_secs().max(1));
-                hint = "is the host up, and does a firewall let this machine through to that port?";
+                hint = "check that the host is up and that firewalls allow this machine to reach that port";
             }
         }
     }
     Err(unreachable(last, hint))
 }
 
-/// A TCP stream that acknowledges at once while the connection is young.
+/// A TCP stream that sends acknowledgements without delay during login.
 ///
-/// sshd leaves Nagle's algorithm on until a session begins: it holds back a small packet until the one before is acknowledged, which
-/// this machine would put off by 40 ms. So the kernel is told after each read, for as long as the login takes, not to put it off
-/// (Linux forgets this setting by itself, tcp(7)).
+/// sshd keeps Nagle's algorithm enabled until a session begins: it delays a small packet until the
+/// previous one is acknowledged, and this machine would delay the acknowledgement by 40 ms. Quick
+/// acknowledgement is therefore enabled after each read during login (Linux resets the option by
+/// itself, tcp(7)).
 #[derive(Debug)]
 pub(super) struct Prompt {
     stream: TcpStream,
@@ -71,13 +73,13 @@ pub(super) struct Prompt {
 }
 
 impl Prompt {
-    /// Reads that a login takes, generously.
-    const YOUNG: u32 = 64;
+    /// Upper bound of the number of reads during a login.
+    const LOGIN_READS: u32 = 64;
 
     fn acknowledge(&mut self) {
         self.reads += 1;
         #[cfg(target_os = "linux")]
-        // Only faster, never needed: what goes wrong here would go wrong at the next read.
+        // An optimization only: an error of the socket also shows up at the next read.
         rustix::net::sockopt::set_tcp_quickack(&self.stream, true).ok();
     }
 }
@@ -89,7 +91,7 @@ impl AsyncRead for Prompt {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if read.is_ready() && self.reads < Self::YOUNG {
+        if read.is_ready() && self.reads < Self::LOGIN_READS {
             self.acknowledge();
         }
         read
@@ -114,14 +116,15 @@ fn words(error: &io::Error, socket: SocketAddr) -> (String, &'static str) {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => (
             format!("{socket} refused the connection"),
-            "does sshd run there, and listen on that port (`ansible_port`)?",
+            "check that sshd is running and listening on that port (`ansible_port`)",
         ),
-        io::ErrorKind::HostUnreachable => {
-            (format!("no route to {socket}"), "is the host up, and in a network that this machine reaches?")
-        }
+        io::ErrorKind::HostUnreachable => (
+            format!("no route to {socket}"),
+            "check that the host is up and in a network that this machine can reach",
+        ),
         io::ErrorKind::NetworkUnreachable => (
-            format!("the network of {socket} cannot be reached"),
-            "look at this machine's routes and its VPN",
+            format!("the network of {socket} is unreachable"),
+            "check the routes and the VPN of this machine",
         ),
         _ => (format!("connecting to {socket} failed: {error}"), ""),
     }
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_closed_port_and_an_unknown_name_are_told_in_plain_words() {
+    async fn closed_port_and_unknown_name_are_reported() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let error = dial("gw1", "127.0.0.1", port, Duration::from_secs(5)).await.unwrap_err();
         assert_eq!(
@@ -143,7 +146,7 @@ mod tests {
 
         let error = dial("gw1", "no such name", 22, Duration::from_secs(5)).await.unwrap_err();
         assert!(
-            error.to_string().starts_with("cannot connect to gw1: the name `no such name` is not known"),
+            error.to_string().starts_with("cannot connect to gw1: cannot resolve `no such name`"),
             "{error}"
         );
     }

@@ -1,4 +1,4 @@
-//! Why a host cannot be reached over SSH: what was attempted, with whom, the last answer, and what to do.
+//! SSH errors: what failed, on which host, the last answer, and what to do.
 
 use crate::session::ConnectError;
 
@@ -7,85 +7,85 @@ use super::host_key::{KeyFault, UnknownKey};
 /// Why connecting to a host, or starting the agent there, failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SshError {
-    /// The host's key is known neither from the inventory nor from a known_hosts file.
-    #[error("the host key of {} is not known: {} {}", .0.peer, .0.algorithm, .0.fingerprint)]
+    /// The host key is neither pinned in the inventory nor in a known_hosts file.
+    #[error("unknown host key of {}: {} {}", .0.peer, .0.algorithm, .0.fingerprint)]
     UnknownHostKey(Box<UnknownKey>),
-    /// The host's key is not the one that is known.
+    /// The host key was rejected.
     #[error("{0}")]
     HostKey(Box<KeyFault>),
-    /// The host cannot be connected to.
+    /// The connection failed.
     #[error("cannot connect to {peer}: {why}")]
     Unreachable {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// The last answer.
+        /// The cause.
         why: String,
-        /// What to do.
+        /// What to do next.
         hint: String,
     },
-    /// The host took none of our keys and passwords.
-    #[error("{peer} let nobody in as `{user}`: tried {tried}; the server allows {allowed}")]
+    /// The host accepted no key and no password.
+    #[error("{peer}: authentication failed for `{user}`: tried {tried}; the server allows {allowed}")]
     Authentication {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// As whom.
+        /// The login name.
         user: String,
-        /// Every attempt and its answer.
+        /// Every attempt with its result.
         tried: String,
-        /// The methods that the server still allows.
+        /// The methods that the server allows.
         allowed: String,
-        /// What to do.
+        /// What to do next.
         hint: String,
     },
-    /// A setting cannot be used.
+    /// A setting is invalid or unsupported.
     #[error("{what}")]
     Setting {
-        /// What, where and why.
+        /// The setting, its location and the cause.
         what: String,
-        /// What to do.
+        /// What to do next.
         hint: String,
     },
     /// The agent cannot be installed or started.
     #[error("cannot start the agent on {peer}: {why}")]
     Launch {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// The last answer.
+        /// The cause.
         why: String,
-        /// What to do.
+        /// What to do next.
         hint: String,
     },
-    /// A third address cannot be reached from the host.
+    /// An address cannot be reached from the host.
     #[error("cannot reach {to} from {peer}: {why}")]
     Tunnel {
-        /// From where.
+        /// Display name of the host.
         peer: String,
-        /// Where to.
+        /// Address and port.
         to: String,
-        /// The last answer.
+        /// The cause.
         why: String,
-        /// What to do.
+        /// What to do next.
         hint: String,
     },
-    /// A jump host on the way failed.
+    /// A jump host failed.
     #[error("cannot reach {peer} through its jump host: {source}")]
     Jump {
         /// The host behind the jump host.
         peer: String,
-        /// What failed.
+        /// The error of the jump host.
         #[source]
         source: Box<SshError>,
     },
 }
 
 impl SshError {
-    /// Returns what to do about it.
+    /// Returns what to do next.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
             Self::UnknownHostKey(_) => {
-                "compare the fingerprint with the host's (`ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there), then run \
-                 with --accept-new-host-keys, or pin the key in the inventory with `apim_host_keys`"
+                "compare the fingerprint with the output of `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the host, then run \
+                with --accept-new-host-keys, or pin the key in the inventory with `apim_host_keys`"
                     .to_owned()
             }
             Self::HostKey(fault) => fault.hint(),

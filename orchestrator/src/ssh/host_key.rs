@@ -1,4 +1,4 @@
-//! Is this the host it says it is? Every host key is judged here, before any byte of authentication.
+//! Host key verification, before any byte of authentication is sent.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -10,117 +10,117 @@ use crate::session::text::neutral;
 
 use super::known_hosts::{Known, KnownHosts, Meaning, fingerprint, list_matches, name_of};
 
-/// A host key that nobody vouched for yet.
+/// A host key that is neither pinned nor in a known_hosts file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownKey {
-    /// Who showed it, in words.
+    /// Display name of the host.
     pub peer: String,
-    /// The name under which a known_hosts file would hold it.
+    /// The host name for the known_hosts line.
     pub name: String,
-    /// Its kind, such as `ssh-ed25519`.
+    /// Key type, such as `ssh-ed25519`.
     pub algorithm: String,
-    /// Its fingerprint as OpenSSH shows it.
+    /// Fingerprint in OpenSSH's format (`SHA256:…`).
     pub fingerprint: String,
-    /// The key itself, as in a known_hosts line.
+    /// The public key in the format of a known_hosts line.
     pub key: String,
-    /// The known_hosts file that it would be written to.
+    /// The known_hosts file that the key would be added to.
     pub file: PathBuf,
 }
 
-/// Why a host key was refused.
+/// Why a host key was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
-    /// Another key of the same kind is known.
+    /// A different key of the same type is known.
     #[error(
-        "the host key of {peer} has CHANGED: it shows {algorithm} {shown}, but `{file}` line {line} holds {held}",
+        "the host key of {peer} has CHANGED: the host presented {algorithm} {shown}, but `{file}` line {line} contains {held}",
         file = .file.display()
     )]
     Changed {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// Kind of key.
+        /// Key type.
         algorithm: String,
-        /// Fingerprint of the key shown.
+        /// Fingerprint of the presented key.
         shown: String,
-        /// Fingerprint of the key known.
+        /// Fingerprint of the known key.
         held: String,
-        /// The file that holds it.
+        /// The known_hosts file.
         file: PathBuf,
-        /// The line.
+        /// Line number in the file.
         line: usize,
     },
-    /// Only keys of other kinds are known.
-    #[error("{peer} shows a host key of a kind that is not known for it: {algorithm} {shown}; `{file}` line {line} holds {held}", file = .file.display())]
+    /// Only keys of other types are known.
+    #[error("{peer} presented the host key {algorithm} {shown}, but only other key types are known: `{file}` line {line} contains {held}", file = .file.display())]
     OtherKind {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// Kind of the key shown.
+        /// Type of the presented key.
         algorithm: String,
-        /// Fingerprint of the key shown.
+        /// Fingerprint of the presented key.
         shown: String,
-        /// Kind and fingerprint of a key known.
+        /// Type and fingerprint of a known key.
         held: String,
-        /// The file that holds it.
+        /// The known_hosts file.
         file: PathBuf,
-        /// The line.
+        /// Line number in the file.
         line: usize,
     },
     /// The key was revoked.
-    #[error("the host key that {peer} shows is revoked by `{file}` line {line}: {shown}", file = .file.display())]
+    #[error("the host key of {peer} is revoked by `{file}` line {line}: {shown}", file = .file.display())]
     Revoked {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// Fingerprint of the key shown.
+        /// Fingerprint of the presented key.
         shown: String,
-        /// The file that says so.
+        /// The known_hosts file.
         file: PathBuf,
-        /// The line.
+        /// Line number in the file.
         line: usize,
     },
-    /// The inventory pins another key.
-    #[error("{peer} shows the host key {algorithm} {shown}, but the inventory pins {pinned}")]
+    /// The inventory pins a different key.
+    #[error("{peer} presented the host key {algorithm} {shown}, but the inventory pins {pinned}")]
     NotPinned {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// Kind of the key shown.
+        /// Type of the presented key.
         algorithm: String,
-        /// Fingerprint of the key shown.
+        /// Fingerprint of the presented key.
         shown: String,
-        /// What is pinned.
+        /// The pinned keys.
         pinned: String,
     },
-    /// The host shows a certificate that cannot be accepted.
-    #[error("the host certificate of {peer} cannot be accepted: {why}")]
+    /// The host certificate is invalid.
+    #[error("invalid host certificate of {peer}: {why}")]
     Certificate {
-        /// Who.
+        /// Display name of the host.
         peer: String,
-        /// Why.
+        /// The cause.
         why: String,
     },
 }
 
 impl KeyFault {
-    /// Returns what to do about it.
+    /// Returns what to do next.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
             Self::Changed { file, line, .. } | Self::OtherKind { file, line, .. } => format!(
-                "somebody may stand in between, or the host was installed anew; ask who runs it, compare the fingerprint on the \
-                 host itself, then remove line {line} of `{}`",
+                "possible man-in-the-middle attack, or the host was reinstalled; ask its administrator, compare the fingerprint on the \
+                host itself, then remove line {line} of `{}`",
                 file.display()
             ),
-            Self::Revoked { .. } => "do not connect; ask who runs the host why its key was revoked".to_owned(),
+            Self::Revoked { .. } => "do not connect; ask the host's administrator why its key was revoked".to_owned(),
             Self::NotPinned { .. } => {
-                "somebody may stand in between, or the host was installed anew; compare the fingerprint on the host itself, then \
+                "possible man-in-the-middle attack, or the host was reinstalled; compare the fingerprint on the host itself, then \
                  correct `apim_host_keys`"
                     .to_owned()
             }
-            Self::Certificate { .. } => "have the host's certificate issued anew for this name".to_owned(),
+            Self::Certificate { .. } => "reissue the host's certificate for this name".to_owned(),
         }
     }
 }
 
-/// The judgement over a host key.
+/// Result of the verification of a host key.
 #[derive(Debug)]
 pub(super) enum Verdict {
     Trusted,
@@ -128,7 +128,7 @@ pub(super) enum Verdict {
     Refused(Box<KeyFault>),
 }
 
-/// What vouches for one host: pins of the inventory, or else lines of known_hosts files.
+/// Trusted keys of one host: pins of the inventory, or else lines of known_hosts files.
 #[derive(Debug)]
 pub(super) struct Trust {
     peer: String,
@@ -136,7 +136,8 @@ pub(super) struct Trust {
     name: String,
     pins: Vec<Pin>,
     lines: Vec<Known>,
-    /// Lines of the plain name, which OpenSSH accepts for another port when the name with the port is not known.
+    /// Lines for the name without the port, which OpenSSH accepts if there is no line with the
+    /// port.
     plain: Vec<Known>,
     learn_to: PathBuf,
 }
@@ -148,10 +149,10 @@ enum Pin {
 }
 
 impl Trust {
-    /// Returns what vouches for `host` (the name that OpenSSH would look up) at `port`.
+    /// Collects the trusted keys of `host` (the name that OpenSSH would look up) at `port`.
     ///
     /// # Errors
-    /// When a pinned key cannot be read: the text of it.
+    /// The text of the first pin that cannot be parsed.
     pub(super) fn new(
         peer: &str,
         (host, port): (&str, u16),
@@ -171,12 +172,13 @@ impl Trust {
         })
     }
 
-    /// Says whether anything vouches for the host, so that it need not be asked for its key first.
-    pub(super) fn knows_something(&self) -> bool {
+    /// Returns whether a key or authority of the host is known, so that its key need not be fetched
+    /// first.
+    pub(super) fn has_known_key(&self) -> bool {
         !self.pins.is_empty() || self.lines.iter().any(|line| line.meaning != Meaning::Revoked)
     }
 
-    /// Returns the kinds of host key to ask for, those already known first.
+    /// Returns the host key algorithms to offer, those of known keys first.
     pub(super) fn key_algorithms(&self) -> Vec<Algorithm> {
         let known = self
             .pins
@@ -193,21 +195,22 @@ impl Trust {
         order
     }
 
-    /// Returns the kinds of host certificate to ask for: none unless an authority is known for the host.
+    /// Returns the host certificate algorithms to offer: none unless an authority is known for the
+    /// host.
     pub(super) fn certificate_algorithms(&self) -> Vec<Algorithm> {
-        let asks = self.pins.is_empty() && self.lines.iter().any(|line| line.meaning == Meaning::Authority);
-        if asks { default_algorithms() } else { Vec::new() }
+        let offer = self.pins.is_empty() && self.lines.iter().any(|line| line.meaning == Meaning::Authority);
+        if offer { default_algorithms() } else { Vec::new() }
     }
 
-    /// Judges the key that the host shows.
-    pub(super) fn judge(&self, shown: &PublicKeyOrCertificate) -> Verdict {
+    /// Verifies the presented key.
+    pub(super) fn verify(&self, shown: &PublicKeyOrCertificate) -> Verdict {
         match shown {
-            PublicKeyOrCertificate::PublicKey { key, .. } => self.judge_key(key),
-            PublicKeyOrCertificate::Certificate(certificate) => self.judge_certificate(certificate),
+            PublicKeyOrCertificate::PublicKey { key, .. } => self.verify_key(key),
+            PublicKeyOrCertificate::Certificate(certificate) => self.verify_certificate(certificate),
         }
     }
 
-    fn judge_key(&self, key: &PublicKey) -> Verdict {
+    fn verify_key(&self, key: &PublicKey) -> Verdict {
         let (algorithm, shown) = (kind(&key.algorithm()), fingerprint(key));
         if let Some(line) = self.line_of(Meaning::Revoked, key) {
             return refuse(KeyFault::Revoked {
@@ -269,7 +272,7 @@ impl Trust {
             .find(|line| line.meaning == meaning && line.key.key_data() == key.key_data())
     }
 
-    fn judge_certificate(&self, certificate: &Certificate) -> Verdict {
+    fn verify_certificate(&self, certificate: &Certificate) -> Verdict {
         let fault = |why: String| refuse(KeyFault::Certificate { peer: self.peer.clone(), why });
         let own = PublicKey::new(certificate.public_key().clone(), "");
         let authority = PublicKey::new(certificate.signature_key().clone(), "");
@@ -279,10 +282,10 @@ impl Trust {
             return fault(format!("`{}` line {} revokes it", line.file.display(), line.line));
         }
         if certificate.cert_type() != CertType::Host {
-            return fault("it is not a certificate for hosts".to_owned());
+            return fault("not a host certificate".to_owned());
         }
         if self.line_of(Meaning::Authority, &authority).is_none() {
-            return fault(format!("its authority {} is not known for this host", fingerprint(&authority)));
+            return fault(format!("unknown authority {} for this host", fingerprint(&authority)));
         }
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
         if let Err(error) = certificate.validate_at(now, [&authority.fingerprint(HashAlg::Sha256)]) {
@@ -293,12 +296,12 @@ impl Trust {
             ));
         }
         if !certificate.critical_options().is_empty() {
-            return fault("it holds options that are not understood".to_owned());
+            return fault("unsupported critical options".to_owned());
         }
         let principals = certificate.valid_principals();
         if !list_matches(principals.iter().map(String::as_str), &self.host) {
             let names = neutral(&principals.join(", "), 500);
-            return fault(format!("it is for `{names}`, not for `{}`", self.host));
+            return fault(format!("issued for `{names}`, not for `{}`", self.host));
         }
         Verdict::Trusted
     }
@@ -327,7 +330,7 @@ fn read_pin(text: &str) -> Result<Pin, String> {
         .map_err(|_| text.chars().take(100).collect())
 }
 
-/// Returns the kind of a key: an RSA key is one, whatever hash signs with it.
+/// Returns the key type: the same for RSA keys regardless of the signature hash.
 fn kind(algorithm: &Algorithm) -> String {
     match algorithm {
         Algorithm::Rsa { .. } => "ssh-rsa".to_owned(),
@@ -335,7 +338,7 @@ fn kind(algorithm: &Algorithm) -> String {
     }
 }
 
-/// Signatures with SHA-1 are not accepted.
+/// Accepted algorithms, in order of preference; no SHA-1 signatures.
 fn default_algorithms() -> Vec<Algorithm> {
     vec![
         Algorithm::Ed25519,

@@ -1,4 +1,4 @@
-//! The user's private keys: read once per run, decrypted once, a passphrase asked for once.
+//! The user's private keys: each is read, decrypted and its passphrase asked for once per run.
 
 use std::collections::HashMap;
 use std::io;
@@ -14,27 +14,28 @@ use tokio::sync::Mutex;
 
 use super::destination::Identity;
 
-/// Longest key file that is read, in bytes.
+/// Maximum size of a key file, in bytes.
 const KEY_FILE_LIMIT: u64 = 64 * 1024;
 
-/// Asks the user for the passphrase of a key.
+/// Source of passphrases.
 pub trait AskPassphrase: Send + Sync + 'static {
-    /// Returns the passphrase of `key`, or `None` where nobody can be asked. `again` says that the last answer was wrong.
+    /// Returns the passphrase of `key`, or `None` if there is no way to ask. `again` is set if the
+    /// previous answer was wrong.
     fn ask(&self, key: &Path, again: bool) -> Option<Secret>;
 }
 
-/// Asks on the terminal, where there is one.
+/// Asks on the terminal.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AskOnTerminal;
 
 impl AskPassphrase for AskOnTerminal {
     fn ask(&self, key: &Path, again: bool) -> Option<Secret> {
-        let begin = if again { "Wrong passphrase. Again, passphrase" } else { "Passphrase" };
+        let begin = if again { "Wrong passphrase, try again. Passphrase" } else { "Passphrase" };
         rpassword::prompt_password(format!("{begin} of the key `{}`: ", key.display())).ok().map(Secret::new)
     }
 }
 
-/// Asks nobody.
+/// Never asks: encrypted keys without a passphrase in the inventory cannot be used.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AskNobody;
 
@@ -44,29 +45,29 @@ impl AskPassphrase for AskNobody {
     }
 }
 
-/// Why a key file gives no key.
+/// Why a key file cannot be used.
 #[derive(Debug, Clone, thiserror::Error)]
 pub(super) enum KeyError {
-    #[error("there is no such file")]
+    #[error("no such file")]
     Missing,
-    #[error("it cannot be read: {0}")]
+    #[error("cannot read it: {0}")]
     Unreadable(String),
-    #[error("others may read it (mode {0:04o}); make it 0600")]
+    #[error("it is accessible by other users (mode {0:04o}); change the mode to 0600")]
     Open(u32),
     #[error(
-        "it is encrypted, and nobody could be asked for its passphrase; add it to ssh-agent, or set `apim_ssh_key_passphrase`"
+        "it is encrypted, and there is no terminal to ask for its passphrase; add it to ssh-agent, or set `apim_ssh_key_passphrase`"
     )]
     Locked,
-    #[error("its passphrase is wrong")]
+    #[error("wrong passphrase")]
     WrongPassphrase,
-    #[error("it is no private key that we understand: {0}")]
+    #[error("not a supported private key: {0}")]
     Garbled(String),
 }
 
 /// The keys of a run.
 pub(super) struct KeyRing {
     ask: Arc<dyn AskPassphrase>,
-    /// Held while a passphrase is asked for: one question at a time, and each once.
+    /// Locked while asking for a passphrase: one prompt at a time, each once.
     keys: Mutex<HashMap<PathBuf, Result<Arc<PrivateKey>, KeyError>>>,
 }
 
@@ -75,7 +76,7 @@ impl KeyRing {
         Self { ask, keys: Mutex::default() }
     }
 
-    /// Says whether using `identity` would mean asking the user.
+    /// Returns whether loading `identity` would ask the user.
     pub(super) async fn would_ask(&self, identity: &Identity) -> bool {
         identity.passphrase.is_none()
             && !self.keys.lock().await.contains_key(&identity.path)
@@ -129,10 +130,11 @@ fn read_file(path: &Path) -> Result<String, KeyError> {
     };
     let meta = std::fs::metadata(path).map_err(unreadable)?;
     if !meta.is_file() || meta.len() > KEY_FILE_LIMIT {
-        return Err(KeyError::Unreadable("it is not a key file".to_owned()));
+        return Err(KeyError::Unreadable("not a key file".to_owned()));
     }
     let mode = meta.permissions().mode() & 0o777;
-    // As OpenSSH: a key of the user's own that others can read is not used. Somebody else's (a mounted secret) is theirs to guard.
+    // As in OpenSSH: a key that belongs to the user must not be accessible by others. The mode of a
+    // key of another owner (such as a mounted secret) is not checked.
     let own = std::fs::metadata("/proc/self").map_or(true, |process| process.uid() == meta.uid());
     if own && mode & 0o077 != 0 {
         return Err(KeyError::Open(mode));
@@ -140,26 +142,27 @@ fn read_file(path: &Path) -> Result<String, KeyError> {
     std::fs::read_to_string(path).map_err(unreadable)
 }
 
-/// Returns the public half of a key file without its passphrase: from the file itself, or from `FILE.pub`.
+/// Returns the public half of a key file without its passphrase: from the file itself, or from
+/// `FILE.pub`.
 pub(super) fn public_half(path: &Path) -> Option<PublicKey> {
     let inside = read_file(path).ok().and_then(|text| PrivateKey::from_openssh(text).ok());
-    inside.map(|key| key.public_key().clone()).or_else(|| load_public_key(beside(path, ".pub")).ok())
+    inside.map(|key| key.public_key().clone()).or_else(|| load_public_key(with_suffix(path, ".pub")).ok())
 }
 
-/// Says whether a key file is encrypted, without trying to open it.
+/// Returns whether a key file is encrypted, without decrypting it.
 pub(super) fn is_encrypted(path: &Path) -> bool {
     read_file(path).is_ok_and(|text| {
         looks_encrypted(&text) || PrivateKey::from_openssh(&text).is_ok_and(|key| key.is_encrypted())
     })
 }
 
-/// Returns the user certificate beside a key file, where there is one.
+/// Returns the user certificate of a key file (`FILE-cert.pub`), if there is one.
 pub(super) fn certificate(path: &Path) -> Option<Certificate> {
-    load_openssh_certificate(beside(path, "-cert.pub")).ok()
+    load_openssh_certificate(with_suffix(path, "-cert.pub")).ok()
 }
 
-fn beside(path: &Path, ending: &str) -> PathBuf {
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(ending);
+    name.push(suffix);
     PathBuf::from(name)
 }

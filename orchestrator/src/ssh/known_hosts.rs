@@ -1,7 +1,7 @@
-//! known_hosts files: which keys a name is known by. All of OpenSSH's line forms: hashed names, `[name]:port`, wildcards, negation,
-//! `@revoked`, `@cert-authority`. Writing them is in `learn`.
+//! Reads known_hosts files, with all of OpenSSH's line formats: hashed names, `[name]:port`,
+//! wildcards, negation, `@revoked`, `@cert-authority`. Module `learn` writes them.
 //!
-//! Form of the lines: sshd(8), section "SSH_KNOWN_HOSTS FILE FORMAT".
+//! Format: sshd(8), section "SSH_KNOWN_HOSTS FILE FORMAT".
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,18 +11,18 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use russh::keys::{HashAlg, PublicKey, parse_public_key_base64};
 
-/// What a line says of a key.
+/// Meaning of the key on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// It is a host's key.
+    /// A host key.
     Host,
-    /// It signs host certificates.
+    /// A certificate authority for host certificates.
     Authority,
-    /// It must never be accepted.
+    /// A key that must not be accepted.
     Revoked,
 }
 
-/// A line that names the host asked for.
+/// A line that matches the host.
 #[derive(Debug, Clone)]
 pub(super) struct Known {
     pub(super) meaning: Meaning,
@@ -32,13 +32,13 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// Returns the key's fingerprint as OpenSSH shows it.
+    /// Returns the key's fingerprint in OpenSSH's format.
     pub(super) fn fingerprint(&self) -> String {
         fingerprint(&self.key)
     }
 }
 
-/// Returns a key's fingerprint as OpenSSH shows it (`SHA256:…`).
+/// Returns a key's fingerprint in OpenSSH's format (`SHA256:…`).
 pub(super) fn fingerprint(key: &PublicKey) -> String {
     key.fingerprint(HashAlg::Sha256).to_string()
 }
@@ -50,7 +50,7 @@ pub(super) struct KnownHosts {
 }
 
 impl KnownHosts {
-    /// Reads `files`; one that does not exist is empty.
+    /// Reads `files`; a missing file counts as empty.
     pub(super) fn read(files: &[PathBuf]) -> Result<Self, (PathBuf, std::io::Error)> {
         let mut known = Self::default();
         for file in files {
@@ -65,7 +65,7 @@ impl KnownHosts {
         Ok(known)
     }
 
-    /// Returns every line for `name`, which is written as [`name_of`] writes it.
+    /// Returns every line for `name`, in the format of [`name_of`].
     pub(super) fn lines_for(&self, name: &str) -> Vec<Known> {
         let mut found = Vec::new();
         for (file, text) in &self.files {
@@ -79,13 +79,14 @@ impl KnownHosts {
     }
 }
 
-/// Returns the name under which known_hosts files hold a host: the name itself, or `[name]:port` for a port other than 22.
+/// Returns the name of a host in known_hosts files: the name itself, or `[name]:port` for a port
+/// other than 22.
 pub(super) fn name_of(host: &str, port: u16) -> String {
     let host = host.to_lowercase();
     if port == 22 { host } else { format!("[{host}]:{port}") }
 }
 
-/// Returns what `line` says of `name`, if it names it and holds a key that we understand.
+/// Parses `line`; returns `None` if it does not match `name` or has no supported key.
 fn read_line(line: &str, name: &str) -> Option<(Meaning, PublicKey)> {
     let mut fields = line.split_whitespace();
     let mut first = fields.next().filter(|first| !first.starts_with('#'))?;
@@ -104,7 +105,7 @@ fn read_line(line: &str, name: &str) -> Option<(Meaning, PublicKey)> {
     Some((meaning, parse_public_key_base64(fields.next()?).ok()?))
 }
 
-/// Says whether the first field of a line, hashed or a list of patterns, names `name`.
+/// Returns whether the first field of a line, hashed or a list of patterns, matches `name`.
 fn names(field: &str, name: &str) -> bool {
     if let Some(hashed) = field.strip_prefix("|1|") {
         return is_hash_of(hashed, name).unwrap_or(false);
@@ -112,7 +113,8 @@ fn names(field: &str, name: &str) -> bool {
     list_matches(field.split(','), name)
 }
 
-/// Says whether a list of patterns, some negated with `!`, matches `name`: a negated match rules it out.
+/// Returns whether a list of patterns matches `name`; a match of a pattern negated with `!`
+/// excludes it.
 pub(super) fn list_matches<'a>(patterns: impl Iterator<Item = &'a str>, name: &str) -> bool {
     let mut matched = false;
     for pattern in patterns {
@@ -132,7 +134,7 @@ fn is_hash_of(hashed: &str, name: &str) -> Option<bool> {
     Some(mac.verify_slice(&STANDARD.decode(digest).ok()?).is_ok())
 }
 
-/// Says whether `text` matches a pattern with `*` and `?`, in lower case.
+/// Returns whether `text` matches a pattern with `*` and `?`, ignoring case.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.to_lowercase().into_bytes(), text.to_lowercase().into_bytes());
     let (mut p, mut t) = (0, 0);
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn hashed_names_are_found() {
-        // Made by `ssh-keygen -H` for `gw1`.
+        // The format of `ssh-keygen -H`.
         let salt = STANDARD.encode([7_u8; 20]);
         let mut mac = Hmac::<sha1_known_hosts::Sha1>::new_from_slice(&[7; 20]).unwrap();
         mac.update(b"[gw1]:2222");
@@ -207,12 +209,12 @@ mod tests {
     }
 
     #[test]
-    fn broken_lines_are_passed_over() {
+    fn broken_lines_are_skipped() {
         assert_eq!(found("gw1\ngw1 ssh-ed25519\ngw1 ssh-ed25519 %%%\n@revoked\n", "gw1"), []);
     }
 
     #[test]
-    fn patterns_go_back_for_a_later_match() {
+    fn wildcard_matching_backtracks() {
         assert!(matches("*a*b", "xaxbxab") && matches("?w*", "GW1") && matches("*", ""));
         assert!(!matches("*a*b", "xaxbxa") && !matches("gw?", "gw"));
     }

@@ -1,4 +1,5 @@
-//! Starting the agent over an SSH connection: one exec, which uploads the agent first where it is missing, and feeds sudo.
+//! Starts the agent over an SSH connection with one exec, which also uploads a missing agent and
+//! passes the password to sudo.
 
 use std::future::Future;
 use std::io::Read as _;
@@ -24,13 +25,13 @@ use super::opening::{Opening, Step};
 use super::script::start_command;
 use super::stream::PIECE;
 
-/// How long the host may take to start the agent, or to answer while it is being started.
+/// Timeout for the start of the agent and for each answer of the host during the start.
 const START: Duration = Duration::from_secs(30);
 
-/// How long an upload of the agent may take.
+/// Timeout for the upload of the agent.
 const UPLOAD: Duration = Duration::from_secs(300);
 
-/// Starts the agent as `connection` says, over a connection logged in as `user`.
+/// Starts the agent as set in `connection`, over a connection authenticated as `user`.
 pub(super) async fn start(
     opened: Arc<Opened>,
     peer: &str,
@@ -41,7 +42,7 @@ pub(super) async fn start(
     let failed =
         |why: String, hint: &str| SshError::Launch { peer: peer.to_owned(), why, hint: hint.to_owned() };
     let command = nonce()
-        .map_err(|error| failed(format!("no random numbers on this machine: {error}"), ""))
+        .map_err(|error| failed(format!("cannot read random numbers on this machine: {error}"), ""))
         .and_then(|mark| {
             start_command(connection, user, agents, &mark).map_err(|unfit| failed(unfit.to_string(), ""))
         })?;
@@ -70,7 +71,7 @@ async fn open_channel(opened: &Opened, peer: &str, command: &str) -> Result<Chan
     let failed = |why: String| SshError::Launch {
         peer: peer.to_owned(),
         why,
-        hint: "does sshd there allow sessions and commands for this account (MaxSessions, ForceCommand)?"
+        hint: "check that sshd allows sessions and commands for this account (MaxSessions, ForceCommand)"
             .to_owned(),
     };
     let opening = async {
@@ -99,7 +100,7 @@ struct Starting<'a> {
 }
 
 impl Starting<'_> {
-    /// Goes on until the agent's first bytes are there.
+    /// Returns when the agent's first bytes have arrived.
     async fn run(&mut self) -> Result<(), SshError> {
         let mut until = Instant::now() + START;
         let mut upload: Option<Upload> = None;
@@ -115,15 +116,15 @@ impl Starting<'_> {
                     continue;
                 }
                 () = tokio::time::sleep_until(until) => {
-                    let why = format!("nothing that an agent says came in time{}", self.shown());
-                    return Err(self.failed(why, "is the host overloaded, or do its shell start-up files wait for something?"));
+                    let why = format!("the agent did not start in time{}", self.shown());
+                    return Err(self.failed(why, "check that the host is not overloaded and that its shell start-up files do not wait for input"));
                 }
             };
             let Some(message) = message else { return Err(self.ended()) };
             match self.take(message)? {
                 Step::Wait => {}
                 Step::Started => return Ok(()),
-                Step::Password => self.give_password().await?,
+                Step::Password => self.send_password().await?,
                 Step::Missing(architecture) => {
                     until = Instant::now() + UPLOAD;
                     upload = Some(self.upload(&architecture)?);
@@ -136,7 +137,10 @@ impl Starting<'_> {
         match message {
             ChannelMsg::Data { data } => self.opening.said(&data).map_err(|why| {
                 let shown = self.shown();
-                self.failed(format!("{why}{shown}"), "shell start-up files must print nothing for commands")
+                self.failed(
+                    format!("{why}{shown}"),
+                    "shell start-up files must not print anything for non-interactive commands",
+                )
             }),
             ChannelMsg::ExtendedData { data, ext: 1 } => Ok(self.opening.complained(&data)),
             ChannelMsg::ExitStatus { exit_status } => {
@@ -145,18 +149,18 @@ impl Starting<'_> {
             }
             ChannelMsg::Failure => Err(self.failed(
                 "the server does not run commands for this account".to_owned(),
-                "look at ForceCommand, the account's shell and `command=` in its authorized_keys",
+                "check ForceCommand, the account's shell and `command=` in its authorized_keys",
             )),
             _ => Ok(Step::Wait),
         }
     }
 
-    async fn give_password(&mut self) -> Result<(), SshError> {
-        // Taken: sudo asks a second time only when the first answer was wrong.
+    async fn send_password(&mut self) -> Result<(), SshError> {
+        // Sent only once: sudo asks again only if the password was wrong.
         let Some(password) = self.password.take() else {
             return Err(self.failed(
-                "sudo did not take the password".to_owned(),
-                "correct `ansible_become_password`; is the account allowed to use sudo there?",
+                "sudo rejected the password".to_owned(),
+                "correct `ansible_become_password`, and check that the account may use sudo",
             ));
         };
         let line = Bytes::from(format!("{}\n", password.expose()));
@@ -168,8 +172,8 @@ impl Starting<'_> {
             let have = Some(self.agents.architectures()).filter(|have| !have.is_empty());
             return Err(self.failed(
                 format!(
-                    "the host is {architecture}, and there is no agent for it here (there is: {})",
-                    have.as_deref().unwrap_or("none at all")
+                    "no agent for the host's architecture {architecture} (available: {})",
+                    have.as_deref().unwrap_or("none")
                 ),
                 &format!("build it with `agent/build-static.sh {architecture}`"),
             ));
@@ -177,7 +181,7 @@ impl Starting<'_> {
         let writer = Arc::clone(&self.writer);
         Ok(Box::pin(async move {
             let path = binary.path.display();
-            let bytes = binary.bytes().await.map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+            let bytes = binary.bytes().await.map_err(|error| format!("cannot read `{path}`: {error}"))?;
             let head = format!("{} {}\n", bytes.len(), binary.sha256);
             let send = async {
                 writer.data_bytes(Bytes::from(head)).await?;
@@ -218,7 +222,7 @@ async fn poll_upload(upload: &mut Option<Upload>) -> Result<(), String> {
     }
 }
 
-/// Returns 16 random bytes as text: what the host cannot have said by chance.
+/// Returns 16 random bytes in hexadecimal: a marker that the host cannot print by chance.
 pub(super) fn nonce() -> std::io::Result<String> {
     let mut bytes = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;

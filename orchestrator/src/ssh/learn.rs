@@ -1,4 +1,4 @@
-//! Writing host keys down: appended to the user's known_hosts file, under a lock, as OpenSSH would write them.
+//! Adds host keys to the user's known_hosts file, under a lock, in OpenSSH's format.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -8,7 +8,7 @@ use std::path::Path;
 use super::error::SshError;
 use super::host_key::UnknownKey;
 
-/// Writes `keys` to their known_hosts files; a line that is there already is not written again.
+/// Adds `keys` to their known_hosts files; existing lines are not added again.
 ///
 /// # Errors
 /// When a file cannot be written.
@@ -21,7 +21,7 @@ pub async fn learn_host_keys(keys: &[UnknownKey]) -> Result<(), SshError> {
 
 pub(super) async fn learn_key(key: &UnknownKey) -> Result<(), SshError> {
     let (file, line) = (key.file.clone(), line_of(key));
-    // The lock may have to be waited for.
+    // Waiting for the lock blocks.
     let written = tokio::task::spawn_blocking(move || append(&file, &line))
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error.to_string())));
@@ -32,7 +32,7 @@ pub(super) async fn learn_key(key: &UnknownKey) -> Result<(), SshError> {
 }
 
 fn line_of(key: &UnknownKey) -> String {
-    // Kind and key; a comment says nothing here.
+    // Type and key, without the comment.
     let fields = key.key.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     format!("{} {fields}", key.name)
 }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_appended_once_after_an_unfinished_one_and_in_private() {
+    fn lines_are_appended_once_with_mode_0600() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("new/known_hosts");
         append(&file, "a ssh-ed25519 K").unwrap();

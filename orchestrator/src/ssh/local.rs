@@ -1,4 +1,4 @@
-//! `ansible_connection: local`: the same agent as a child process of this program, without SSH.
+//! `ansible_connection: local`: runs the agent as a child process, without SSH.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,10 +23,10 @@ use super::error::SshError;
 use super::launch::nonce;
 use super::opening::exit_words;
 
-/// How long the agent has to leave once its input was closed and nobody listens any more.
-const LEAVE: Duration = Duration::from_secs(5);
+/// Time for the agent to exit after its input was closed and its output is no longer read.
+const EXIT_GRACE: Duration = Duration::from_secs(5);
 
-/// How long sudo may take to ask for the password, or to start the agent.
+/// Timeout for sudo to ask for the password or to start the agent.
 const SUDO: Duration = Duration::from_secs(30);
 
 /// Starts agents as child processes.
@@ -37,7 +37,7 @@ pub struct LocalConnect {
 }
 
 impl LocalConnect {
-    /// Returns what starts the agent on this machine for `hosts`.
+    /// Creates the connector for those `hosts` that are this machine.
     #[must_use]
     pub fn new(hosts: BTreeMap<HostName, Connection>, agents: Arc<AgentBinaries>) -> Self {
         Self { hosts: Arc::new(hosts), agents }
@@ -46,7 +46,8 @@ impl LocalConnect {
     /// Starts the agent for `host`.
     ///
     /// # Errors
-    /// When there is no agent for this machine's architecture, or it cannot be started as the wanted account.
+    /// When there is no agent for this machine's architecture, or it cannot be started as the
+    /// configured account.
     pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
         let connection = self.hosts.get(host).ok_or_else(|| SshError::Setting {
             what: format!("the inventory has no host `{host}`"),
@@ -56,7 +57,7 @@ impl LocalConnect {
         let architecture = std::env::consts::ARCH;
         let Some(binary) = self.agents.get(architecture) else {
             return Err(starting.failed(
-                format!("this machine is {architecture}, and there is no agent for it here"),
+                format!("no agent for this machine's architecture {architecture}"),
                 &format!("build it with `agent/build-static.sh {architecture}`"),
             ));
         };
@@ -89,24 +90,25 @@ impl Starting<'_> {
         let (Some(mut stdin), Some(mut stdout), Some(mut stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(self.failed("its streams are missing".to_owned(), ""));
+            return Err(self.failed("the child process has no pipes".to_owned(), ""));
         };
-        let mut complained = Tail::default();
+        let mut stderr_tail = Tail::default();
         let mut first = Vec::new();
         if let Some(password) =
             self.connection.escalate.as_ref().and_then(|escalate| escalate.password.as_ref())
         {
             let streams = Streams { stdin: &mut stdin, stdout: &mut stdout, stderr: &mut stderr };
-            let gave = tokio::time::timeout(SUDO, streams.give(password.expose(), &prompt, &mut complained));
-            first = match gave.await {
+            let answered =
+                tokio::time::timeout(SUDO, streams.give(password.expose(), &prompt, &mut stderr_tail));
+            first = match answered.await {
                 Ok(Ok(first)) => first,
-                Ok(Err(error)) => return Err(self.sudo_failed(child, &error, &complained).await),
+                Ok(Err(error)) => return Err(self.sudo_failed(child, &error, &stderr_tail).await),
                 Err(_) => {
                     return Err(self.failed(format!("sudo did not answer within {} s", SUDO.as_secs()), ""));
                 }
             };
         }
-        let mut link = carry(child, stdin, (first, stdout), (complained, stderr), &self.peer);
+        let mut link = carry(child, stdin, (first, stdout), (stderr_tail, stderr), &self.peer);
         link.builds = vec![binary.sha256.to_string()];
         Ok(link)
     }
@@ -140,7 +142,7 @@ impl Starting<'_> {
         command
     }
 
-    async fn sudo_failed(&self, mut child: Child, error: &io::Error, complained: &Tail) -> SshError {
+    async fn sudo_failed(&self, mut child: Child, error: &io::Error, stderr_tail: &Tail) -> SshError {
         child.start_kill().ok();
         let status = child
             .wait()
@@ -149,10 +151,10 @@ impl Starting<'_> {
             .and_then(|status| status.code())
             .and_then(|code| u32::try_from(code).ok());
         let (why, hint) = match status {
-            Some(status) => exit_words(status, complained),
+            Some(status) => exit_words(status, stderr_tail),
             None => (error.to_string(), "correct `ansible_become_password`"),
         };
-        self.failed(format!("{why}{}", complained.quoted()), hint)
+        self.failed(format!("{why}{}", stderr_tail.quoted()), hint)
     }
 
     fn failed(&self, why: String, hint: &str) -> SshError {
@@ -167,8 +169,8 @@ struct Streams<'a> {
 }
 
 impl Streams<'_> {
-    /// Answers sudo's prompt, if it comes, and returns the first output once the agent speaks.
-    async fn give(self, password: &str, prompt: &str, complained: &mut Tail) -> io::Result<Vec<u8>> {
+    /// Answers sudo's prompt, if there is one, and returns the agent's first output.
+    async fn give(self, password: &str, prompt: &str, stderr_tail: &mut Tail) -> io::Result<Vec<u8>> {
         let (mut first, mut more) = (vec![0; 4096], vec![0; 4096]);
         let mut given = false;
         loop {
@@ -176,7 +178,7 @@ impl Streams<'_> {
                 read = self.stdout.read(&mut first) => {
                     let read = read?;
                     if read == 0 {
-                        return Err(io::Error::other("it ended before the agent spoke"));
+                        return Err(io::Error::other("it exited before the agent started"));
                     }
                     first.truncate(read);
                     return Ok(first);
@@ -184,19 +186,19 @@ impl Streams<'_> {
                 read = self.stderr.read(&mut more) => {
                     let read = read?;
                     if read == 0 {
-                        return Err(io::Error::other("it ended before the agent spoke"));
+                        return Err(io::Error::other("it exited before the agent started"));
                     }
-                    complained.push(more.get(..read).unwrap_or_default());
+                    stderr_tail.push(more.get(..read).unwrap_or_default());
                 }
             }
-            let asks = complained.bytes().windows(prompt.len()).any(|window| window == prompt.as_bytes());
+            let asks = stderr_tail.bytes().windows(prompt.len()).any(|window| window == prompt.as_bytes());
             if asks && given {
-                *complained = Tail::default();
-                return Err(io::Error::other("sudo did not take the password"));
+                *stderr_tail = Tail::default();
+                return Err(io::Error::other("sudo rejected the password"));
             }
             if asks {
                 given = true;
-                *complained = Tail::default();
+                *stderr_tail = Tail::default();
                 self.stdin.write_all(format!("{password}\n").as_bytes()).await?;
             }
         }
@@ -207,7 +209,7 @@ fn carry(
     mut child: Child,
     stdin: ChildStdin,
     (first, stdout): (Vec<u8>, ChildStdout),
-    (mut complained, mut stderr): (Tail, ChildStderr),
+    (mut stderr_tail, mut stderr): (Tail, ChildStderr),
     peer: &str,
 ) -> Link {
     let (ended, words) = oneshot::channel();
@@ -220,7 +222,7 @@ fn carry(
             tokio::select! {
                 status = child.wait() => break status.ok(),
                 () = unread.cancelled() => {
-                    break match tokio::time::timeout(LEAVE, child.wait()).await {
+                    break match tokio::time::timeout(EXIT_GRACE, child.wait()).await {
                         Ok(status) => status.ok(),
                         Err(_) => {
                             child.start_kill().ok();
@@ -229,24 +231,28 @@ fn carry(
                     };
                 }
                 read = stderr.read(&mut buffer), if listening => match read {
-                    Ok(read) if read > 0 => complained.push(buffer.get(..read).unwrap_or_default()),
+                    Ok(read) if read > 0 => stderr_tail.push(buffer.get(..read).unwrap_or_default()),
                     _ => listening = false,
                 }
             }
         };
-        // What it said last may still be in the pipe; a process that it left behind must not hold us up.
+        // The last output may still be in the pipe; the timeout covers background processes that
+        // keep it open.
         let rest = async {
             while let Ok(read) = stderr.read(&mut buffer).await {
                 if read == 0 {
                     break;
                 }
-                complained.push(buffer.get(..read).unwrap_or_default());
+                stderr_tail.push(buffer.get(..read).unwrap_or_default());
             }
         };
         tokio::time::timeout(Duration::from_millis(200), rest).await.ok();
-        ended.send(ending(status, &complained)).ok();
+        ended.send(ending(status, &stderr_tail)).ok();
     });
-    let words = Box::pin(async move { words.await.unwrap_or_else(|_| "it was given up".to_owned()) });
+    let words =
+        Box::pin(
+            async move { words.await.unwrap_or_else(|_| "the agent's exit status is unknown".to_owned()) },
+        );
     Link {
         peer: peer.to_owned(),
         builds: Vec::new(),
@@ -256,18 +262,18 @@ fn carry(
     }
 }
 
-fn ending(status: Option<ExitStatus>, complained: &Tail) -> String {
+fn ending(status: Option<ExitStatus>, stderr_tail: &Tail) -> String {
     let how = status.map_or_else(
-        || "the agent's end is not known".to_owned(),
-        |status| format!("the agent ended with {status}"),
+        || "the agent's exit status is unknown".to_owned(),
+        |status| format!("the agent exited with {status}"),
     );
-    match complained.quoted() {
-        silent if silent.is_empty() => how,
-        said => format!("{how}; on standard error:{said}"),
+    match stderr_tail.quoted() {
+        stderr if stderr.is_empty() => how,
+        stderr => format!("{how}; standard error:{stderr}"),
     }
 }
 
-/// A reader whose end of use is noticed.
+/// A reader that cancels its token when it is dropped.
 struct Guarded<R> {
     inner: R,
     _guard: DropGuard,

@@ -1,8 +1,9 @@
-//! Reaching hosts: over SSH (russh lives here and nowhere else), or as a child process on this machine.
+//! Connections to hosts: over SSH (the only module that uses russh), or as a child process on this
+//! machine.
 //!
 //! ```text
-//! destination (inventory + ssh configuration) -> dial or jump -> client (handshake, host_key judged) -> authenticate
-//!     -> launch (script, opening; the agent uploaded where it is missing) -> carry -> session::Link
+//! destination (inventory + ssh configuration) -> dial or jump -> client (handshake, host_key verified) -> authenticate
+//!     -> launch (script, opening; uploads a missing agent) -> carry -> session::Link
 //! ```
 
 pub mod agent_binary;

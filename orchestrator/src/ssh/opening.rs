@@ -1,4 +1,5 @@
-//! What a host says while the agent is being started, told apart: the agent itself, our own script, sudo, and noise.
+//! Classifies the output of a host while the agent is started: the agent itself, the start script,
+//! sudo, or noise.
 
 use apim_agent::protocol::frame::NOISE_LIMIT;
 
@@ -7,29 +8,29 @@ use crate::session::text::{Tail, one_line, quoted};
 
 use super::script::{StartCommand, exit};
 
-/// How much of standard output is shown in an error, in bytes.
+/// Maximum amount of standard output in an error, in bytes.
 const SHOWN: usize = 2000;
 
-/// What is to be done next.
+/// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Nothing yet.
+    /// Wait for more output.
     Wait,
-    /// The agent's first bytes are there.
+    /// The agent's first bytes have arrived.
     Started,
     /// sudo asks for the password.
     Password,
-    /// The agent is missing on this architecture.
+    /// The agent is missing on the host, which has this architecture.
     Missing(String),
 }
 
-/// Both outputs so far.
+/// Standard output and standard error so far.
 pub(super) struct Opening {
     said: Vec<u8>,
     stderr: Tail,
     missing: Vec<u8>,
     prompt: Option<Vec<u8>>,
-    told_missing: bool,
+    missing_reported: bool,
 }
 
 impl Opening {
@@ -39,34 +40,34 @@ impl Opening {
             stderr: Tail::default(),
             missing: format!("{} missing ", command.mark).into_bytes(),
             prompt: command.sudo_prompt.clone().map(String::into_bytes),
-            told_missing: false,
+            missing_reported: false,
         }
     }
 
-    /// Takes in standard output.
+    /// Adds standard output.
     pub(super) fn said(&mut self, more: &[u8]) -> Result<Step, String> {
         self.said.extend_from_slice(more);
         if find_magic(&self.said).is_some() {
             return Ok(Step::Started);
         }
-        if !self.told_missing
+        if !self.missing_reported
             && let Some(at) = find(&self.said, &self.missing)
             && let Some(rest) = self.said.get(at + self.missing.len()..)
             && let Some(end) = rest.iter().position(|byte| *byte == b'\n')
         {
             let architecture = one_line(rest.get(..end).unwrap_or_default(), 32);
-            self.told_missing = true;
+            self.missing_reported = true;
             self.said.clear();
             return Ok(Step::Missing(architecture));
         }
         if self.said.len() > NOISE_LIMIT {
-            return Err(format!("it said {NOISE_LIMIT} bytes of something else"));
+            return Err(format!("received {NOISE_LIMIT} bytes of unexpected output"));
         }
         Ok(Step::Wait)
     }
 
-    /// Takes in standard error.
-    pub(super) fn complained(&mut self, more: &[u8]) -> Step {
+    /// Adds standard error.
+    pub(super) fn on_stderr(&mut self, more: &[u8]) -> Step {
         self.stderr.push(more);
         let asks = self.prompt.as_ref().is_some_and(|prompt| find(self.stderr.bytes(), prompt).is_some());
         if asks {
@@ -80,58 +81,58 @@ impl Opening {
         &self.stderr
     }
 
-    /// Returns what was said so far, for an error.
+    /// Returns the output so far, for an error.
     pub(super) fn shown(&self) -> String {
         let said = self.said.get(..SHOWN).unwrap_or(&self.said);
-        let (said, complained) = (quoted(said, SHOWN), self.stderr.quoted());
+        let (said, stderr) = (quoted(said, SHOWN), self.stderr.quoted());
         let mut shown = String::new();
         if !said.is_empty() {
-            shown.push_str("; it said:");
+            shown.push_str("; output:");
             shown.push_str(&said);
         }
-        if !complained.is_empty() {
-            shown.push_str("; on standard error:");
-            shown.push_str(&complained);
+        if !stderr.is_empty() {
+            shown.push_str("; standard error:");
+            shown.push_str(&stderr);
         }
         shown
     }
 
-    /// Returns what was said, the agent's first bytes in it, and what was complained.
+    /// Returns standard output, including the agent's first bytes, and standard error.
     pub(super) fn into_parts(self) -> (Vec<u8>, Tail) {
         (self.said, self.stderr)
     }
 }
 
-/// Returns what an exit status of the start command means, and what to do.
+/// Returns the meaning of an exit status of the start command, and a hint.
 pub(super) fn exit_words(status: u32, stderr: &Tail) -> (String, &'static str) {
-    let complained = String::from_utf8_lossy(stderr.bytes());
-    let sudo = complained.contains("sudo");
+    let text = String::from_utf8_lossy(stderr.bytes());
+    let sudo = text.contains("sudo");
     let (why, hint) = match status {
         exit::FOLDER => (
-            "the folder for the agent cannot be made there, or is somebody else's",
-            "look at the owner and mode of the agent's folder (`/var/lib/apim-deploy/agent`, or below the account's home)",
+            "cannot create the agent's folder, or it belongs to another account",
+            "check the owner and mode of the agent's folder (`/var/lib/apim-deploy/agent`, or below the account's home)",
         ),
-        exit::DIGEST => ("the agent did not arrive there as it was sent", "run again"),
-        exit::NOTHING_SENT => ("the connection ended before the agent was sent", "run again"),
-        exit::WRITE => ("the agent cannot be written there", "look at the free space of that file system"),
+        exit::DIGEST => ("the agent was damaged during the upload", "re-run"),
+        exit::NOTHING_SENT => ("the connection ended before the agent was uploaded", "re-run"),
+        exit::WRITE => ("cannot write the agent", "check the free space of that file system"),
         126 => (
-            "the agent cannot be executed there",
-            "is its file system mounted `noexec`? name another folder with `apim_agent_state`",
+            "cannot execute the agent",
+            "if the file system is mounted `noexec`, set another folder with `apim_agent_state`",
         ),
         127 if sudo => (
-            "sudo is not installed there",
+            "sudo is not installed",
             "install sudo, or log in as the account itself (`ansible_become: false`)",
         ),
-        _ if sudo && complained.contains("password is required") => (
-            "sudo wants a password",
-            "give it with `ansible_become_password`, or allow the account to use sudo without one (NOPASSWD)",
+        _ if sudo && text.contains("password is required") => (
+            "sudo requires a password",
+            "set `ansible_become_password`, or allow the account to use sudo without one (NOPASSWD)",
         ),
-        _ if sudo && (complained.contains("tty") || complained.contains("terminal")) => (
-            "sudo wants a terminal, and there is none",
-            "remove `requiretty` from sudoers for this account, or give `ansible_become_password`",
+        _ if sudo && (text.contains("tty") || text.contains("terminal")) => (
+            "sudo requires a terminal",
+            "remove `requiretty` from sudoers for this account, or set `ansible_become_password`",
         ),
-        _ if sudo => ("sudo refused", "look at sudoers there: which accounts and commands does it allow?"),
-        _ => ("the command ended before the agent answered", "log in by hand and look"),
+        _ if sudo => ("sudo failed", "check which accounts and commands sudoers allows on the host"),
+        _ => ("the command exited before the agent answered", "log in manually and check"),
     };
     (format!("{why} (exit status {status})"), hint)
 }
@@ -155,19 +156,19 @@ mod tests {
     }
 
     #[test]
-    fn the_agent_our_script_and_sudo_are_told_apart_from_noise() {
+    fn agent_script_and_sudo_are_distinguished_from_noise() {
         let mut opening = opening();
         assert_eq!(opening.said(b"Welcome!\nm4rk miss"), Ok(Step::Wait));
         assert_eq!(opening.said(b"ing x86_64\n"), Ok(Step::Missing("x86_64".into())));
-        assert_eq!(opening.complained(b"m4rk:pass"), Step::Wait);
-        assert_eq!(opening.complained(b"word:"), Step::Password);
-        assert_eq!(opening.complained(b"Sorry, try again.\nm4rk:password:"), Step::Password);
+        assert_eq!(opening.on_stderr(b"m4rk:pass"), Step::Wait);
+        assert_eq!(opening.on_stderr(b"word:"), Step::Password);
+        assert_eq!(opening.on_stderr(b"Sorry, try again.\nm4rk:password:"), Step::Password);
         assert_eq!(opening.said(&MAGIC[..3]), Ok(Step::Wait));
         assert_eq!(opening.said(&MAGIC[3..]), Ok(Step::Started));
     }
 
     #[test]
-    fn a_flood_is_cut_off() {
+    fn excessive_output_is_an_error() {
         let mut opening = opening();
         let results = (0..20).map(|_| opening.said(&[b'x'; 4096])).collect::<Vec<_>>();
         assert!(results.last().unwrap().is_err());

@@ -1,7 +1,9 @@
-//! The only shell text of this program: it starts the agent on a host, and installs it first where it is missing.
+//! The only shell script of this program: starts the agent on a host, and installs it first if it
+//! is missing.
 //!
-//! The text is constant. What varies (paths, account, digests) is checked to hold nothing that a shell could take for its own,
-//! and is given as arguments. There is no quote and no `!` in the script, so that it can stand in single quotes of any login shell.
+//! The text is constant. Variable parts (paths, account, digests) are checked for shell
+//! metacharacters and passed as arguments. The script contains neither single quotes nor `!`, so
+//! that it can be single-quoted in any login shell.
 
 use apim_agent::value::AbsPath;
 
@@ -9,8 +11,9 @@ use crate::inventory::host::Connection;
 
 use super::agent_binary::AgentBinaries;
 
-/// Says where the agent lies. Arguments: state folder or nothing, root folder or nothing, mark, `architecture:digest …`; before
-/// it `u` is set to the user id that the agent will run as.
+/// Sets the variables with the agent's path. Arguments: state folder or empty, root folder or
+/// empty, marker, `architecture:digest …`. The variable `u` must contain the user id that the agent
+/// will run as.
 const LOCATE: &str = "s=$1; r=$2; k=$3; l=$4; m=$(uname -m); h=; \
     if test -z \"$s\"; then \
     if test -n \"$r\"; then s=$r/var/lib/apim-deploy; \
@@ -21,9 +24,10 @@ const LOCATE: &str = "s=$1; r=$2; k=$3; l=$4; m=$(uname -m); h=; \
     set -- serve --state \"$s\"; \
     if test -n \"$r\"; then set -- \"$@\" --root \"$r\"; fi; ";
 
-/// Starts the agent; where it is missing, says so with the architecture, reads `SIZE DIGEST` and the bytes, installs and starts it.
+/// Starts the agent. If it is missing: prints the architecture, reads `SIZE DIGEST` and the bytes,
+/// installs and starts it.
 ///
-/// The temporary file has a name of its own and becomes the agent by a rename, so that two runs at once do no harm.
+/// The temporary file has a unique name and is renamed, so that concurrent runs do not conflict.
 const START: &str = "test -n \"$h\" && test -x \"$p\" && exec \"$p\" \"$@\"; \
     echo \"$k missing $m\"; \
     read -r n w || exit 97; \
@@ -39,32 +43,32 @@ const START: &str = "test -n \"$h\" && test -x \"$p\" && exec \"$p\" \"$@\"; \
 
 /// Exit codes of the script.
 pub(super) mod exit {
-    /// The folder for the agent cannot be made, or is somebody else's.
+    /// The agent's folder cannot be created, or belongs to another account.
     pub(crate) const FOLDER: u32 = 95;
-    /// The bytes that arrived have another digest.
+    /// The received bytes have a different digest.
     pub(crate) const DIGEST: u32 = 96;
-    /// No executable was sent.
+    /// The input ended before the executable was sent.
     pub(crate) const NOTHING_SENT: u32 = 97;
     /// The executable cannot be written.
     pub(crate) const WRITE: u32 = 98;
 }
 
-/// A value that cannot be put on a command line.
+/// A value that is not safe on a command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{what} `{text}` holds characters that are not allowed here")]
+#[error("invalid characters in {what} `{text}`")]
 pub(super) struct Unfit {
     what: &'static str,
     text: String,
 }
 
-/// The command that starts the agent, and what to look for in its answer.
+/// The command that starts the agent, and the markers in its output.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StartCommand {
-    /// For the remote shell.
+    /// Command line for the remote shell.
     pub(super) text: String,
-    /// Stands before our own lines on standard output.
+    /// Prefix of the script's own lines on standard output.
     pub(super) mark: String,
-    /// What sudo asks with, where it may ask.
+    /// The prompt of sudo, if it may ask for a password.
     pub(super) sudo_prompt: Option<String>,
 }
 
@@ -104,7 +108,8 @@ pub(super) fn start_command(
     };
     let sudo = format!("sudo {ask} -H -u {account} --");
     let outer = if account == "root" {
-        // Where root's agent is already there, sudo runs it alone: that is all that sudoers need allow then.
+        // If root's agent is already installed, sudo runs only the agent: sudoers need not allow
+        // more.
         format!(
             "i=$1; shift; u=0; {LOCATE}test -n \"$h\" && test -x \"$p\" && exec {sudo} \"$p\" \"$@\"; \
              exec {sudo} /bin/sh -c \"$i\" apim-deploy \"$s\" \"$r\" \"$k\" \"$l\""
@@ -136,12 +141,12 @@ mod tests {
     }
 
     #[test]
-    fn the_script_fits_into_single_quotes_of_any_shell() {
+    fn script_can_be_single_quoted_in_any_shell() {
         assert!(!LOCATE.contains(['\'', '!', '\n']) && !START.contains(['\'', '!', '\n']));
     }
 
     #[test]
-    fn nothing_from_outside_is_taken_for_shell_text() {
+    fn shell_metacharacters_are_rejected() {
         let connection = |user: &str| Connection {
             escalate: Some(Become { user: user.into(), password: None }),
             ..Connection::default()
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_password_is_never_part_of_the_command() {
+    fn password_is_not_part_of_the_command() {
         let escalate = Become { user: "root".into(), password: Some(Secret::new("hunter2")) };
         let command = start(&Connection { escalate: Some(escalate), ..Connection::default() }).unwrap();
         assert!(command.text.contains("sudo -S -p m4rk:password: -H -u root --"));
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_already_the_wanted_account_needs_no_sudo() {
+    fn login_as_target_account_needs_no_sudo() {
         let escalate = Some(Become { user: "deploy".into(), password: None });
         assert!(!start(&Connection { escalate, ..Connection::default() }).unwrap().text.contains("sudo"));
         let escalate = Some(Become { user: "app".into(), password: None });

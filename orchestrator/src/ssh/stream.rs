@@ -1,4 +1,5 @@
-//! An SSH channel as two byte streams: writes go out in large owned pieces, reads come in as they arrive.
+//! An SSH channel as two byte streams: writes are sent in large owned pieces, reads return data as
+//! it arrives.
 
 use std::io;
 use std::pin::Pin;
@@ -9,7 +10,8 @@ use tokio::sync::mpsc;
 use tokio_util::bytes::{Buf as _, Bytes, BytesMut};
 use tokio_util::sync::PollSender;
 
-/// Largest piece handed to the channel at once; what carries best (it is cut into packets of 32 KiB without being copied).
+/// Maximum piece passed to the channel at once, in bytes; the fastest size (it is split into
+/// packets of 32 KiB without copying).
 pub(super) const PIECE: usize = 256 * 1024;
 
 /// The writing end: pieces for the task that owns the channel.
@@ -18,7 +20,7 @@ pub(super) struct ChannelWriter {
 }
 
 impl ChannelWriter {
-    /// Returns the writing end, and where its pieces come out.
+    /// Returns the writing end and the receiver of its pieces.
     pub(super) fn new() -> (Self, mpsc::Receiver<Bytes>) {
         let (pieces, out) = mpsc::channel(2);
         (Self { pieces: PollSender::new(pieces) }, out)
@@ -27,10 +29,10 @@ impl ChannelWriter {
 
 impl AsyncWrite for ChannelWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the channel has ended");
-        ready!(self.pieces.poll_reserve(cx)).map_err(gone)?;
+        let closed = |_| io::Error::new(io::ErrorKind::BrokenPipe, "the channel is closed");
+        ready!(self.pieces.poll_reserve(cx)).map_err(closed)?;
         let piece = buf.get(..PIECE).unwrap_or(buf);
-        self.pieces.send_item(Bytes::copy_from_slice(piece)).map_err(gone)?;
+        self.pieces.send_item(Bytes::copy_from_slice(piece)).map_err(closed)?;
         Poll::Ready(Ok(piece.len()))
     }
 
@@ -44,7 +46,7 @@ impl AsyncWrite for ChannelWriter {
     }
 }
 
-/// Returns the next piece to send, small ones that wait already put together.
+/// Returns the next piece to send; small queued pieces are combined.
 pub(super) async fn next_piece(pieces: &mut mpsc::Receiver<Bytes>) -> Option<Bytes> {
     const SMALL: usize = 16 * 1024;
     let first = pieces.recv().await?;
@@ -59,14 +61,14 @@ pub(super) async fn next_piece(pieces: &mut mpsc::Receiver<Bytes>) -> Option<Byt
     Some(together.freeze())
 }
 
-/// The reading end: first what was read while the agent was being started, then what arrives.
+/// The reading end: first the bytes that were read during the start of the agent, then new data.
 pub(super) struct ChannelReader {
     current: Bytes,
     arriving: mpsc::Receiver<Bytes>,
 }
 
 impl ChannelReader {
-    /// Returns the reading end of what `arriving` brings, `first` before it.
+    /// Returns a reader of `first`, then of `arriving`.
     pub(super) fn new(first: Bytes, arriving: mpsc::Receiver<Bytes>) -> Self {
         Self { current: first, arriving }
     }

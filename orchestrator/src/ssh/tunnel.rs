@@ -1,4 +1,5 @@
-//! Streams from a host to a third address: a channel of the connection that there is to it, or from this machine itself.
+//! Streams from a host to another address: a channel of its SSH connection, or a TCP connection
+//! from this machine.
 
 use std::io;
 use std::pin::Pin;
@@ -17,7 +18,7 @@ use super::connect::Opened;
 use super::dial::dial;
 use super::error::SshError;
 
-/// How long connecting from this machine may take.
+/// Timeout for connecting from this machine.
 const DEADLINE: Duration = Duration::from_secs(15);
 
 /// Opens a channel to `address` and `port` over `opened`.
@@ -37,17 +38,17 @@ pub(super) async fn open(
     let (why, hint) = match tokio::time::timeout(deadline, opening).await {
         Ok(Ok(channel)) => return Ok(Box::new(channel.into_stream())),
         Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited))) => (
-            "its sshd forwards no connections".to_owned(),
-            "allow it for this account: `AllowTcpForwarding local` (or `yes`) in its sshd_config",
+            "sshd on the host does not allow forwarding".to_owned(),
+            "allow it for this account: set `AllowTcpForwarding local` (or `yes`) in sshd_config on the host",
         ),
         Ok(Err(russh::Error::ChannelOpenFailure(_))) => (
-            "the connection was refused, or the name is not known there".to_owned(),
-            "does the server run and listen on that address and port, and does the host know its name?",
+            "the connection was refused, or the host cannot resolve the name".to_owned(),
+            "check that the server is running and listening on that address and port, and that the host can resolve its name",
         ),
         Ok(Err(error)) => (client::words(&error), ""),
         Err(_) => (
             format!("no answer within {} s", deadline.as_secs()),
-            "does a firewall let that host through to that port?",
+            "check that firewalls allow the host to reach that port",
         ),
     };
     Err(SshError::Tunnel {
@@ -58,7 +59,7 @@ pub(super) async fn open(
     })
 }
 
-/// Opens a connection from this machine itself, for a host that is this machine.
+/// Opens a connection from this machine, for a host with `ansible_connection: local`.
 pub(super) async fn from_here(
     host: &HostName,
     address: &str,

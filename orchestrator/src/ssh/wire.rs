@@ -1,4 +1,4 @@
-//! Bytes on the wire: a counter per host, and the stream that feeds it.
+//! Bytes on the wire: a counter per host, and a stream that updates it.
 
 use std::io;
 use std::pin::Pin;
@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many bytes went to a host and came from it, SSH's own included.
+/// Number of bytes sent to and received from a host, including SSH overhead.
 #[derive(Debug, Clone, Default)]
 pub struct WireCounter {
     sent: Arc<AtomicU64>,

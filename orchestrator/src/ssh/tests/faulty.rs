@@ -1,4 +1,4 @@
-//! Servers that misbehave, in process: every fault becomes an error in plain words, within its deadline.
+//! Faulty servers, in process: every fault is reported as an error within its deadline.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,13 +22,13 @@ use crate::ssh::{AgentBinaries, AskNobody, Settings, SshConnect, SshError, Surro
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
-    DropsAtOnce,
-    SaysNothing,
-    IsNoSshServer,
+    DropsConnection,
+    Silent,
+    NotAnSshServer,
     RefusesCommands,
-    FloodsBeforeTheMagic,
-    SilentAfterTheCommand,
-    DiesAfterTheMagic,
+    FloodsBeforeMagic,
+    SilentAfterCommand,
+    DiesAfterMagic,
 }
 
 struct Faulty {
@@ -69,7 +69,7 @@ impl Faulty {
         settings.accept_new_host_keys = true;
         settings.around =
             Surroundings { home: self.home.path().to_owned(), user: "deploy".into(), agent_socket: None };
-        if self.fault == Fault::SaysNothing {
+        if self.fault == Fault::Silent {
             settings.connect_deadline = Duration::from_secs(1);
         }
         SshConnect::new(BTreeMap::from([(gw1(), connection)]), settings).open(&gw1()).await
@@ -82,9 +82,9 @@ impl Faulty {
 
 async fn serve(mut stream: TcpStream, fault: Fault, config: Arc<Config>) {
     match fault {
-        Fault::DropsAtOnce => {}
-        Fault::SaysNothing => std::future::pending().await,
-        Fault::IsNoSshServer => drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await),
+        Fault::DropsConnection => {}
+        Fault::Silent => std::future::pending().await,
+        Fault::NotAnSshServer => drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await),
         _ => {
             if let Ok(session) = russh::server::run_stream(config, stream, Server(fault)).await {
                 session.await.ok();
@@ -120,8 +120,8 @@ impl Handler for Server {
     ) -> Result<(), russh::Error> {
         match self.0 {
             Fault::RefusesCommands => return session.channel_failure(id),
-            Fault::DiesAfterTheMagic => session.data(id, MAGIC.to_vec())?,
-            Fault::FloodsBeforeTheMagic => {
+            Fault::DiesAfterMagic => session.data(id, MAGIC.to_vec())?,
+            Fault::FloodsBeforeMagic => {
                 let handle = session.handle();
                 tokio::spawn(async move { while handle.data(id, vec![b'\x1b'; 8192]).await.is_ok() {} });
             }
@@ -136,21 +136,21 @@ impl Handler for Server {
         _data: &[u8],
         _session: &mut Session,
     ) -> Result<(), russh::Error> {
-        if self.0 == Fault::DiesAfterTheMagic { Err(russh::Error::Disconnect) } else { Ok(()) }
+        if self.0 == Fault::DiesAfterMagic { Err(russh::Error::Disconnect) } else { Ok(()) }
     }
 }
 
 #[tokio::test]
-async fn a_server_that_drops_us_is_tried_again_before_it_is_given_up() {
-    let server = Faulty::start(Fault::DropsAtOnce).await;
+async fn dropped_connection_is_retried() {
+    let server = Faulty::start(Fault::DropsConnection).await;
     let error = server.fails().await;
     assert!(error.contains("the SSH handshake failed"), "{error}");
     assert_eq!(server.connections.load(Ordering::Relaxed), 4);
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up_in_time() {
-    let error = Faulty::start(Fault::SaysNothing).await.fails().await;
+async fn silent_server_times_out() {
+    let error = Faulty::start(Fault::Silent).await.fails().await;
     assert!(
         error.contains("gw1 (deploy@127.0.0.1:")
             && error.contains("no answer to the SSH handshake within 1 s"),
@@ -159,33 +159,33 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn what_is_no_ssh_server_is_named_so() {
-    let error = Faulty::start(Fault::IsNoSshServer).await.fails().await;
+async fn non_ssh_server_is_reported() {
+    let error = Faulty::start(Fault::NotAnSshServer).await.fails().await;
     assert!(error.contains("the SSH handshake failed"), "{error}");
 }
 
 #[tokio::test]
-async fn a_server_that_runs_no_commands_is_named_so() {
+async fn refused_commands_are_reported() {
     let error = Faulty::start(Fault::RefusesCommands).await.fails().await;
     assert!(error.contains("does not run commands for this account"), "{error}");
 }
 
 #[tokio::test]
-async fn a_flood_before_the_magic_is_cut_off_and_shown_harmless() {
-    let error = Faulty::start(Fault::FloodsBeforeTheMagic).await.fails().await;
-    assert!(error.contains("65536 bytes of something else") && !error.contains('\x1b'), "{error}");
+async fn flood_before_magic_is_bounded_and_sanitized() {
+    let error = Faulty::start(Fault::FloodsBeforeMagic).await.fails().await;
+    assert!(error.contains("65536 bytes of unexpected output") && !error.contains('\x1b'), "{error}");
     assert!(error.len() < 10_000, "{}", error.len());
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_after_the_command_is_given_up_in_time() {
-    let error = Faulty::start(Fault::SilentAfterTheCommand).await.fails().await;
-    assert!(error.contains("nothing that an agent says came in time"), "{error}");
+async fn silence_after_command_times_out() {
+    let error = Faulty::start(Fault::SilentAfterCommand).await.fails().await;
+    assert!(error.contains("the agent did not start in time"), "{error}");
 }
 
 #[tokio::test]
-async fn a_connection_that_breaks_in_the_middle_is_an_error_and_never_an_end() {
-    let server = Faulty::start(Fault::DiesAfterTheMagic).await;
+async fn lost_connection_is_an_error_not_an_end() {
+    let server = Faulty::start(Fault::DiesAfterMagic).await;
     let link = server.open().await.unwrap();
     let open = Open {
         run: "r".into(),

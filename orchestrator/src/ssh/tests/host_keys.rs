@@ -16,7 +16,7 @@ fn logins(sshd: &Sshd) -> String {
 }
 
 #[tokio::test]
-async fn an_unknown_key_is_refused_surveyed_learnt_and_found_by_openssh() {
+async fn unknown_key_is_rejected_scanned_and_added() {
     let Some(sshd) = Sshd::start("LogLevel DEBUG") else { return };
     let connect = sshd.connect(sshd.connection());
     let error = connect.open(&gw1()).await.err().unwrap();
@@ -40,7 +40,7 @@ async fn an_unknown_key_is_refused_surveyed_learnt_and_found_by_openssh() {
 }
 
 #[tokio::test]
-async fn new_keys_are_written_down_where_that_is_allowed() {
+async fn new_keys_are_added_if_accepted() {
     let Some(sshd) = Sshd::start("") else { return };
     let mut settings = sshd.settings();
     settings.accept_new_host_keys = true;
@@ -50,7 +50,7 @@ async fn new_keys_are_written_down_where_that_is_allowed() {
 }
 
 #[tokio::test]
-async fn hashed_names_are_known() {
+async fn hashed_names_are_matched() {
     let Some(sshd) = Sshd::start("") else { return };
     sshd.make_known(&format!("[127.0.0.1]:{}", sshd.port));
     let hashed =
@@ -61,13 +61,13 @@ async fn hashed_names_are_known() {
 }
 
 #[tokio::test]
-async fn a_changed_key_is_refused_with_both_fingerprints_before_any_authentication() {
+async fn changed_key_is_rejected_before_authentication() {
     let Some(sshd) = Sshd::start("LogLevel DEBUG") else { return };
     keygen(&["-t", "ed25519"], &sshd.path("other"));
     let other = fs::read_to_string(sshd.path("other.pub")).unwrap();
     fs::write(sshd.path("known_hosts"), format!("# note\n[127.0.0.1]:{} {other}", sshd.port)).unwrap();
     let mut settings = sshd.settings();
-    // Not even then.
+    // Must not override the check of known keys.
     settings.accept_new_host_keys = true;
     let error = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.err().unwrap();
     let text = error.to_string();
@@ -83,7 +83,7 @@ async fn a_changed_key_is_refused_with_both_fingerprints_before_any_authenticati
 }
 
 #[tokio::test]
-async fn keys_pinned_in_the_inventory_go_before_known_hosts() {
+async fn pinned_keys_take_precedence_over_known_hosts() {
     let Some(sshd) = Sshd::start("") else { return };
     keygen(&["-t", "ed25519"], &sshd.path("other"));
     let mut connection = sshd.connection();
@@ -97,11 +97,11 @@ async fn keys_pinned_in_the_inventory_go_before_known_hosts() {
     assert!(error.to_string().contains("but the inventory pins"), "{error}");
     connection.host_keys = vec!["ssh-ed25519 nonsense".into()];
     let error = sshd.connect(connection).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("is no host key"), "{error}");
+    assert!(error.to_string().contains("invalid host key"), "{error}");
 }
 
 #[tokio::test]
-async fn a_revoked_key_and_a_key_of_another_kind_are_refused() {
+async fn revoked_key_and_other_key_type_are_rejected() {
     let Some(sshd) = Sshd::start("") else { return };
     let name = format!("[127.0.0.1]:{}", sshd.port);
     sshd.make_known(&format!("@revoked {name}"));
@@ -111,11 +111,11 @@ async fn a_revoked_key_and_a_key_of_another_kind_are_refused() {
     let other = fs::read_to_string(sshd.path("other.pub")).unwrap();
     fs::write(sshd.path("known_hosts"), format!("{name} {other}")).unwrap();
     let error = sshd.connect(sshd.connection()).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("of a kind that is not known for it"), "{error}");
+    assert!(error.to_string().contains("only other key types are known"), "{error}");
 }
 
 #[tokio::test]
-async fn a_host_certificate_is_accepted_from_a_known_authority_for_the_right_name() {
+async fn host_certificate_requires_known_authority_and_name() {
     let folder = tempfile::tempdir().unwrap();
     let (authority, host) = (folder.path().join("authority"), folder.path().join("host"));
     keygen(&["-t", "ed25519"], &authority);
@@ -133,7 +133,7 @@ async fn a_host_certificate_is_accepted_from_a_known_authority_for_the_right_nam
         fs::write(sshd.path("known_hosts"), format!("@cert-authority * {key}")).unwrap();
         match sshd.connect(sshd.connection()).open(&gw1()).await {
             Ok(_) => assert!(fits),
-            Err(error) => assert!(!fits && error.to_string().contains("it is for `elsewhere`"), "{error}"),
+            Err(error) => assert!(!fits && error.to_string().contains("issued for `elsewhere`"), "{error}"),
         }
     }
 }

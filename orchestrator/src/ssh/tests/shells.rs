@@ -1,4 +1,5 @@
-//! The start command in the shells that hosts have, without a network: who runs what through sudo, and what is left on disk.
+//! The start command in common shells, without a network: commands run through sudo, and files on
+//! disk.
 
 use std::fs;
 use std::io::Write as _;
@@ -13,8 +14,8 @@ use crate::inventory::host::{Become, Connection};
 use crate::ssh::script::start_command;
 use crate::ssh::{AgentBinaries, AgentBinary};
 
-/// Notes what it is asked to run, and runs it.
-const NOTING_SUDO: &str = "#!/bin/sh\necho \"$*\" >>\"$(dirname \"$0\")/asked\"\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n";
+/// Records its arguments, then runs the command.
+const RECORDING_SUDO: &str = "#!/bin/sh\necho \"$*\" >>\"$(dirname \"$0\")/asked\"\nwhile [ \"$1\" != -- ]; do shift; done\nshift\nexec \"$@\"\n";
 
 struct Host {
     folder: tempfile::TempDir,
@@ -27,7 +28,7 @@ impl Host {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("bin")).unwrap();
         let sudo = folder.path().join("bin/sudo");
-        fs::write(&sudo, NOTING_SUDO).unwrap();
+        fs::write(&sudo, RECORDING_SUDO).unwrap();
         fs::set_permissions(&sudo, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(folder.path().join("agent"), SHELL_AGENT).unwrap();
         let binary = AgentBinary::read(&folder.path().join("agent")).unwrap();
@@ -58,7 +59,7 @@ impl Host {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        // It may have left before it read everything.
+        // The shell may exit before it has read all input.
         child.stdin.take().unwrap().write_all(input).ok();
         child.wait_with_output().unwrap()
     }
@@ -82,16 +83,16 @@ impl Host {
     }
 }
 
-fn speaks(output: &Output) -> bool {
+fn agent_started(output: &Output) -> bool {
     crate::session::find_magic(&output.stdout).is_some()
 }
 
 #[test]
-fn the_agent_is_installed_and_found_in_every_shell() {
+fn agent_is_installed_and_found_in_every_shell() {
     let shells: [&[&str]; 4] = [&["/bin/sh"], &["bash", "--posix"], &["bash"], &["busybox", "sh"]];
     for shell in shells {
         if Command::new(shell[0]).arg("--help").output().is_err() {
-            skipped(&format!("no {} here", shell[0]));
+            skipped(&format!("{} is not installed", shell[0]));
             continue;
         }
         let host = Host::new();
@@ -101,17 +102,17 @@ fn the_agent_is_installed_and_found_in_every_shell() {
         assert_eq!(said, format!("m4rk missing {}\n", std::env::consts::ARCH), "{shell:?}");
         assert_eq!(missing.status.code(), Some(97), "{shell:?}");
         let first = host.start(shell, &connection, &host.install_input());
-        assert!(speaks(&first), "{shell:?}: {first:?}");
+        assert!(agent_started(&first), "{shell:?}: {first:?}");
         let second = host.start(shell, &connection, b"");
         assert!(
-            speaks(&second) && !String::from_utf8_lossy(&second.stdout).contains("m4rk"),
+            agent_started(&second) && !String::from_utf8_lossy(&second.stdout).contains("m4rk"),
             "{shell:?}: {second:?}"
         );
     }
 }
 
 #[test]
-fn what_arrives_damaged_or_cut_off_is_not_installed() {
+fn damaged_or_truncated_agent_is_not_installed() {
     let host = Host::new();
     let connection = host.connection(None);
     let mut damaged = host.install_input();
@@ -120,16 +121,16 @@ fn what_arrives_damaged_or_cut_off_is_not_installed() {
     for input in [damaged.as_slice(), cut_off] {
         let output = host.start(&["/bin/sh"], &connection, input);
         assert_eq!(output.status.code(), Some(96), "{output:?}");
-        assert!(!speaks(&output) && host.installed().is_empty(), "{:?}", host.installed());
+        assert!(!agent_started(&output) && host.installed().is_empty(), "{:?}", host.installed());
     }
 }
 
 #[test]
-fn once_roots_agent_is_there_sudo_is_asked_for_nothing_else() {
+fn installed_root_agent_is_all_that_sudo_runs() {
     let host = Host::new();
     let connection = host.connection(Some("root"));
-    assert!(speaks(&host.start(&["/bin/sh"], &connection, &host.install_input())));
-    assert!(speaks(&host.start(&["/bin/sh"], &connection, b"")));
+    assert!(agent_started(&host.start(&["/bin/sh"], &connection, &host.install_input())));
+    assert!(agent_started(&host.start(&["/bin/sh"], &connection, b"")));
     let asked = host.asked();
     assert!(asked[0].starts_with("-n -H -u root -- /bin/sh -c "), "{asked:?}");
     let state = host.folder.path().join("state").display().to_string();
@@ -137,18 +138,18 @@ fn once_roots_agent_is_there_sudo_is_asked_for_nothing_else() {
     let digest = host.agents.get(std::env::consts::ARCH).unwrap().sha256.to_string();
     assert_eq!(agent, format!("{}/apim-agent serve --state {state}", &digest[..16]));
 
-    // Another account's agent lies where only that account's shell knows.
+    // The path of another account's agent is known only in that account's shell.
     let asked_before = host.asked().len();
-    assert!(speaks(&host.start(&["/bin/sh"], &host.connection(Some("app")), b"")));
+    assert!(agent_started(&host.start(&["/bin/sh"], &host.connection(Some("app")), b"")));
     assert!(host.asked()[asked_before].starts_with("-n -H -u app -- /bin/sh -c "));
 }
 
 #[test]
-fn without_named_folders_an_account_keeps_its_agent_below_its_home() {
+fn default_agent_folder_is_below_home() {
     let host = Host::new();
     let home = host.folder.path().join("home");
     let text = start_command(&Connection::default(), "deploy", &host.agents, "m4rk").unwrap().text;
-    // As somebody without root's id; the script asks `id -u`.
+    // The script runs `id -u`: simulate an account other than root.
     let id = host.folder.path().join("bin/id");
     fs::write(&id, "#!/bin/sh\necho 1000\n").unwrap();
     fs::set_permissions(&id, fs::Permissions::from_mode(0o755)).unwrap();

@@ -1,4 +1,5 @@
-//! A real sshd on a port of its own, with its own keys and settings in a temporary folder, for the account that runs the tests.
+//! A real sshd on its own port, with keys and configuration in a temporary folder, for the account
+//! that runs the tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +16,8 @@ use apim_agent::value::AbsPath;
 use crate::inventory::host::{Connection, HostName};
 use crate::ssh::{AgentBinaries, AgentBinary, AskNobody, Settings, SshConnect, Surroundings};
 
-/// An agent in shell: it says the magic and Hello with its own digest, then listens until its input ends.
+/// An agent as a shell script: prints the magic and Hello with its own digest, then reads until its
+/// input ends.
 pub(super) const SHELL_AGENT: &str = r#"#!/bin/sh
 printf '\000apimd\001\n'
 d=$(sha256sum <"$0"); d=${d%% *}
@@ -53,18 +55,18 @@ pub(super) fn keygen(arguments: &[&str], path: &Path) {
 }
 
 impl Sshd {
-    /// Starts one, or says why there is none.
+    /// Starts an sshd, or prints why the test is skipped.
     pub(super) fn start(more: &str) -> Option<Self> {
         let program =
             ["/usr/sbin/sshd", "/usr/local/sbin/sshd"].into_iter().find(|path| Path::new(path).exists());
         let Some(program) = program else {
-            skipped("no OpenSSH server is installed here");
+            skipped("no OpenSSH server installed");
             return None;
         };
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path();
         if is_root() {
-            // The folder that sshd wants to lock itself into.
+            // The folder for sshd's privilege separation.
             fs::create_dir_all("/run/sshd").unwrap();
         }
         keygen(&["-t", "ed25519"], &at.join("host_key"));
@@ -104,13 +106,13 @@ impl Sshd {
         self.folder.path().join(name)
     }
 
-    /// Writes the server's key to the known hosts file, as `name`.
+    /// Writes the server's key to the known_hosts file under `name`.
     pub(super) fn make_known(&self, name: &str) {
         let key = fs::read_to_string(self.path("host_key.pub")).unwrap();
         fs::write(self.path("known_hosts"), format!("{name} {key}")).unwrap();
     }
 
-    /// A connection to it with its key file, known hosts in its folder, and the agent's state there too.
+    /// Returns a connection with the test's key file, known_hosts file and agent state folder.
     pub(super) fn connection(&self) -> Connection {
         let mut connection = Connection {
             address: "127.0.0.1".into(),
@@ -145,8 +147,8 @@ impl Sshd {
     }
 }
 
-/// Says why a test does nothing here.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
+/// Prints why a test is skipped.
+#[expect(clippy::print_stdout, reason = "a skipped test prints the reason")]
 pub(in crate::ssh) fn skipped(why: &str) {
     println!("skipped: {why}");
 }

@@ -1,4 +1,4 @@
-//! Installing and starting the agent over a real sshd, and the end of it.
+//! Installation, start and exit of the agent over a real sshd.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -35,7 +35,7 @@ fn installed(sshd: &Sshd) -> PathBuf {
 }
 
 #[tokio::test]
-async fn a_missing_agent_is_installed_and_found_the_next_time() {
+async fn missing_agent_is_installed_once() {
     let Some(sshd) = known() else { return };
     let connect = sshd.connect(sshd.connection());
     let link = connect.open(&gw1()).await.unwrap();
@@ -47,7 +47,7 @@ async fn a_missing_agent_is_installed_and_found_the_next_time() {
     let meta = fs::metadata(&agent).unwrap();
     assert_eq!(meta.permissions().mode() & 0o7777, 0o755);
     assert_eq!(fs::metadata(agent.parent().unwrap()).unwrap().permissions().mode() & 0o7777, 0o755);
-    // Only the agent: no temporary file was left (its own record of the input apart).
+    // Only the agent and its record of the input: no temporary file remains.
     let names = fs::read_dir(agent.parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| name == "apim-agent" || name == "heard"));
 
@@ -61,7 +61,7 @@ async fn a_missing_agent_is_installed_and_found_the_next_time() {
 }
 
 #[tokio::test]
-async fn two_runs_that_install_at_once_do_no_harm() {
+async fn concurrent_installs_succeed() {
     let Some(sshd) = known() else { return };
     let connects: Vec<SshConnect> = (0..4).map(|_| sshd.connect(sshd.connection())).collect();
     let host = gw1();
@@ -73,7 +73,7 @@ async fn two_runs_that_install_at_once_do_no_harm() {
 }
 
 #[tokio::test]
-async fn an_agent_of_megabytes_arrives_whole() {
+async fn large_agent_is_uploaded_completely() {
     let Some(sshd) = known() else { return };
     let settings = sshd.settings();
     let padding = format!("{SHELL_AGENT}: {}\n", "x".repeat(6_000_000));
@@ -87,39 +87,36 @@ async fn an_agent_of_megabytes_arrives_whole() {
 }
 
 #[tokio::test]
-async fn an_architecture_without_an_agent_is_named_with_what_to_build() {
+async fn missing_architecture_is_reported_with_build_hint() {
     let Some(sshd) = known() else { return };
     let mut settings = sshd.settings();
     let binary = AgentBinary::read(&sshd.path("apim-agent")).unwrap();
     settings.agents = AgentBinaries::new([("s390x".to_owned(), binary)]).into();
     let error = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.err().unwrap();
     let arch = std::env::consts::ARCH;
-    assert!(
-        error.to_string().contains(&format!("the host is {arch}, and there is no agent for it here")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("no agent for the host's architecture {arch}")), "{error}");
     assert_eq!(error.hint(), format!("build it with `agent/build-static.sh {arch}`"));
 }
 
 #[tokio::test]
-async fn the_end_of_the_agent_is_told_with_its_status_and_complaints() {
+async fn agent_exit_is_reported_with_status_and_stderr() {
     let Some(sshd) = known() else { return };
     let link = sshd.connect(sshd.connection()).open(&gw1()).await.unwrap();
     let (session, _) = Session::open(link, open()).await.unwrap();
     let (sender, mut receiver) = session.split();
-    // Its input ends, so it ends.
+    // The agent exits when its input ends.
     drop(sender);
     let error = receiver.next().await.unwrap_err().to_string();
-    assert!(error.contains("exit status 7") && error.contains("agent was here"), "{error}");
-    assert!(error.contains("gw1 (") && error.contains("last answer: hello"), "{error}");
+    assert!(error.contains("exited with status 7") && error.contains("agent was here"), "{error}");
+    assert!(error.contains("gw1 (") && error.contains("last message: hello"), "{error}");
 }
 
 #[tokio::test]
-async fn a_folder_that_cannot_be_made_is_told() {
+async fn uncreatable_folder_is_reported() {
     let Some(sshd) = known() else { return };
     fs::write(sshd.path("state"), "in the way").unwrap();
     let error = sshd.connect(sshd.connection()).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("the folder for the agent cannot be made there"), "{error}");
+    assert!(error.to_string().contains("cannot create the agent's folder"), "{error}");
 }
 
 #[tokio::test]
@@ -129,7 +126,7 @@ async fn sudo_runs_the_agent_as_another_account() {
         skipped("needs root and sudo");
         return;
     }
-    // For the other account to get to its agent.
+    // So that the other account can access its agent.
     let open_folder = fs::Permissions::from_mode(0o777);
     fs::set_permissions(sshd.folder.path(), open_folder.clone()).unwrap();
     fs::create_dir(sshd.path("state")).unwrap();
@@ -145,10 +142,11 @@ async fn sudo_runs_the_agent_as_another_account() {
     let mut connection = sshd.connection();
     connection.escalate = Some(Become { user: "no-such-account".into(), password: None });
     let error = sshd.connect(connection).open(&gw1()).await.err().unwrap().to_string();
-    assert!(error.contains("sudo refused") && error.contains("no-such-account"), "{error}");
+    assert!(error.contains("sudo failed") && error.contains("no-such-account"), "{error}");
 }
 
-/// Takes the part of sudo: asks on standard error with the wished prompt, reads one line, gives up after two wrong ones.
+/// A fake sudo: prints the given prompt on standard error, reads one line, exits after two wrong
+/// passwords.
 const FAKE_SUDO: &str = r#"#!/bin/sh
 if [ "$1" = -n ]; then echo "sudo: a password is required" >&2; exit 1; fi
 [ "$1 $2" = "-S -p" ] || exit 9
@@ -165,7 +163,7 @@ exit 1
 "#;
 
 #[tokio::test]
-async fn sudos_question_is_answered_once_and_the_password_is_nowhere_else() {
+async fn sudo_password_is_sent_once_and_not_leaked() {
     let folder = tempfile::tempdir().unwrap();
     let Some(sshd) = Sshd::start(&format!("SetEnv PATH={}:/usr/bin:/bin", folder.path().display())) else {
         return;
@@ -180,23 +178,23 @@ async fn sudos_question_is_answered_once_and_the_password_is_nowhere_else() {
         sshd.connect(connection).open(&gw1()).await
     };
     for _ in 0..2 {
-        // Installed the first time, found the second.
+        // Installed the first time, reused the second.
         let link = open_as(Some("hunter 2")).await.unwrap();
         Session::open(link, open()).await.unwrap();
     }
     let error = open_as(Some("wrong")).await.err().unwrap();
-    assert!(error.to_string().contains("sudo did not take the password"), "{error}");
+    assert!(error.to_string().contains("sudo rejected the password"), "{error}");
     assert!(
         error.hint().contains("ansible_become_password") && !error.to_string().contains("wrong"),
         "{error}"
     );
     let error = open_as(None).await.err().unwrap();
-    assert!(error.to_string().contains("sudo wants a password"), "{error}");
+    assert!(error.to_string().contains("sudo requires a password"), "{error}");
     assert!(error.hint().contains("NOPASSWD"));
 }
 
 #[tokio::test]
-async fn an_agent_that_dies_under_an_upload_ends_it() {
+async fn agent_death_ends_upload() {
     let Some(sshd) = known() else { return };
     let mut settings = sshd.settings();
     let text = SHELL_AGENT.replace("cat >", "head -c 100000 >").replace("exit 7", "exit 3");
@@ -211,11 +209,11 @@ async fn an_agent_that_dies_under_an_upload_ends_it() {
     let sending = sender.send_content(&content, &Source::Bytes(bytes.into()), 0, |_| {}).await;
     assert!(matches!(sending, Err(SessionError::Ended { .. })), "{sending:?}");
     let error = receiver.next().await.unwrap_err().to_string();
-    assert!(error.contains("exit status 3"), "{error}");
+    assert!(error.contains("exited with status 3"), "{error}");
 }
 
 #[tokio::test]
-async fn a_host_on_this_machine_needs_no_ssh() {
+async fn local_connection_needs_no_ssh() {
     let folder = tempfile::tempdir().unwrap();
     let agent = folder.path().join("apim-agent");
     fs::write(&agent, SHELL_AGENT).unwrap();
