@@ -1,4 +1,5 @@
-//! Sending content: bytes named by their digest, in chunks, from memory or from a file, with constant memory.
+//! Sends content (bytes identified by their digest) in chunks, from memory or from a file, with
+//! constant memory.
 
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use super::error::SessionError;
 use super::frame::{CHUNK_CONTENT, CHUNK_FRAME_HEAD, finish_chunk};
 use super::sender::Sender;
 
-/// Where content comes from on the control machine.
+/// Source of content on the control machine.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// From memory.
@@ -23,10 +24,12 @@ pub enum Source {
 }
 
 impl Sender {
-    /// Sends `content` from `offset` on; `progress` is told how many bytes of the whole are on their way.
+    /// Sends `content` from `offset` on; `progress` is called with the number of bytes sent so far,
+    /// including `offset`.
     ///
-    /// When the file cannot be read (or is shorter than it should be), the agent is told so, and the error is returned.
-    /// Dropping the future stops between two chunks: the agent keeps what it has and asks for the rest the next time.
+    /// When the file cannot be read or is too short, the error is sent to the agent and returned.
+    /// Dropping the future stops between two chunks: the agent keeps the received bytes and
+    /// requests the rest the next time.
     ///
     /// # Errors
     /// When the link has ended or the source cannot be read.
@@ -42,15 +45,18 @@ impl Sender {
             Source::File(path) => {
                 let sent = self.send_file(content, path, offset, &mut progress).await;
                 if let Err(SessionError::Content { source, .. }) = &sent {
-                    self.no_content(content.sha256, format!("the control machine cannot read it: {source}"))
-                        .await?;
+                    self.no_content(
+                        content.sha256,
+                        format!("cannot read it on the control machine: {source}"),
+                    )
+                    .await?;
                 }
                 sent
             }
         }
     }
 
-    /// Sends `parts` of the content in the file `path`, one behind the other, from `offset` on; otherwise as
+    /// Sends the concatenated `parts` of the file `path` from `offset` on; otherwise like
     /// [`Sender::send_content`].
     ///
     /// # Errors
@@ -64,7 +70,8 @@ impl Sender {
     ) -> Result<(), SessionError> {
         let sent = self.send_each(content, path, (parts, offset), &mut progress).await;
         if let Err(SessionError::Content { source, .. }) = &sent {
-            self.no_content(content.sha256, format!("the control machine cannot read it: {source}")).await?;
+            self.no_content(content.sha256, format!("cannot read it on the control machine: {source}"))
+                .await?;
         }
         sent
     }
@@ -111,7 +118,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Says that a file cannot be read, or is no longer what it was.
+    /// Returns the error for a file that cannot be read or was changed.
     fn fault(&self, path: &Path, source: std::io::Error) -> SessionError {
         let source = match source.kind() {
             std::io::ErrorKind::UnexpectedEof => std::io::Error::other("the file became shorter"),

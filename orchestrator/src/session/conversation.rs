@@ -1,4 +1,4 @@
-//! Opening a conversation over a link, and its two halves.
+//! Opens a session over a link and splits it into its two halves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,28 +13,32 @@ use super::receiver::{Receiver, describe};
 use super::sender::Sender;
 use super::text::quoted;
 
-/// How long the agent's first bytes may take.
+/// Timeout for the agent's first bytes.
 pub const MAGIC_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long Hello may take: the agent reads its facts and takes the host's lock, it does not wait for it.
+/// Timeout for Hello. The agent collects facts and tries to take the host's lock; it does not wait
+/// for the lock.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How much of the noise before the magic is shown in an error, in bytes.
+/// Maximum amount of noise before the magic that is shown in an error, in bytes.
 const NOISE_SHOWN: usize = 2000;
 
-/// One open conversation with one agent.
+/// An open session with one agent.
 ///
-/// When both halves are dropped the agent's input ends: it finishes the step in hand and leaves.
+/// When both halves are dropped, the agent's input is closed: it finishes the current step and
+/// exits.
 pub struct Session {
     sender: Sender,
     receiver: Receiver,
 }
 
 impl Session {
-    /// Opens the conversation: waits for the agent's first bytes, says `open`, and returns the session with the agent's Hello.
+    /// Waits for the agent's first bytes, sends `open`, and returns the session with the agent's
+    /// Hello.
     ///
     /// # Errors
-    /// When no agent answers in time, it is not the one expected, or it refuses because another run holds the host.
+    /// When no agent answers in time, its build is not the expected one, or it refuses because
+    /// another run holds the host's lock.
     pub async fn open(link: Link, open: Open) -> Result<(Self, Hello), SessionError> {
         let Link { peer, builds, reader, writer, ended } = link;
         let peer: Arc<str> = peer.into();
@@ -48,18 +52,18 @@ impl Session {
         match tokio::time::timeout(MAGIC_DEADLINE, receiver.frames.skip_to_magic()).await {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) if receiver.frames.unread().len() >= NOISE_LIMIT => {
-                return Err(no_agent(&receiver, format!("{NOISE_LIMIT} bytes of something else came first")));
+                return Err(no_agent(
+                    &receiver,
+                    format!("received {NOISE_LIMIT} bytes of unexpected output"),
+                ));
             }
             Ok(Ok(false) | Err(_)) => {
-                let ended = receiver.last_words().await;
+                let ended = receiver.exit_reason().await;
                 return Err(no_agent(&receiver, ended));
             }
             Err(_) => {
                 let waited = MAGIC_DEADLINE.as_secs();
-                return Err(no_agent(
-                    &receiver,
-                    format!("nothing that an agent says came within {waited} s"),
-                ));
+                return Err(no_agent(&receiver, format!("the agent did not start within {waited} s")));
             }
         }
         receiver.last = "the agent started".to_owned();
@@ -84,7 +88,7 @@ impl Session {
 }
 
 async fn receive_hello(receiver: &mut Receiver) -> Result<Hello, SessionError> {
-    let awaited = "the agent's hello";
+    let awaited = "the agent's Hello";
     let reply = match tokio::time::timeout(HELLO_DEADLINE, receiver.next()).await {
         Ok(reply) => reply?,
         Err(_) => {
@@ -103,7 +107,7 @@ async fn receive_hello(receiver: &mut Receiver) -> Result<Hello, SessionError> {
         }
         Some(other) => Err(SessionError::Garbled {
             peer: receiver.peer.to_string(),
-            why: format!("instead of hello came: {}", describe(&other)),
+            why: format!("expected Hello, got {}", describe(&other)),
         }),
         None => Err(receiver.end(awaited).await),
     }
@@ -113,6 +117,6 @@ fn no_agent(receiver: &Receiver, why: String) -> SessionError {
     let unread = receiver.frames.unread();
     let shown = unread.get(..NOISE_SHOWN).unwrap_or(unread);
     let noise =
-        if shown.is_empty() { String::new() } else { format!("; it said:{}", quoted(shown, NOISE_SHOWN)) };
+        if shown.is_empty() { String::new() } else { format!("; output:{}", quoted(shown, NOISE_SHOWN)) };
     SessionError::NoAgent { peer: receiver.peer.to_string(), why, noise }
 }

@@ -1,109 +1,109 @@
-//! Why a conversation with an agent failed: what was awaited, from whom, and the last answer.
+//! Session errors: what was expected, from which host, and the last message.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a conversation ended or could not begin.
+/// Why a session failed or could not be opened.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SessionError {
-    /// Something else than an agent answered, or nothing at all.
+    /// No agent answered.
     #[error("no agent answered on {peer}: {why}{noise}")]
     NoAgent {
-        /// Who was asked.
+        /// Display name of the host.
         peer: String,
-        /// What came instead of the agent's first bytes, in words.
+        /// The cause.
         why: String,
-        /// What the host said instead, bounded, as indented lines.
+        /// Other output of the host, bounded, as indented lines.
         noise: String,
     },
-    /// The agent cannot serve: another run holds the host.
+    /// The agent refused the session: another run holds the host's lock.
     #[error("{peer} refused the run: {why}")]
     Refused {
-        /// Who refused.
+        /// Display name of the host.
         peer: String,
-        /// The agent's sentence.
+        /// The agent's reason.
         why: String,
     },
-    /// The agent that answered is not the one that was put there.
-    #[error("the agent on {peer} is not the one this run put there: its digest is {found}, wanted {wanted}")]
+    /// The agent that answered is not the one that was installed.
+    #[error("unexpected agent on {peer}: its digest is {found}, expected {wanted}")]
     OtherBuild {
-        /// Who answered.
+        /// Display name of the host.
         peer: String,
-        /// Its digest.
+        /// The agent's digest.
         found: String,
-        /// The digests that would do.
+        /// The accepted digests.
         wanted: String,
     },
-    /// The stream ended before its time.
-    #[error("the link to {peer} ended while waiting for {awaited} (last answer: {last}): {ended}")]
+    /// The stream ended without Bye.
+    #[error("the connection to {peer} ended while waiting for {awaited} (last message: {last}): {ended}")]
     Ended {
-        /// Who was at the other end.
+        /// Display name of the host.
         peer: String,
-        /// What was awaited.
+        /// What was expected.
         awaited: String,
-        /// The last thing heard.
+        /// The last message.
         last: String,
-        /// Exit status and standard error of the far side.
+        /// Exit status and standard error of the agent.
         ended: String,
     },
-    /// Nothing came within the deadline.
-    #[error("no answer from {peer} within {} s while waiting for {awaited} (last answer: {last})", .after.as_secs())]
+    /// No message arrived within the timeout.
+    #[error("no answer from {peer} within {} s while waiting for {awaited} (last message: {last})", .after.as_secs())]
     TimedOut {
-        /// Who was at the other end.
+        /// Display name of the host.
         peer: String,
-        /// What was awaited.
+        /// What was expected.
         awaited: String,
-        /// How long.
+        /// The timeout.
         after: Duration,
-        /// The last thing heard.
+        /// The last message.
         last: String,
     },
-    /// What came is not what an agent says.
-    #[error("{peer} broke the protocol: {why}")]
+    /// A message is invalid or unexpected.
+    #[error("protocol error on {peer}: {why}")]
     Garbled {
-        /// Who was at the other end.
+        /// Display name of the host.
         peer: String,
-        /// What was wrong.
+        /// The cause.
         why: String,
     },
-    /// Our own message is too long to be sent.
-    #[error("a message for {peer} is too long: {length} bytes, {limit} at most")]
+    /// A request is too long to be sent.
+    #[error("message for {peer} is too long: {length} bytes, the limit is {limit}")]
     TooLong {
-        /// Who should get it.
+        /// Display name of the host.
         peer: String,
-        /// Its length.
+        /// Length in bytes.
         length: usize,
-        /// The most that is allowed.
+        /// Maximum length in bytes.
         limit: usize,
     },
-    /// A file that a host needs cannot be read here.
+    /// A file that a host needs cannot be read on the control machine.
     #[error("cannot read `{path}` for {peer}", path = .path.display())]
     Content {
-        /// Who needs it.
+        /// Display name of the host.
         peer: String,
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         #[source]
         source: Arc<std::io::Error>,
     },
 }
 
 impl SessionError {
-    /// Returns what to do about it, where something can be said.
+    /// Returns what to do next, if known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoAgent { .. } => Some(
-                "log in by hand and look: shell start-up files must print nothing and must not wait for input",
+                "log in manually and check: shell start-up files must not print anything or wait for input",
             ),
-            Self::Refused { .. } => Some("wait until the other run has ended, then run again"),
+            Self::Refused { .. } => Some("wait until the other run has finished, then re-run"),
             Self::OtherBuild { .. } => Some(
-                "remove the agent's folder on the host and run again; if it comes back, somebody replaces it",
+                "remove the agent's folder on the host and re-run; if this happens again, another process replaces the agent",
             ),
             Self::Ended { .. } | Self::TimedOut { .. } => {
-                Some("run again: what was done stays done, and the rest is taken up from there")
+                Some("re-run to continue; completed changes were kept")
             }
             Self::Garbled { .. } | Self::TooLong { .. } | Self::Content { .. } => None,
         }

@@ -1,4 +1,4 @@
-//! Frames, asynchronously: the same bytes as the agent's `protocol::frame`. Reading survives being cancelled.
+//! Asynchronous frames in the format of the agent's `protocol::frame`. Reading is cancel-safe.
 
 use apim_agent::protocol::frame::{
     CHUNK_HEAD, CHUNK_LIMIT, FRAME_HEAD, KIND_CHUNK, KIND_MESSAGE, MAGIC, MESSAGE_LIMIT, NOISE_LIMIT,
@@ -8,27 +8,27 @@ use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::bytes::{Buf as _, Bytes, BytesMut};
 
-/// What cannot be a frame.
+/// Why a frame cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FrameError {
     /// The stream failed.
-    #[error("reading failed: {0}")]
+    #[error("read failed: {0}")]
     Io(#[from] std::io::Error),
     /// The stream ended inside a frame.
     #[error("the stream ended inside a message")]
     Torn,
-    /// A length over the limit.
-    #[error("a message of {0} bytes, {MESSAGE_LIMIT} at most")]
+    /// The message is longer than the limit.
+    #[error("message of {0} bytes, the limit is {MESSAGE_LIMIT}")]
     TooLong(usize),
-    /// A kind that agents do not send.
-    #[error("a frame of kind {0}")]
+    /// Agents do not send frames of this kind.
+    #[error("unexpected frame of kind {0}")]
     Kind(u8),
 }
 
-/// Returns `message` as a frame, or its length when that is over the limit.
+/// Returns `message` as a frame. The error is the length of a message that exceeds the limit.
 pub(super) fn message<T: Serialize>(message: &T) -> Result<Bytes, usize> {
     let mut frame = vec![0; FRAME_HEAD];
-    // Our messages are plain data with text keys: writing them to memory cannot fail.
+    // Requests are plain data with text keys: serializing them to memory cannot fail.
     if serde_json::to_writer(&mut frame, message).is_err() {
         return Err(0);
     }
@@ -40,7 +40,7 @@ pub(super) fn message<T: Serialize>(message: &T) -> Result<Bytes, usize> {
     Ok(frame.into())
 }
 
-/// Bytes of content in one chunk: what the SSH channel carries best.
+/// Bytes of content in one chunk: the fastest size over the SSH channel.
 pub(super) const CHUNK_CONTENT: usize = 256 * 1024;
 const _: () = assert!(CHUNK_CONTENT + CHUNK_HEAD <= CHUNK_LIMIT);
 
@@ -67,7 +67,7 @@ fn put_head(frame: &mut [u8], kind: u8, length: usize) {
     }
 }
 
-/// Reads frames; what was read of an unfinished frame is kept over a cancelled call.
+/// Reads frames; the bytes of an incomplete frame are kept when a call is cancelled.
 pub(super) struct FrameReader {
     from: Box<dyn AsyncRead + Send + Unpin>,
     buffer: BytesMut,
@@ -80,7 +80,8 @@ impl FrameReader {
         Self { from, buffer: BytesMut::new() }
     }
 
-    /// Reads up to and over the magic. Says `false` when the stream ended, or too much noise came, without it.
+    /// Reads up to the end of the magic. Returns `false` if the stream ended, or the noise exceeded
+    /// its limit, before the magic.
     pub(super) async fn skip_to_magic(&mut self) -> std::io::Result<bool> {
         loop {
             if let Some(at) = find_magic(&self.buffer) {
@@ -93,12 +94,12 @@ impl FrameReader {
         }
     }
 
-    /// Returns what was read and not yet understood.
+    /// Returns the bytes that were read but not yet parsed.
     pub(super) fn unread(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Returns the payload of the next message, or `None` when the stream has ended between frames.
+    /// Returns the payload of the next message, or `None` if the stream ended between frames.
     pub(super) async fn next(&mut self) -> Result<Option<Bytes>, FrameError> {
         loop {
             if let Some(length) = self.payload_length()?
@@ -127,7 +128,8 @@ impl FrameReader {
     }
 
     async fn fill(&mut self) -> std::io::Result<usize> {
-        // Room for one read: a long message grows the buffer as its bytes arrive, not by what its head promises.
+        // Space for one read: the buffer grows as bytes arrive, not by the length in the frame's
+        // head.
         self.buffer.reserve(Self::READ);
         self.from.read_buf(&mut self.buffer).await
     }

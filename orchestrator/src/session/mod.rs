@@ -1,4 +1,4 @@
-//! One conversation with one agent, over any byte stream. How a stream comes to be is `ssh`'s business.
+//! A session with one agent over any byte stream. Module `ssh` opens the streams.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,22 +25,23 @@ pub(crate) use frame::find_magic;
 pub use receiver::Receiver;
 pub use sender::Sender;
 
-/// The stream to a running agent: what it says, what it hears, and why it ended.
+/// The streams of a running agent, and the reason why they ended.
 pub struct Link {
-    /// Who is at the other end, in words, such as `gw1 (deploy@10.0.0.5:22)`.
+    /// Display name of the host, such as `gw1 (deploy@10.0.0.5:22)`.
     pub peer: String,
-    /// The digests that the agent's executable may have; empty where any will do (tests).
+    /// The accepted digests of the agent's executable; empty to accept any (tests).
     pub builds: Vec<String>,
     /// The agent's standard output.
     pub reader: Box<dyn AsyncRead + Send + Unpin>,
-    /// The agent's standard input; large writes (256 KiB) are best.
+    /// The agent's standard input; large writes (256 KiB) are fastest.
     pub writer: Box<dyn AsyncWrite + Send + Unpin>,
-    /// Resolves when the stream has ended: bounded standard error and exit status, in words, for the error message.
+    /// Resolves when the agent has exited: exit status and bounded standard error, for an error
+    /// message.
     pub ended: Pin<Box<dyn Future<Output = String> + Send>>,
 }
 
 impl Link {
-    /// Returns a link over two halves of a stream, with nothing known of its end.
+    /// Returns a link over two halves of a stream, without an exit status.
     #[must_use]
     pub fn over(
         peer: impl Into<String>,
@@ -64,32 +65,33 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// A stream that is being opened.
 pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>>;
 
-/// Makes links to hosts: SSH, a child process, or in tests an in-memory pipe.
+/// Opens links to hosts: over SSH, as a child process, or in tests over an in-memory pipe.
 pub trait Connect: Send + Sync + 'static {
-    /// Connects to `host` and starts the agent there (uploads it first where it is missing).
+    /// Connects to `host` and starts the agent, which is uploaded first if it is missing.
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
     ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>>;
 
-    /// Opens a stream from `host` to `address` (a name or an address, as that host knows it) and `port`, over the connection
-    /// that there is to the host. What makes links to nobody who could do so refuses.
+    /// Opens a stream from `host` to `address` (a name or an address, resolved on that host) and
+    /// `port`, over the existing connection to the host. The default implementation returns an
+    /// error.
     fn tunnel<'a>(&'a self, host: &'a HostName, address: &'a str, port: u16) -> Opening<'a> {
         Box::pin(async move {
             let what = format!(
-                "cannot reach {address}:{port} from {host}: this connection carries no other streams"
+                "cannot reach {address}:{port} from {host}: this connection type does not support tunnels"
             );
             Err(ConnectError { what, hint: None })
         })
     }
 }
 
-/// Why a host could not be reached.
+/// Why a connection to a host failed.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{what}")]
 pub struct ConnectError {
-    /// What was attempted, with whom, and the last answer.
+    /// What failed, on which host, and the cause.
     pub what: String,
-    /// What to do.
+    /// What to do next.
     pub hint: Option<String>,
 }

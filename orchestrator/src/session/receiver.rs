@@ -1,4 +1,4 @@
-//! The receiving half of a session: replies, each bounded and made harmless before it goes further.
+//! The receiving half of a session: replies, each bounded and sanitized.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,24 +18,24 @@ use super::error::SessionError;
 use super::frame::{FrameError, FrameReader};
 use super::text::{is_neutral, neutral, one_line};
 
-/// How long the far side may take to say how it ended, once its output has ended.
-const LAST_WORDS: Duration = Duration::from_secs(10);
+/// Timeout for the exit status after the agent's output has ended.
+const EXIT_STATUS: Duration = Duration::from_secs(10);
 
-/// Bytes of one text of a reply.
+/// Maximum length of one text of a reply, in bytes.
 const TEXT: usize = 8 * 1024;
-/// Bytes of a difference's text.
+/// Maximum length of a diff, in bytes.
 const DIFF: usize = 512 * 1024;
-/// Bytes of one output of a program.
+/// Maximum length of one output of a program, in bytes.
 const PRINTED: usize = 128 * 1024;
-/// Bytes of one entry of a log, and entries in one reply.
+/// Maximum length of one log entry, in bytes, and maximum number of log entries in one reply.
 const ENTRY: usize = 64 * 1024;
 const BATCH: usize = 50_000;
-/// Steps of a host's own record.
-const DEEDS: usize = 5000;
-/// Entries of one list of a reply.
+/// Maximum number of journal entries in one reply.
+const JOURNAL_ENTRIES: usize = 5000;
+/// Maximum number of entries in any other list of a reply.
 const ENTRIES: usize = 1000;
 
-/// Receives replies of one agent.
+/// Receives the replies of one agent.
 pub struct Receiver {
     pub(super) peer: Arc<str>,
     pub(super) frames: FrameReader,
@@ -45,12 +45,12 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Returns the next reply; `None` once the agent has said Bye (or refused).
+    /// Returns the next reply, or `None` after Bye or a refusal.
     ///
-    /// May be cancelled at any time: nothing is lost.
+    /// Cancel-safe.
     ///
     /// # Errors
-    /// When the stream ends without a Bye, or holds what no agent says.
+    /// When the stream ends without Bye, or contains an invalid message.
     pub async fn next(&mut self) -> Result<Option<Reply>, SessionError> {
         if self.over {
             return Ok(None);
@@ -71,24 +71,24 @@ impl Receiver {
         Ok(Some(reply))
     }
 
-    /// Returns the error for a stream that ended while `awaited` was wanted.
+    /// Returns the error for a stream that ended while waiting for `awaited`.
     pub(super) async fn end(&mut self, awaited: &str) -> SessionError {
         SessionError::Ended {
             peer: self.peer.to_string(),
             awaited: awaited.to_owned(),
             last: self.last.clone(),
-            ended: self.last_words().await,
+            ended: self.exit_reason().await,
         }
     }
 
-    pub(super) async fn last_words(&mut self) -> String {
-        let Some(ended) = self.ended.as_mut() else { return "it had ended before".to_owned() };
-        match tokio::time::timeout(LAST_WORDS, ended).await {
+    pub(super) async fn exit_reason(&mut self) -> String {
+        let Some(ended) = self.ended.as_mut() else { return "the agent had already exited".to_owned() };
+        match tokio::time::timeout(EXIT_STATUS, ended).await {
             Ok(words) => {
                 self.ended = None;
                 neutral(&words, super::text::Tail::LIMIT + 1024)
             }
-            Err(_) => "its output was closed, but the program did not end".to_owned(),
+            Err(_) => "the agent closed its output but did not exit".to_owned(),
         }
     }
 
@@ -97,26 +97,28 @@ impl Receiver {
     }
 }
 
-/// Returns a few words that name `reply`.
+/// Returns a short description of `reply`.
 pub(super) fn describe(reply: &Reply) -> String {
     match reply {
         Reply::Hello(_) => "hello".to_owned(),
         Reply::Refused(_) => "a refusal".to_owned(),
-        Reply::Started { step } => format!("step {} began", step.0),
+        Reply::Started { step } => format!("step {} started", step.0),
         Reply::Progress { step, what, done, total } => {
             format!("step {}: {} {done}/{total}", step.0, one_line(what.as_bytes(), 200))
         }
         Reply::Entries { step, entries, .. } => format!("step {}: {} entries", step.0, entries.len()),
-        Reply::Need { step, size, offset, .. } => format!("step {} needs bytes {offset} to {size}", step.0),
-        Reply::NeedParts { step, parts, .. } => format!("step {} needs {} parts", step.0, parts.len()),
-        Reply::Outline { step, .. } => format!("step {} asks for an outline", step.0),
-        Reply::Ask { step, unit, .. } => format!("step {} asks to take down {unit}", step.0),
-        Reply::Finished { step, .. } => format!("step {} ended", step.0),
+        Reply::Need { step, size, offset, .. } => {
+            format!("step {} requests bytes {offset} to {size}", step.0)
+        }
+        Reply::NeedParts { step, parts, .. } => format!("step {} requests {} parts", step.0, parts.len()),
+        Reply::Outline { step, .. } => format!("step {} requests an outline", step.0),
+        Reply::Ask { step, unit, .. } => format!("step {} requests a disruption permit for {unit}", step.0),
+        Reply::Finished { step, .. } => format!("step {} finished", step.0),
         Reply::Bye => "bye".to_owned(),
     }
 }
 
-/// Returns `reply` with every text bounded and neutral, and every list cut.
+/// Returns `reply` with every text bounded and sanitized, and every list truncated.
 fn bounded(mut reply: Reply) -> Reply {
     match &mut reply {
         Reply::Hello(hello) => {
@@ -268,7 +270,7 @@ fn answer(answer: &mut Answer) {
         Answer::Within(names) => texts(names),
         Answer::Recorded(recorded) => {
             let Recorded { deeds, last, flaw, .. } = recorded.as_mut();
-            deeds.truncate(DEEDS);
+            deeds.truncate(JOURNAL_ENTRIES);
             for Deed { run, operator, title, outcome, detail, .. } in deeds {
                 [run, operator, title, outcome].into_iter().for_each(text);
                 texts(detail);

@@ -1,4 +1,5 @@
-//! The sending half of a session: messages and content, queued to one writing task, so that a cancelled call never leaves half a frame.
+//! The sending half of a session: messages and content are queued to one writing task, so that a
+//! cancelled call never leaves a partial frame.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,18 +13,20 @@ use tokio_util::bytes::Bytes;
 use super::error::SessionError;
 use super::frame;
 
-/// Frames that may wait to be written. With chunks of 256 KiB this bounds the memory of a transfer.
+/// Maximum number of queued frames. With chunks of 256 KiB, this bounds the memory of a transfer.
 const QUEUE: usize = 4;
 
-/// When nothing else was sent for so long, a sign of life is.
+/// Idle time after which a keepalive is sent.
 const ALIVE_EVERY: Duration = Duration::from_secs(20);
 
-/// After so much silence the agent takes us for gone and frees the host (a laptop may nap for less).
+/// Time without a message after which the agent exits and releases the host's lock (long enough for
+/// a laptop that sleeps briefly).
 const ALIVE_WITHIN_SECS: u32 = 120;
 
 /// Sends requests to one agent; clones send over the same stream.
 ///
-/// When the last clone is dropped the agent's input ends: it finishes the step in hand and leaves.
+/// When the last clone is dropped, the agent's input is closed: it finishes the current step and
+/// exits.
 #[derive(Clone)]
 pub struct Sender {
     peer: Arc<str>,
@@ -45,7 +48,7 @@ impl Sender {
         self.send(&Request::Run(Box::new(run))).await
     }
 
-    /// Answers a step that asked for leave; `refused` says why not.
+    /// Answers a step's request for a disruption permit; `refused` is the reason for a refusal.
     ///
     /// # Errors
     /// When the link has ended.
@@ -53,7 +56,7 @@ impl Sender {
         self.send(&Request::Leave { step, refused }).await
     }
 
-    /// Says that content asked for cannot be sent, and why.
+    /// Reports that requested content cannot be sent, and why.
     ///
     /// # Errors
     /// When the link has ended.
@@ -61,7 +64,7 @@ impl Sender {
         self.send(&Request::NoContent { sha256, why }).await
     }
 
-    /// Asks the agent to start no further step.
+    /// Requests that the agent starts no further step.
     ///
     /// # Errors
     /// When the link has ended.
@@ -69,7 +72,7 @@ impl Sender {
         self.send(&Request::Cancel).await
     }
 
-    /// Asks the agent to forget an earlier failure.
+    /// Requests that the agent continues after a failed step.
     ///
     /// # Errors
     /// When the link has ended.
@@ -77,7 +80,7 @@ impl Sender {
         self.send(&Request::Resume).await
     }
 
-    /// Says that nothing more will come: the agent finishes its queue, says Bye and leaves.
+    /// Announces the end of the session: the agent finishes its queue, sends Bye and exits.
     ///
     /// # Errors
     /// When the link has ended.
@@ -101,9 +104,9 @@ impl Sender {
     pub(super) async fn push(&self, frame: Bytes) -> Result<(), SessionError> {
         self.queue.send(frame).await.map_err(|_| SessionError::Ended {
             peer: self.peer.to_string(),
-            awaited: "room to send".to_owned(),
-            last: "nothing more is taken".to_owned(),
-            ended: "the far side takes no more input".to_owned(),
+            awaited: "the send queue".to_owned(),
+            last: "none".to_owned(),
+            ended: "the agent's input is closed".to_owned(),
         })
     }
 
@@ -112,10 +115,12 @@ impl Sender {
     }
 }
 
-/// Writes queued frames until all senders are gone or the stream fails; what failed is told by the receiving half.
+/// Writes queued frames until all senders are dropped or the stream fails; the receiving half
+/// reports the error.
 ///
-/// Behind the first frame, and whenever it has been quiet, goes a sign of life: without one for a while the agent leaves, so that
-/// a network that was cut does not keep a host locked until its kernel gives the connection up.
+/// A keepalive follows the first frame and every idle period. The agent exits if it receives none
+/// for a while, so that a network failure does not keep a host locked until its kernel closes the
+/// connection.
 async fn write_frames(mut writer: Box<dyn AsyncWrite + Send + Unpin>, mut frames: mpsc::Receiver<Bytes>) {
     let alive = frame::message(&Request::Alive { within_secs: ALIVE_WITHIN_SECS }).unwrap_or_default();
     let mut opened = false;
@@ -138,6 +143,6 @@ async fn write_frames(mut writer: Box<dyn AsyncWrite + Send + Unpin>, mut frames
             return;
         }
     }
-    // The link may be gone already; there is nobody left to tell.
+    // The link may be closed already; the receiving half reports the error.
     drop(writer.shutdown().await);
 }

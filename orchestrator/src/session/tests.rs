@@ -1,4 +1,4 @@
-//! The session against scripted peers.
+//! Sessions with scripted peers.
 
 use std::time::Duration;
 
@@ -33,12 +33,12 @@ fn pair() -> (Link, DuplexStream) {
     (Link::over("gw1 (10.0.0.5:22)", reader, writer), there)
 }
 
-async fn say(peer: &mut DuplexStream, reply: &Reply) {
+async fn send(peer: &mut DuplexStream, reply: &Reply) {
     peer.write_all(&frame::message(reply).unwrap()).await.unwrap();
 }
 
-/// Hears the next frame that is more than a sign of life.
-async fn hear(peer: &mut DuplexStream) -> (u8, Vec<u8>) {
+/// Receives the next frame that is not a keepalive.
+async fn receive(peer: &mut DuplexStream) -> (u8, Vec<u8>) {
     loop {
         let kind = peer.read_u8().await.unwrap();
         let length = peer.read_u32().await.unwrap() as usize;
@@ -51,8 +51,8 @@ async fn hear(peer: &mut DuplexStream) -> (u8, Vec<u8>) {
     }
 }
 
-async fn hear_request(peer: &mut DuplexStream) -> Request {
-    let (kind, payload) = hear(peer).await;
+async fn receive_request(peer: &mut DuplexStream) -> Request {
+    let (kind, payload) = receive(peer).await;
     assert_eq!(kind, 0);
     serde_json::from_slice(&payload).unwrap()
 }
@@ -65,8 +65,8 @@ async fn opened() -> (Session, DuplexStream) {
     let (link, mut peer) = pair();
     let opening = tokio::spawn(Session::open(link, open()));
     peer.write_all(&MAGIC).await.unwrap();
-    assert_eq!(hear_request(&mut peer).await, Request::Open(open()));
-    say(&mut peer, &hello("b")).await;
+    assert_eq!(receive_request(&mut peer).await, Request::Open(open()));
+    send(&mut peer, &hello("b")).await;
     let (session, _) = opening.await.unwrap().unwrap();
     (session, peer)
 }
@@ -78,14 +78,14 @@ async fn noise_before_the_magic_is_skipped() {
     let opening = tokio::spawn(Session::open(link, open()));
     peer.write_all(b"Welcome to gw1!\nLast login: never\n").await.unwrap();
     peer.write_all(&MAGIC).await.unwrap();
-    assert_eq!(hear_request(&mut peer).await, Request::Open(open()));
-    say(&mut peer, &hello("abc")).await;
+    assert_eq!(receive_request(&mut peer).await, Request::Open(open()));
+    send(&mut peer, &hello("abc")).await;
     let (_, hello) = opening.await.unwrap().unwrap();
     assert_eq!(hello.build, "abc");
 }
 
 #[tokio::test]
-async fn without_the_magic_the_error_shows_what_was_said_instead() {
+async fn missing_magic_error_shows_the_output() {
     let (mut link, mut peer) = pair();
     link.ended = Box::pin(async { "exit status 127; standard error: sh: not found".to_owned() });
     peer.write_all(b"\x1b[31mThis account\x07 is locked.\n").await.unwrap();
@@ -93,46 +93,46 @@ async fn without_the_magic_the_error_shows_what_was_said_instead() {
     let error = Session::open(link, open()).await.err().unwrap().to_string();
     assert_eq!(
         error,
-        "no agent answered on gw1 (10.0.0.5:22): exit status 127; standard error: sh: not found; it said:\n    \
+        "no agent answered on gw1 (10.0.0.5:22): exit status 127; standard error: sh: not found; output:\n    \
          This account\u{fffd} is locked."
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_host_is_given_up_after_the_deadline() {
+async fn silent_host_times_out() {
     let (link, _peer) = pair();
     let error = Session::open(link, open()).await.err().unwrap().to_string();
     assert!(error.contains("within 30 s"), "{error}");
 }
 
 #[tokio::test]
-async fn endless_noise_is_cut_off() {
+async fn endless_noise_is_bounded() {
     let (link, mut peer) = pair();
     let flood = tokio::spawn(async move { while peer.write_all(&[b'x'; 8192]).await.is_ok() {} });
     let error = Session::open(link, open()).await.err().unwrap().to_string();
-    assert!(error.contains("65536 bytes of something else"), "{error}");
+    assert!(error.contains("65536 bytes of unexpected output"), "{error}");
     assert!(error.len() < 3000, "{}", error.len());
     flood.await.unwrap();
 }
 
 #[tokio::test]
-async fn another_build_and_a_refusal_are_errors() {
+async fn other_build_and_refusal_are_errors() {
     let (mut link, mut peer) = pair();
     link.builds = vec!["right".into()];
     peer.write_all(&MAGIC).await.unwrap();
-    say(&mut peer, &hello("wrong")).await;
+    send(&mut peer, &hello("wrong")).await;
     let error = Session::open(link, open()).await.err().unwrap();
     assert!(matches!(&error, SessionError::OtherBuild { found, .. } if found == "wrong"), "{error}");
 
     let (link, mut peer) = pair();
     peer.write_all(&MAGIC).await.unwrap();
-    say(&mut peer, &Reply::Refused(Refused { why: "held by bob@\x1b[1mlaptop".into() })).await;
+    send(&mut peer, &Reply::Refused(Refused { why: "held by bob@\x1b[1mlaptop".into() })).await;
     let error = Session::open(link, open()).await.err().unwrap().to_string();
     assert_eq!(error, "gw1 (10.0.0.5:22) refused the run: held by bob@laptop");
 }
 
 #[tokio::test]
-async fn requests_arrive_in_order_and_the_input_ends_with_the_last_sender() {
+async fn requests_arrive_in_order_and_input_closes_with_last_sender() {
     let (session, mut peer) = opened().await;
     let (sender, _receiver) = session.split();
     let run = Run {
@@ -146,14 +146,17 @@ async fn requests_arrive_in_order_and_the_input_ends_with_the_last_sender() {
     sender.clone().leave(StepId(7), Some("no".into())).await.unwrap();
     sender.goodbye().await.unwrap();
     drop(sender);
-    assert_eq!(hear_request(&mut peer).await, Request::Run(Box::new(run)));
-    assert_eq!(hear_request(&mut peer).await, Request::Leave { step: StepId(7), refused: Some("no".into()) });
-    assert_eq!(hear_request(&mut peer).await, Request::Goodbye);
+    assert_eq!(receive_request(&mut peer).await, Request::Run(Box::new(run)));
+    assert_eq!(
+        receive_request(&mut peer).await,
+        Request::Leave { step: StepId(7), refused: Some("no".into()) }
+    );
+    assert_eq!(receive_request(&mut peer).await, Request::Goodbye);
     assert_eq!(peer.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }
 
 #[tokio::test]
-async fn content_is_sent_from_the_offset_in_chunks_with_digest_and_place() {
+async fn content_is_sent_from_offset_in_chunks() {
     let bytes: Vec<u8> = (0..700_001_u32).map(|n| n as u8).collect();
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), &bytes).unwrap();
@@ -168,7 +171,7 @@ async fn content_is_sent_from_the_offset_in_chunks_with_digest_and_place() {
         });
         let mut got = bytes[..100_000].to_vec();
         while got.len() < bytes.len() {
-            let (kind, payload) = hear(&mut peer).await;
+            let (kind, payload) = receive(&mut peer).await;
             assert_eq!(kind, 1);
             assert_eq!(&payload[..32], content.sha256.as_bytes());
             assert_eq!(payload[32..40], (got.len() as u64).to_be_bytes());
@@ -184,11 +187,11 @@ async fn empty_content_is_one_empty_chunk() {
     let (session, mut peer) = opened().await;
     let (sender, _receiver) = session.split();
     sender.send_content(&Content::of(b""), &Source::Bytes(Bytes::new()), 0, |_| {}).await.unwrap();
-    assert_eq!(hear(&mut peer).await.1.len(), 40);
+    assert_eq!(receive(&mut peer).await.1.len(), 40);
 }
 
 #[tokio::test]
-async fn an_unreadable_file_is_told_to_the_agent_and_to_the_caller() {
+async fn unreadable_file_is_reported_to_agent_and_caller() {
     let (session, mut peer) = opened().await;
     let (sender, _receiver) = session.split();
     let file = tempfile::NamedTempFile::new().unwrap();
@@ -197,12 +200,15 @@ async fn an_unreadable_file_is_told_to_the_agent_and_to_the_caller() {
     let error =
         sender.send_content(&content, &Source::File(file.path().to_owned()), 0, |_| {}).await.unwrap_err();
     assert!(matches!(error, SessionError::Content { .. }), "{error}");
-    let told = hear_request(&mut peer).await;
-    assert!(matches!(&told, Request::NoContent { why, .. } if why.contains("became shorter")), "{told:?}");
+    let request = receive_request(&mut peer).await;
+    assert!(
+        matches!(&request, Request::NoContent { why, .. } if why.contains("became shorter")),
+        "{request:?}"
+    );
 }
 
 #[tokio::test]
-async fn receiving_survives_being_cancelled_in_the_middle_of_a_message() {
+async fn receiving_is_cancel_safe() {
     let (session, mut peer) = opened().await;
     let (_sender, mut receiver) = session.split();
     let reply = Reply::Finished { step: StepId(1), outcome: Outcome::Skipped("because".into()), millis: 3 };
@@ -210,39 +216,39 @@ async fn receiving_survives_being_cancelled_in_the_middle_of_a_message() {
     for byte in frame.iter() {
         peer.write_all(&[*byte]).await.unwrap();
         peer.flush().await.unwrap();
-        // A receive that is given up right after its first poll.
+        // Cancels the receive right after its first poll.
         tokio::select! {
             biased;
             got = receiver.next() => assert_eq!(got.unwrap().unwrap(), reply),
             () = tokio::task::yield_now() => {}
         }
     }
-    say(&mut peer, &Reply::Bye).await;
+    send(&mut peer, &Reply::Bye).await;
     drop(peer);
     assert_eq!(receiver.next().await.unwrap(), Some(Reply::Bye));
     assert_eq!(receiver.next().await.unwrap(), None);
 }
 
 #[tokio::test]
-async fn a_stream_that_ends_without_bye_is_an_error_with_the_last_answer() {
+async fn end_without_bye_is_an_error_with_last_message() {
     let (session, mut peer) = opened().await;
     let (_sender, mut receiver) = session.split();
-    say(&mut peer, &Reply::Started { step: StepId(4) }).await;
+    send(&mut peer, &Reply::Started { step: StepId(4) }).await;
     drop(peer);
     receiver.next().await.unwrap();
     let error = receiver.next().await.unwrap_err().to_string();
-    assert!(error.contains("gw1 (10.0.0.5:22)") && error.contains("step 4 began"), "{error}");
+    assert!(error.contains("gw1 (10.0.0.5:22)") && error.contains("step 4 started"), "{error}");
 }
 
 #[tokio::test]
-async fn a_hostile_agent_is_bounded() {
-    // A length over the limit is refused by its head alone.
+async fn hostile_replies_are_bounded() {
+    // A length over the limit is rejected from the frame's head.
     let (session, mut peer) = opened().await;
     let (_sender, mut receiver) = session.split();
     peer.write_all(&[0, 0xff, 0xff, 0xff, 0xff]).await.unwrap();
     assert!(matches!(receiver.next().await, Err(SessionError::Garbled { .. })));
 
-    // So is a kind that agents do not send, and what is no reply.
+    // Unexpected frame kinds and invalid replies are rejected.
     let (session, mut peer) = opened().await;
     let (_sender, mut receiver) = session.split();
     peer.write_all(&[1, 0, 0, 0, 1, 0]).await.unwrap();
@@ -251,18 +257,18 @@ async fn a_hostile_agent_is_bounded() {
     let (_sender, mut receiver) = session.split();
     peer.write_all(&[0, 0, 0, 0, 3, b'"', 0x1b, b'"']).await.unwrap();
     let error = receiver.next().await.unwrap_err().to_string();
-    assert!(error.contains("broke the protocol") && !error.contains('\x1b'), "{error}");
+    assert!(error.contains("protocol error") && !error.contains('\x1b'), "{error}");
 
-    // Texts and lists are cut, control characters are replaced.
+    // Texts and lists are truncated, control characters are replaced.
     let (session, mut peer) = opened().await;
     let (_sender, mut receiver) = session.split();
     let mut failure = Failure::new("\x1b]0;owned\x07".repeat(10_000));
     failure.log = vec!["{{ x }}".to_owned(); 5000];
     let reply = Reply::Finished { step: StepId(1), outcome: Outcome::Failed(failure), millis: 0 };
-    let sending = tokio::spawn(async move { say(&mut peer, &reply).await });
+    let sending = tokio::spawn(async move { send(&mut peer, &reply).await });
     let Some(Reply::Finished { outcome: Outcome::Failed(failure), .. }) = receiver.next().await.unwrap()
     else {
-        panic!("another reply")
+        panic!("unexpected reply")
     };
     assert!(failure.what.len() < 9000 && !failure.what.contains(['\x1b', '\x07']));
     assert_eq!(failure.log.len(), 1000);
@@ -271,7 +277,7 @@ async fn a_hostile_agent_is_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hello_that_never_comes_names_what_was_awaited() {
+async fn missing_hello_times_out() {
     let (link, mut peer) = pair();
     peer.write_all(&MAGIC).await.unwrap();
     let error = Session::open(link, open()).await.err().unwrap();
@@ -279,11 +285,11 @@ async fn a_hello_that_never_comes_names_what_was_awaited() {
         matches!(&error, SessionError::TimedOut { after, .. } if *after == Duration::from_secs(30)),
         "{error}"
     );
-    assert!(error.to_string().contains("the agent's hello"), "{error}");
+    assert!(error.to_string().contains("the agent's Hello"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quiet_session_shows_that_it_lives() {
+async fn idle_session_sends_keepalives() {
     let (_session, mut peer) = opened().await;
     for _ in 0..3 {
         assert_eq!(peer.read_u8().await.unwrap(), 0);

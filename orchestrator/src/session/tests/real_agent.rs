@@ -1,4 +1,4 @@
-//! The session against the agent's real loop, in a thread of this program, over a pipe pair.
+//! Sessions with the real agent, in a thread, over a pair of pipes.
 
 use apim_agent::operation::file::{File, Show};
 use apim_agent::serve::{Identity, serve};
@@ -8,7 +8,7 @@ use tokio_util::io::SyncIoBridge;
 
 use super::*;
 
-/// Starts an agent that takes `root` for `/`, and returns the link to it.
+/// Starts an agent with `root` as its root folder, and returns the link to it.
 fn agent(root: &std::path::Path) -> Link {
     let (here, there) = tokio::io::duplex(64 * 1024);
     let (reader, writer) = tokio::io::split(here);
@@ -53,7 +53,7 @@ async fn finished(receiver: &mut Receiver, sender: &Sender, source: &Source) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_travels_to_a_real_agent_and_stands_the_next_time() {
+async fn file_is_uploaded_once() {
     let root = tempfile::tempdir().unwrap();
     let bytes: Vec<u8> = (0..3_000_000_u32).map(|n| (n * 7) as u8).collect();
     let content = Content::of(&bytes);
@@ -77,7 +77,7 @@ async fn a_file_travels_to_a_real_agent_and_stands_the_next_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_run_is_refused_while_the_first_holds_the_host() {
+async fn second_run_is_refused_while_host_is_locked() {
     let root = tempfile::tempdir().unwrap();
     let first = Session::open(agent(root.path()), open()).await.unwrap();
     let error = Session::open(agent(root.path()), open()).await.err().unwrap();
