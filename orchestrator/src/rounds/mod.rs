@@ -1,9 +1,10 @@
-//! Conversations with hosts beside a plan: opened when first needed, kept open from one round of questions to the next, and
-//! opened again when a host that was away is back. What is asked, and what the answers mean, is decided above.
+//! Queries: sessions with hosts outside a plan. A session is opened on first use, reused by later
+//! queries, and reopened after a host was unavailable. The callers decide what to query and
+//! interpret the answers.
 //!
 //! ```text
-//! peer     one host: its conversation, asked one batch of operations at a time
-//! terms    who asks, what for, how long to wait
+//! peer     one host: its session, which runs one batch of operations at a time
+//! terms    options of a query: operator, purpose, timeouts
 //! ```
 
 mod peer;
@@ -18,7 +19,8 @@ use std::future::Future;
 
 use futures_util::StreamExt as _;
 
-/// Does `work` with every peer, `at_once` of them at a time, and returns what came of it, in the order of the peers.
+/// Runs `work` for every peer, at most `at_once` at a time, and returns the results in the order of
+/// the peers.
 pub async fn with_all<'a, T, F, W>(peers: &'a mut [Peer], at_once: usize, work: W) -> Vec<T>
 where
     F: Future<Output = T> + 'a,

@@ -1,4 +1,4 @@
-//! One host: its conversation, asked one batch of operations at a time.
+//! One host: its session, which runs one batch of operations at a time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,77 +15,78 @@ use super::terms::{Heard, Listener, Terms};
 use crate::inventory::host::HostName;
 use crate::session::{Connect, ConnectError, Receiver, Sender, Session, SessionError};
 
-/// How long a host has to end what it was asked once it was called off.
-const LAST_WORD: Duration = Duration::from_secs(15);
-/// How long its agent has to say goodbye.
+/// Time for a host to finish its operations after a cancellation.
+const CANCEL_GRACE: Duration = Duration::from_secs(15);
+/// Timeout for the agent's Bye.
 const GOODBYE: Duration = Duration::from_secs(5);
-/// Between two tries of a host that another run holds.
-const TRY_AGAIN: Duration = Duration::from_millis(500);
+/// Delay between two attempts to open a session while another run holds the host's lock.
+const RETRY_DELAY: Duration = Duration::from_millis(500);
 
-/// One thing that a host is asked.
+/// One operation to run on a host.
 #[derive(Debug, Clone)]
 pub struct Asked {
-    /// For the host's journal.
+    /// Title in the host's journal.
     pub title: String,
-    /// Look, or change.
+    /// Check or apply.
     pub mode: Mode,
-    /// What.
+    /// The operation.
     pub operation: Operation,
-    /// How long it may take by itself without a word.
+    /// Time that the operation may take without output, in addition to [`Terms::silence`].
     pub takes: Duration,
-    /// Where entries of a log go, and whether they were written just now; who takes them slowly slows the host down.
+    /// Receives log entries, and whether they are live (written just now). A slow receiver slows
+    /// down the host.
     pub told: Option<mpsc::Sender<(Vec<LogEntry>, bool)>>,
 }
 
 impl Asked {
-    /// Returns a look at what `operation` is about.
+    /// Returns `operation` in check mode.
     #[must_use]
     pub fn look(title: impl Into<String>, operation: Operation) -> Self {
         Self { title: title.into(), mode: Mode::Check, operation, takes: Duration::ZERO, told: None }
     }
 }
 
-/// Why a host did not answer.
+/// Why a host is unavailable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Away {
-    /// What was attempted and the last answer.
+    /// What failed, and the cause.
     pub why: String,
-    /// What to do.
+    /// What to do next.
     pub hint: Option<String>,
 }
 
 /// One host.
 pub struct Peer {
-    /// Its name.
+    /// Name in the inventory.
     pub host: HostName,
-    talk: Option<Talk>,
+    session: Option<OpenSession>,
     last_step: u32,
 }
 
-struct Talk {
+struct OpenSession {
     sender: Sender,
     receiver: Receiver,
     facts: Facts,
 }
 
 impl Peer {
-    /// Returns the host, not connected yet.
+    /// Creates the client of a host; does not connect.
     #[must_use]
     pub const fn new(host: HostName) -> Self {
-        Self { host, talk: None, last_step: 0 }
+        Self { host, session: None, last_step: 0 }
     }
 
-    /// Returns what the host said of itself when its conversation was opened.
+    /// Returns the facts of the host from the start of its session; `None` without a session.
     #[must_use]
     pub fn facts(&self) -> Option<&Facts> {
-        self.talk.as_ref().map(|talk| &talk.facts)
+        self.session.as_ref().map(|session| &session.facts)
     }
 
-    /// Asks the host, and returns one outcome for each thing asked. Where it was not heard to the end the conversation is given up;
-    /// the next time it is opened anew.
+    /// Runs the operations and returns one outcome for each. After an error, the session is closed,
+    /// and the next call opens a new one.
     ///
     /// # Errors
-    /// When the host cannot be reached, or its link is lost before the last answer.
+    /// When the host is unreachable, or the connection is lost before the last answer.
     pub async fn ask(
         &mut self,
         connect: &dyn Connect,
@@ -93,38 +94,38 @@ impl Peer {
         asked: &[Asked],
         heard: Listener<'_>,
     ) -> Result<Vec<Outcome>, Away> {
-        let mut talk = match self.talk.take() {
-            Some(talk) => talk,
+        let mut session = match self.session.take() {
+            Some(session) => session,
             None => tokio::select! {
                 opened = open(connect, &self.host, terms, heard) => opened?,
-                () = terms.stop.wished() => return Err(called_off()),
+                () = terms.stop.wished() => return Err(interrupted()),
             },
         };
         let first = self.last_step + 1;
-        let outcomes = talk
-            .hear(&self.host, terms, asked, (first, heard))
+        let outcomes = session
+            .run(&self.host, terms, asked, (first, heard))
             .await
             .map_err(|error| Away { hint: error.hint().map(str::to_owned), why: error.to_string() })?;
         self.last_step += u32::try_from(asked.len()).unwrap_or(u32::MAX);
-        self.talk = Some(talk);
+        self.session = Some(session);
         Ok(outcomes)
     }
 
-    /// Ends the conversation, if there is one.
+    /// Ends the session, if there is one.
     pub async fn goodbye(&mut self) {
-        let Some(mut talk) = self.talk.take() else { return };
+        let Some(mut session) = self.session.take() else { return };
         let bye = async {
-            // Without an answer the link is closed; the agent leaves then just the same.
-            if talk.sender.goodbye().await.is_ok() {
-                while !matches!(talk.receiver.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {}
+            // Without an answer, the link is closed, and the agent exits as well.
+            if session.sender.goodbye().await.is_ok() {
+                while !matches!(session.receiver.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {}
             }
         };
         drop(timeout(GOODBYE, bye).await);
     }
 }
 
-impl Talk {
-    async fn hear(
+impl OpenSession {
+    async fn run(
         &mut self,
         host: &HostName,
         terms: &Terms,
@@ -132,8 +133,9 @@ impl Talk {
         (first, heard): (u32, Listener<'_>),
     ) -> Result<Vec<Outcome>, SessionError> {
         let mut step = first;
-        let mut order = Vec::with_capacity(asked.len());
-        // Sent beside listening: a host that answers before it has read everything must not stand still.
+        let mut steps = Vec::with_capacity(asked.len());
+        // Sent concurrently with listening: a host that answers before it has read all requests
+        // must not block.
         let requests: Vec<Request> = asked
             .iter()
             .map(|one| {
@@ -144,7 +146,7 @@ impl Talk {
                     operation: one.operation.clone(),
                     ignore_failure: true,
                 };
-                order.push(StepId(step));
+                steps.push(StepId(step));
                 step = step.wrapping_add(1);
                 Request::Run(Box::new(run))
             })
@@ -152,19 +154,19 @@ impl Talk {
         let sender = self.sender.clone();
         let sending = async move {
             for request in &requests {
-                // That the link is gone is noticed when listening.
+                // The listening side reports a lost link.
                 if sender.send(request).await.is_err() {
                     return;
                 }
             }
         };
-        let listening = self.listen(host, terms, asked, (&order, heard));
+        let listening = self.listen(host, terms, asked, (&steps, heard));
         tokio::pin!(sending, listening);
-        let mut ends = tokio::select! {
-            ends = &mut listening => ends,
+        let mut outcomes = tokio::select! {
+            outcomes = &mut listening => outcomes,
             () = &mut sending => listening.await,
         }?;
-        Ok(order.iter().filter_map(|step| ends.remove(step)).collect())
+        Ok(steps.iter().filter_map(|step| outcomes.remove(step)).collect())
     }
 
     async fn listen(
@@ -172,82 +174,80 @@ impl Talk {
         host: &HostName,
         terms: &Terms,
         asked: &[Asked],
-        (order, heard): (&[StepId], Listener<'_>),
+        (steps, heard): (&[StepId], Listener<'_>),
     ) -> Result<BTreeMap<StepId, Outcome>, SessionError> {
-        let mut ends = BTreeMap::new();
+        let mut outcomes = BTreeMap::new();
         let mut give_up_at: Option<Instant> = None;
-        while ends.len() < order.len() {
-            let takes = asked.get(ends.len()).map_or(Duration::ZERO, |one| one.takes);
+        while outcomes.len() < steps.len() {
+            let takes = asked.get(outcomes.len()).map_or(Duration::ZERO, |one| one.takes);
             let patience = takes + terms.silence;
             let until = give_up_at.unwrap_or_else(|| Instant::now() + patience);
             let reply = tokio::select! {
                 reply = self.receiver.next() => reply?,
                 () = tokio::time::sleep_until(until) => return Err(silent(host, patience)),
                 () = terms.stop.wished(), if give_up_at.is_none() => {
-                    give_up_at = Some(Instant::now() + LAST_WORD);
+                    give_up_at = Some(Instant::now() + CANCEL_GRACE);
                     self.sender.cancel().await?;
                     continue;
                 }
             };
             match reply {
-                Some(Reply::Finished { step, outcome, .. }) if order.contains(&step) => {
-                    drop(ends.insert(step, outcome));
+                Some(Reply::Finished { step, outcome, .. }) if steps.contains(&step) => {
+                    drop(outcomes.insert(step, outcome));
                 }
                 Some(Reply::Entries { step, entries, is_live }) => {
-                    let told = order.iter().position(|known| *known == step).and_then(|at| asked.get(at));
-                    if let Some(told) = told.and_then(|one| one.told.as_ref()) {
+                    let target = steps.iter().position(|known| *known == step).and_then(|at| asked.get(at));
+                    if let Some(target) = target.and_then(|one| one.told.as_ref()) {
                         tokio::select! {
-                            // Who does not want them any more is no error of the host.
-                            sent = told.send((entries, is_live)) => drop(sent),
+                            // A dropped receiver is not an error of the host.
+                            sent = target.send((entries, is_live)) => drop(sent),
                             () = terms.stop.wished() => {}
                         }
                     }
                 }
                 Some(Reply::Need { sha256, .. }) => {
-                    self.sender.no_content(sha256, "nothing is sent when only looking".to_owned()).await?;
+                    self.sender.no_content(sha256, "queries do not send content".to_owned()).await?;
                 }
                 Some(Reply::Ask { step, .. }) => {
-                    self.sender
-                        .leave(step, Some("nothing is taken down when only looking".to_owned()))
-                        .await?;
+                    self.sender.leave(step, Some("queries do not stop units".to_owned())).await?;
                 }
                 Some(Reply::Finished { .. } | Reply::Hello(_) | Reply::Refused(_) | Reply::Bye) | None => {
-                    let why = "it spoke of what it was not asked".to_owned();
+                    let why = "unexpected message".to_owned();
                     return Err(SessionError::Garbled { peer: host.0.clone(), why });
                 }
                 Some(reply) => heard(host, Heard::Said(Box::new(reply))),
             }
         }
-        Ok(ends)
+        Ok(outcomes)
     }
 }
 
 fn silent(host: &HostName, patience: Duration) -> SessionError {
     SessionError::TimedOut {
         peer: host.0.clone(),
-        awaited: "its answer".to_owned(),
+        awaited: "an answer".to_owned(),
         after: patience,
         last: "none".to_owned(),
     }
 }
 
-fn called_off() -> Away {
-    Away { why: "called off".to_owned(), hint: None }
+fn interrupted() -> Away {
+    Away { why: "interrupted".to_owned(), hint: None }
 }
 
-/// Opens a conversation; waits for another run to let go of the host where the lock is wanted.
+/// Opens a session; waits until another run releases the host's lock if the lock is requested.
 async fn open(
     connect: &dyn Connect,
     host: &HostName,
     terms: &Terms,
     heard: Listener<'_>,
-) -> Result<Talk, Away> {
+) -> Result<OpenSession, Away> {
     let begun = Instant::now();
-    let mut told = false;
+    let mut reported = false;
     heard(host, Heard::Connecting);
     loop {
         let secs = terms.connect.as_secs();
-        let gone = |why: String| Away { why, hint: None };
+        let away = |why: String| Away { why, hint: None };
         let attempt = async {
             let link = connect
                 .connect(host)
@@ -256,20 +256,20 @@ async fn open(
             Ok::<_, Away>(Session::open(link, terms.open()).await)
         };
         let opened = timeout(terms.connect, attempt).await;
-        match opened.map_err(|_| gone(format!("no connection to {host} within {secs} s")))?? {
+        match opened.map_err(|_| away(format!("no connection to {host} within {secs} s")))?? {
             Ok((session, hello)) => {
                 let (sender, receiver) = session.split();
-                return Ok(Talk { sender, receiver, facts: hello.facts });
+                return Ok(OpenSession { sender, receiver, facts: hello.facts });
             }
             Err(SessionError::Refused { why, .. }) => {
-                if begun.elapsed() + TRY_AGAIN > terms.patience {
-                    let hint = "wait until that run has ended, or end it; then run again".to_owned();
+                if begun.elapsed() + RETRY_DELAY > terms.patience {
+                    let hint = "wait until that run has finished, or stop it; then re-run".to_owned();
                     return Err(Away { why, hint: Some(hint) });
                 }
-                if !std::mem::replace(&mut told, true) {
+                if !std::mem::replace(&mut reported, true) {
                     heard(host, Heard::Held(why));
                 }
-                sleep(TRY_AGAIN).await;
+                sleep(RETRY_DELAY).await;
             }
             Err(error) => {
                 return Err(Away { hint: error.hint().map(str::to_owned), why: error.to_string() });

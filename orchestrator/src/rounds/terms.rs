@@ -1,4 +1,4 @@
-//! Who asks, what for, how long to wait; and what is worth telling meanwhile.
+//! Options of a query, and its events.
 
 use std::time::Duration;
 
@@ -7,29 +7,30 @@ use tokio::sync::watch;
 
 use crate::inventory::host::HostName;
 
-/// On what terms hosts are asked.
+/// Options of a query.
 #[derive(Clone)]
 pub struct Terms {
-    /// The id of the run, for locks and journals.
+    /// Run id, for locks and journals.
     pub run: String,
-    /// Who asks and from where.
+    /// User and machine, such as `me@laptop`.
     pub operator: String,
-    /// What is done, for the lock's message.
+    /// Purpose, for the lock's message.
     pub purpose: String,
-    /// Whether something may be changed: the host's lock is taken, and what is done is written into its journal.
+    /// Whether changes are allowed: takes the host's lock and writes to its journal.
     pub lock: bool,
-    /// Until a host is connected, its agent started, and hello said.
+    /// Timeout for connecting, starting the agent, and Hello.
     pub connect: Duration,
-    /// Until another run lets go of a host.
+    /// Timeout for another run to release the host's lock.
     pub patience: Duration,
-    /// Without a word of a host, beyond what an operation may take by itself, until it counts as away.
+    /// Time without a message after which a host counts as unavailable, in addition to
+    /// [`Asked::takes`](super::Asked::takes).
     pub silence: Duration,
-    /// Whether to leave off.
+    /// Cancellation by the user.
     pub stop: Stop,
 }
 
 impl Terms {
-    /// Returns terms for looking only, with the usual patience.
+    /// Returns read-only options with the default timeouts.
     #[must_use]
     pub fn look(run: String, operator: String, purpose: String, stop: Stop) -> Self {
         Self {
@@ -56,41 +57,41 @@ impl Terms {
     }
 }
 
-/// Whether the user wants to leave off.
+/// Cancellation by the user.
 #[derive(Clone)]
 pub struct Stop(watch::Receiver<bool>);
 
 impl Stop {
-    /// Returns the wish that `receiver` hears.
+    /// Creates the signal; `true` in `receiver` cancels.
     #[must_use]
     pub const fn new(receiver: watch::Receiver<bool>) -> Self {
         Self(receiver)
     }
 
-    /// Says whether it was wished for.
+    /// Returns whether the user has cancelled.
     #[must_use]
     pub fn is_wished(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Waits until it is wished for; without anybody who could, for ever.
+    /// Waits for the cancellation; never returns if the sender is dropped before.
     pub async fn wished(&self) {
-        if self.0.clone().wait_for(|wish| *wish).await.is_err() {
+        if self.0.clone().wait_for(|cancelled| *cancelled).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// What is heard of a host before its answers are complete.
+/// Events of a host before its answers are complete.
 #[derive(Debug)]
 pub enum Heard {
-    /// Connecting began.
+    /// Connecting started.
     Connecting,
-    /// Another run holds the host: who, and what for.
+    /// Another run holds the host's lock: the agent's message with its operator and purpose.
     Held(String),
-    /// The agent said something; not that a step ended.
+    /// The agent sent a message other than the end of a step.
     Said(Box<Reply>),
 }
 
-/// Hears what happens on a host.
+/// Receives the events of hosts.
 pub type Listener<'a> = &'a (dyn Fn(&HostName, Heard) + Sync);

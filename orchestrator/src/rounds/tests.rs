@@ -1,4 +1,4 @@
-//! Rounds with real agents: their real loop in threads of this program.
+//! Queries with real agents in threads.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use super::*;
 use crate::inventory::host::HostName;
 use crate::session::{Connect, ConnectError, Link};
 
-/// A host that is a folder; how often somebody connected to it, and whether nobody can.
+/// A host simulated by a folder, with the number of connections and whether it is unreachable.
 struct Folder {
     root: PathBuf,
     connected: AtomicUsize,
@@ -47,7 +47,7 @@ impl Connect for Folder {
             let root = self.root.clone();
             std::thread::spawn(move || {
                 let system = System::new(Some(root), None).unwrap();
-                // Whoever hangs up in the middle is no error of the host.
+                // A client that disconnects early is not an error of the host.
                 drop(serve(input, output, &system, &Identity { build: "b".into(), signals: false }));
             });
             Ok(Link::over(host.0.clone(), reader, writer))
@@ -87,15 +87,15 @@ fn host(root: &std::path::Path) -> Folder {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversation_stays_open_from_round_to_round() {
+async fn session_is_reused_between_queries() {
     let root = tempfile::tempdir().unwrap();
     let (connect, (_stop, terms)) = (host(root.path()), terms());
     let mut peer = Peer::new(HostName("gw1".into()));
-    for round in ["one", "two", "three"] {
-        let asked = [shell(&format!("echo {round}")), shell("exit 4")];
+    for word in ["one", "two", "three"] {
+        let asked = [shell(&format!("echo {word}")), shell("exit 4")];
         let outcomes = peer.ask(&connect, &terms, &asked, &|_, _| {}).await.unwrap();
         let said: Vec<_> = outcomes.iter().map(printed).collect();
-        assert_eq!(said, [(Ended::Exited(0), format!("{round}\n")), (Ended::Exited(4), String::new())]);
+        assert_eq!(said, [(Ended::Exited(0), format!("{word}\n")), (Ended::Exited(4), String::new())]);
     }
     peer.goodbye().await;
     assert_eq!(connect.connected.load(Ordering::Relaxed), 1);
@@ -105,7 +105,7 @@ async fn a_conversation_stays_open_from_round_to_round() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_another_run_holds_is_told_with_its_holder() {
+async fn locked_host_reports_the_lock_holder() {
     let root = tempfile::tempdir().unwrap();
     let (connect, (_stop, terms)) = (host(root.path()), terms());
     let mut first = Peer::new(HostName("gw1".into()));
@@ -116,7 +116,7 @@ async fn a_host_that_another_run_holds_is_told_with_its_holder() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_runs_is_ended_when_the_user_leaves_off() {
+async fn cancellation_ends_the_running_command() {
     let root = tempfile::tempdir().unwrap();
     let (connect, (stop, terms)) = (host(root.path()), terms());
     let mut peer = Peer::new(HostName("gw1".into()));
@@ -130,7 +130,7 @@ async fn what_runs_is_ended_when_the_user_leaves_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_is_away_is_asked_again_the_next_time() {
+async fn unavailable_host_is_retried_by_next_query() {
     let root = tempfile::tempdir().unwrap();
     let (_stop, terms) = terms();
     let mut peers = vec![Peer::new(HostName("gw1".into())), Peer::new(HostName("gw2".into()))];
