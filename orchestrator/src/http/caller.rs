@@ -1,5 +1,5 @@
-//! GET, one after the other, to one place, over connections whose life the caller sees: kept from one request to the next, or a new one
-//! each time. HTTP/1.1; no redirect is followed, no proxy is used, and of an answer no more is read than is good for anything.
+//! Sequential GET requests to one URL, over a persistent connection or over a new connection per
+//! request. HTTP/1.1 without redirects and proxies; response bodies are read only up to a limit.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -24,43 +24,44 @@ use tokio_util::task::AbortOnDropHandle;
 use super::place::Place;
 use super::trust::Trust;
 
-/// So much of an answer's body is read; what is longer counts as answered, and its connection is not used again.
+/// Maximum number of bytes read of a response body. A longer response counts as complete, and its
+/// connection is not reused.
 const BODY: usize = 64 * 1024;
-/// The longest head of an answer.
+/// Maximum size of a response head, in bytes.
 const HEAD: usize = 64 * 1024;
 
-/// The longest reason; what is in a certificate may be long.
+/// Maximum length of an error, in characters; names in a certificate may be long.
 const WHY: usize = 240;
 
-/// Whoever asks, again and again.
+/// Client for repeated requests to one URL.
 #[derive(Debug)]
 pub struct Caller {
     place: Arc<Place>,
     terms: Terms,
     keeps: bool,
     kept: Option<Line>,
-    /// What it waits for, for words.
+    /// Description of the current wait, for the timeout error.
     waits_for: &'static str,
 }
 
-/// On which terms one asks.
+/// Options of the requests.
 #[derive(Debug, Clone)]
 pub struct Terms {
-    /// Whom to trust; needed where the place is encrypted.
+    /// Trusted authorities; required for `https`.
     pub trust: Option<Trust>,
-    /// Where the place is, in place of what its name resolves to.
+    /// Addresses to use instead of name resolution; empty to resolve the name.
     pub addresses: Vec<IpAddr>,
-    /// How long a whole request may take.
+    /// Timeout of one request, including the connection.
     pub limit: Duration,
 }
 
-/// What came of one request.
+/// Result of one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
-    /// The status, or why there is none.
+    /// The HTTP status, or the error.
     pub outcome: Result<u16, String>,
-    /// Whether it was sent a second time, over a new connection, because the kept one ended before a byte of the answer came: every client
-    /// does that with a GET.
+    /// Whether the request was retried over a new connection because the persistent one was closed
+    /// before the first byte of the response. HTTP clients do the same for GET.
     pub again: bool,
 }
 
@@ -68,32 +69,33 @@ pub struct Call {
 #[derive(Debug)]
 struct Line {
     sender: SendRequest<Empty<Bytes>>,
-    /// Whether a byte came since the last request was begun.
+    /// Whether a byte was received since the start of the last request.
     heard: Arc<AtomicBool>,
     _driver: AbortOnDropHandle<()>,
 }
 
-/// Why there is no answer.
+/// Why a request failed.
 enum Lost {
-    /// The connection ended before a byte of it.
-    Unheard(String),
+    /// The connection was closed before the first byte of the response.
+    Unanswered(String),
     Broken(String),
 }
 
 impl Caller {
-    /// Returns one who asks `place`, and keeps its connection from one request to the next or makes a new one each time.
+    /// Creates a client for `place`; `keeps` selects a persistent connection, otherwise each
+    /// request opens a new one.
     #[must_use]
     pub const fn new(place: Arc<Place>, terms: Terms, keeps: bool) -> Self {
         Self { place, terms, keeps, kept: None, waits_for: "" }
     }
 
-    /// Asks once.
+    /// Sends one request.
     pub async fn get(&mut self) -> Call {
         let mut again = false;
         let limit = self.terms.limit;
-        let outcome = match timeout(limit, self.ask(&mut again)).await {
+        let outcome = match timeout(limit, self.send(&mut again)).await {
             Ok(Ok(status)) => Ok(status),
-            Ok(Err(Lost::Unheard(why) | Lost::Broken(why))) => Err(why.chars().take(WHY).collect()),
+            Ok(Err(Lost::Unanswered(why) | Lost::Broken(why))) => Err(why.chars().take(WHY).collect()),
             Err(_) => {
                 self.kept = None;
                 Err(format!("{} within {}", self.waits_for, words(limit)))
@@ -102,34 +104,36 @@ impl Caller {
         Call { outcome, again }
     }
 
-    async fn ask(&mut self, again: &mut bool) -> Result<u16, Lost> {
+    async fn send(&mut self, again: &mut bool) -> Result<u16, Lost> {
         if let Some(mut line) = self.kept.take() {
-            self.waits_for = "no answer";
-            // One that was closed while nobody asked is nobody's loss.
+            self.waits_for = "no response";
+            // A persistent connection that was closed while idle is not an error.
             if line.sender.ready().await.is_ok() {
-                match self.ask_over(line).await {
-                    Err(Lost::Unheard(_)) => *again = true,
-                    asked => return asked,
+                match self.send_over(line).await {
+                    Err(Lost::Unanswered(_)) => *again = true,
+                    result => return result,
                 }
             }
         }
         let line = self.open().await.map_err(Lost::Broken)?;
-        self.ask_over(line).await
+        self.send_over(line).await
     }
 
-    async fn ask_over(&mut self, mut line: Line) -> Result<u16, Lost> {
-        self.waits_for = "no answer";
+    async fn send_over(&mut self, mut line: Line) -> Result<u16, Lost> {
+        self.waits_for = "no response";
         line.heard.store(false, Ordering::Relaxed);
         let request = self.request().map_err(Lost::Broken)?;
         let answer = match line.sender.send_request(request).await {
             Ok(answer) => answer,
             Err(_) if !line.heard.load(Ordering::Relaxed) => {
-                return Err(Lost::Unheard("the connection was closed without an answer".to_owned()));
+                return Err(Lost::Unanswered("the connection was closed without a response".to_owned()));
             }
-            Err(error) if error.is_parse() => return Err(Lost::Broken(format!("no HTTP: {error}"))),
-            Err(_) => return Err(Lost::Broken("the answer broke off".to_owned())),
+            Err(error) if error.is_parse() => {
+                return Err(Lost::Broken(format!("invalid HTTP response: {error}")));
+            }
+            Err(_) => return Err(Lost::Broken("the response is incomplete".to_owned())),
         };
-        self.waits_for = "the answer did not end";
+        self.waits_for = "the response did not end";
         let status = answer.status().as_u16();
         let is_whole = read(answer).await?;
         if self.keeps && is_whole {
@@ -144,7 +148,7 @@ impl Caller {
             .header(header::HOST, self.place.authority.as_str())
             .header(header::USER_AGENT, concat!("apim-deploy/", env!("CARGO_PKG_VERSION"), " (probe)"))
             .header(header::ACCEPT, "*/*")
-            // What stands in between is to ask, not to remember.
+            // Proxies must revalidate, not answer from their cache.
             .header(header::CACHE_CONTROL, "no-cache")
             .header(header::CONNECTION, connection)
             .body(Empty::new())
@@ -157,32 +161,32 @@ impl Caller {
         if !self.place.is_encrypted {
             return shake_hands(stream).await;
         }
-        self.waits_for = "no handshake (TLS)";
-        let trust = self.terms.trust.as_ref().ok_or("nobody is trusted")?;
+        self.waits_for = "no TLS handshake";
+        let trust = self.terms.trust.as_ref().ok_or("no trusted authorities configured")?;
         let name = ServerName::try_from(self.place.name.clone())
-            .map_err(|_| format!("`{}` is no name for TLS", self.place.name))?;
+            .map_err(|_| format!("invalid TLS server name `{}`", self.place.name))?;
         let connector = TlsConnector::from(Arc::clone(&trust.0));
         let stream = connector.connect(name, stream).await.map_err(|error| tls(&error))?;
         shake_hands(stream).await
     }
 
-    /// Tries one address after the other, as clients do.
+    /// Tries the addresses in order, as HTTP clients do.
     async fn connect(&self) -> Result<TcpStream, String> {
         let Place { name, port, .. } = self.place.as_ref();
         let addresses: Vec<SocketAddr> = match (self.terms.addresses.as_slice(), self.place.address()) {
             ([], Some(address)) => vec![SocketAddr::from((address, *port))],
             ([], None) => lookup_host((name.as_str(), *port))
                 .await
-                .map_err(|_| format!("the name {name} cannot be resolved"))?
+                .map_err(|_| format!("cannot resolve {name}"))?
                 .collect(),
             (given, _) => given.iter().map(|address| SocketAddr::from((*address, *port))).collect(),
         };
         let share = self.terms.limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-        let mut why = format!("the name {name} has no address");
+        let mut why = format!("{name} has no address");
         for address in addresses {
             why = match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
-                    // Where that does not work it is only slower.
+                    // Without this option, the connection is only slower.
                     drop(stream.set_nodelay(true));
                     return Ok(stream);
                 }
@@ -197,22 +201,22 @@ impl Caller {
     }
 }
 
-/// Begins to speak HTTP.
+/// Starts HTTP on a connected stream.
 async fn shake_hands(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Line, String> {
     let heard = Arc::new(AtomicBool::new(false));
-    let heeded = Heeded { stream, heard: Arc::clone(&heard) };
-    let begun = http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(heeded)).await;
-    let (sender, connection) = begun.map_err(|error| format!("no HTTP: {error}"))?;
-    // How it ends is told to whoever asks over it.
+    let observed = Observed { stream, heard: Arc::clone(&heard) };
+    let begun = http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(observed)).await;
+    let (sender, connection) = begun.map_err(|error| format!("invalid HTTP response: {error}"))?;
+    // The sender reports the errors of the connection.
     let driver = tokio::spawn(async move { drop(connection.await) });
     Ok(Line { sender, heard, _driver: AbortOnDropHandle::new(driver) })
 }
 
-/// Reads an answer's body as far as is good for anything; says whether it was read to its end.
+/// Reads a response body up to [`BODY`] bytes; returns whether it was read to its end.
 async fn read(mut answer: Response<Incoming>) -> Result<bool, Lost> {
     let mut left = BODY;
     while let Some(frame) = answer.body_mut().frame().await {
-        let frame = frame.map_err(|_| Lost::Broken("the answer broke off".to_owned()))?;
+        let frame = frame.map_err(|_| Lost::Broken("the response is incomplete".to_owned()))?;
         let long = frame.data_ref().map_or(0, Bytes::len);
         let Some(less) = left.checked_sub(long) else { return Ok(false) };
         left = less;
@@ -220,19 +224,19 @@ async fn read(mut answer: Response<Incoming>) -> Result<bool, Lost> {
     Ok(true)
 }
 
-/// Returns why a handshake failed; the reasons of TLS come wrapped into errors of reading and writing.
+/// Describes a failed TLS handshake; TLS errors are wrapped in I/O errors.
 fn tls(error: &io::Error) -> String {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => format!("its certificate is not trusted: {why}"),
-        Some(inner) => format!("no handshake (TLS): {inner}"),
+        Some(rustls::Error::InvalidCertificate(why)) => format!("certificate not trusted: {why}"),
+        Some(inner) => format!("TLS handshake failed: {inner}"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the connection was closed in the handshake (TLS)".to_owned()
+            "the connection was closed during the TLS handshake".to_owned()
         }
-        None => format!("no handshake (TLS): {error}"),
+        None => format!("TLS handshake failed: {error}"),
     }
 }
 
-/// Returns a time in words: `300 ms`, `5 s`.
+/// Formats a duration: `300 ms`, `5 s`.
 fn words(limit: Duration) -> String {
     match limit.as_millis() {
         millis if millis % 1000 == 0 => format!("{} s", millis / 1000),
@@ -240,13 +244,13 @@ fn words(limit: Duration) -> String {
     }
 }
 
-/// A stream that notes when a byte came.
-struct Heeded<S> {
+/// A stream that records whether a byte was received.
+struct Observed<S> {
     stream: S,
     heard: Arc<AtomicBool>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Heeded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -261,7 +265,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Heeded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Heeded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }

@@ -1,5 +1,5 @@
-//! The one door to HTTP from this machine: clients as we make them, and errors and URLs in words that hold no password.
-//! `caller` asks one place again and again, and shows what becomes of its connections.
+//! All HTTP requests of this machine: client configuration, and errors and URLs without passwords.
+//! `caller` sends repeated requests to one URL and reports the state of its connections.
 
 mod caller;
 mod place;
@@ -13,11 +13,11 @@ pub use reqwest::header;
 pub use reqwest::{Certificate, Client, ClientBuilder, Error, Method, Response, StatusCode, redirect};
 pub use trust::{Trust, certificates};
 
-/// Returns the beginning of a client: our name, no answer kept waiting for, a proxy where one is named. Without one the usual
-/// variables of the environment count (`HTTPS_PROXY`, `NO_PROXY`, …).
+/// Returns a client builder with the user agent and an optional proxy. Without `proxy`, the usual
+/// environment variables apply (`HTTPS_PROXY`, `NO_PROXY`, …).
 ///
 /// # Errors
-/// What is wrong with the proxy, in words.
+/// When the proxy URL is invalid.
 pub fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
     let builder = Client::builder().user_agent(concat!("apim-deploy/", env!("CARGO_PKG_VERSION")));
     match proxy {
@@ -26,10 +26,10 @@ pub fn builder(proxy: Option<&str>) -> Result<ClientBuilder, String> {
     }
 }
 
-/// Returns a URL as it may be shown: without user, password and query.
+/// Returns a URL for display: without user, password and query.
 #[must_use]
 pub fn shown(source: &str) -> String {
-    let Ok(mut url) = url::Url::parse(source) else { return "a URL that cannot be read".to_owned() };
+    let Ok(mut url) = url::Url::parse(source) else { return "an invalid URL".to_owned() };
     // These fail for URLs that have no host.
     if url.set_username("").and_then(|()| url.set_password(None)).is_err() {
         return "a URL without a host".to_owned();
@@ -38,7 +38,7 @@ pub fn shown(source: &str) -> String {
     url.to_string()
 }
 
-/// Returns an error and its causes, without the URL that may hold a password.
+/// Returns an error and its causes, without the URL, which may contain a password.
 #[must_use]
 pub fn words(error: &Error) -> String {
     let mut causes = Vec::new();
@@ -48,10 +48,10 @@ pub fn words(error: &Error) -> String {
         next = cause.source();
     }
     let what = match () {
-        () if error.is_timeout() => "no answer in time",
+        () if error.is_timeout() => "no response in time",
         () if error.is_connect() => "no connection",
-        () if error.is_body() || error.is_decode() => "it broke off",
-        () if error.is_redirect() => "redirected too often",
+        () if error.is_body() || error.is_decode() => "the response is incomplete",
+        () if error.is_redirect() => "too many redirects",
         () => "the request failed",
     };
     if causes.is_empty() { what.to_owned() } else { format!("{what}: {}", causes.join(": ")) }

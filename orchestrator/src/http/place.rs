@@ -1,4 +1,4 @@
-//! Where a request goes: a URL of `http` or `https`, taken apart; it holds no password.
+//! Target of a request: a parsed `http` or `https` URL without credentials.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -7,24 +7,24 @@ use url::{Host, Url};
 
 use super::shown;
 
-/// Where a request goes.
+/// Target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// Whether it is spoken to over TLS.
+    /// Whether the scheme is `https`.
     pub is_encrypted: bool,
-    /// The name that clients know it by, or its address.
+    /// Host name or address.
     pub name: String,
     /// The port.
     pub port: u16,
-    /// What is asked for, with the query.
+    /// Path with the query.
     pub path: String,
-    /// What stands in the header `Host`.
+    /// Value of the `Host` header.
     pub authority: String,
     shown: String,
 }
 
 impl Place {
-    /// Returns the address, where the URL names one and no name.
+    /// Returns the address if the URL contains one instead of a name.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
         self.name.parse().ok()
@@ -41,22 +41,24 @@ impl FromStr for Place {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("it is no URL ({error})"))?;
+        let url = Url::parse(text).map_err(|error| format!("invalid URL ({error})"))?;
         let is_encrypted = match url.scheme() {
             "https" => true,
             "http" => false,
-            other => return Err(format!("`{other}` is not asked; only http and https are")),
+            other => return Err(format!("unsupported scheme `{other}`: use http or https")),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("it holds a user or a password, which others on this machine can read there; \
-                        leave them out and take 401 as an answer, if need be"
-                .to_owned());
+            return Err(
+                "the URL must not contain a user or a password, which others on this machine could read; \
+                 remove them, and accept status 401 if necessary"
+                    .to_owned(),
+            );
         }
         let name = match url.host() {
             Some(Host::Domain(name)) => name.to_owned(),
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
-            None => return Err("it names no host".to_owned()),
+            None => return Err("the URL has no host".to_owned()),
         };
         let host = url.host_str().unwrap_or(&name);
         let authority = match url.port() {
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn url_is_parsed() {
         let place = read("https://GW.example.com/pizza/1.0?size=2#top").unwrap();
         assert!(place.is_encrypted);
         assert_eq!(
@@ -91,20 +93,20 @@ mod tests {
             ("gw.example.com", 443, "/pizza/1.0?size=2")
         );
         assert_eq!((place.authority.as_str(), place.address()), ("gw.example.com", None));
-        assert_eq!(place.to_string(), "https://gw.example.com/pizza/1.0", "a query may hold a token");
+        assert_eq!(place.to_string(), "https://gw.example.com/pizza/1.0", "a query may contain a token");
         let place = read("http://[::1]:8280").unwrap();
         assert_eq!((place.authority.as_str(), place.path.as_str(), place.port), ("[::1]:8280", "/", 8280));
         assert_eq!(place.address(), Some("::1".parse().unwrap()));
     }
 
     #[test]
-    fn what_cannot_be_asked_is_refused_in_words_that_hold_no_password() {
+    fn invalid_urls_are_rejected_without_showing_passwords() {
         for (text, why) in [
-            ("gw.example.com", "no URL"),
-            ("gw.example.com:8243/x", "only http and https"),
-            ("ftp://gw.example.com", "only http and https"),
+            ("gw.example.com", "invalid URL"),
+            ("gw.example.com:8243/x", "use http or https"),
+            ("ftp://gw.example.com", "use http or https"),
             ("https://anna:hush@gw.example.com", "a user or a password"),
-            ("https://", "no URL"),
+            ("https://", "invalid URL"),
         ] {
             let said = read(text).expect_err(text);
             assert!(said.contains(why) && !said.contains("hush"), "{text}: {said}");

@@ -1,4 +1,5 @@
-//! Whom requests over TLS trust: the system's authorities and further ones. There is no way to trust everybody.
+//! Trusted authorities of TLS requests: the system's and additional ones. Verification cannot be
+//! disabled.
 
 use std::sync::Arc;
 
@@ -9,16 +10,16 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 
-/// Whom requests trust.
+/// Trusted authorities of requests.
 #[derive(Debug, Clone)]
 pub struct Trust(pub(super) Arc<ClientConfig>);
 
 impl Trust {
-    /// Trusts the system's authorities and those whose certificates (DER) are given. Each connection greets as a new client does:
-    /// nothing is taken over from one before.
+    /// Trusts the system's authorities and the given certificates (DER). TLS sessions are not
+    /// resumed: each connection does a full handshake, like a new client.
     ///
     /// # Errors
-    /// In words, when nobody could be trusted or a certificate is none of an authority.
+    /// When there is no trusted authority, or a certificate is not a valid authority.
     pub fn new(authorities: Vec<Vec<u8>>) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
         let authorities = authorities.into_iter().map(CertificateDer::from);
@@ -37,11 +38,11 @@ impl Trust {
 /// Returns the certificates (DER) of a PEM text.
 ///
 /// # Errors
-/// In words, when there is none in it or one cannot be read.
+/// When the text contains no certificate, or an invalid one.
 pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
-        Ok(found) if found.is_empty() => Err("there is no certificate in it (BEGIN CERTIFICATE)".to_owned()),
+        Ok(found) if found.is_empty() => Err("no certificate found (BEGIN CERTIFICATE)".to_owned()),
         Ok(found) => Ok(found.into_iter().map(|one| one.as_ref().to_vec()).collect()),
         Err(error) => Err(error.to_string()),
     }

@@ -1,4 +1,4 @@
-//! What becomes of requests, with servers that fail in every way.
+//! Requests to servers with every kind of failure.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,19 +34,19 @@ fn connections(server: &Server) -> usize {
 }
 
 #[tokio::test]
-async fn a_kept_connection_is_kept_and_a_fresh_one_is_not() {
+async fn persistent_connection_is_reused_and_fresh_one_is_not() {
     let server = Server::start(|_, _| Act::Say(200)).await;
-    for (keeps, made) in [(true, 1), (false, 4)] {
+    for (keeps, opened) in [(true, 1), (false, 4)] {
         let mut caller = caller(&server, keeps);
         for _ in 0..3 {
             assert!(good(&caller.get().await));
         }
-        assert_eq!(connections(&server), made);
+        assert_eq!(connections(&server), opened);
     }
 }
 
 #[tokio::test]
-async fn a_kept_connection_that_is_closed_before_a_byte_of_the_answer_is_asked_anew() {
+async fn persistent_connection_closed_before_first_byte_is_retried() {
     let server = Server::start(|connection, request| match (connection, request) {
         (0, 1) => Act::Close,
         _ => Act::Say(200),
@@ -55,22 +55,22 @@ async fn a_kept_connection_that_is_closed_before_a_byte_of_the_answer_is_asked_a
     let mut caller = caller(&server, true);
     assert!(good(&caller.get().await));
     assert_eq!(caller.get().await, Call { outcome: Ok(200), again: true });
-    assert!(good(&caller.get().await), "the new one is kept");
+    assert!(good(&caller.get().await), "the new connection is reused");
     assert_eq!(connections(&server), 2);
 }
 
 #[tokio::test]
-async fn a_fresh_connection_that_is_closed_has_failed() {
+async fn closed_fresh_connection_is_an_error() {
     let server = Server::start(|_, _| Act::Close).await;
     for keeps in [true, false] {
         let call = caller(&server, keeps).get().await;
-        assert_eq!(call.outcome, Err("the connection was closed without an answer".to_owned()));
+        assert_eq!(call.outcome, Err("the connection was closed without a response".to_owned()));
         assert!(!call.again);
     }
 }
 
 #[tokio::test]
-async fn one_that_was_closed_while_nobody_asked_is_no_loss() {
+async fn connection_closed_while_idle_is_reopened() {
     let server = Server::start(|_, _| Act::SayAndClose(200)).await;
     let mut caller = caller(&server, true);
     for _ in 0..3 {
@@ -81,11 +81,11 @@ async fn one_that_was_closed_while_nobody_asked_is_no_loss() {
 }
 
 #[tokio::test]
-async fn an_answer_that_breaks_off_is_not_asked_anew() {
+async fn incomplete_response_is_not_retried() {
     for (part, said) in [
-        ("HTTP/1.1 200", "broke off"),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "broke off"),
-        ("SSH-2.0-OpenSSH_9.2\r\n", "no HTTP"),
+        ("HTTP/1.1 200", "incomplete"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "incomplete"),
+        ("SSH-2.0-OpenSSH_9.2\r\n", "invalid HTTP"),
     ] {
         let server = Server::start(move |_, request| match request {
             0 => Act::Say(200),
@@ -96,33 +96,33 @@ async fn an_answer_that_breaks_off_is_not_asked_anew() {
         assert!(good(&caller.get().await));
         let call = caller.get().await;
         assert!(!call.again, "{part}");
-        let said_so = why(call);
-        assert!(said_so.contains(said), "{part}: {said_so}");
+        let error = why(call);
+        assert!(error.contains(said), "{part}: {error}");
         assert_eq!(connections(&server), 1, "{part}");
     }
 }
 
 #[tokio::test]
-async fn whoever_hangs_is_left_in_time() {
+async fn hanging_server_times_out() {
     let server = Server::start(|_, _| Act::Hang).await;
     let begun = Instant::now();
     let call = caller(&server, true).get().await;
-    assert_eq!(why(call), "no answer within 400 ms");
+    assert_eq!(why(call), "no response within 400 ms");
     assert!(begun.elapsed() < LIMIT * 4, "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
-async fn a_body_without_an_end_is_not_read_to_its_end() {
+async fn endless_body_is_not_read_completely() {
     let server = Server::start(|_, _| Act::Endless).await;
     let mut caller = caller(&server, true);
     for _ in 0..2 {
         assert!(good(&caller.get().await));
     }
-    assert_eq!(connections(&server), 2, "its connection is not used again");
+    assert_eq!(connections(&server), 2, "the connection is not reused");
 }
 
 #[tokio::test]
-async fn nobody_there_and_no_such_name_are_told() {
+async fn closed_port_and_unknown_name_are_reported() {
     let server = Server::start(|_, _| Act::Say(200)).await;
     let address = server.address;
     drop(server);
@@ -133,15 +133,15 @@ async fn nobody_there_and_no_such_name_are_told() {
     let place: Place = "http://nowhere.invalid/".parse().expect("a URL");
     let patient = Terms { limit: Duration::from_secs(30), ..terms() };
     let call = Caller::new(Arc::new(place), patient, false).get().await;
-    assert_eq!(why(call), "the name nowhere.invalid cannot be resolved");
+    assert_eq!(why(call), "cannot resolve nowhere.invalid");
 }
 
 #[tokio::test]
-async fn over_tls_authority_and_name_must_fit() {
+async fn tls_verifies_authority_and_name() {
     let (server, authority) = Server::encrypted("gw.example.com", |_, _| Act::Say(204)).await;
     let ask = async |name: &str, trusted: Vec<Vec<u8>>| {
         let place: Place = format!("https://{name}:{}/", server.address.port()).parse().expect("a URL");
-        let trust = Trust::new(trusted).expect("somebody to trust");
+        let trust = Trust::new(trusted).expect("trusted authorities");
         let addresses = vec![server.address.ip()];
         let terms = Terms { trust: Some(trust), addresses, limit: Duration::from_secs(10) };
         Caller::new(Arc::new(place), terms, true).get().await.outcome
@@ -149,16 +149,16 @@ async fn over_tls_authority_and_name_must_fit() {
     assert_eq!(ask("gw.example.com", vec![authority.clone()]).await, Ok(204));
     let wrong_name = ask("portal.example.com", vec![authority]).await.expect_err("another name");
     assert!(
-        wrong_name.starts_with("its certificate is not trusted") && wrong_name.contains("portal"),
+        wrong_name.starts_with("certificate not trusted") && wrong_name.contains("portal"),
         "{wrong_name}"
     );
-    let (_, stranger) = Server::encrypted("gw.example.com", |_, _| Act::Say(200)).await;
-    let unknown = ask("gw.example.com", vec![stranger]).await.expect_err("another authority");
-    assert!(unknown.starts_with("its certificate is not trusted"), "{unknown}");
+    let (_, unknown_authority) = Server::encrypted("gw.example.com", |_, _| Act::Say(200)).await;
+    let unknown = ask("gw.example.com", vec![unknown_authority]).await.expect_err("another authority");
+    assert!(unknown.starts_with("certificate not trusted"), "{unknown}");
 }
 
 #[tokio::test]
-async fn a_dead_address_is_passed_over_as_clients_do() {
+async fn dead_address_is_skipped() {
     let server = Server::start(|_, _| Act::Say(200)).await;
     let place: Place = format!("http://gw.example.com:{}/", server.address.port()).parse().expect("a URL");
     let addresses = vec!["127.0.0.77".parse().expect("an address"), server.address.ip()];
@@ -167,22 +167,22 @@ async fn a_dead_address_is_passed_over_as_clients_do() {
 }
 
 #[test]
-fn a_file_without_a_certificate_is_refused() {
+fn file_without_certificate_is_rejected() {
     assert!(certificates(b"").is_err());
     assert!(certificates(b"-----BEGIN CERTIFICATE-----\n!!\n-----END CERTIFICATE-----\n").is_err());
 }
 
 #[test]
-fn what_is_shown_of_a_url_holds_no_secret() {
+fn shown_url_contains_no_secret() {
     assert_eq!(
         shown("https://anna:hush@files.example.com/a.zip?token=hush"),
         "https://files.example.com/a.zip"
     );
-    assert_eq!(shown("nonsense"), "a URL that cannot be read");
+    assert_eq!(shown("nonsense"), "an invalid URL");
 }
 
 #[test]
-fn a_proxy_that_is_none_is_refused_in_words() {
+fn invalid_proxy_is_rejected() {
     assert!(builder(Some("not a proxy at all")).is_err());
     assert!(builder(Some("http://proxy.example.com:3128")).is_ok());
 }

@@ -1,4 +1,4 @@
-//! A small server that does what a script says with each request.
+//! A small server that follows a script for each request.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -13,27 +13,27 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::keystore::{Authority, PrivateKey, Purpose, Wanted};
 
-/// What becomes of a request.
+/// Reaction to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// It is answered with this status.
+    /// Respond with this status.
     Say(u16),
-    /// It is answered, and the connection closed without a word about that.
+    /// Respond, then close the connection without announcing it.
     SayAndClose(u16),
-    /// The connection is closed instead.
+    /// Close the connection without a response.
     Close,
-    /// These bytes, and no more.
+    /// Send these bytes, then close the connection.
     Part(&'static str),
-    /// Nothing ever comes.
+    /// Never respond.
     Hang,
-    /// A body without an end.
+    /// Send an endless body.
     Endless,
 }
 
-/// The server; gone when it is dropped.
+/// The server; stopped when dropped.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
-    /// How many connections were made.
+    /// Number of accepted connections.
     pub(crate) connections: Arc<AtomicUsize>,
     _serving: AbortOnDropHandle<()>,
 }
@@ -41,12 +41,14 @@ pub(crate) struct Server {
 type Script = dyn Fn(usize, usize) -> Act + Send + Sync;
 
 impl Server {
-    /// Serves; `script` is given the number of the connection and of the request on it, both from 0.
+    /// Starts the server; `script` is called with the number of the connection and of the request
+    /// on it, both from 0.
     pub(crate) async fn start(script: impl Fn(usize, usize) -> Act + Send + Sync + 'static) -> Self {
         Self::with(None, script).await
     }
 
-    /// Serves over TLS with a certificate for `name`; returns the authority's certificate, too.
+    /// Starts the server with TLS and a certificate for `name`; also returns the authority's
+    /// certificate (DER).
     pub(crate) async fn encrypted(
         name: &str,
         script: impl Fn(usize, usize) -> Act + Send + Sync + 'static,
@@ -103,7 +105,7 @@ impl Server {
     }
 }
 
-/// Serves one connection, until one of the two has enough.
+/// Serves one connection until either side closes it.
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     number: usize,
