@@ -1,4 +1,5 @@
-//! What an administrator of a database server runs where we may not: statements, and which script goes where. Passwords are left out.
+//! Statements and scripts for an administrator of a database server on which apim-deploy creates
+//! nothing. Passwords are omitted.
 
 use crate::apim::settings::databases::{Creation, Database, DatabaseType, Databases};
 use crate::apim::{Cluster, Node};
@@ -6,10 +7,10 @@ use crate::plan::model::Login;
 
 use super::{mysql, postgres};
 
-/// What stands where a password belongs.
+/// Placeholder for passwords.
 const PASSWORD: &str = "'CHANGE-ME'";
 
-/// Returns the text for the databases of `cluster`; `None` where its nodes keep their data in files of their own.
+/// Returns the text for the databases of `cluster`; `None` if its nodes use embedded databases.
 #[must_use]
 pub fn text(cluster: &Cluster) -> Option<String> {
     let node = cluster.nodes().iter().find(|node| node.role.is_hub()).or(cluster.nodes().first())?;
@@ -20,7 +21,7 @@ pub fn text(cluster: &Cluster) -> Option<String> {
         databases.kind, databases.host, databases.port, node.version
     ));
     text.line(
-        "-- 1. As an administrator of the server. Put the passwords of the inventory where CHANGE-ME stands.",
+        "-- 1. Run as an administrator of the server. Replace CHANGE-ME with the passwords of the inventory.",
     );
     for database in [&databases.shared_db, &databases.apim_db] {
         text.line("");
@@ -60,7 +61,8 @@ fn statements(databases: &Databases, database: &Database) -> Vec<String> {
             format!("\\connect \"{name}\""),
             format!("GRANT ALL ON SCHEMA public TO \"{username}\";"),
         ],
-        // Row versioning keeps readers and writers apart (the product's documentation, "changing to MSSQL").
+        // Row versioning, so that readers do not block writers (the product's documentation,
+        // "changing to MSSQL").
         DatabaseType::Mssql => vec![
             format!("CREATE DATABASE [{name}];"),
             format!("ALTER DATABASE [{name}] SET READ_COMMITTED_SNAPSHOT ON;"),
@@ -71,7 +73,7 @@ fn statements(databases: &Databases, database: &Database) -> Vec<String> {
             format!("ALTER ROLE db_owner ADD MEMBER [{username}];"),
             "GO".to_owned(),
         ],
-        // A user is a schema of its own; the SID or service is there.
+        // In Oracle, a user is a schema; the SID or service exists already.
         DatabaseType::Oracle => vec![
             format!("-- in the database {name}:"),
             format!("CREATE USER {username} IDENTIFIED BY \"CHANGE-ME\" ACCOUNT UNLOCK;"),
@@ -92,7 +94,7 @@ fn statements(databases: &Databases, database: &Database) -> Vec<String> {
     }
 }
 
-/// How databases are made, as the inventory says or else as the product needs it.
+/// Returns how to create databases: as set in the inventory, or with the product's defaults.
 fn creation(databases: &Databases, charset: &str, collation: Option<&str>) -> Creation {
     databases.create.clone().unwrap_or_else(|| Creation {
         admin: None,
@@ -103,7 +105,10 @@ fn creation(databases: &Databases, charset: &str, collation: Option<&str>) -> Cr
 }
 
 fn scripts(text: &mut Text, databases: &Databases, node: &Node) {
-    text.line(&format!("-- 2. As each database's own user, once, from {}:", node.version.zip(node.role)));
+    text.line(&format!(
+        "-- 2. Run once as each database's own user, with the scripts from {}:",
+        node.version.zip(node.role)
+    ));
     let script = databases.kind.script();
     for (folder, database) in [("", &databases.shared_db), ("apimgt/", &databases.apim_db)] {
         let file = format!("dbscripts/{folder}{script}.sql");
@@ -124,9 +129,7 @@ fn scripts(text: &mut Text, databases: &Databases, node: &Node) {
         text.line(&format!("--    {command}"));
     }
     if databases.kind == DatabaseType::Oracle {
-        text.line(
-            "--    (for RAC and for 23c there are dbscripts of their own: oracle_rac.sql, oracle_23c.sql)",
-        );
+        text.line("--    (RAC and 23c have separate scripts: oracle_rac.sql, oracle_23c.sql)");
     }
 }
 
@@ -136,7 +139,7 @@ mod tests {
     use crate::apim::testing::{basics, cluster, hosts};
 
     #[test]
-    fn every_type_has_its_statements_and_no_password() {
+    fn statements_of_every_type_contain_no_password() {
         let mut shown = String::new();
         for kind in ["mysql", "postgresql", "mssql", "oracle", "db2"] {
             let inventory = basics("").replace("type: mysql", &format!("type: {kind}"))

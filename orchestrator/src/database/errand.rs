@@ -1,4 +1,5 @@
-//! What a plan's step asks for. Checking only looks; applying makes what is missing and no more.
+//! Database steps of a plan. Check mode only reads; apply mode creates what is missing and nothing
+//! else.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,17 +18,17 @@ use crate::engine::{Errand, Errands};
 use crate::plan::model::{ContentSource, DatabaseWish, Login, Schema, Schemas, Server};
 use crate::session::Connect;
 
-/// A login that is being tried.
+/// A login attempt in progress.
 type Trying<'a> = Pin<Box<dyn Future<Output = Result<bool, Failure>> + Send + 'a>>;
 
-/// Does the errands that concern databases.
+/// Runs the local tasks for databases.
 #[derive(Clone)]
 pub struct Databases {
     connect: Arc<dyn Connect>,
 }
 
 impl Databases {
-    /// Returns who does them, through what connects to the hosts.
+    /// Creates the runner; `connect` opens the tunnels from the hosts.
     #[must_use]
     pub fn new(connect: Arc<dyn Connect>) -> Self {
         Self { connect }
@@ -49,7 +50,7 @@ impl Errands for Databases {
 }
 
 impl Databases {
-    /// Tries every login, all at once.
+    /// Tries all logins concurrently.
     async fn log_in(
         &self,
         errand: &Errand<'_>,
@@ -67,10 +68,11 @@ impl Databases {
         if all {
             return Ok(Outcome::Ok);
         }
-        Ok(Outcome::Skipped("databases and users are made before".to_owned()))
+        Ok(Outcome::Skipped("databases and users will be created by an earlier step".to_owned()))
     }
 
-    /// Says whether the login works; `false` where it does not yet, and that is expected.
+    /// Returns whether the login works; `false` if it fails as expected because database or user do
+    /// not exist yet.
     async fn try_login(
         &self,
         errand: &Errand<'_>,
@@ -93,8 +95,8 @@ impl Databases {
         for schema in &schemas.schemas {
             let one = One { databases: self, errand, schemas, schema };
             match errand.mode {
-                Mode::Check => items.extend(one.look().await?),
-                Mode::Apply => items.extend(one.make().await?),
+                Mode::Check => items.extend(one.check().await?),
+                Mode::Apply => items.extend(one.apply().await?),
             }
         }
         if items.is_empty() {
@@ -117,12 +119,13 @@ fn attempt<'a>(errand: &'a Errand<'_>, login: &'a Login) -> Attempt<'a> {
     }
 }
 
-/// Says whether a refused login may mean that database or user, or the user's rights, are not there yet.
+/// Returns whether a refused login can mean that the database, the user, or the user's privileges
+/// are missing.
 const fn is_missing(kind: Kind) -> bool {
     matches!(kind, Kind::Denied | Kind::NotGranted | Kind::NoDatabase)
 }
 
-/// One database of an errand.
+/// One database of a task.
 struct One<'a> {
     databases: &'a Databases,
     errand: &'a Errand<'a>,
@@ -130,11 +133,11 @@ struct One<'a> {
     schema: &'a Schema,
 }
 
-/// What was found of a database.
+/// State of a database.
 enum Found {
-    /// It can be used, and this is to be done with it.
+    /// The user can log in; with the pending work.
     Usable(Box<Session>, Verdict, Option<Script>),
-    /// These are missing, and an administrator can make them.
+    /// These are missing and can be created by the administrator account.
     Missing(Vec<String>),
 }
 
@@ -151,8 +154,8 @@ impl One<'_> {
         format!("{}:{}", self.server().name, self.server().port)
     }
 
-    /// Looks at the database, and says what applying would do; refusals are failures.
-    async fn look(&self) -> Result<Vec<String>, Failure> {
+    /// Returns what apply mode would do; refusals are failures.
+    async fn check(&self) -> Result<Vec<String>, Failure> {
         match self.find().await? {
             Found::Missing(mut items) => {
                 items.push(self.words(None, None));
@@ -161,38 +164,38 @@ impl One<'_> {
             Found::Usable(session, verdict, script) => {
                 session.goodbye().await;
                 match verdict {
-                    Verdict::Leave => Ok(Vec::new()),
+                    Verdict::UpToDate => Ok(Vec::new()),
                     Verdict::Load => Ok(vec![self.words(script.as_ref(), None)]),
-                    Verdict::GoOn(done) => Ok(vec![self.words(script.as_ref(), Some(done))]),
+                    Verdict::Resume(done) => Ok(vec![self.words(script.as_ref(), Some(done))]),
                     Verdict::Refuse(failure) => Err(*failure),
                 }
             }
         }
     }
 
-    /// Makes what is missing, loads what is not loaded; says what was done.
-    async fn make(&self) -> Result<Vec<String>, Failure> {
+    /// Creates and loads what is missing; returns what was done.
+    async fn apply(&self) -> Result<Vec<String>, Failure> {
         let mut items = Vec::new();
         let mut found = self.find().await?;
         if let Found::Missing(missing) = found {
-            self.make_database().await?;
+            self.create_database().await?;
             items.extend(missing);
             found = self.find().await?;
         }
         let Found::Usable(mut session, verdict, _) = found else {
             let what = format!(
-                "database `{}` and its user `{}` were made on {}, and still the user cannot log in",
+                "database `{}` and its user `{}` were created on {}, but the user cannot log in",
                 self.login().database,
                 self.login().username,
                 self.server_name()
             );
-            let hint = "the user may have another password, or may not come from this host: `apim.databases.user_hosts`";
+            let hint = "check the user's password, and that it may connect from this host: `apim.databases.user_hosts`";
             return Err(Failure::new(what).hint(hint));
         };
         match verdict {
-            Verdict::Leave => session.goodbye().await,
+            Verdict::UpToDate => session.goodbye().await,
             Verdict::Refuse(failure) => return Err(*failure),
-            Verdict::Load | Verdict::GoOn(_) => {
+            Verdict::Load | Verdict::Resume(_) => {
                 items.extend(self.load(&mut session).await?);
                 session.goodbye().await;
             }
@@ -200,7 +203,8 @@ impl One<'_> {
         Ok(items)
     }
 
-    /// Logs in as the database's own user and looks; asks the administrator when that is refused.
+    /// Logs in as the database's own user and reads its state; if the login is refused, uses the
+    /// administrator account.
     async fn find(&self) -> Result<Found, Failure> {
         let attempt = attempt(self.errand, self.login());
         let password = self.login().password.expose();
@@ -208,30 +212,36 @@ impl One<'_> {
             Ok(mut session) => {
                 let (verdict, script) = self.judge(&mut session, &attempt).await?;
                 let loads = matches!(verdict, Verdict::Load);
-                if loads && !session.may_create().await.map_err(|error| attempt.failure("looking", &error))? {
-                    let refused = DatabaseError::new(Kind::NotGranted, "the user may make no tables in it");
+                if loads
+                    && !session
+                        .may_create()
+                        .await
+                        .map_err(|error| attempt.failure("reading the schema", &error))?
+                {
+                    let refused =
+                        DatabaseError::new(Kind::NotGranted, "the user may not create tables in it");
                     if self.schemas.creation.admin.is_none() {
                         return Err(attempt.login_failure(&refused));
                     }
-                    let right = format!(
-                        "right of `{}` to make tables in `{}`",
+                    let privilege = format!(
+                        "privilege of `{}` to create tables in `{}`",
                         self.login().username,
                         self.login().database
                     );
-                    return Ok(Found::Missing(vec![right]));
+                    return Ok(Found::Missing(vec![privilege]));
                 }
                 return Ok(Found::Usable(Box::new(session), verdict, script));
             }
             Err(error) => error,
         };
         match &self.schemas.creation.admin {
-            Some(admin) if is_missing(error.kind) => self.ask(admin, &attempt, &error).await,
+            Some(admin) if is_missing(error.kind) => self.find_missing(admin, &attempt, &error).await,
             _ => Err(attempt.login_failure(&error)),
         }
     }
 
-    /// Asks the administrator what is missing.
-    async fn ask(
+    /// Finds out with the administrator account what is missing.
+    async fn find_missing(
         &self,
         admin: &Admin,
         refused: &Attempt<'_>,
@@ -239,12 +249,12 @@ impl One<'_> {
     ) -> Result<Found, Failure> {
         let Login { database, username, .. } = self.login();
         let (mut session, attempt) = self.administer(admin, None).await?;
-        let failed = |error: DatabaseError| attempt.failure("looking", &error);
+        let failed = |error: DatabaseError| attempt.failure("reading the schema", &error);
         let has_database = session.has_database(database).await.map_err(failed)?;
         let has_user = session.has_user(username).await.map_err(failed)?;
         session.goodbye().await;
         if has_database {
-            // Nobody is made for a database that will be refused.
+            // No user is created for a database that will be refused.
             let (mut session, attempt) = self.administer(admin, Some(database)).await?;
             let (verdict, _) = self.judge(&mut session, &attempt).await?;
             session.goodbye().await;
@@ -252,11 +262,11 @@ impl One<'_> {
                 return Err(*failure);
             }
         }
-        // Another run may have made the user after it was refused.
+        // Another run may have created the user since the login was refused.
         if has_user && error.kind == Kind::Denied && self.is_still_denied(refused).await {
             let mut failure = refused.login_failure(error);
             failure.causes.push(format!(
-                "the user `{username}` is there, so its password is another one, or it may not come from {}",
+                "the user `{username}` exists: its password differs, or it may not connect from {}",
                 self.errand.host
             ));
             return Err(failure);
@@ -271,7 +281,7 @@ impl One<'_> {
             missing.push(format!("user `{username}`"));
         }
         if missing.is_empty() {
-            missing.push(format!("rights of `{username}` on `{database}`"));
+            missing.push(format!("privileges of `{username}` on `{database}`"));
         }
         Ok(Found::Missing(missing))
     }
@@ -300,8 +310,8 @@ impl One<'_> {
                 let mut failure = attempt.login_failure(&error);
                 if is_missing(error.kind) {
                     failure.hint = Some(format!(
-                        "correct `apim.databases.admin`: it must be able to log in from {} and make databases and users; \
-                         `apim-deploy databases INVENTORY --print-sql` prints what it would run",
+                        "correct `apim.databases.admin`: it must be able to log in from {} and create databases and users; \
+                         `apim-deploy databases INVENTORY --print-sql` prints the statements",
                         self.errand.host
                     ));
                 }
@@ -310,14 +320,14 @@ impl One<'_> {
         }
     }
 
-    async fn make_database(&self) -> Result<(), Failure> {
+    async fn create_database(&self) -> Result<(), Failure> {
         let Some(admin) = &self.schemas.creation.admin else { return Ok(()) };
         let Login { database, .. } = self.login();
         let (mut session, attempt) = self.administer(admin, None).await?;
-        let what = format!("making `{database}` and its user");
+        let what = format!("creating `{database}` and its user");
         let failed = |error: DatabaseError| attempt.failure(&what, &error);
         session.lock(database).await.map_err(failed)?;
-        session.make(self.login(), &self.schemas.creation).await.map_err(failed)?;
+        session.create(self.login(), &self.schemas.creation).await.map_err(failed)?;
         session.goodbye().await;
         let (mut session, attempt) = self.administer(admin, Some(database)).await?;
         session.open_schema(self.login()).await.map_err(|error| attempt.failure(&what, &error))?;
@@ -325,14 +335,15 @@ impl One<'_> {
         Ok(())
     }
 
-    /// Judges what a session sees. Our own table is asked first; the script is read only where it says nothing, or less than all.
+    /// Determines the pending work. The state table is read first; the script is read only if the
+    /// state table has no entry or an incomplete load.
     async fn judge(
         &self,
         session: &mut Session,
         attempt: &Attempt<'_>,
     ) -> Result<(Verdict, Option<Script>), Failure> {
-        let failed = |error: DatabaseError| attempt.failure("looking", &error);
-        let entries = session.book().await.map_err(failed)?;
+        let failed = |error: DatabaseError| attempt.failure("reading the schema", &error);
+        let entries = session.recorded().await.map_err(failed)?;
         let server = self.server_name();
         let mut wanted = Wanted {
             key: self.schema.key,
@@ -341,21 +352,24 @@ impl One<'_> {
             server: &server,
             script: None,
         };
-        if let Some(verdict @ (Verdict::Leave | Verdict::Refuse(_))) = judge::by_book(&wanted, &entries) {
+        if let Some(verdict @ (Verdict::UpToDate | Verdict::Refuse(_))) =
+            judge::by_state_table(&wanted, &entries)
+        {
             return Ok((verdict, None));
         }
         let script = self.script().await?;
         wanted.script =
             script.as_ref().map(|script| (script.digest.as_str(), script.statements.len(), &script.outline));
-        let verdict = match judge::by_book(&wanted, &entries) {
+        let verdict = match judge::by_state_table(&wanted, &entries) {
             Some(verdict) => verdict,
             None => {
                 let outline = session.outline(&self.login().database).await.map_err(failed)?;
                 match judge::by_tables(&wanted, &outline) {
-                    // Another run, which notes what it does before it does it, may have begun between our two looks.
+                    // Another run, which records a load before it starts, may have started between
+                    // the two reads.
                     refused @ Verdict::Refuse(_) => {
-                        let entries = session.book().await.map_err(failed)?;
-                        judge::by_book(&wanted, &entries).unwrap_or(refused)
+                        let entries = session.recorded().await.map_err(failed)?;
+                        judge::by_state_table(&wanted, &entries).unwrap_or(refused)
                     }
                     verdict => verdict,
                 }
@@ -364,7 +378,7 @@ impl One<'_> {
         Ok((verdict, script))
     }
 
-    /// Loads the schema, unless another run has done so while we waited for it.
+    /// Loads the schema, unless another run did so while this one waited for the lock.
     async fn load(&self, session: &mut Session) -> Result<Vec<String>, Failure> {
         let attempt = attempt(self.errand, self.login());
         session
@@ -373,14 +387,13 @@ impl One<'_> {
             .map_err(|error| attempt.failure("waiting for another run", &error))?;
         let (verdict, script) = self.judge(session, &attempt).await?;
         let from = match verdict {
-            Verdict::Leave => return Ok(Vec::new()),
+            Verdict::UpToDate => return Ok(Vec::new()),
             Verdict::Refuse(failure) => return Err(*failure),
             Verdict::Load => 0,
-            Verdict::GoOn(done) => done,
+            Verdict::Resume(done) => done,
         };
         let Some(script) = script else {
-            let what =
-                format!("`{}` is not on this machine, so no schema can be loaded", self.schemas.zip_name);
+            let what = format!("cannot load the schema: `{}` is not on this machine", self.schemas.zip_name);
             return Err(Failure::new(what));
         };
         let key = self.schema.key;
@@ -390,8 +403,8 @@ impl One<'_> {
         loading.await.map_err(|error| {
             let mut failure = attempt.failure("loading the schema", &error);
             failure.hint = Some(
-                "run again: what was loaded is known, and the rest is taken up from there; where the script itself is refused, \
-                 look at the server's version and settings"
+                "re-run to resume the load; if the server rejects the script, \
+                check the server's version and settings"
                     .to_owned(),
             );
             failure
@@ -399,7 +412,8 @@ impl One<'_> {
         Ok(vec![self.words(Some(&script), Some(from).filter(|from| *from > 0))])
     }
 
-    /// Reads the script; `None` where the zip is not here, as in a run that changes nothing and has not fetched it.
+    /// Reads the script; `None` if the zip is not on this machine, as in a check that has not
+    /// downloaded it.
     async fn script(&self) -> Result<Option<Script>, Failure> {
         let zip = match self.errand.contents.sources.get(&self.schemas.zip) {
             Some(ContentSource::File(path)) => path.clone(),

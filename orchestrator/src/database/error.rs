@@ -1,4 +1,4 @@
-//! Why a database does not do what is asked of it: which, on which server, as whom, from which host, the server's own words, what to do.
+//! Database errors: database, server, user, host, the server's message, and what to do.
 
 use apim_agent::outcome::Failure;
 
@@ -7,45 +7,45 @@ use crate::inventory::host::HostName;
 use crate::plan::model::Server;
 use crate::session::ConnectError;
 
-/// What kind of refusal it is.
+/// Kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// The server cannot be reached from the host.
+    /// The server is unreachable from the host.
     Unreached,
-    /// User or password are refused, or the user may not come from that host.
+    /// User or password are wrong, or the user may not connect from that host.
     Denied,
-    /// Nobody may come from that host.
+    /// The server refuses all connections from that host.
     HostRefused,
     /// The user may not use this database.
     NotGranted,
-    /// There is no such database.
+    /// The database does not exist.
     NoDatabase,
-    /// The server wants an encrypted connection.
+    /// The server requires an encrypted connection.
     TlsNeeded,
-    /// The encrypted connection cannot be made.
+    /// The TLS handshake failed.
     TlsFailed,
-    /// There is no such table.
+    /// The table does not exist.
     NoTable,
-    /// What is to be made is there already, or what is to be removed is gone.
+    /// The object to create exists already, or the object to remove does not exist.
     AlreadySo,
-    /// The server did not answer in time, or the connection broke.
+    /// The server did not answer in time, or the connection was lost.
     Broken,
-    /// Anything else that a statement may run into.
+    /// Any other error of a statement.
     Other,
 }
 
-/// What a server, or the way to it, said.
+/// An error of a server or of the connection to it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{words}")]
 pub(super) struct DatabaseError {
     pub(super) kind: Kind,
-    /// The answer, bounded.
+    /// The message, bounded.
     pub(super) words: String,
-    /// What to do, where the way to the server knows.
+    /// What to do next, if the connection error includes a hint.
     pub(super) hint: Option<String>,
 }
 
-/// The longest answer that is shown, in characters.
+/// Maximum length of a message, in characters.
 const SHOWN: usize = 600;
 
 impl DatabaseError {
@@ -61,10 +61,10 @@ impl From<ConnectError> for DatabaseError {
     }
 }
 
-/// What else a refused login may mean; seen with MariaDB 10.11 and `require_secure_transport=ON`.
-const SAME_WORDS: &str = "a MariaDB that wants an encrypted connection says the same: `apim.databases.tls: required` (or `verified`) makes one";
+/// Another cause of a refused login; observed with MariaDB 10.11 and `require_secure_transport=ON`.
+const TLS_REQUIRED_NOTE: &str = "MariaDB reports the same error if it requires an encrypted connection: set `apim.databases.tls: required` (or `verified`)";
 
-/// Where something was tried, and as whom.
+/// Context of an operation: host, server, database and user.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Attempt<'a> {
     pub(super) host: &'a HostName,
@@ -83,31 +83,31 @@ impl Attempt<'_> {
     /// Returns the failure of a login.
     pub(super) fn login_failure(&self, error: &DatabaseError) -> Failure {
         let why = match error.kind {
-            Kind::Denied => "the server refuses this user with this password from this host",
-            Kind::HostRefused => "the server lets nobody in from this host",
+            Kind::Denied => "access denied for this user, password and host",
+            Kind::HostRefused => "the server refuses connections from this host",
             Kind::NotGranted => "the user may not use this database",
-            Kind::NoDatabase => "there is no such database",
-            Kind::TlsNeeded => "the server wants an encrypted connection",
-            Kind::TlsFailed => "no encrypted connection can be made",
-            Kind::Unreached => "the server cannot be reached",
-            Kind::Broken => "the connection broke",
-            Kind::NoTable | Kind::AlreadySo | Kind::Other => "the server refuses",
+            Kind::NoDatabase => "the database does not exist",
+            Kind::TlsNeeded => "the server requires an encrypted connection",
+            Kind::TlsFailed => "the TLS handshake failed",
+            Kind::Unreached => "the server is unreachable",
+            Kind::Broken => "connection lost",
+            Kind::NoTable | Kind::AlreadySo | Kind::Other => "the server reported an error",
         };
         let mut failure = Failure::new(format!("cannot log in to {}: {why}", self.place()));
         failure.causes = vec![error.words.clone()];
         if error.kind == Kind::Denied && self.may_want_encryption() {
-            failure.causes.push(SAME_WORDS.to_owned());
+            failure.causes.push(TLS_REQUIRED_NOTE.to_owned());
         }
         failure.hint = error.hint.clone().or_else(|| self.hint(error.kind));
         failure
     }
 
-    /// MariaDB refuses a login without encryption with the words for a wrong password.
+    /// MariaDB reports an unencrypted login as a wrong password.
     fn may_want_encryption(&self) -> bool {
         self.server.tls == Tls::Off && self.server.kind != DatabaseType::Postgresql
     }
 
-    /// Returns the failure of something else than a login.
+    /// Returns the failure of any other operation.
     pub(super) fn failure(&self, what: &str, error: &DatabaseError) -> Failure {
         let mut failure = Failure::new(format!("{what} failed in {}", self.place()));
         failure.causes = vec![error.words.clone()];
@@ -124,27 +124,27 @@ impl Attempt<'_> {
                 "correct the password under `apim.databases`, or set it on the server: `ALTER ROLE \"{username}\" PASSWORD '…'`"
             ),
             Kind::Denied => format!(
-                "correct username and password under `apim.databases`; on the server `SELECT user, host FROM mysql.user` shows \
-                 whether `{username}` may log in from {host}"
+                "correct username and password under `apim.databases`; run `SELECT user, host FROM mysql.user` on the server to check \
+                whether `{username}` may log in from {host}"
             ),
             Kind::HostRefused if postgresql => {
                 format!("add a line for {host} to the server's `pg_hba.conf` and reload it")
             }
-            Kind::HostRefused => format!("let {host} in on the server: bind address, skip-networking, and the hosts of the user"),
+            Kind::HostRefused => format!("allow {host} on the server: check bind address, skip-networking, and the hosts of the user"),
             Kind::NotGranted if postgresql => format!(
-                "on the server: `GRANT ALL ON DATABASE \"{database}\" TO \"{username}\"`, and in it `GRANT ALL ON SCHEMA public TO \"{username}\"`"
+                "run on the server: `GRANT ALL ON DATABASE \"{database}\" TO \"{username}\"`, and in the database `GRANT ALL ON SCHEMA public TO \"{username}\"`"
             ),
-            Kind::NotGranted => format!("on the server: `GRANT ALL PRIVILEGES ON {database}.* TO '{username}'@'%'`"),
+            Kind::NotGranted => format!("run on the server: `GRANT ALL PRIVILEGES ON {database}.* TO '{username}'@'%'`"),
             Kind::NoDatabase => {
-                "`apim.databases.create: true` with an `admin` makes it; `apim-deploy databases INVENTORY --print-sql` prints what \
-                 an administrator can run in its place"
+                "set `apim.databases.create: true` with an `admin` to create it; `apim-deploy databases INVENTORY --print-sql` prints the \
+                statements for an administrator"
                     .to_owned()
             }
-            Kind::TlsNeeded => "`apim.databases.tls: required` (or `verified`) encrypts our connections and those of the nodes".to_owned(),
+            Kind::TlsNeeded => "set `apim.databases.tls: required` (or `verified`) to encrypt the connections of apim-deploy and of the nodes".to_owned(),
             Kind::TlsFailed if server.tls == Tls::Verified => {
-                "does the server show a certificate that names it, of an issuer in `apim.databases.tls_ca`?".to_owned()
+                "check that the server's certificate contains its name and was issued by an authority in `apim.databases.tls_ca`".to_owned()
             }
-            Kind::TlsFailed => "does the server take encrypted connections? `apim.databases.tls: off` does without".to_owned(),
+            Kind::TlsFailed => "check that the server accepts encrypted connections, or set `apim.databases.tls: off`".to_owned(),
             Kind::Unreached | Kind::Broken | Kind::NoTable | Kind::AlreadySo | Kind::Other => return None,
         })
     }

@@ -1,4 +1,4 @@
-//! A port of the loopback address that leads into a stream: for a driver that takes nothing but addresses.
+//! Forwards a loopback port to a stream, for a driver that accepts only addresses.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -9,10 +9,10 @@ use tokio::task::JoinHandle;
 
 use crate::session::Stream;
 
-/// How long the one who is to come may take.
-const COMES_WITHIN: Duration = Duration::from_secs(15);
+/// Timeout for the client to connect.
+const ACCEPT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A port that leads into a stream; closed when dropped.
+/// A port that is forwarded to a stream; closed when dropped.
 pub(super) struct Forward {
     pub(super) port: u16,
     carrier: JoinHandle<()>,
@@ -24,17 +24,17 @@ impl Drop for Forward {
     }
 }
 
-/// Lets exactly one peer, the first to come, speak through `stream`.
+/// Forwards exactly one connection, the first one, to `stream`.
 pub(super) async fn forward(mut stream: Box<dyn Stream>) -> io::Result<Forward> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let port = listener.local_addr()?.port();
     let carrier = tokio::spawn(async move {
-        let Ok(Ok((mut peer, _))) = tokio::time::timeout(COMES_WITHIN, listener.accept()).await else {
+        let Ok(Ok((mut peer, _))) = tokio::time::timeout(ACCEPT_TIMEOUT, listener.accept()).await else {
             return;
         };
         drop(listener);
         if peer.set_nodelay(true).is_ok() {
-            // Either end says why it ended to its own user.
+            // Both ends report their errors to their own users.
             drop(tokio::io::copy_bidirectional(&mut peer, &mut stream).await);
         }
     });
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn one_peer_comes_in_and_no_other() {
+    async fn only_the_first_connection_is_forwarded() {
         let (near, mut far) = tokio::io::duplex(64);
         let forward = forward(Box::new(near)).await.unwrap();
         let mut first = TcpStream::connect((Ipv4Addr::LOCALHOST, forward.port)).await.unwrap();
@@ -62,9 +62,9 @@ mod tests {
         assert_eq!(&heard, b"pong");
         assert!(
             TcpStream::connect((Ipv4Addr::LOCALHOST, forward.port)).await.is_err(),
-            "a second one came in"
+            "a second connection was accepted"
         );
         drop(forward);
-        assert_eq!(far.read(&mut heard).await.unwrap(), 0, "the stream ends with it");
+        assert_eq!(far.read(&mut heard).await.unwrap(), 0, "the stream ends with the forward");
     }
 }

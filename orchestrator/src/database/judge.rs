@@ -1,131 +1,131 @@
-//! What is to be done with a database, given what was found in it. Pure.
+//! Decides the pending work for a database from its state. Pure functions.
 
 use apim_agent::outcome::Failure;
 
 use super::outline::Outline;
 
-/// Our own table in every database that we loaded.
-pub(super) const BOOK: &str = "apim_deploy_schema";
+/// The state table that apim-deploy creates in every database that it loads.
+pub(super) const STATE_TABLE: &str = "apim_deploy_schema";
 
-/// What our table says of a database.
+/// A row of the state table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Which of the product's databases it is.
+    /// The product's database: `shared_db` or `apim_db`.
     pub(super) key: String,
-    /// Of which version.
+    /// Product version of the schema.
     pub(super) version: String,
-    /// The digest of the script.
+    /// Digest of the script.
     pub(super) script: String,
-    /// How many statements it has.
+    /// Number of statements of the script.
     pub(super) statements: usize,
-    /// How many of them were run for sure.
+    /// Number of statements that were certainly run.
     pub(super) done: usize,
-    /// Whether all is there.
+    /// Whether the load is complete.
     pub(super) is_loaded: bool,
 }
 
-/// What is to be in a database.
+/// Desired state of a database.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
     pub(super) key: &'a str,
     pub(super) version: &'a str,
     pub(super) database: &'a str,
-    /// The server, for people.
+    /// Display name of the server.
     pub(super) server: &'a str,
-    /// The script, where it is at hand: its digest, how many statements, what it makes.
+    /// The script, if available: digest, number of statements, tables that it creates.
     pub(super) script: Option<(&'a str, usize, &'a Outline)>,
 }
 
-/// What is to be done.
+/// The pending work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// Nothing: the schema is there.
-    Leave,
-    /// All of it.
+    /// None: the schema is complete.
+    UpToDate,
+    /// Load the whole script.
     Load,
-    /// The rest, from this statement on.
-    GoOn(usize),
-    /// Nothing that would be right.
+    /// Resume the load at this statement.
+    Resume(usize),
+    /// Neither is possible: the database must not be changed.
     Refuse(Box<Failure>),
 }
 
-/// Judges by our own table; `None` when it says nothing of this database.
-pub(super) fn by_book(wanted: &Wanted<'_>, entries: &[Entry]) -> Option<Verdict> {
+/// Decides from the state table; `None` if it has no entries.
+pub(super) fn by_state_table(wanted: &Wanted<'_>, entries: &[Entry]) -> Option<Verdict> {
     let Wanted { key, version, database, server, .. } = *wanted;
     let Some(entry) = entries.iter().find(|entry| entry.key == key) else {
         let other = entries.first()?;
         let what = format!(
-            "database `{database}` on {server} holds the schema of {} ({}), not that of {key}",
+            "database `{database}` on {server} contains the schema of {} ({}), not that of {key}",
             other.key, other.version
         );
-        return Some(refuse(what, "two databases are mixed up: correct their names under `apim.databases`"));
+        return Some(refuse(what, "two databases are swapped: correct their names under `apim.databases`"));
     };
     if series(&entry.version) != series(version) {
-        let state = if entry.is_loaded { "" } else { ", half loaded" };
+        let state = if entry.is_loaded { "" } else { ", partially loaded" };
         let what = format!(
-            "database `{database}` on {server} holds the schema of version {}{state}; this cluster is {version}",
+            "database `{database}` on {server} contains the schema of version {}{state}; this cluster uses {version}",
             entry.version
         );
         let hint = format!(
-            "name another database, or migrate this one as the product's documentation says and then `DROP TABLE {BOOK}` in it: \
-             its tables show then what it is"
+            "use another database, or migrate this one as described in the product's documentation and then run `DROP TABLE {STATE_TABLE}` in it: \
+            the next run recognizes the schema by its tables"
         );
         return Some(refuse(what, &hint));
     }
     if entry.is_loaded {
-        return Some(Verdict::Leave);
+        return Some(Verdict::UpToDate);
     }
     match wanted.script {
         Some((digest, statements, _)) if digest != entry.script || statements != entry.statements => {
             let what = format!(
-                "loading the schema into database `{database}` on {server} was broken off after {} of {} statements, and the script \
-                 is another one now",
+                "loading the schema into database `{database}` on {server} was interrupted after {} of {} statements, and the script \
+                has changed since",
                 entry.done, entry.statements
             );
             Some(refuse(
                 what,
-                "drop the database and make it anew, or run once more with the zip that the load was begun with",
+                "drop and recreate the database, or re-run with the zip that the load was started with",
             ))
         }
-        _ => Some(Verdict::GoOn(entry.done)),
+        _ => Some(Verdict::Resume(entry.done)),
     }
 }
 
-/// Judges by what a database holds, where our own table says nothing.
+/// Decides from the tables of a database without state table.
 pub(super) fn by_tables(wanted: &Wanted<'_>, found: &Outline) -> Verdict {
     let Wanted { version, database, server, key, .. } = *wanted;
     if found.tables() == 0 {
         return Verdict::Load;
     }
     let Some((_, _, outline)) = wanted.script else {
-        // Only a run that changes nothing has no script at hand.
-        return Verdict::Leave;
+        // Only a run in check mode has no script.
+        return Verdict::UpToDate;
     };
     let lacking = outline.beyond(found);
     if lacking.is_empty() && outline.tables() > 0 {
-        return Verdict::Leave;
+        return Verdict::UpToDate;
     }
     let known = outline.0.keys().filter(|table| found.0.contains_key(*table)).count();
     if known == 0 {
         let names: Vec<String> = found.0.keys().cloned().collect();
         let what = format!(
-            "database `{database}` on {server} holds {} that {} not the product's: {}",
+            "database `{database}` on {server} contains {} that {} not part of the product: {}",
             count(found.tables(), "table"),
             if found.tables() == 1 { "is" } else { "are" },
             some(&names)
         );
         return refuse(
             what,
-            "nothing is loaded into a database of somebody else's: name an empty one, or empty this one yourself",
+            "the schema is not loaded into a database with other tables: use an empty database, or empty this one",
         );
     }
     let what = format!(
-        "database `{database}` on {server} holds {known} of {} of the schema of {key} of {version}, and lacks {}: it is another \
-         version's, or was loaded in part by somebody else",
+        "database `{database}` on {server} contains {known} of {} of the schema of {key} of {version}, and lacks {}: it belongs to another \
+        version, or was partially loaded by another tool",
         count(outline.tables(), "table"),
         some(&lacking)
     );
-    refuse(what, "migrate it as the product's documentation says, or name an empty database")
+    refuse(what, "migrate it as described in the product's documentation, or use an empty database")
 }
 
 fn refuse(what: String, hint: &str) -> Verdict {
@@ -137,7 +137,7 @@ fn series(version: &str) -> (&str, &str) {
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
-/// Returns the first few names, and how many more there are.
+/// Returns the first few names and the number of omitted ones.
 fn some(names: &[String]) -> String {
     const SHOWN: usize = 6;
     let shown: Vec<String> = names.iter().take(SHOWN).map(|name| name.chars().take(80).collect()).collect();
@@ -181,7 +181,7 @@ mod tests {
         }
     }
 
-    fn told(verdict: Option<Verdict>) -> String {
+    fn refusal(verdict: Option<Verdict>) -> String {
         match verdict {
             Some(Verdict::Refuse(failure)) => failure.what,
             other => panic!("{other:?}"),
@@ -189,45 +189,49 @@ mod tests {
     }
 
     #[test]
-    fn our_own_table_is_believed() {
+    fn state_table_takes_precedence() {
         let outline = outline("CREATE TABLE A (X INT);");
         let wanted = wanted(&outline);
-        assert_eq!(by_book(&wanted, &[]), None);
-        assert_eq!(by_book(&wanted, &[entry()]), Some(Verdict::Leave));
+        assert_eq!(by_state_table(&wanted, &[]), None);
+        assert_eq!(by_state_table(&wanted, &[entry()]), Some(Verdict::UpToDate));
         let updated = Entry { script: "d0".into(), version: "4.6.1".into(), ..entry() };
-        assert_eq!(by_book(&wanted, &[updated]), Some(Verdict::Leave), "an update of the same version");
+        assert_eq!(
+            by_state_table(&wanted, &[updated]),
+            Some(Verdict::UpToDate),
+            "an update of the same version"
+        );
         let half = Entry { done: 4, is_loaded: false, ..entry() };
-        assert_eq!(by_book(&wanted, std::slice::from_ref(&half)), Some(Verdict::GoOn(4)));
+        assert_eq!(by_state_table(&wanted, std::slice::from_ref(&half)), Some(Verdict::Resume(4)));
         let other_script = Entry { script: "d0".into(), ..half };
-        assert!(told(by_book(&wanted, &[other_script])).contains("after 4 of 9 statements"));
+        assert!(refusal(by_state_table(&wanted, &[other_script])).contains("after 4 of 9 statements"));
         let older = Entry { version: "4.5.0".into(), ..entry() };
         assert!(
-            told(by_book(&wanted, &[older]))
-                .contains("holds the schema of version 4.5.0; this cluster is 4.6.0")
+            refusal(by_state_table(&wanted, &[older]))
+                .contains("contains the schema of version 4.5.0; this cluster uses 4.6.0")
         );
         let swapped = Entry { key: "shared_db".into(), ..entry() };
         assert!(
-            told(by_book(&wanted, &[swapped]))
-                .contains("holds the schema of shared_db (4.6.0), not that of apim_db")
+            refusal(by_state_table(&wanted, &[swapped]))
+                .contains("contains the schema of shared_db (4.6.0), not that of apim_db")
         );
     }
 
     #[test]
-    fn without_it_the_tables_tell() {
+    fn tables_decide_without_state_table() {
         let ours = outline("CREATE TABLE AM_API (X INT, Y INT); CREATE TABLE AM_B (X INT);");
         let wanted = wanted(&ours);
         assert_eq!(by_tables(&wanted, &Outline::default()), Verdict::Load);
         let by_hand = outline(
             "CREATE TABLE am_api (x INT, y INT); CREATE TABLE am_b (x INT); CREATE TABLE MINE (a INT);",
         );
-        assert_eq!(by_tables(&wanted, &by_hand), Verdict::Leave);
+        assert_eq!(by_tables(&wanted, &by_hand), Verdict::UpToDate);
         let foreign = outline("CREATE TABLE users (x INT); CREATE TABLE orders (x INT);");
         assert!(
-            told(Some(by_tables(&wanted, &foreign)))
-                .contains("2 tables that are not the product's: orders, users")
+            refusal(Some(by_tables(&wanted, &foreign)))
+                .contains("2 tables that are not part of the product: orders, users")
         );
         let older = outline("CREATE TABLE AM_API (X INT);");
-        let told = told(Some(by_tables(&wanted, &older)));
-        assert!(told.contains("1 of 2 tables") && told.contains("lacks am_api.y, am_b"), "{told}");
+        let what = refusal(Some(by_tables(&wanted, &older)));
+        assert!(what.contains("1 of 2 tables") && what.contains("lacks am_api.y, am_b"), "{what}");
     }
 }

@@ -1,15 +1,16 @@
-//! Databases, spoken to with their own protocols through the connection to a host: logins are tried, databases made, schemas loaded.
+//! Database tasks over the databases' own protocols, tunnelled through the connection to a host:
+//! test logins, create databases, load schemas.
 //!
 //! ```text
-//! errand    what a plan's step asks for: logins, schemas
-//! session   one user's session, of either kind: mysql (forward: a loopback port that leads into the tunnel), postgres; tls, scram
-//! judge     what is to be done with a database, given what was found in it (pure; outline: tables and columns)
-//! script    the distribution's scripts out of the verified zip, cut into statements (split)
-//! upgrade   how the scripts of two distributions differ
-//! by_hand   what an administrator runs where we may not
+//! errand    steps of a plan: logins, schemas
+//! session   one user's session: mysql (forward: a loopback port to the tunnel), postgres; tls, scram
+//! judge     pending work for a database (pure; outline: tables and columns)
+//! script    the distribution's scripts from the verified zip, split into statements (split)
+//! upgrade   differences between the scripts of two distributions
+//! by_hand   statements for an administrator
 //! ```
 //!
-//! No password leaves this process but inside the protocols; nothing is run in a shell.
+//! Passwords leave this process only inside the database protocols; no shell is used.
 
 pub mod by_hand;
 mod errand;
@@ -30,10 +31,10 @@ mod upgrade;
 pub use errand::Databases;
 pub use upgrade::{SchemaChange, schema_changes};
 
-/// Hears how far a load is: what, done, total.
+/// Receives the progress of a load: what, done, total.
 type Progress<'a> = dyn Fn(&str, u64, u64) + Send + Sync + 'a;
 
-/// What a server's lists of sessions call us.
-const fn who() -> &'static str {
+/// Returns the application name in the server's list of sessions.
+const fn client_name() -> &'static str {
     "apim-deploy"
 }

@@ -1,7 +1,9 @@
-//! MySQL and MariaDB: logging in, looking, making databases and users, loading a script statement by statement.
+//! MySQL and MariaDB: logins, schema queries, creation of databases and users, loading a script
+//! statement by statement.
 //!
-//! Their definitions of tables cannot be taken back, each is final at once. So our own table counts the statements that were run;
-//! a load that was broken off goes on where it stopped, and the one statement that may have been run uncounted may find its work done.
+//! DDL statements cannot be rolled back: each commits immediately. The state table therefore counts
+//! the statements that were run. An interrupted load resumes at the first uncounted statement,
+//! which may have been run already and may then fail because its object exists.
 
 use std::time::Duration;
 
@@ -10,22 +12,22 @@ use mysql_async::{Conn, Error, IoError, OptsBuilder, SslOpts};
 
 use super::error::{DatabaseError, Kind};
 use super::forward::{Forward, forward};
-use super::judge::{BOOK, Entry};
+use super::judge::{Entry, STATE_TABLE};
 use super::outline::Outline;
 use super::script::Script;
 use super::server::{literal, within};
 use super::split::Statement;
 use super::tls;
-use super::{Progress, who};
+use super::{Progress, client_name};
 use crate::apim::settings::databases::{Creation, Tls};
 use crate::plan::model::{Login, Server};
 use crate::session::Stream;
 
-/// How long a login, or a question to the server, may take.
+/// Timeout of a login or a query.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long one statement of a script may take.
+/// Timeout of one statement of a script.
 const STATEMENT: Duration = Duration::from_secs(600);
-/// How long another run that loads may be waited for, in seconds.
+/// Timeout for the lock while another run loads, in seconds.
 const LOCK_SECS: u64 = 600;
 
 /// A session of a user.
@@ -50,9 +52,9 @@ pub(super) async fn connect(
         .user(Some(username))
         .pass(Some(password))
         .db_name(database)
-        // The server's socket file is on another machine.
+        // The server's socket file is not on this machine.
         .prefer_socket(false)
-        .connect_attribute("program_name", who())
+        .connect_attribute("program_name", client_name())
         .ssl_opts(encryption(server)?);
     let conn = within(ANSWER, Conn::new(options)).await?;
     Ok(Session { conn, _forward: forward })
@@ -75,13 +77,13 @@ fn encryption(server: &Server) -> Result<Option<SslOpts>, DatabaseError> {
 
 impl Session {
     pub(super) async fn goodbye(self) {
-        // The server notices by itself when it does not hear it.
+        // Without the message, the server detects the closed connection.
         drop(tokio::time::timeout(Duration::from_secs(1), self.conn.disconnect()).await);
     }
 
-    /// Returns what our own table says.
-    pub(super) async fn book(&mut self) -> Result<Vec<Entry>, DatabaseError> {
-        let query = format!("SELECT name, version, script, statements, done, state FROM {BOOK}");
+    /// Returns the entries of the state table; empty if there is no such table.
+    pub(super) async fn recorded(&mut self) -> Result<Vec<Entry>, DatabaseError> {
+        let query = format!("SELECT name, version, script, statements, done, state FROM {STATE_TABLE}");
         let rows =
             within(ANSWER, self.conn.query::<(String, String, String, usize, usize, String), _>(query)).await;
         match rows {
@@ -101,20 +103,20 @@ impl Session {
         }
     }
 
-    /// Returns the tables of `database`, without our own.
+    /// Returns the tables of `database`, without the state table.
     pub(super) async fn outline(&mut self, database: &str) -> Result<Outline, DatabaseError> {
         let query = "SELECT CAST(table_name AS CHAR), CAST(column_name AS CHAR) FROM information_schema.columns WHERE table_schema = ?";
         let rows: Vec<(String, String)> = within(ANSWER, self.conn.exec(query, (database,))).await?;
         let mut outline = Outline::default();
-        for (table, column) in rows.iter().filter(|(table, _)| table != BOOK) {
+        for (table, column) in rows.iter().filter(|(table, _)| table != STATE_TABLE) {
             outline.add(table, column);
         }
         Ok(outline)
     }
 
-    /// Waits until nobody else loads into `database`; let go of when the session ends.
+    /// Takes the lock for loading into `database`; released when the session ends.
     pub(super) async fn lock(&mut self, database: &str) -> Result<(), DatabaseError> {
-        // A lock's name has 64 characters at most.
+        // Lock names are limited to 64 characters.
         let name = format!("apim-deploy {}", apim_agent::value::Sha256::of(database.as_bytes()).short());
         let wait = Duration::from_secs(LOCK_SECS + 30);
         let got: Option<Option<i64>> =
@@ -126,7 +128,7 @@ impl Session {
         Err(DatabaseError::new(Kind::Broken, words))
     }
 
-    /// Runs `script` from statement `from` on, and counts what was run.
+    /// Runs `script` from statement `from` on, and counts the statements in the state table.
     pub(super) async fn load(
         &mut self,
         (key, version): (&str, &str),
@@ -137,24 +139,24 @@ impl Session {
         let total = script.statements.len();
         if from == 0 {
             let make = format!(
-                "CREATE TABLE IF NOT EXISTS {BOOK} (name VARCHAR(32) NOT NULL PRIMARY KEY, version VARCHAR(32) NOT NULL, \
+                "CREATE TABLE IF NOT EXISTS {STATE_TABLE} (name VARCHAR(32) NOT NULL PRIMARY KEY, version VARCHAR(32) NOT NULL, \
                  script CHAR(64) NOT NULL, statements INT NOT NULL, done INT NOT NULL, state VARCHAR(16) NOT NULL, \
                  changed_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP) ENGINE=InnoDB"
             );
             within(ANSWER, self.conn.query_drop(make)).await?;
             let note = format!(
-                "REPLACE INTO {BOOK} (name, version, script, statements, done, state) VALUES (?, ?, ?, ?, 0, 'loading')"
+                "REPLACE INTO {STATE_TABLE} (name, version, script, statements, done, state) VALUES (?, ?, ?, ?, 0, 'loading')"
             );
             within(ANSWER, self.conn.exec_drop(note, (key, version, script.digest.as_str(), total))).await?;
         }
         let key = literal(key);
         for (at, statement) in script.statements.iter().enumerate() {
-            // What a statement says to its session is lost with the session.
+            // Session settings are lost with the session: run them again.
             let is_setting = statement.words(1) == "SET";
             if at < from && !is_setting {
                 continue;
             }
-            let count = format!("UPDATE {BOOK} SET done = {} WHERE name = {key}", at + 1);
+            let count = format!("UPDATE {STATE_TABLE} SET done = {} WHERE name = {key}", at + 1);
             match within(STATEMENT, self.conn.query_drop(counted(statement, &count))).await {
                 Ok(()) => {}
                 Err(error) if at == from && from > 0 && error.kind == Kind::AlreadySo => {
@@ -167,7 +169,7 @@ impl Session {
             }
             progress("statements", at as u64 + 1, total as u64);
         }
-        let loaded = format!("UPDATE {BOOK} SET state = 'loaded', done = {total} WHERE name = {key}");
+        let loaded = format!("UPDATE {STATE_TABLE} SET state = 'loaded', done = {total} WHERE name = {key}");
         within(ANSWER, self.conn.query_drop(loaded)).await
     }
 
@@ -183,8 +185,8 @@ impl Session {
         Ok(count.unwrap_or(0) > 0)
     }
 
-    /// Makes what is missing of a database, its user, and the user's rights on it.
-    pub(super) async fn make(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
+    /// Creates a database, its user, and the user's privileges, where missing.
+    pub(super) async fn create(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
         within(
             ANSWER,
             self.conn.query_drop("SET SESSION sql_mode = CONCAT(@@sql_mode, ',NO_BACKSLASH_ESCAPES')"),
@@ -197,25 +199,27 @@ impl Session {
     }
 }
 
-/// Returns the statements that make a database, its user and the user's rights; `password` is a literal.
+/// Returns the statements that create a database, its user and the user's privileges; `password` is
+/// an SQL literal.
 pub(super) fn statements(login: &Login, creation: &Creation, password: &str) -> Vec<String> {
     let database = identifier(&login.database);
     let collation = creation.collation.as_ref().map_or_else(String::new, |name| format!(" COLLATE {name}"));
-    let mut made = vec![format!(
+    let mut statements = vec![format!(
         "CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET {}{collation}",
         creation.charset
     )];
-    // In a grant `_` and `%` stand for other characters.
+    // In a grant, `_` and `%` are wildcards.
     let granted = identifier(&login.database.replace('_', "\\_").replace('%', "\\%"));
     for host in &creation.user_hosts {
         let user = format!("{}@{}", literal(&login.username), literal(host));
-        made.push(format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {password}"));
-        made.push(format!("GRANT ALL PRIVILEGES ON {granted}.* TO {user}"));
+        statements.push(format!("CREATE USER IF NOT EXISTS {user} IDENTIFIED BY {password}"));
+        statements.push(format!("GRANT ALL PRIVILEGES ON {granted}.* TO {user}"));
     }
-    made
+    statements
 }
 
-/// Returns a statement that is counted with its effect where that can be taken back, right behind it where it cannot.
+/// Returns a statement with its counter update: in one transaction for DML, after the statement for
+/// DDL.
 fn counted(statement: &Statement, count: &str) -> String {
     let text = &statement.text;
     match statement.words(1).as_str() {
@@ -241,7 +245,7 @@ impl From<Error> for DatabaseError {
     }
 }
 
-/// Numbers of errors: MySQL's and MariaDB's error references.
+/// Error numbers: MySQL's and MariaDB's error references.
 fn read(error: &Error) -> DatabaseError {
     let (kind, words) = match error {
         Error::Server(said) => {
@@ -252,7 +256,8 @@ fn read(error: &Error) -> DatabaseError {
                 1049 => Kind::NoDatabase,
                 3159 | 4164 => Kind::TlsNeeded,
                 1146 => Kind::NoTable,
-                // Exists: database, table, key, column, routine, trigger, event, row, constraint; gone: table, key, routine, trigger.
+                // Exists: database, table, key, column, routine, trigger, event, row, constraint.
+                // Does not exist: table, key, routine, trigger.
                 1007 | 1022 | 1050 | 1051 | 1060 | 1061 | 1062 | 1068 | 1091 | 1304 | 1305 | 1359 | 1360
                 | 1537 | 1826 => Kind::AlreadySo,
                 _ => Kind::Other,
@@ -261,7 +266,7 @@ fn read(error: &Error) -> DatabaseError {
         }
         Error::Io(IoError::Tls(error)) => (Kind::TlsFailed, error.to_string()),
         Error::Driver(mysql_async::DriverError::NoClientSslFlagFromServer) => {
-            (Kind::TlsFailed, "the server takes no encrypted connections".to_owned())
+            (Kind::TlsFailed, "the server does not accept encrypted connections".to_owned())
         }
         Error::Io(IoError::Io(io)) if tls::is_behind(error) => (Kind::TlsFailed, io.to_string()),
         Error::Io(IoError::Io(error)) => (Kind::Broken, error.to_string()),

@@ -1,14 +1,14 @@
-//! The outline of a schema: its tables and their columns, as a script makes them or as a database holds them.
+//! Outline of a schema, from a script or from a database: tables and their columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::split::Statement;
 
-/// Tables and their columns, all in lower case: servers differ in what they make of case.
+/// Tables and their columns in lower case, because servers differ in case sensitivity.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Outline(pub(super) BTreeMap<String, BTreeSet<String>>);
 
-/// Words that begin a part of a table's definition which is no column.
+/// First words of parts of a table definition that are not columns.
 const NO_COLUMNS: &[&str] = &[
     "primary",
     "unique",
@@ -24,7 +24,7 @@ const NO_COLUMNS: &[&str] = &[
 ];
 
 impl Outline {
-    /// Returns what `statements` make: tables that are left at the end, with columns added later.
+    /// Returns the tables that exist after `statements`, with all their columns.
     pub(super) fn of_script(statements: &[Statement]) -> Self {
         let mut outline = Self::default();
         for statement in statements {
@@ -38,9 +38,9 @@ impl Outline {
                 }
                 ["ALTER", "TABLE", name, "ADD", ..] => outline.alter(&plain(name), &statement.text),
                 ["ALTER", "TABLE", name, "DROP", "COLUMN"] => {
-                    let gone = statement.words(6).split(' ').next_back().map(plain);
-                    if let Some((columns, gone)) = outline.0.get_mut(&plain(name)).zip(gone) {
-                        columns.remove(&gone);
+                    let dropped = statement.words(6).split(' ').next_back().map(plain);
+                    if let Some((columns, dropped)) = outline.0.get_mut(&plain(name)).zip(dropped) {
+                        columns.remove(&dropped);
                     }
                 }
                 _ => {}
@@ -49,17 +49,18 @@ impl Outline {
         outline
     }
 
-    /// Adds a column as a server tells of it.
+    /// Adds a column from a server's catalog.
     pub(super) fn add(&mut self, table: &str, column: &str) {
         self.0.entry(plain(table)).or_default().insert(plain(column));
     }
 
-    /// Returns how many tables there are.
+    /// Returns the number of tables.
     pub(super) fn tables(&self) -> usize {
         self.0.len()
     }
 
-    /// Returns what `self` has and `other` lacks: tables, or columns (`table.column`) of tables that both have.
+    /// Returns what is in `self` but not in `other`: tables, and columns (`table.column`) of common
+    /// tables.
     pub(super) fn beyond(&self, other: &Self) -> Vec<String> {
         let mut lacking = Vec::new();
         for (table, columns) in &self.0 {
@@ -93,7 +94,7 @@ impl Outline {
     }
 }
 
-/// Returns where `word` stands alone in `text`, whatever its case.
+/// Returns the position of `word` as a whole word in `text`, ignoring case.
 fn find_word(text: &str, word: &str) -> Option<usize> {
     let upper = text.to_ascii_uppercase();
     let is_edge = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric() && c != '_');
@@ -103,7 +104,7 @@ fn find_word(text: &str, word: &str) -> Option<usize> {
     })
 }
 
-/// Cuts the inside of the parenthesis that is open at its commas, up to where it closes.
+/// Splits the content of an open parenthesis at its commas, up to the closing parenthesis.
 fn parts(body: &str) -> Vec<String> {
     let (mut found, mut part, mut depth, mut quote) = (Vec::new(), String::new(), 0_usize, None);
     let mut lines =
@@ -133,7 +134,7 @@ fn column(part: &str) -> Option<String> {
     let name = part.split_whitespace().next()?;
     let name = plain(name.split('(').next().unwrap_or(name));
     let fits = |c: char| c.is_alphanumeric() || "_$#".contains(c);
-    // Whatever else stands there (a comment) is not held against a database.
+    // Anything else (such as a comment) is ignored.
     (!name.is_empty() && name.chars().all(fits) && !NO_COLUMNS.contains(&name.as_str())).then_some(name)
 }
 
@@ -170,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_lacking_is_named() {
+    fn missing_tables_and_columns_are_listed() {
         let wanted = outline("CREATE TABLE A (X INT, Y INT); CREATE TABLE B (X INT);");
         let mut found = Outline::default();
         found.add("A", "X");

@@ -1,4 +1,5 @@
-//! PostgreSQL: logging in, looking, making databases and users, loading a script in one transaction: all of it or nothing.
+//! PostgreSQL: logins, schema queries, creation of databases and users, loading a script in one
+//! transaction.
 
 use std::time::Duration;
 
@@ -9,21 +10,21 @@ use tokio_postgres::{Client, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{DatabaseError, Kind};
-use super::judge::{BOOK, Entry};
+use super::judge::{Entry, STATE_TABLE};
 use super::outline::Outline;
 use super::script::Script;
 use super::server::{literal, within};
-use super::{Progress, scram, tls, who};
+use super::{Progress, client_name, scram, tls};
 use crate::apim::settings::databases::{Creation, Tls};
 use crate::plan::model::{Login, Server};
 use crate::session::Stream;
 
-/// How long a login, or a question to the server, may take.
+/// Timeout of a login or a query.
 const ANSWER: Duration = Duration::from_secs(30);
-/// How long one statement of a script may take, or another run that loads may be waited for.
+/// Timeout of one statement of a script, and for the lock while another run loads.
 const STATEMENT: Duration = Duration::from_secs(600);
 
-/// The database in which an administrator finds himself who names none.
+/// The database for administrator sessions without a database.
 const MAINTENANCE: &str = "postgres";
 
 /// A session of a user.
@@ -47,7 +48,11 @@ pub(super) async fn connect(
     database: Option<&str>,
 ) -> Result<Session, DatabaseError> {
     let mut config = Config::new();
-    config.user(username).password(password).dbname(database.unwrap_or(MAINTENANCE)).application_name(who());
+    config
+        .user(username)
+        .password(password)
+        .dbname(database.unwrap_or(MAINTENANCE))
+        .application_name(client_name());
     let (client, carrier) = if server.tls == Tls::Off {
         config.ssl_mode(SslMode::Disable);
         let (client, connection) = within(ANSWER, config.connect_raw(stream, NoTls)).await?;
@@ -67,9 +72,9 @@ pub(super) async fn connect(
 }
 
 impl Session {
-    /// Returns what our own table says.
-    pub(super) async fn book(&mut self) -> Result<Vec<Entry>, DatabaseError> {
-        let query = format!("SELECT name, version, script, statements, done, state FROM {BOOK}");
+    /// Returns the entries of the state table; empty if there is no such table.
+    pub(super) async fn recorded(&mut self) -> Result<Vec<Entry>, DatabaseError> {
+        let query = format!("SELECT name, version, script, statements, done, state FROM {STATE_TABLE}");
         let rows = match within(ANSWER, self.client.query(&query, &[])).await {
             Ok(rows) => rows,
             Err(error) if error.kind == Kind::NoTable => return Ok(Vec::new()),
@@ -95,9 +100,9 @@ impl Session {
         Ok(entries)
     }
 
-    /// Returns the tables in the schemas that the user works in, without our own.
+    /// Returns the tables of all non-system schemas, without the state table.
     pub(super) async fn outline(&mut self) -> Result<Outline, DatabaseError> {
-        // Not `information_schema`, which hides what the user may not use.
+        // Not from `information_schema`, which hides tables that the user may not use.
         let query = "SELECT c.relname::text, a.attname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
                      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped \
                      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'";
@@ -105,27 +110,27 @@ impl Session {
         let mut outline = Outline::default();
         for row in rows {
             let text = |at: usize| row.try_get::<_, String>(at).map_err(|error| read(&error));
-            if text(0)? != BOOK {
+            if text(0)? != STATE_TABLE {
                 outline.add(&text(0)?, &text(1)?);
             }
         }
         Ok(outline)
     }
 
-    /// Says whether the user may make tables.
+    /// Returns whether the user may create tables.
     pub(super) async fn may_create(&mut self) -> Result<bool, DatabaseError> {
         let query = "SELECT COALESCE(has_schema_privilege(current_schema(), 'CREATE'), false)";
         let row = within(ANSWER, self.client.query_one(query, &[])).await?;
         row.try_get(0).map_err(|error| read(&error))
     }
 
-    /// Waits until nobody else loads into this database; let go of when the session ends.
+    /// Takes the lock for loading into this database; released when the session ends.
     pub(super) async fn lock(&mut self) -> Result<(), DatabaseError> {
         let query = "SELECT pg_advisory_lock(hashtext('apim-deploy')::bigint)";
         within(STATEMENT, self.client.query(query, &[])).await.map(drop)
     }
 
-    /// Runs `script`; a load that is broken off leaves nothing.
+    /// Runs `script` in one transaction: an interrupted load leaves no changes.
     pub(super) async fn load(
         &mut self,
         key: &str,
@@ -136,7 +141,7 @@ impl Session {
         let total = script.statements.len();
         let transaction = within(ANSWER, self.client.transaction()).await?;
         for (at, statement) in script.statements.iter().enumerate() {
-            // The script's own transactions would end ours.
+            // Transaction statements of the script would end this transaction.
             if !matches!(statement.words(1).as_str(), "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK") {
                 within(STATEMENT, transaction.batch_execute(&statement.text)).await.map_err(|error| {
                     let words = format!(
@@ -155,11 +160,11 @@ impl Session {
             progress("statements", at as u64 + 1, total as u64);
         }
         let note = format!(
-            "CREATE TABLE IF NOT EXISTS {BOOK} (name VARCHAR(32) NOT NULL PRIMARY KEY, version VARCHAR(32) NOT NULL, \
+            "CREATE TABLE IF NOT EXISTS {STATE_TABLE} (name VARCHAR(32) NOT NULL PRIMARY KEY, version VARCHAR(32) NOT NULL, \
              script CHAR(64) NOT NULL, statements INTEGER NOT NULL, done INTEGER NOT NULL, state VARCHAR(16) NOT NULL, \
              changed_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP);\n\
-             DELETE FROM {BOOK};\n\
-             INSERT INTO {BOOK} (name, version, script, statements, done, state) VALUES ({}, {}, {}, {total}, {total}, 'loaded')",
+             DELETE FROM {STATE_TABLE};\n\
+             INSERT INTO {STATE_TABLE} (name, version, script, statements, done, state) VALUES ({}, {}, {}, {total}, {total}, 'loaded')",
             literal(key),
             literal(version),
             literal(&script.digest)
@@ -180,31 +185,31 @@ impl Session {
         Ok(!within(ANSWER, self.client.query(query, &[&name])).await?.is_empty())
     }
 
-    /// Makes a user and a database of his; what is there already is left.
-    pub(super) async fn make(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
+    /// Creates a user and its database; existing ones are kept.
+    pub(super) async fn create(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
         if !self.has_user(&login.username).await? {
             let password = scram::verifier(login.password.expose())
                 .map_err(|error| DatabaseError::new(Kind::Other, error.to_string()))?;
-            self.made(&user_statement(login, &password)).await?;
+            self.run_ignoring_existing(&user_statement(login, &password)).await?;
         }
         if !self.has_database(&login.database).await? {
-            self.made(&database_statement(login, creation)).await?;
+            self.run_ignoring_existing(&database_statement(login, creation)).await?;
         }
         let (database, user) = (identifier(&login.database), identifier(&login.username));
-        self.made(&format!("GRANT ALL ON DATABASE {database} TO {user}")).await
+        self.run_ignoring_existing(&format!("GRANT ALL ON DATABASE {database} TO {user}")).await
     }
 
-    /// Lets a user make tables in this database, which since version 15 only its owner may.
+    /// Allows a user to create tables in this database; since version 15, only its owner may.
     pub(super) async fn open_schema(&mut self, login: &Login) -> Result<(), DatabaseError> {
-        // The server refuses two grants on one schema at once.
+        // The server rejects concurrent grants on one schema.
         self.lock().await?;
         let grant = format!("GRANT ALL ON SCHEMA public TO {}", identifier(&login.username));
         within(ANSWER, self.client.batch_execute(&grant)).await
     }
 
-    async fn made(&self, statement: &str) -> Result<(), DatabaseError> {
+    async fn run_ignoring_existing(&self, statement: &str) -> Result<(), DatabaseError> {
         match within(STATEMENT, self.client.batch_execute(statement)).await {
-            // Another run was faster.
+            // Created by a concurrent run.
             Err(error) if error.kind == Kind::AlreadySo => Ok(()),
             other => other,
         }
@@ -220,7 +225,7 @@ pub(super) fn database_statement(login: &Login, creation: &Creation) -> String {
         .collation
         .as_ref()
         .map_or_else(String::new, |name| format!(" LC_COLLATE {name} LC_CTYPE {name}", name = literal(name)));
-    // The other template may hold what somebody put there, and fits only its own encoding.
+    // `template1` may contain local additions and supports only its own encoding.
     format!(
         "CREATE DATABASE {} OWNER {} ENCODING {} TEMPLATE template0{collation}",
         identifier(&login.database),
@@ -239,7 +244,7 @@ impl From<Error> for DatabaseError {
     }
 }
 
-/// Codes of errors: PostgreSQL's manual, appendix A.
+/// Error codes: PostgreSQL's manual, appendix A.
 fn read(error: &Error) -> DatabaseError {
     let Some(said) = error.as_db_error() else {
         let mut words = error.to_string();
@@ -248,13 +253,14 @@ fn read(error: &Error) -> DatabaseError {
             words = format!("{words}: {cause}");
             next = cause.source();
         }
-        // A server that takes no encryption is told in words only.
+        // A server without TLS is recognized only by the message.
         let is_tls = tls::is_behind(error) || words.contains("TLS");
         return DatabaseError::new(if is_tls { Kind::TlsFailed } else { Kind::Broken }, words);
     };
     let kind = match said.code().code() {
         "28P01" => Kind::Denied,
-        // The server names the line of pg_hba.conf that it lacks, and whether the connection was encrypted.
+        // The message contains the missing line of pg_hba.conf, and whether the connection was
+        // encrypted.
         "28000" if said.message().contains("no encryption") => Kind::TlsNeeded,
         "28000" if said.message().contains("pg_hba.conf") => Kind::HostRefused,
         "28000" => Kind::Denied,

@@ -1,4 +1,4 @@
-//! The distribution's own scripts, read from the verified zip on this machine.
+//! Reads the distribution's scripts from the verified zip on this machine.
 
 use std::borrow::Cow;
 use std::io::Read as _;
@@ -10,17 +10,17 @@ use apim_agent::value::Sha256;
 use super::outline::Outline;
 use super::split::{Dialect, Statement, split};
 
-/// The largest script that is read; the product's have less than half a megabyte.
+/// Maximum size of a script, in bytes; the product's scripts are smaller than 512 KiB.
 const LARGEST: u64 = 32 << 20;
 
-/// A script, cut up.
+/// A script, split into statements.
 #[derive(Debug)]
 pub(super) struct Script {
-    /// The digest of its bytes.
+    /// Digest of the file.
     pub(super) digest: String,
     pub(super) statements: Vec<Statement>,
     pub(super) outline: Outline,
-    /// Its name, for people.
+    /// Path below the zip's top folder, for messages.
     pub(super) name: String,
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn read(zip: PathBuf, name: &str, dialect: Dialect) -> Result<S
         Ok(script) => script,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Failure::new(format!("reading `{name}` was given up"))),
+            Err(_) => Err(Failure::new(format!("reading `{name}` was cancelled"))),
         },
     }
 }
@@ -45,17 +45,17 @@ pub(super) fn bytes(zip: &Path, name: &str) -> Result<Vec<u8>, Failure> {
     let file = std::fs::File::open(zip).map_err(|error| failed(&error))?;
     let mut archive = zip::ZipArchive::new(file).map_err(|error| failed(&error))?;
     let is_it = |path: &str| path.split_once('/').is_some_and(|(_, below)| below == name);
-    // Names that cannot be read are nobody's script.
+    // Skips entries with invalid names.
     let path = archive.file_names().filter_map(Result::ok).find(|path| is_it(path)).map(Cow::into_owned);
     let Some(path) = path else {
-        let hint = "the schema is loaded with the distribution's own scripts: is the zip one that the vendor publishes?";
-        return Err(Failure::new(format!("`{}` holds no `{name}`", zip.display())).hint(hint));
+        let hint = "the schema is loaded with the distribution's scripts: check that the zip is an original distribution of the vendor";
+        return Err(Failure::new(format!("`{name}` not found in `{}`", zip.display())).hint(hint));
     };
     let entry = archive.by_name(&path).map_err(|error| failed(&error))?;
     let mut bytes = Vec::new();
     entry.take(LARGEST + 1).read_to_end(&mut bytes).map_err(|error| failed(&error))?;
     if bytes.len() as u64 > LARGEST {
-        return Err(Failure::new(format!("`{name}` in `{}` has more than {LARGEST} bytes", zip.display())));
+        return Err(Failure::new(format!("`{name}` in `{}` is larger than {LARGEST} bytes", zip.display())));
     }
     Ok(bytes)
 }

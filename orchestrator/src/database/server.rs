@@ -1,4 +1,4 @@
-//! What both kinds of servers have in common: how long an answer is waited for, and how a text is written into a statement.
+//! Common to both server types: timeouts and string literals.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::error::{DatabaseError, Kind};
 
-/// Waits for an answer, for so long at most.
+/// Waits for an answer with a timeout.
 pub(super) fn within<'a, T: Send + 'a, E: Into<DatabaseError> + 'a>(
     limit: Duration,
     answer: impl Future<Output = Result<T, E>> + Send + 'a,
@@ -21,7 +21,8 @@ pub(super) fn within<'a, T: Send + 'a, E: Into<DatabaseError> + 'a>(
     })
 }
 
-/// Returns a text as a literal: our sessions with MySQL, and `PostgreSQL` by default, take no backslash for an escape.
+/// Returns a text as an SQL literal. Backslashes are not escapes in these MySQL sessions
+/// (`NO_BACKSLASH_ESCAPES`), nor in `PostgreSQL` by default.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

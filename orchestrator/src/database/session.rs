@@ -1,4 +1,4 @@
-//! One user's session with a server of either kind, from a host of the cluster.
+//! One user's session with a MySQL, MariaDB or PostgreSQL server, from a host of the cluster.
 
 use super::error::{Attempt, DatabaseError, Kind};
 use super::judge::Entry;
@@ -16,7 +16,7 @@ pub(super) enum Session {
     Postgres(postgres::Session),
 }
 
-/// Returns whose script a server of this kind takes.
+/// Returns the SQL dialect of this server type.
 pub(super) const fn dialect(kind: DatabaseType) -> Dialect {
     match kind {
         DatabaseType::Postgresql => Dialect::Postgresql,
@@ -39,9 +39,10 @@ pub(super) async fn connect(
         DatabaseType::Postgresql => {
             postgres::connect(stream, server, username, password, database).await.map(Session::Postgres)
         }
-        kind @ (DatabaseType::Mssql | DatabaseType::Oracle | DatabaseType::Db2) => {
-            Err(DatabaseError::new(Kind::Other, format!("we do not speak the protocol of {kind}")))
-        }
+        kind @ (DatabaseType::Mssql | DatabaseType::Oracle | DatabaseType::Db2) => Err(DatabaseError::new(
+            Kind::Other,
+            format!("apim-deploy does not support the protocol of {kind}"),
+        )),
     }
 }
 
@@ -54,15 +55,15 @@ impl Session {
         }
     }
 
-    /// Returns what our own table says.
-    pub(super) async fn book(&mut self) -> Result<Vec<Entry>, DatabaseError> {
+    /// Returns the entries of the state table; empty if there is no such table.
+    pub(super) async fn recorded(&mut self) -> Result<Vec<Entry>, DatabaseError> {
         match self {
-            Self::Mysql(session) => session.book().await,
-            Self::Postgres(session) => session.book().await,
+            Self::Mysql(session) => session.recorded().await,
+            Self::Postgres(session) => session.recorded().await,
         }
     }
 
-    /// Returns the tables that are there, without our own.
+    /// Returns the tables, without the state table.
     pub(super) async fn outline(&mut self, database: &str) -> Result<Outline, DatabaseError> {
         match self {
             Self::Mysql(session) => session.outline(database).await,
@@ -70,16 +71,17 @@ impl Session {
         }
     }
 
-    /// Says whether the user may make tables.
+    /// Returns whether the user may create tables.
     pub(super) async fn may_create(&mut self) -> Result<bool, DatabaseError> {
         match self {
-            // Whoever may use a database there was given all rights on it, or is told by the first statement.
+            // Usually the user has all privileges on the database; otherwise the first statement
+            // fails.
             Self::Mysql(_) => Ok(true),
             Self::Postgres(session) => session.may_create().await,
         }
     }
 
-    /// Waits until nobody else loads into `database`.
+    /// Takes the lock for loading into `database`; released when the session ends.
     pub(super) async fn lock(&mut self, database: &str) -> Result<(), DatabaseError> {
         match self {
             Self::Mysql(session) => session.lock(database).await,
@@ -115,15 +117,15 @@ impl Session {
         }
     }
 
-    /// Makes what is missing of a database, its user, and the user's rights on it.
-    pub(super) async fn make(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
+    /// Creates a database, its user, and the user's privileges, where missing.
+    pub(super) async fn create(&mut self, login: &Login, creation: &Creation) -> Result<(), DatabaseError> {
         match self {
-            Self::Mysql(session) => session.make(login, creation).await,
-            Self::Postgres(session) => session.make(login, creation).await,
+            Self::Mysql(session) => session.create(login, creation).await,
+            Self::Postgres(session) => session.create(login, creation).await,
         }
     }
 
-    /// Lets a user make tables in the database of this session.
+    /// Allows a user to create tables in the database of this session.
     pub(super) async fn open_schema(&mut self, login: &Login) -> Result<(), DatabaseError> {
         match self {
             Self::Mysql(_) => Ok(()),

@@ -1,25 +1,26 @@
-//! Cuts a SQL script into statements the way the vendors' own command line clients do. Nothing here knows what a statement means.
+//! Splits a SQL script into statements like the vendors' command line clients, without interpreting
+//! the statements.
 
-/// Whose script it is.
+/// SQL dialect of a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// MySQL's and MariaDB's: backslashes escape, `#` comments, `DELIMITER`.
+    /// MySQL and MariaDB: backslash escapes, `#` comments, `DELIMITER`.
     Mysql,
-    /// PostgreSQL's: dollar quotes, nested comments.
+    /// PostgreSQL: dollar quotes, nested comments.
     Postgresql,
 }
 
 /// One statement, without its delimiter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Statement {
-    /// Its text.
+    /// SQL text without the delimiter.
     pub(super) text: String,
-    /// The line of the script on which it begins.
+    /// Line of the script on which the statement begins.
     pub(super) line: usize,
 }
 
 impl Statement {
-    /// Returns its first words in upper case, for telling kinds of statements apart.
+    /// Returns the first `count` words in upper case, which identify the kind of statement.
     pub(super) fn words(&self, count: usize) -> String {
         let text = bare(&self.text);
         text.split(|c: char| c.is_whitespace() || c == '(' || c == ';')
@@ -31,38 +32,38 @@ impl Statement {
     }
 }
 
-/// Why a script cannot be cut: something that begins on a line never ends.
+/// A quote or comment that is not closed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the {what} that begins on line {line} never ends")]
-pub(super) struct Unended {
+#[error("unterminated {what} that begins on line {line}")]
+pub(super) struct Unterminated {
     what: &'static str,
     line: usize,
 }
 
-/// Cuts `script` into its statements; comments between them are dropped.
+/// Splits `script` into statements; comments between them are dropped.
 ///
 /// # Errors
-/// When a quote or a comment never ends.
-pub(super) fn split(script: &str, dialect: Dialect) -> Result<Vec<Statement>, Unended> {
-    let mut cutter =
-        Cutter { rest: script.trim_start_matches('\u{feff}'), line: 1, dialect, delimiter: ";".to_owned() };
+/// When a quote or a comment is not closed.
+pub(super) fn split(script: &str, dialect: Dialect) -> Result<Vec<Statement>, Unterminated> {
+    let mut splitter =
+        Splitter { rest: script.trim_start_matches('\u{feff}'), line: 1, dialect, delimiter: ";".to_owned() };
     let mut statements = Vec::new();
     let mut text = String::new();
     let mut begun = 1;
-    while !cutter.rest.is_empty() {
+    while !splitter.rest.is_empty() {
         if text.trim().is_empty() {
             text.clear();
-            begun = cutter.line;
-            if cutter.take_delimiter_line() {
+            begun = splitter.line;
+            if splitter.take_delimiter_line() {
                 continue;
             }
         }
-        if cutter.rest.starts_with(&cutter.delimiter) {
-            cutter.take(cutter.delimiter.len());
+        if splitter.rest.starts_with(&splitter.delimiter) {
+            splitter.take(splitter.delimiter.len());
             push(&mut statements, &mut text, begun);
             continue;
         }
-        let (piece, is_comment) = cutter.piece()?;
+        let (piece, is_comment) = splitter.piece()?;
         if is_comment && text.trim().is_empty() {
             continue;
         }
@@ -95,14 +96,14 @@ fn bare(text: &str) -> &str {
     }
 }
 
-struct Cutter<'a> {
+struct Splitter<'a> {
     rest: &'a str,
     line: usize,
     dialect: Dialect,
     delimiter: String,
 }
 
-impl<'a> Cutter<'a> {
+impl<'a> Splitter<'a> {
     fn take(&mut self, length: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, ""));
         self.rest = rest;
@@ -110,7 +111,7 @@ impl<'a> Cutter<'a> {
         taken
     }
 
-    /// Takes `DELIMITER $$`, which is a word to the client and ends with its line.
+    /// Consumes a line such as `DELIMITER $$`, which is a command of the client.
     fn take_delimiter_line(&mut self) -> bool {
         let trimmed = self.rest.trim_start();
         let word = trimmed.get(..9).unwrap_or_default();
@@ -128,13 +129,14 @@ impl<'a> Cutter<'a> {
         true
     }
 
-    /// Takes the next piece that must not be looked into: a quote, a comment, a run of a name, or one character.
-    fn piece(&mut self) -> Result<(&'a str, bool), Unended> {
+    /// Consumes the next token: a quote, a comment, a word, or one character. The flag is set for a
+    /// comment.
+    fn piece(&mut self) -> Result<(&'a str, bool), Unterminated> {
         let rest = self.rest;
         let mysql = self.dialect == Dialect::Mysql;
         let first = rest.chars().next().unwrap_or(' ');
         let is_line_comment = match first {
-            // To MySQL two dashes begin a comment only before a blank.
+            // In MySQL, two dashes begin a comment only before white space.
             '-' => rest.starts_with("--") && (!mysql || rest.chars().nth(2).is_none_or(char::is_whitespace)),
             '#' => mysql,
             _ => false,
@@ -146,25 +148,25 @@ impl<'a> Cutter<'a> {
         if rest.starts_with("/*") {
             let end =
                 if mysql { rest.get(2..).and_then(|r| r.find("*/")).map(|at| at + 4) } else { nested(rest) };
-            let length = end.ok_or(Unended { what: "comment", line: self.line })?;
-            // What MySQL runs although others take it for a comment.
+            let length = end.ok_or(Unterminated { what: "comment", line: self.line })?;
+            // MySQL executes these comments.
             let is_run = mysql && (rest.starts_with("/*!") || rest.starts_with("/*M!"));
             return Ok((self.take(length), !is_run));
         }
         let length = match first {
             '\'' | '"' | '`' => quoted(rest, first, mysql && first != '`')
-                .ok_or(Unended { what: "quote", line: self.line })?,
+                .ok_or(Unterminated { what: "quote", line: self.line })?,
             '$' if !mysql => match dollar_tag(rest) {
                 Some(tag) => {
                     let body = rest.get(tag.len()..).unwrap_or_default();
-                    let end = body.find(tag).ok_or(Unended { what: "dollar quote", line: self.line })?;
+                    let end = body.find(tag).ok_or(Unterminated { what: "dollar quote", line: self.line })?;
                     end + 2 * tag.len()
                 }
                 None => 1,
             },
             'E' | 'e' if !mysql && rest.chars().nth(1) == Some('\'') => {
                 let quote = rest.get(1..).unwrap_or_default();
-                1 + quoted(quote, '\'', true).ok_or(Unended { what: "quote", line: self.line })?
+                1 + quoted(quote, '\'', true).ok_or(Unterminated { what: "quote", line: self.line })?
             }
             c if c.is_alphanumeric() || c == '_' => self.word(),
             c => c.len_utf8(),
@@ -172,7 +174,7 @@ impl<'a> Cutter<'a> {
         Ok((self.take(length), false))
     }
 
-    /// Returns the length of the word that begins here.
+    /// Returns the length of the word at the current position.
     fn word(&self) -> usize {
         let is_word =
             |c: char| c.is_alphanumeric() || c == '_' || (c == '$' && !self.delimiter.contains('$'));
@@ -197,7 +199,7 @@ fn quoted(text: &str, quote: char, escapes: bool) -> Option<usize> {
     None
 }
 
-/// Returns `$tag$` where one begins.
+/// Returns the `$tag$` at the beginning of `text`, if any.
 fn dollar_tag(text: &str) -> Option<&str> {
     let end = text.get(1..)?.find('$')? + 2;
     let tag = text.get(..end)?;
@@ -206,7 +208,7 @@ fn dollar_tag(text: &str) -> Option<&str> {
     (name.chars().all(fits) && !name.starts_with(|c: char| c.is_ascii_digit())).then_some(tag)
 }
 
-/// Returns the length of the comment at the beginning of `text`, which may hold others.
+/// Returns the length of the comment at the beginning of `text`, which may contain nested comments.
 fn nested(text: &str) -> Option<usize> {
     let mut depth = 0_usize;
     let mut at = 0;

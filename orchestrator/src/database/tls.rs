@@ -1,4 +1,4 @@
-//! Encrypted connections to databases: whom we trust, and what it means to trust nobody in particular.
+//! Encrypted connections to databases, with and without certificate verification.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use super::error::{DatabaseError, Kind};
 use crate::apim::settings::databases::Tls;
 use crate::plan::model::Server;
 
-/// Makes sure that this process has chosen its ciphers: drivers that configure themselves ask for them.
+/// Installs the process-wide crypto provider, which the MySQL driver requires.
 pub(super) fn use_a_provider() {
     if CryptoProvider::get_default().is_none() {
-        // Somebody else who was faster has chosen as well as we would.
+        // A provider that was installed concurrently is as good.
         drop(ring::default_provider().install_default());
     }
 }
 
-/// Returns the PEM text of those whom we trust, where the inventory names a file.
+/// Returns the PEM text of the trusted authorities, if the inventory sets a file.
 pub(super) fn authorities(server: &Server) -> Result<Option<Vec<u8>>, DatabaseError> {
     let Some((file, named_in)) = &server.ca else { return Ok(None) };
     let folder = named_in.as_deref().and_then(|file| Path::new(file).parent());
@@ -35,7 +35,7 @@ pub(super) fn authorities(server: &Server) -> Result<Option<Vec<u8>>, DatabaseEr
     }
 }
 
-/// Returns how connections to `server` are encrypted.
+/// Returns the TLS configuration for `server`.
 pub(super) fn config(server: &Server) -> Result<ClientConfig, DatabaseError> {
     let failed = |error: &dyn std::fmt::Display| DatabaseError::new(Kind::TlsFailed, error.to_string());
     let provider = Arc::new(ring::default_provider());
@@ -43,8 +43,8 @@ pub(super) fn config(server: &Server) -> Result<ClientConfig, DatabaseError> {
         .with_safe_default_protocol_versions()
         .map_err(|error| failed(&error))?;
     if server.tls != Tls::Verified {
-        let anybody = Arc::new(Anybody(provider));
-        return Ok(builder.dangerous().with_custom_certificate_verifier(anybody).with_no_client_auth());
+        let any = Arc::new(AcceptAnyCertificate(provider));
+        return Ok(builder.dangerous().with_custom_certificate_verifier(any).with_no_client_auth());
     }
     let mut roots = RootCertStore::empty();
     match authorities(server)? {
@@ -55,14 +55,14 @@ pub(super) fn config(server: &Server) -> Result<ClientConfig, DatabaseError> {
             }
         }
         None => {
-            let words = "`apim.databases.tls: verified` for PostgreSQL needs `tls_ca`, a PEM file of those whom we trust";
+            let words = "`apim.databases.tls: verified` for PostgreSQL requires `tls_ca`, a PEM file of the trusted authorities";
             return Err(DatabaseError::new(Kind::TlsFailed, words));
         }
     }
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Says whether encryption is what failed: drivers hand its errors on as errors of reading and writing.
+/// Returns whether TLS caused the error: drivers wrap TLS errors in I/O errors.
 pub(super) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(cause) = next {
@@ -75,11 +75,12 @@ pub(super) fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
     false
 }
 
-/// Takes any certificate, as `tls: required` says: the connection is encrypted, whoever is at its other end.
+/// Accepts any certificate, for `tls: required`: the connection is encrypted, but the server is not
+/// authenticated.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

@@ -1,4 +1,5 @@
-//! How the schema of one release differs from that of another: their distributions' own scripts, compared on this machine.
+//! Schema differences between two releases: compares the scripts of their distributions on this
+//! machine.
 
 use std::path::Path;
 
@@ -10,27 +11,27 @@ use super::session::dialect;
 use super::split::split;
 use crate::apim::settings::databases::DatabaseType;
 
-/// The product's databases, and where their scripts lie.
+/// The product's databases, and the folders of their scripts.
 const SCRIPTS: [(&str, &str); 2] = [("shared_db", "dbscripts/"), ("apim_db", "dbscripts/apimgt/")];
 
-/// How the script of one database differs.
+/// Difference between the scripts of one database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SchemaChange {
-    /// Which of the product's databases: `shared_db` or `apim_db`.
+    /// The product's database: `shared_db` or `apim_db`.
     pub database: &'static str,
-    /// The script, below the top folder of a distribution.
+    /// Path of the script below the distribution's top folder.
     pub script: String,
-    /// Tables and columns (`table.column`) that only the newer one makes.
+    /// Tables and columns (`table.column`) that only the newer script creates.
     pub added: Vec<String>,
-    /// Those that only the older one makes.
+    /// Tables and columns (`table.column`) that only the older script creates.
     pub removed: Vec<String>,
 }
 
-/// Compares the scripts that two distributions have for servers of a kind; nothing for databases whose scripts are the same.
-/// For kinds whose scripts we do not read, it is only known that they differ.
+/// Compares the scripts of two distributions for a database type. Returns nothing for identical
+/// scripts. For types whose scripts are not parsed, `added` and `removed` are empty.
 ///
 /// # Errors
-/// When a script cannot be had or read.
+/// When a script is missing or cannot be parsed.
 pub fn schema_changes(old: &Path, new: &Path, kind: DatabaseType) -> Result<Vec<SchemaChange>, Failure> {
     let mut changes = Vec::new();
     for (database, folder) in SCRIPTS {
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn tables_and_columns_that_come_and_go_are_named() {
+    fn added_and_removed_tables_and_columns_are_listed() {
         let folder = tempfile::tempdir().unwrap();
         let old = zip(folder.path(), "4.5.0", "CREATE TABLE A (X INT, Y INT);CREATE TABLE GONE (X INT);");
         let new = zip(folder.path(), "4.6.0", "CREATE TABLE A (X INT, Z INT);CREATE TABLE NEW (X INT);");
@@ -91,6 +92,6 @@ mod tests {
         assert_eq!(schema_changes(&old, &old, DatabaseType::Mysql).unwrap(), []);
         let [unread] = schema_changes(&old, &new, DatabaseType::Oracle).unwrap().try_into().unwrap();
         assert!(unread.added.is_empty() && unread.removed.is_empty());
-        assert!(schema_changes(&old, &new, DatabaseType::Db2).is_err(), "there is no such script");
+        assert!(schema_changes(&old, &new, DatabaseType::Db2).is_err(), "the script does not exist");
     }
 }

@@ -1,4 +1,4 @@
-//! Scripts cut into statements.
+//! Splitting scripts into statements.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn texts(script: &str, dialect: Dialect) -> Vec<String> {
 }
 
 #[test]
-fn semicolons_in_quotes_and_comments_end_nothing() {
+fn semicolons_in_quotes_and_comments_are_ignored() {
     let script = "-- one; two\nCREATE TABLE a (b VARCHAR(5) DEFAULT ';'); # three;\n/* four; */ INSERT INTO a VALUES ('it''s; \\'so', \"x;\\\"\");\n";
     assert_eq!(
         texts(script, Dialect::Mysql),
@@ -27,8 +27,8 @@ fn procedures_end_at_their_own_delimiter() {
 }
 
 #[test]
-fn what_the_client_takes_for_a_comment_is_one() {
-    assert_eq!(texts("SELECT 5--1;", Dialect::Mysql), ["SELECT 5--1"], "two dashes and no blank");
+fn comments_are_recognized_like_the_clients_do() {
+    assert_eq!(texts("SELECT 5--1;", Dialect::Mysql), ["SELECT 5--1"], "two dashes without white space");
     assert_eq!(texts("SELECT 5 --1;\n;", Dialect::Postgresql), ["SELECT 5 --1;"]);
     assert_eq!(
         texts("/*!40101 SET NAMES utf8 */;\n/* no */;\n-- no\n;", Dialect::Mysql),
@@ -50,19 +50,19 @@ fn postgresql_quotes_with_dollars_and_backslashes() {
 }
 
 #[test]
-fn what_never_ends_is_told_with_its_line() {
-    for (script, dialect, told) in [
-        ("SELECT 1;\nSELECT 'a", Dialect::Mysql, "the quote that begins on line 2 never ends"),
-        ("\n\n/* a", Dialect::Postgresql, "the comment that begins on line 3 never ends"),
-        ("SELECT $x$ 1", Dialect::Postgresql, "the dollar quote that begins on line 1 never ends"),
+fn unterminated_tokens_are_reported_with_line() {
+    for (script, dialect, message) in [
+        ("SELECT 1;\nSELECT 'a", Dialect::Mysql, "unterminated quote that begins on line 2"),
+        ("\n\n/* a", Dialect::Postgresql, "unterminated comment that begins on line 3"),
+        ("SELECT $x$ 1", Dialect::Postgresql, "unterminated dollar quote that begins on line 1"),
     ] {
-        assert_eq!(split(script, dialect).unwrap_err().to_string(), told);
+        assert_eq!(split(script, dialect).unwrap_err().to_string(), message);
     }
 }
 
 proptest::proptest! {
     #[test]
-    fn nothing_makes_it_panic_or_loop(script in "[-a-zE$'\"`;/*# \n\\\\é]{0,60}") {
+    fn split_never_panics_or_loops(script in "[-a-zE$'\"`;/*# \n\\\\é]{0,60}") {
         for dialect in [Dialect::Mysql, Dialect::Postgresql] {
             drop(split(&script, dialect));
         }
