@@ -1,4 +1,5 @@
-//! A program of this machine, in a group of its own: what it started ends with it when its time is over, or when nobody waits any more.
+//! Runs a program on this machine in its own process group, which is killed on timeout or when the
+//! call is dropped.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt as _;
@@ -13,16 +14,16 @@ use tokio::time::{sleep, timeout};
 use super::{Heard, keep};
 use crate::apim::hook::Program;
 
-/// How long a program may take to leave once it was told to.
-const LEAVE: Duration = Duration::from_secs(2);
+/// Time for a program to exit after SIGTERM.
+const EXIT_GRACE: Duration = Duration::from_secs(2);
 
-/// Ends a group of processes unless that was called off.
+/// Kills its process group when dropped, unless set to `None`.
 struct Group(Option<Pid>);
 
 impl Group {
     fn signal(&self, signal: Signal) {
         if let Some(group) = self.0 {
-            // Whoever is gone already need not be told.
+            // The group may have exited already.
             kill_process_group(group, signal).unwrap_or_default();
         }
     }
@@ -34,13 +35,13 @@ impl Drop for Group {
     }
 }
 
-/// Runs a program to its end, or for so long.
+/// Runs a program until it exits or the timeout expires.
 pub(super) async fn run(program: &Program, timeout_secs: u64) -> Heard {
     let mut child = match start(program) {
         Ok(child) => child,
         Err(error) => {
             let name = program.argv.first().map_or("", String::as_str);
-            let ended = Err(format!("`{name}` cannot be started: {error}"));
+            let ended = Err(format!("cannot start `{name}`: {error}"));
             return Heard { ended, said: String::new(), may_pass: false };
         }
     };
@@ -50,15 +51,15 @@ pub(super) async fn run(program: &Program, timeout_secs: u64) -> Heard {
     let (ended, may_pass) = match ended {
         Ok(Ok(status)) if status.success() => (Ok(()), false),
         Ok(Ok(status)) => (Err(words(status)), status.code().is_some()),
-        Ok(Err(error)) => (Err(format!("its output cannot be read: {error}")), true),
+        Ok(Err(error)) => (Err(format!("cannot read its output: {error}")), true),
         Err(_) => {
             group.signal(Signal::TERM);
-            drop(timeout(LEAVE, child.wait()).await);
-            (Err(format!("not finished after {timeout_secs} s, and ended")), false)
+            drop(timeout(EXIT_GRACE, child.wait()).await);
+            (Err(format!("timed out after {timeout_secs} s and was killed")), false)
         }
     };
     if ended.is_ok() {
-        // What it left running in the background it meant to.
+        // Background processes of a successful program keep running.
         group.0 = None;
     }
     Heard { ended, said: String::from_utf8_lossy(&said).into_owned(), may_pass }
@@ -79,12 +80,13 @@ fn start(program: &Program) -> io::Result<Child> {
         .spawn()
 }
 
-/// Gives a program its input and hears what it says, until it ends. What it left in the background may hold its output open.
+/// Writes a program's input and reads its output until it exits. Its background processes may keep
+/// the output open.
 async fn talk(child: &mut Child, program: &Program, said: &mut Vec<u8>) -> io::Result<ExitStatus> {
     let input = child.stdin.take().zip(program.stdin.clone());
     let write = async {
         if let Some((mut pipe, text)) = input {
-            // Whoever does not read its input need not.
+            // The program may ignore its input.
             drop(pipe.write_all(text.expose().as_bytes()).await);
         }
     };
@@ -120,6 +122,6 @@ fn words(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit status {code}"),
         (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => "it ended".to_owned(),
+        (None, None) => "it exited".to_owned(),
     }
 }

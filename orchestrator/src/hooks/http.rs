@@ -1,4 +1,5 @@
-//! A request from this machine. Redirects are not followed: what they lead to was not meant.
+//! Sends an HTTP request from this machine. Redirects are not followed, because the target is not
+//! the configured one.
 
 use std::time::Duration;
 
@@ -6,7 +7,7 @@ use super::{Heard, keep};
 use crate::apim::hook::HttpCall;
 use crate::http::{self, Certificate, Client, Method, Response, redirect};
 
-/// Sends a request, and hears the answer within so many seconds.
+/// Sends a request and reads the response within the timeout.
 pub(super) async fn send(call: &HttpCall, timeout_secs: u64) -> Heard {
     let client = match client(call, timeout_secs) {
         Ok(client) => client,
@@ -60,24 +61,24 @@ async fn heard(call: &HttpCall, mut response: Response) -> Heard {
     let is_expected =
         if call.expect.is_empty() { status.is_success() } else { call.expect.contains(&status.as_u16()) };
     let mut said = Vec::new();
-    let mut broke_off = None;
+    let mut body_error = None;
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) => keep(&mut said, &chunk),
             Ok(None) => break,
             Err(error) => {
-                broke_off = Some(http::words(&error));
+                body_error = Some(http::words(&error));
                 break;
             }
         }
     }
     let said = String::from_utf8_lossy(&said).into_owned();
-    let ended = match (is_expected, broke_off) {
+    let ended = match (is_expected, body_error) {
         (true, None) => Ok(()),
         (true, Some(why)) => Err(format!("{status}, but {why}")),
-        (false, _) => Err(format!("answered {status}")),
+        (false, _) => Err(format!("responded with {status}")),
     };
-    // Who is told that the request itself is wrong will be told so again.
+    // A retry of an invalid request would fail the same way.
     let may_pass = !status.is_client_error() || matches!(status.as_u16(), 408 | 409 | 423 | 425 | 429);
     Heard { ended, said, may_pass }
 }

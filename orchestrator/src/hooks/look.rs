@@ -1,4 +1,4 @@
-//! What can be found out about hooks without calling any: whether a program is there, whether a name is known.
+//! Checks of hooks without calling them: whether the program exists and the host name resolves.
 
 use std::net::ToSocketAddrs as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -6,20 +6,21 @@ use std::path::Path;
 
 use crate::apim::hook::{Call, Hook};
 
-/// Returns why a hook cannot work from this machine as it is now, if that can be told without calling it. May ask DNS.
+/// Returns why a hook cannot work from this machine, as far as this can be checked without calling
+/// it. May query DNS.
 #[must_use]
 pub fn look(hook: &Hook) -> Option<String> {
     match &hook.call {
         Call::Command(program) if program.on.is_some() => None,
         Call::Command(program) => {
             let name = program.argv.first()?;
-            (!is_program(name)).then(|| format!("`{name}` is no program of this machine"))
+            (!is_program(name)).then(|| format!("`{name}` is not an executable program on this machine"))
         }
         Call::Http(call) => {
             let url = url::Url::parse(&call.url).ok()?;
             let (host, port) = (url.host_str()?, url.port_or_known_default()?);
             let found = (host.trim_matches(['[', ']']), port).to_socket_addrs();
-            found.err().map(|error| format!("`{host}` has no address: {error}"))
+            found.err().map(|error| format!("cannot resolve `{host}`: {error}"))
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Calls hooks from this machine, for the engine: programs, and requests over HTTP. Each call is bounded in time and in what is kept of
-//! what was said.
+//! Calls hooks from this machine for the engine: programs and HTTP requests. The duration and the
+//! kept output of each call are bounded.
 
 use std::pin::Pin;
 
@@ -16,7 +16,7 @@ mod tests;
 
 pub use look::look;
 
-/// So many bytes of what was said are kept: the last ones.
+/// Maximum number of output bytes kept: the last ones.
 const KEPT: usize = 16 * 1024;
 
 /// Calls hooks from this machine.
@@ -35,17 +35,17 @@ impl CallHooks for FromHere {
     }
 }
 
-/// What became of a call.
+/// Result of a call.
 struct Heard {
-    /// How it ended; an error in words.
+    /// Success, or the error.
     ended: Result<(), String>,
-    /// The end of what it said.
+    /// The last part of the output.
     said: String,
-    /// Whether a failure may pass by itself.
+    /// Whether a retry may succeed.
     may_pass: bool,
 }
 
-/// Keeps the end of what comes in.
+/// Appends output and keeps only the last [`KEPT`] bytes.
 fn keep(kept: &mut Vec<u8>, more: &[u8]) {
     kept.extend_from_slice(more);
     let over = kept.len().saturating_sub(KEPT);

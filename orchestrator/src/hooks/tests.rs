@@ -1,4 +1,4 @@
-//! Hooks, called for real: programs of this machine, and a server of the test's own.
+//! Real hook calls: programs on this machine, and HTTP requests to a test server.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -29,13 +29,13 @@ async fn refusal(hook: &Hook) -> Refusal {
 }
 
 #[tokio::test]
-async fn a_program_gets_facts_secrets_and_input_and_none_of_them_as_argument() {
+async fn program_gets_facts_and_secrets_in_environment_and_stdin() {
     let script = r#"read line; [ "$APIM_NODE/$KEY/$line" = "gw1/open-sesame/from the input" ]"#;
     assert!(FromHere.call(&hook(Call::Command(shell(script)))).await.is_ok());
 }
 
 #[tokio::test]
-async fn a_program_that_fails_is_quoted_without_secrets() {
+async fn failed_program_is_quoted_without_secrets() {
     let script = "seq 1 5000; echo \"the key is $KEY\" >&2; exit 3";
     let Refusal { failure, may_pass } = refusal(&hook(Call::Command(shell(script)))).await;
     assert_eq!(failure.what, "hook `it`: exit status 3");
@@ -44,7 +44,7 @@ async fn a_program_that_fails_is_quoted_without_secrets() {
 }
 
 #[tokio::test]
-async fn a_program_that_hangs_is_ended_with_all_that_it_started() {
+async fn hanging_program_is_killed_with_its_children() {
     let folder = tempfile::tempdir().expect("a folder");
     let mark = folder.path().join("still-there");
     let script = format!("(sleep 3; touch {}) & sleep 60", mark.display());
@@ -52,14 +52,14 @@ async fn a_program_that_hangs_is_ended_with_all_that_it_started() {
     let Refusal { failure, may_pass } =
         refusal(&Hook { timeout_secs: 1, ..hook(Call::Command(shell(&script))) }).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
-    assert_eq!(failure.what, "hook `it`: not finished after 1 s, and ended");
+    assert_eq!(failure.what, "hook `it`: timed out after 1 s and was killed");
     assert!(!may_pass, "it would hang again");
     tokio::time::sleep(Duration::from_millis(3500)).await;
-    assert!(!mark.exists(), "what it started went with it");
+    assert!(!mark.exists(), "its child was killed too");
 }
 
 #[tokio::test]
-async fn a_program_that_leaves_something_in_the_background_has_ended_all_the_same() {
+async fn background_process_does_not_delay_the_end() {
     let begun = Instant::now();
     let call = hook(Call::Command(shell("sleep 15 & exit 0")));
     assert!(FromHere.call(&call).await.is_ok());
@@ -67,13 +67,13 @@ async fn a_program_that_leaves_something_in_the_background_has_ended_all_the_sam
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_named_once() {
+async fn missing_program_is_reported() {
     let mut program = shell("");
     program.argv = vec!["/nowhere/lb".to_owned()];
     let call = hook(Call::Command(program));
     let Refusal { failure, may_pass } = refusal(&call).await;
-    assert!(failure.what.contains("`/nowhere/lb` cannot be started") && !may_pass, "{failure:?}");
-    assert_eq!(look(&call).as_deref(), Some("`/nowhere/lb` is no program of this machine"));
+    assert!(failure.what.contains("cannot start `/nowhere/lb`") && !may_pass, "{failure:?}");
+    assert_eq!(look(&call).as_deref(), Some("`/nowhere/lb` is not an executable program on this machine"));
     assert_eq!(look(&hook(Call::Command(shell("")))), None);
 }
 
@@ -110,7 +110,7 @@ async fn called(answer: &'static str, expect: &[u16]) -> (Result<(), Refusal>, S
 }
 
 #[tokio::test]
-async fn a_request_is_sent_as_wished_and_its_status_counts() {
+async fn request_is_sent_as_configured_and_status_decides() {
     let (done, request) = called("204 No Content", &[]).await;
     assert!(done.is_ok(), "{done:?}");
     assert!(request.starts_with("PUT /pools/gw1?by=test HTTP/1.1\r\n"), "{request}");
@@ -122,9 +122,9 @@ async fn a_request_is_sent_as_wished_and_its_status_counts() {
     for (answer, may_pass) in
         [("404 Not Found", false), ("503 Busy", true), ("302 Found\r\nLocation: /", true)]
     {
-        let refused = called(answer, &[]).await.0.expect_err("it is no success");
+        let refused = called(answer, &[]).await.0.expect_err("not a success status");
         assert!(
-            refused.failure.what.starts_with(&format!("hook `it`: answered {}", &answer[..3])),
+            refused.failure.what.starts_with(&format!("hook `it`: responded with {}", &answer[..3])),
             "{refused:?}"
         );
         assert_eq!(refused.failure.log, ["no such pool; the token was ****"]);
@@ -133,7 +133,7 @@ async fn a_request_is_sent_as_wished_and_its_status_counts() {
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_is_given_up() {
+async fn silent_server_times_out() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}/", listener.local_addr().expect("an address"));
     let call = HttpCall {
@@ -147,5 +147,5 @@ async fn a_server_that_says_nothing_is_given_up() {
     };
     let hook = Hook { timeout_secs: 1, ..hook(Call::Http(Box::new(call))) };
     let Refusal { failure, may_pass } = refusal(&hook).await;
-    assert!(failure.what.contains("no answer in time") && !may_pass, "{failure:?}");
+    assert!(failure.what.contains("no response in time") && !may_pass, "{failure:?}");
 }
