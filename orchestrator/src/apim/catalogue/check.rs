@@ -1,4 +1,4 @@
-//! The keys of `config:` held against the catalogue, for every node that they reach.
+//! Checks the keys of `config:` against the catalogue, for every node that they apply to.
 
 use std::collections::BTreeMap;
 
@@ -6,23 +6,25 @@ use super::{Entry, Form, advice, keys};
 use crate::apim::topology::Node;
 use crate::yaml::{Key, Kind, Mistake, Node as Yaml, Span, nearest};
 
-/// One key that does not mean what its author hoped.
+/// A `config:` key that does not have the intended effect.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Finding {
-    /// The mistake or warning.
-    pub(crate) told: Mistake,
-    /// Whether it is a mistake, as `strict_config` wishes.
+    /// The error or warning.
+    pub(crate) mistake: Mistake,
+    /// Whether it is an error, due to `strict_config` or because the key does harm.
     pub(crate) strict: bool,
 }
 
-/// What was found so far. A key under `apim.config` reaches every node of its hosts: one that reads it is enough.
+/// The findings so far. A key under `apim.config` applies to every node of its hosts, and is valid
+/// if one of them reads it.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    /// By place and path: what is wrong for the nodes looked at so far, or `None` once one reads it.
+    /// By place and path: the problem for the nodes checked so far, or `None` once one node reads
+    /// the key.
     keys: BTreeMap<Place, Option<Found>>,
 }
 
-/// File, line, column, and the key's path (values given by a flag have no line).
+/// File, line, column, and path of a key (values from command-line options have no line).
 type Place = (String, usize, usize, String);
 
 #[derive(Debug)]
@@ -30,33 +32,33 @@ struct Found {
     span: Span,
     path: String,
     wrong: Wrong,
-    /// The components and versions that do not read it.
+    /// The components and versions that do not read the key.
     readers: Vec<String>,
     strict: bool,
 }
 
 #[derive(Debug)]
 enum Wrong {
-    /// Not a key of this node's component and version.
+    /// The node's component does not read the key in its version.
     Unread { hint: Option<String> },
-    /// A table where a value is read, or the other way round.
+    /// A table instead of a value, or the other way round.
     Form { is: &'static str, not: String },
-    /// `$ref{…}` where the product leaves it as it is.
+    /// `$ref{…}` where the product does not resolve it.
     Reference,
-    /// A placeholder that nothing resolves, so that the start ends.
+    /// A placeholder that cannot be resolved, so the start fails.
     Unresolved { placeholder: String, hint: &'static str },
 }
 
 impl Findings {
-    /// Looks at one `config:` map that `node` gets.
+    /// Checks one `config:` map of `node`.
     pub(crate) fn look(&mut self, config: &Yaml, node: &Node) {
         let mut look = Look { findings: self, node, path: Vec::new() };
         look.table(config, keys());
     }
 
-    /// Returns what was found, in the order of places.
-    pub(crate) fn told(self) -> Vec<Finding> {
-        self.keys.into_values().flatten().map(Found::told).collect()
+    /// Returns the findings, ordered by location.
+    pub(crate) fn into_vec(self) -> Vec<Finding> {
+        self.keys.into_values().flatten().map(Found::finding).collect()
     }
 }
 
@@ -112,15 +114,15 @@ impl<'a> Look<'a, '_> {
         }
     }
 
-    /// A placeholder that cannot be resolved ends the start (wso2/config-mapper).
+    /// Finds placeholders that cannot be resolved: they fail the start (wso2/config-mapper).
     fn placeholders(&mut self, value: &'a Yaml) {
         let Kind::Text { text, .. } = &value.kind else { return };
         for (open, hint) in [
             (
                 "$secret{",
-                "give the secret itself, as `!vault`, `!env` or `!file`; `apim: {secrets: cipher}` has it encrypted",
+                "set the secret itself, with `!vault`, `!env` or `!file`; `apim: {secrets: cipher}` encrypts it",
             ),
-            ("$env{", "the service has this variable only if you give it one, in a drop-in of its unit"),
+            ("$env{", "the service has this variable only if you set it in a drop-in of its unit"),
             ("$ref{", "it must be the name of another key"),
         ] {
             for inner in text.split(open).skip(1) {
@@ -136,7 +138,8 @@ impl<'a> Look<'a, '_> {
         }
     }
 
-    /// `$ref{}` is resolved in plain values and lists of texts, not inside arrays of tables (wso2/config-mapper).
+    /// Finds `$ref{}` inside arrays of tables, where it is not resolved; it is resolved in plain
+    /// values and lists of strings (wso2/config-mapper).
     fn references(&mut self, item: &'a Yaml) {
         let Kind::Map(entries) = &item.kind else { return };
         for (key, value) in entries {
@@ -169,10 +172,10 @@ impl<'a> Look<'a, '_> {
             return Some(match (role_reads, series_reads) {
                 (false, _) => "other components read it: set it for their role".to_owned(),
                 (true, false) => "other versions read it".to_owned(),
-                (true, true) => "other versions of it read it".to_owned(),
+                (true, true) => "other versions of the component read it".to_owned(),
             });
         }
-        // A table that was put at the wrong place is called rightly, so it comes before what is only nearly called so.
+        // A table with the right name at the wrong place takes precedence over a similar name.
         let place = elsewhere(keys(), key, role, series, &mut Vec::new())
             .or_else(|| nearest(key, above.names(role, series)).map(|near| joined(tables, near)))?;
         Some(format!("did you mean `{place}`?"))
@@ -182,7 +185,7 @@ impl<'a> Look<'a, '_> {
         let path = joined(&self.path, "");
         let file = span.file.as_ref().map(|file| file.name.clone()).unwrap_or_default();
         let place = (file, span.line, span.column, path.clone());
-        let who = format!("{} {}", self.node.role, self.node.version);
+        let reader = format!("{} {}", self.node.role, self.node.version);
         let is_fatal = advice(&self.path).is_some_and(|advice| advice.is_fatal);
         let strict = self.node.settings.strict_config || is_fatal;
         match (self.findings.keys.get_mut(&place), wrong) {
@@ -192,12 +195,12 @@ impl<'a> Look<'a, '_> {
             (Some(None), Some(_)) => {}
             (Some(Some(found)), Some(_)) => {
                 found.strict |= strict;
-                if !found.readers.contains(&who) {
-                    found.readers.push(who);
+                if !found.readers.contains(&reader) {
+                    found.readers.push(reader);
                 }
             }
             (None, Some(wrong)) => {
-                let found = Found { span: span.clone(), path, wrong, readers: vec![who], strict };
+                let found = Found { span: span.clone(), path, wrong, readers: vec![reader], strict };
                 self.findings.keys.insert(place, Some(found));
             }
         }
@@ -205,32 +208,32 @@ impl<'a> Look<'a, '_> {
 }
 
 impl Found {
-    fn told(self) -> Finding {
+    fn finding(self) -> Finding {
         let Self { span, path, wrong, readers, strict } = self;
         let readers = readers.join(", ");
         let (what, hint) = match wrong {
             Wrong::Unread { hint } => {
-                (format!("`config.{path}` is no key of deployment.toml that is read by: {readers}"), hint)
+                (format!("`config.{path}`: unknown key of deployment.toml for {readers}"), hint)
             }
             Wrong::Form { is, not } => {
                 (format!("`config.{path}` is {is} in deployment.toml ({readers}), not {not}"), None)
             }
             Wrong::Unresolved { placeholder, hint } => (
                 format!(
-                    "`config.{path}`: nothing resolves `{placeholder}`, and the start would end there ({readers})"
+                    "`config.{path}`: `{placeholder}` cannot be resolved, so the start would fail ({readers})"
                 ),
                 Some(hint.to_owned()),
             ),
             Wrong::Reference => (
                 format!("`config.{path}`: `$ref{{…}}` is not resolved inside an array of tables"),
-                Some("write the value itself; `${admin.username}` and its like work there".to_owned()),
+                Some("set the value itself; placeholders such as `${admin.username}` work there".to_owned()),
             ),
         };
-        Finding { told: Mistake { span, what, hint }, strict }
+        Finding { mistake: Mistake { span, what, hint }, strict }
     }
 }
 
-/// The path of the shallowest table or array of tables of that name.
+/// Returns the path of the shallowest table or array of tables with that name.
 fn elsewhere(
     entry: &'static Entry,
     name: &str,
@@ -239,7 +242,7 @@ fn elsewhere(
     path: &mut Vec<&'static str>,
 ) -> Option<String> {
     let mut best: Option<String> = None;
-    for (key, below) in entry.below.iter().filter(|(_, below)| below.readers.holds(role, series)) {
+    for (key, below) in entry.below.iter().filter(|(_, below)| below.readers.contains(role, series)) {
         path.push(key);
         let found = if *key == name && !below.below.is_empty() {
             Some(joined(path, ""))

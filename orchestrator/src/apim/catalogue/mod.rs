@@ -1,6 +1,7 @@
-//! Which keys of `deployment.toml` the product reads, by component and series; `keys.tsv` is the list, `check` holds `config:` against it.
+//! The keys of `deployment.toml` that the product reads, by component and series. `keys.tsv` lists
+//! them, `check` validates `config:` with them.
 //!
-//! The product ignores what it does not know without a word, so a slip of the pen changes nothing and nobody is told: we tell.
+//! The product silently ignores unknown keys, so a typo has no effect and no error.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -14,20 +15,20 @@ mod tests;
 
 pub(crate) use check::Findings;
 
-/// What stands under a key.
+/// The kind of item that a key has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     /// A table.
     Table,
     /// An array of tables.
     Tables,
-    /// A value that is no table.
+    /// A value that is not a table.
     Value,
-    /// Nobody knows.
+    /// Unknown.
     Any,
 }
 
-/// Who reads a key.
+/// The components and series that read a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Readers {
     /// One bit for each of [`Role::ALL`].
@@ -37,13 +38,14 @@ struct Readers {
 }
 
 impl Readers {
-    const NOBODY: Self = Self { roles: 0, series: 0 };
+    const NONE: Self = Self { roles: 0, series: 0 };
 
-    const fn holds(self, role: Role, series: Series) -> bool {
+    const fn contains(self, role: Role, series: Series) -> bool {
         self.roles & role_bit(role) != 0 && self.series & series_bit(series) != 0
     }
 
-    /// A table is read by everybody who reads a key in it; each row is a rectangle of roles and series, so the hull may be too large by little.
+    /// A table is read by every reader of a key in it. Roles and series are joined separately, so
+    /// the result may contain a few combinations too many.
     const fn joined(self, other: Self) -> Self {
         Self { roles: self.roles | other.roles, series: self.series | other.series }
     }
@@ -77,25 +79,25 @@ pub(crate) struct Entry {
 
 impl Default for Entry {
     fn default() -> Self {
-        Self { form: Form::Table, readers: Readers::NOBODY, below: BTreeMap::new() }
+        Self { form: Form::Table, readers: Readers::NONE, below: BTreeMap::new() }
     }
 }
 
 impl Entry {
-    /// Returns the entry of `key` right below this one: of that name, else that of any name.
+    /// Returns the entry of `key` directly below this one: that of the name, else the wildcard.
     fn get(&self, key: &str) -> Option<&Self> {
         self.below.get(key).or_else(|| self.below.get("*"))
     }
 
-    /// Returns the entry of `key` that `role` reads in `series`.
+    /// Returns the entry of `key` directly below this one that `role` reads in `series`.
     fn read_by<'a>(&'a self, key: &str, role: Role, series: Series) -> Option<&'a Self> {
         let named = [self.below.get(key), self.below.get("*")];
-        named.into_iter().flatten().find(|entry| entry.readers.holds(role, series))
+        named.into_iter().flatten().find(|entry| entry.readers.contains(role, series))
     }
 
-    /// Returns the names right below that `role` reads in `series`.
+    /// Returns the names directly below this entry that `role` reads in `series`.
     fn names(&self, role: Role, series: Series) -> impl Iterator<Item = &'static str> {
-        let read = move |(_, entry): &(&&'static str, &Self)| entry.readers.holds(role, series);
+        let read = move |(_, entry): &(&&'static str, &Self)| entry.readers.contains(role, series);
         self.below.iter().filter(read).map(|(name, _)| *name).filter(|name| *name != "*")
     }
 }
@@ -111,32 +113,32 @@ static NEVER_READ: LazyLock<Vec<Advice>> = LazyLock::new(|| {
     rows.filter_map(advice).collect()
 });
 
-/// What to do instead of a key that somebody documents and nobody reads.
+/// The replacement of a key that is documented somewhere, but that the product does not read.
 #[derive(Debug)]
 struct Advice {
     key: Vec<&'static str>,
     text: &'static str,
-    /// Whether the key is worse than useless.
+    /// Whether the key does harm.
     is_fatal: bool,
 }
 
-/// Returns the catalogue.
+/// Returns the root of the catalogue.
 pub(crate) fn keys() -> &'static Entry {
     &KEYS
 }
 
-/// Says whether `role` reads the key at `path` in `series`.
+/// Returns whether `role` reads the key at `path` in `series`.
 #[cfg(test)]
 pub(crate) fn is_read(path: &[&str], role: Role, series: Series) -> bool {
     let step = |entry: &'static Entry, key: &&str| entry.read_by(key, role, series);
     path.iter().try_fold(keys(), step).is_some()
 }
 
-/// Returns what to do instead of a key that somebody documents and nobody reads.
+/// Returns the advice for a key that is documented somewhere, but that the product does not read.
 fn advice(path: &[&str]) -> Option<&'static Advice> {
     let fits = |known: &[&str]| {
         let is_table = known.last() == Some(&"*");
-        // A table none of whose keys is read is told at the table.
+        // A table without any key that is read is reported at the table itself.
         let is_long_enough = known.len() <= path.len() + usize::from(is_table);
         let is_short_enough = known.len() >= path.len() || is_table;
         is_long_enough

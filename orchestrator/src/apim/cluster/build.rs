@@ -1,4 +1,4 @@
-//! From hosts with settings to nodes.
+//! Builds nodes from hosts and their settings.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -18,14 +18,15 @@ use crate::apim::{balancer, hardening};
 use crate::yaml::Mistakes;
 
 impl Cluster {
-    /// Builds the cluster; `None` when there was a mistake. Each mistake is noted once, however many hosts share it.
+    /// Builds the cluster; returns `None` on errors. An error that several hosts share is added
+    /// once.
     pub fn build(hosts: &[HostInput], files: &dyn FileReader, mistakes: &mut Mistakes) -> Option<Self> {
         let mut found = Mistakes::default();
         let cluster = Builder {
             files,
             mistakes: &mut found,
             notes: Vec::new(),
-            is_lonely: is_lonely(hosts),
+            is_standalone: is_standalone(hosts),
             opened: keystores::Known::new(),
         }
         .build(hosts);
@@ -43,12 +44,12 @@ struct Builder<'a> {
     files: &'a dyn FileReader,
     mistakes: &'a mut Mistakes,
     notes: Vec<String>,
-    is_lonely: bool,
+    is_standalone: bool,
     opened: keystores::Known,
 }
 
-/// A single all-in-one shares its databases with nobody.
-fn is_lonely(inputs: &[HostInput]) -> bool {
+/// Returns whether the cluster is a single all-in-one, which does not share its databases.
+fn is_standalone(inputs: &[HostInput]) -> bool {
     let mut roles =
         inputs.iter().flat_map(|input| input.groups.iter().filter_map(|group| Role::of_group(group)));
     roles.next() == Some(Role::AllInOne) && roles.next().is_none()
@@ -102,7 +103,8 @@ impl Builder<'_> {
         let is_node = input.groups.iter().any(|group| Role::of_group(group).is_some());
         let (peer, span) = match &settings.host_name {
             Some(name) => (name.value.clone(), name.span.clone()),
-            // A name that we connect to resolves in DNS; the inventory's own name may be known to nobody but us.
+            // The name of the SSH address resolves in DNS; the inventory name may be unknown
+            // outside the inventory.
             None if literal.is_none()
                 && !is_ipv6(&input.address)
                 && host_name::check(&input.address).is_ok() =>
@@ -115,7 +117,7 @@ impl Builder<'_> {
             self.mistakes.add_hint(
                 &span,
                 format!("host `{}`: its name `{peer}` {error}", input.name),
-                "give it a name for its peers with `apim: {host_name: …}`",
+                "set a name for its peers with `apim: {host_name: …}`",
             );
         }
         let address = settings.address.as_ref().map(|at| at.value).or(literal).or_else(|| peer.parse().ok());
@@ -123,10 +125,10 @@ impl Builder<'_> {
             self.mistakes.add_hint(
                 &input.place,
                 format!(
-                    "host `{}`: `{}` is an IPv6 address, and API Manager's servers speak IPv4 only",
+                    "host `{}`: `{}` is an IPv6 address, but API Manager supports only IPv4",
                     input.name, input.address
                 ),
-                "give the address its peers use with `apim: {address: …}`",
+                "set the IPv4 address that its peers use with `apim: {address: …}`",
             );
         }
         let in_group = |name: &str| input.groups.iter().any(|group| group == name);
@@ -154,26 +156,33 @@ impl Builder<'_> {
         };
         let digest = version.as_ref().and_then(|v| settings.distributions.digest(role, v));
         if settings.distributions.source.is_none() {
-            let what = "`apim` needs `distributions.source`";
-            self.mistakes.add_hint(&span, what, "a URL or a folder of this machine that holds the zips");
+            let what = "`apim` requires `distributions.source`";
+            self.mistakes.add_hint(&span, what, "a URL, or a folder on this machine that contains the zips");
         }
         if let Some(version) = version.as_ref().filter(|_| digest.is_none()) {
             let what = format!("no SHA-256 for `{}`", version.zip(role));
             let hint = format!(
-                "`distributions: {{sha256: {{{}: …}}}}`; `sha256sum FILE` prints it",
+                "set `distributions: {{sha256: {{{}: …}}}}`; get it with `sha256sum FILE`",
                 role.distribution().group()
             );
             self.mistakes.add_hint(&settings.distributions.span, what, hint);
         }
         let java_home = self.java_home(&settings);
         if settings.admin.is_none() {
-            self.need(&settings, "admin.password", "the super administrator's, the same on every node");
+            self.need(
+                &settings,
+                "admin.password",
+                "the super administrator's password, the same on every node",
+            );
         }
-        if settings.databases.is_none() && !self.is_lonely {
-            let hint = "all nodes share two databases on a server; only a single all-in-one may do with its own H2 files";
+        if settings.databases.is_none() && !self.is_standalone {
+            let hint = "all nodes share two databases on a server; only a single all-in-one can use its own H2 files";
             self.need(&settings, "databases", hint);
             if let Some(place) = settings.place_of("databases").filter(|_| settings.embedded) {
-                let what = format!("`apim.databases.type`: `h2` is a file of its own on `{}`", host.name);
+                let what = format!(
+                    "`apim.databases.type`: `h2` is not supported on `{}`: its files cannot be shared",
+                    host.name
+                );
                 self.mistakes.add_hint(place, what, hint);
             }
         }
@@ -218,11 +227,11 @@ impl Builder<'_> {
         })
     }
 
-    /// Notes that a key is missing, unless it is there and its own mistake was noted already.
+    /// Adds an error for a missing key, unless it is set: its value has its own error then.
     fn need(&mut self, settings: &Settings, key: &str, hint: &str) {
         let top = key.split('.').next().unwrap_or(key);
         if !settings.gives(top) {
-            self.mistakes.add_hint(&settings.span, format!("`apim` needs `{key}`"), hint);
+            self.mistakes.add_hint(&settings.span, format!("`apim` requires `{key}`"), hint);
         }
     }
 
@@ -254,8 +263,8 @@ impl Builder<'_> {
     }
 
     fn environments(&mut self, nodes: &mut [Node]) -> Vec<Environment> {
-        let said = nodes.iter().find(|node| node.role.is_hub()).or(nodes.first());
-        let mut environments = said.map(|node| node.settings.environments.clone()).unwrap_or_default();
+        let source = nodes.iter().find(|node| node.role.is_hub()).or(nodes.first());
+        let mut environments = source.map(|node| node.settings.environments.clone()).unwrap_or_default();
         if environments.is_empty() && nodes.iter().any(|node| node.role.is_gateway()) {
             environments.push(Environment::default_one());
         }
@@ -276,12 +285,12 @@ impl Builder<'_> {
             if node.environments.is_empty() {
                 match (names.as_slice(), node.role) {
                     ([only], _) => node.environments.push(only.clone()),
-                    // An all-in-one serves what nobody else serves; here: everything, unless it says otherwise.
+                    // An all-in-one serves all environments unless it sets `environment`.
                     (all, Role::AllInOne) => node.environments.extend_from_slice(all),
                     _ => self.mistakes.add_hint(
                         &node.place,
-                        format!("gateway `{}` says no environment, and there are {}", node.host, names.len()),
-                        format!("`gateway: {{environment: …}}` with one of: {}", names.join(", ")),
+                        format!("gateway `{}` sets no environment, but there are {}", node.host, names.len()),
+                        format!("set `gateway: {{environment: …}}` to one of: {}", names.join(", ")),
                     ),
                 }
             }
@@ -291,12 +300,13 @@ impl Builder<'_> {
 }
 
 impl Builder<'_> {
-    /// Environments and labels of one gateway: none twice, and each in its place.
+    /// Checks the environments and labels of one gateway: no duplicates, and no environment as a
+    /// label.
     fn labels(&mut self, node: &Node, environments: &[String]) {
         let mut seen: Vec<&str> = Vec::new();
         for name in &node.own.environments {
             if seen.contains(&name.value.as_str()) {
-                let what = format!("gateway `{}` is in environment `{}` twice", node.host, name.value);
+                let what = format!("gateway `{}` lists environment `{}` twice", node.host, name.value);
                 self.mistakes.add(&name.span, what);
             }
             seen.push(&name.value);
@@ -304,15 +314,20 @@ impl Builder<'_> {
         for label in &node.own.labels {
             let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if label.value.is_empty() || !label.value.chars().all(fits) {
-                let what = format!("the label `{}` may hold letters, digits, `-` and `_` only", label.value);
+                let what =
+                    format!("invalid label `{}`: only letters, digits, `-` and `_` are allowed", label.value);
                 self.mistakes.add_hint(
                     &label.span,
                     what,
-                    "it is the name of an environment, not its display name",
+                    "use the name of the environment, not its display name",
                 );
             } else if seen.contains(&label.value.as_str()) {
-                let what = format!("gateway `{}` has the label `{}` twice", node.host, label.value);
-                self.mistakes.add_hint(&label.span, what, "the name of its environment is its label anyway");
+                let what = format!("gateway `{}` lists label `{}` twice", node.host, label.value);
+                self.mistakes.add_hint(
+                    &label.span,
+                    what,
+                    "the names of its environments are added automatically",
+                );
             } else if environments.contains(&label.value) {
                 let what = format!(
                     "the label `{}` of gateway `{}` is an environment of this inventory",
@@ -321,7 +336,7 @@ impl Builder<'_> {
                 self.mistakes.add_hint(
                     &label.span,
                     what,
-                    "name it in `environment`; `labels` are for environments made in the admin portal",
+                    "move it to `environment`; `labels` are for environments created in the admin portal",
                 );
             }
             seen.push(&label.value);

@@ -1,4 +1,4 @@
-//! What must be true of all nodes together.
+//! Checks across all nodes.
 
 use super::HostInput;
 use crate::apim::port;
@@ -9,7 +9,8 @@ use crate::apim::settings::keystores::{IssuedSettings, KeystoreMode, Purpose};
 use crate::apim::topology::Node;
 use crate::yaml::{Mistakes, Span};
 
-/// Settings that every node must share, because one node's value ends up in another's traffic or in the shared databases.
+/// Checks settings that must be the same on all nodes, because they affect traffic between nodes or
+/// the shared databases.
 pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
     let Some(first) = nodes.first() else { return };
     let mut differ = |what: &str, why: &str, is_same: &dyn Fn(&Settings, &Settings) -> bool| {
@@ -21,30 +22,30 @@ pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
             );
         }
     };
-    differ("admin", "nodes log in to each other with it", &|a, b| a.admin == b.admin);
-    differ("endpoints", "every node must know the cluster under the same names", &|a, b| {
+    differ("admin", "nodes use it to log in to each other", &|a, b| a.admin == b.admin);
+    differ("endpoints", "every node must use the same names", &|a, b| {
         let names = |s: &Settings| {
             s.endpoints.iter().map(|(r, e)| (*r, e.name.clone(), e.port, e.calls)).collect::<Vec<_>>()
         };
         names(a) == names(b)
     });
-    differ("environments", "control planes and gateways must agree", &|a, b| {
+    differ("environments", "control planes and gateways must use the same environments", &|a, b| {
         let names =
             |s: &Settings| s.environments.iter().map(|e| (e.name.value.clone(), e.kind)).collect::<Vec<_>>();
         names(a) == names(b)
     });
-    differ("encryption_key", "what one node encrypts another decrypts", &|a, b| {
+    differ("encryption_key", "nodes decrypt each other's secrets", &|a, b| {
         a.encryption_key == b.encryption_key
     });
-    differ("broker_tls", "brokers and those who listen must agree", &|a, b| {
+    differ("broker_tls", "brokers and subscribers must use the same transport", &|a, b| {
         a.messaging.broker_tls == b.messaging.broker_tls
     });
     differ("oauth", "all nodes read the same tokens", &|a, b| a.features.oauth == b.features.oauth);
-    differ("user_store", "all nodes ask the same users", &|a, b| {
+    differ("user_store", "all nodes use the same users", &|a, b| {
         let store = |s: &Settings| (s.features.user_store.kind, s.features.user_store.url.clone());
         store(a) == store(b)
     });
-    differ("keystores", "one authority, passphrase and password serve the whole cluster", &|a, b| {
+    differ("keystores", "the authority, passphrase and password are shared by the cluster", &|a, b| {
         let issued = |s: &Settings| s.keystores.issued.as_ref().map(IssuedSettings::shared);
         let password = |s: &Settings| {
             s.keystores.stores.first().map(|store| (store.password.clone(), store.kind, store.alias.clone()))
@@ -54,12 +55,12 @@ pub(super) fn same_everywhere(nodes: &[Node], mistakes: &mut Mistakes) {
             (one, other) => one == other && password(a) == password(b),
         }
     });
-    differ("start_order", "there is one order for the cluster", &|a, b| a.start_order == b.start_order);
+    differ("start_order", "the order applies to the whole cluster", &|a, b| a.start_order == b.start_order);
     shared_keystores(nodes, mistakes);
     one_allowance(nodes, mistakes);
 }
 
-/// A role has one budget: it is about all of its nodes.
+/// Checks that a role has one disruption budget.
 fn one_allowance(nodes: &[Node], mistakes: &mut Mistakes) {
     let allowance = |node: &Node| node.own.max_unavailable.as_ref().map(|at| at.value);
     for (at, node) in nodes.iter().enumerate() {
@@ -73,12 +74,13 @@ fn one_allowance(nodes: &[Node], mistakes: &mut Mistakes) {
                 "`apim.{group}.max_unavailable` on `{}` differs from that on `{}`",
                 node.host, other.host
             ),
-            format!("it is about all nodes of the role: set it once, under `all` or `{group}`"),
+            format!("it applies to all nodes of the role: set it once, under `all` or `{group}`"),
         );
     }
 }
 
-/// Primary and internal keystore must be the same file on all nodes: what one encrypts another decrypts (documentation, step 4).
+/// Checks that the primary and internal keystores are the same on all nodes, which decrypt each
+/// other's secrets (documentation, step 4).
 fn shared_keystores(nodes: &[Node], mistakes: &mut Mistakes) {
     for purpose in [Purpose::Primary, Purpose::Internal] {
         let content = |node: &Node| {
@@ -91,49 +93,49 @@ fn shared_keystores(nodes: &[Node], mistakes: &mut Mistakes) {
             mistakes.add_hint(
                 &node.settings.keystores.span,
                 format!(
-                    "`apim.keystores.{}` on `{}` is another than on `{}`",
+                    "`apim.keystores.{}` on `{}` differs from that on `{}`",
                     purpose.key(),
                     node.host,
                     first.host
                 ),
-                "all nodes need the same one; only `tls` may differ",
+                "use the same keystore on all nodes; only `tls` may differ",
             );
         }
     }
 }
 
-/// Which roles may stand together.
+/// Checks the combination of roles.
 pub(super) fn roles(hosts: &[HostInput], mistakes: &mut Mistakes) {
     let place = |host: Option<&HostInput>| host.map_or_else(Span::nowhere, |host| host.place.clone());
     let in_role =
         |role: Role| hosts.iter().find(move |h| h.groups.iter().any(|g| Role::of_group(g) == Some(role)));
-    let wanted = |role: Role| in_role(role).is_some();
-    if !Role::ALL.into_iter().any(wanted) {
+    let has_role = |role: Role| in_role(role).is_some();
+    if !Role::ALL.into_iter().any(has_role) {
         let groups: Vec<&str> = Role::ALL.iter().map(|role| role.group()).collect();
         mistakes.add_hint(
             &place(hosts.first()),
-            "no host is in the group of a role",
-            format!("put hosts into the groups {}", groups.join(", ")),
+            "no host is in a role's group",
+            format!("add hosts to the groups {}", groups.join(", ")),
         );
         return;
     }
-    if wanted(Role::ControlPlane) && wanted(Role::AllInOne) {
+    if has_role(Role::ControlPlane) && has_role(Role::AllInOne) {
         mistakes.add_hint(
             &place(in_role(Role::AllInOne)),
-            "there are hosts in `control_plane` and in `all_in_one`",
-            "a cluster has one or the other: both run the event hub",
+            "hosts are in both `control_plane` and `all_in_one`",
+            "use only one of them: both run the event hub",
         );
     }
-    if !wanted(Role::ControlPlane) && !wanted(Role::AllInOne) {
+    if !has_role(Role::ControlPlane) && !has_role(Role::AllInOne) {
         mistakes.add_hint(
             &place(Role::ALL.into_iter().find_map(in_role)),
             "no host is in `control_plane` (or `all_in_one`)",
-            "every other role takes its APIs, policies and events from it",
+            "all other roles get their APIs, policies and events from it",
         );
     }
 }
 
-/// No two nodes of a machine may want the same port.
+/// Checks that nodes on the same machine use different ports.
 pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
     for (at, node) in nodes.iter().enumerate() {
         for other in nodes.iter().take(at) {
@@ -141,10 +143,10 @@ pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
             if !same_host && (node.address.is_none() || node.address != other.address) {
                 continue;
             }
-            let theirs = port::ports(other.role, other.offset);
+            let used = port::ports(other.role, other.offset);
             let clash = port::ports(node.role, node.offset)
                 .into_iter()
-                .find(|mine| theirs.iter().any(|their| their.number == mine.number));
+                .find(|port| used.iter().any(|other| other.number == port.number));
             let Some(port) = clash else { continue };
             let what = format!(
                 "{} and {} would both use port {} ({}){}",
@@ -155,9 +157,11 @@ pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
                 if same_host { "" } else { ": they have the same address" }
             );
             let mut hint =
-                format!("give one of them an offset: `{}: {{port_offset: 10}}`", node.role.group());
+                format!("set an offset for one of them: `{}: {{port_offset: 10}}`", node.role.group());
             if !same_host {
-                hint.push_str("; or, when they are different machines, tell their own addresses with `apim: {address: …}`");
+                hint.push_str(
+                    "; if they are different machines, set their addresses with `apim: {address: …}`",
+                );
             }
             let written = node.own.offset_span.as_ref().or(other.own.offset_span.as_ref());
             mistakes.add_hint(written.unwrap_or(&node.place), what, hint);
@@ -165,7 +169,7 @@ pub(super) fn ports(nodes: &[Node], mistakes: &mut Mistakes) {
     }
 }
 
-/// One digest cannot be that of two zips.
+/// Checks that different zips have different digests.
 pub(super) fn digests(nodes: &[Node], mistakes: &mut Mistakes) {
     for (at, node) in nodes.iter().enumerate() {
         let zip = node.version.zip(node.role);
@@ -175,12 +179,12 @@ pub(super) fn digests(nodes: &[Node], mistakes: &mut Mistakes) {
         mistakes.add_hint(
             &node.settings.distributions.span,
             format!("`{}` and `{zip}` have the same SHA-256", other.version.zip(other.role)),
-            format!("give digests by file name: `sha256: {{{zip}: …}}`"),
+            format!("set digests by file name: `sha256: {{{zip}: …}}`"),
         );
     }
 }
 
-/// What depends on the version.
+/// Checks settings that depend on the version, and adds notes.
 pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<String>) {
     for node in nodes {
         let needs_key = node.version.series() >= Series::V4_7;
@@ -188,8 +192,8 @@ pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<
             let span = node.settings.version.as_ref().map_or(&node.settings.span, |version| &version.span);
             mistakes.add_hint(
                 span,
-                format!("API Manager {} needs `apim.encryption_key`", node.version),
-                "without it every node makes its own at its first start, and none can read the others' secrets; `openssl rand -hex 32` makes one",
+                format!("API Manager {} requires `apim.encryption_key`", node.version),
+                "without it every node generates its own key at the first start and cannot decrypt the secrets of others; generate one with `openssl rand -hex 32`",
             );
         }
     }
@@ -200,7 +204,7 @@ pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<
     }
     if nodes.iter().any(|node| node.settings.keystores.mode == KeystoreMode::Shipped) {
         notes.push(
-            "the keystores shipped with the product are used: everybody has their private key, and their certificate names only localhost, so connections by host name work only for as long as nobody verifies names (docs/keystores.md)"
+            "the keystores shipped with the product are used: their private key is public, and their certificate is only valid for localhost, so connections fail if host names are verified (docs/keystores.md)"
                 .to_owned(),
         );
     }
@@ -210,22 +214,21 @@ pub(super) fn releases(nodes: &[Node], mistakes: &mut Mistakes, notes: &mut Vec<
     };
     if let Some(node) = nodes.iter().find(|node| !ships_driver(node)) {
         notes.push(format!(
-            "apim.databases has no `driver` on {}, and the product ships none: it must be in the zip already",
+            "apim.databases has no `driver` on {}, and the product does not include one: the zip must contain it",
             node.host
         ));
     }
     let databases = nodes.iter().filter_map(|node| node.settings.databases.as_ref());
     if let Some(databases) = databases.clone().find(|all| all.create.is_some() && !all.kind.is_spoken()) {
         notes.push(format!(
-            "apim.databases.create: databases of {} are not made from here; `apim-deploy databases INVENTORY --print-sql` prints \
-             what its administrator runs",
+            "apim.databases.create: creating databases is not supported for {}; `apim-deploy databases INVENTORY --print-sql` \
+             prints the statements for its administrator",
             databases.kind
         ));
     }
     if nodes.iter().any(|node| node.settings.databases.is_none()) {
         notes.push(
-            "no databases are set: the node keeps its data in H2 files of its own, for trying out only"
-                .to_owned(),
+            "no databases are set: the node stores its data in H2 files, for evaluation only".to_owned(),
         );
     }
 }

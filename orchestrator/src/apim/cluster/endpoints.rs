@@ -1,4 +1,4 @@
-//! Under which name and port each role and each environment is reached.
+//! Endpoints: the public name and ports of each role and each environment.
 
 use std::net::Ipv4Addr;
 
@@ -11,14 +11,14 @@ use crate::apim::settings::environments::Environment;
 use crate::apim::topology::{Calls, Endpoint, Node};
 use crate::yaml::{Mistakes, Span};
 
-/// Fills in the endpoints of the cluster: as written, or the only node's own.
+/// Sets the endpoints of the cluster: as configured, or those of the only node.
 pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     let balancer = cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address);
     let is_ours = cluster.hosts.iter().any(is_ours);
     let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
     let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone());
     let block = cluster.nodes.first().and_then(|node| node.settings.place_of("endpoints").cloned());
-    // What could not be read was told, and is not missing.
+    // Invalid endpoints have their own errors, and are not reported as missing.
     let endpoints_fit = cluster.nodes.first().is_none_or(|node| node.settings.endpoints_fit);
     let mut unread = Mistakes::default();
     let mistakes = if endpoints_fit { mistakes } else { &mut unread };
@@ -29,14 +29,14 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
         let setting = written.get(&role);
         if let (true, Some(setting)) = (nodes.is_empty() && role != Role::ControlPlane, setting) {
             notes.push(format!(
-                "apim.endpoints.{} (`{}`) is not used: no host is in that group",
+                "apim.endpoints.{} (`{}`) is not used: the group has no hosts",
                 role.group(),
                 setting.name
             ));
         }
         let search = Search { nodes: &nodes, setting, balancer, is_ours, what: format!("the {role}s") };
         let place = missing_at(block.as_ref(), &nodes, &place);
-        let hint = format!("`endpoints: {{{}: NAME}}`, the load balancer's name for them", role.group());
+        let hint = format!("set `endpoints: {{{}: NAME}}` to the name of the load balancer", role.group());
         if let Some(endpoint) =
             search.endpoint(&mut notes, &mut |what| mistakes.add_hint(place, what, hint.clone()))
         {
@@ -59,13 +59,13 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
         if nodes.is_empty() {
             match setting {
                 Some(setting) => {
-                    notes.push(format!("environment `{name}` has no gateway here; it is expected at `{}`", setting.name));
+                    notes.push(format!("environment `{name}` has no gateway in this inventory; it is expected at `{}`", setting.name));
                     found.push((name.clone(), elsewhere(setting)));
                 }
                 None if !cluster.nodes.is_empty() => mistakes.add_hint(
                     span,
                     format!("environment `{name}` has no gateway"),
-                    format!("put `{name}` on a gateway (`gateway: {{environment: {name}}}`), or give the `endpoint` of gateways elsewhere"),
+                    format!("assign `{name}` to a gateway (`gateway: {{environment: {name}}}`), or set the `endpoint` of gateways outside this inventory"),
                 ),
                 None => {}
             }
@@ -79,9 +79,9 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
             what: format!("the gateways of environment `{name}`"),
         };
         let hint = if is_only {
-            "`endpoints: {gateway: NAME}`, the load balancer's name for them".to_owned()
+            "set `endpoints: {gateway: NAME}` to the name of the load balancer".to_owned()
         } else {
-            "`endpoint: NAME` in the environment, the load balancer's name for them".to_owned()
+            "set `endpoint: NAME` in the environment to the name of the load balancer".to_owned()
         };
         if let Some(endpoint) =
             search.endpoint(&mut notes, &mut |what| mistakes.add_hint(span, what, hint.clone()))
@@ -102,11 +102,12 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
         });
         cluster.virtual_hosts.insert(name.clone(), hosts.collect());
     }
-    told_apart(cluster);
+    warn_about_shared_endpoints(cluster);
 }
 
-/// Warns of two environments whose APIs are called under one name and port, though other gateways serve them: nobody could tell which is meant.
-fn told_apart(cluster: &mut Cluster) {
+/// Adds warnings for environments that share a name and port but have different gateways: requests
+/// cannot be assigned to one of them.
+fn warn_about_shared_endpoints(cluster: &mut Cluster) {
     let gateways = |name: &str| cluster.gateways_of(name).map(|node| node.name.0.clone()).collect::<Vec<_>>();
     let names = |environment: &Environment| {
         let name = &environment.name.value;
@@ -116,18 +117,18 @@ fn told_apart(cluster: &mut Cluster) {
     };
     let mut warnings = Mistakes::default();
     for (at, environment) in cluster.environments.iter().enumerate() {
-        let (mine, own) = (names(environment), &environment.name);
+        let (own_names, own) = (names(environment), &environment.name);
         for other in cluster.environments.iter().take(at) {
-            let shared = names(other).into_iter().find(|name| mine.contains(name));
+            let shared = names(other).into_iter().find(|name| own_names.contains(name));
             let Some((host, port)) = shared else { continue };
             if gateways(&own.value) != gateways(&other.name.value) {
                 warnings.add_hint(
                     &own.span,
                     format!(
-                        "the environments `{}` and `{}` are both called at `{host}:{port}`, and have different gateways",
+                        "the environments `{}` and `{}` share the endpoint `{host}:{port}`, but have different gateways",
                         other.name.value, own.value
                     ),
-                    "give one of them another `endpoint`: a request's host name decides which environment is meant",
+                    "set a different `endpoint` for one of them: the host name of a request selects the environment",
                 );
             }
         }
@@ -135,7 +136,8 @@ fn told_apart(cluster: &mut Cluster) {
     cluster.warnings.0.extend(warnings.0);
 }
 
-/// Where a missing endpoint would stand: in the block, else its second node (which made it necessary) is to blame.
+/// Returns the location for a missing endpoint: the block, else the second node, which made the
+/// endpoint necessary.
 fn missing_at<'a>(block: Option<&'a Span>, nodes: &[&'a Node], otherwise: &'a Span) -> &'a Span {
     block.or_else(|| nodes.get(1).or(nodes.first()).map(|node| &node.place)).unwrap_or(otherwise)
 }
@@ -144,7 +146,8 @@ struct Search<'a> {
     nodes: &'a [&'a Node],
     setting: Option<&'a EndpointSetting>,
     balancer: Option<Ipv4Addr>,
-    /// Whether we see to the load balancer: it serves every name that is written, also where one node is behind it.
+    /// Whether apim-deploy manages the load balancer: it serves every configured name, even for a
+    /// single node.
     is_ours: bool,
     what: String,
 }
@@ -156,11 +159,7 @@ impl Search<'_> {
         let several = self.nodes.len() > 1;
         let Some(setting) = self.setting else {
             if several {
-                missing(format!(
-                    "{} are {}, and no endpoint says how they are reached",
-                    self.what,
-                    self.nodes.len()
-                ));
+                missing(format!("no endpoint is set for {} ({} nodes)", self.what, self.nodes.len()));
                 return None;
             }
             return Some(Endpoint {
@@ -177,15 +176,19 @@ impl Search<'_> {
         let address = if setting.name == first.peer && !several {
             first.address
         } else {
-            setting.address.or_else(|| setting.name.parse().ok()).or(self.balancer.filter(|_| fronted)).or_else(|| {
-                if fronted && setting.name.parse::<Ipv4Addr>().is_err() {
-                    notes.push(format!(
-                        "no host is in `load_balancer`, and `{}` has no `address`: it is given the address of {}",
+            setting
+                .address
+                .or_else(|| setting.name.parse().ok())
+                .or(self.balancer.filter(|_| fronted))
+                .or_else(|| {
+                    if fronted && setting.name.parse::<Ipv4Addr>().is_err() {
+                        notes.push(format!(
+                        "no host is in `load_balancer`, and `{}` has no `address`: the address of {} is used",
                         setting.name, first.host
                     ));
-                }
-                first.address
-            })
+                    }
+                    first.address
+                })
         };
         let calls =
             if fronted { written_calls(setting, FRONTED) } else { written_calls(setting, own_calls(first)) };
@@ -193,7 +196,8 @@ impl Search<'_> {
     }
 }
 
-/// Ports of API calls at a load balancer: HTTP's and HTTPS's own; WebSocket and `WebSub` keep the product's.
+/// Ports for API calls at a load balancer: the standard ports of HTTP and HTTPS; the product's
+/// ports of WebSocket and `WebSub`.
 const FRONTED: Calls = Calls {
     http: 80,
     https: 443,

@@ -1,4 +1,5 @@
-//! The user's keystores: read, opened, looked into; PEM files made into keystores. What peers think of them is `trust`'s.
+//! Reads and checks the user's keystores, and creates keystores from PEM files. `trust` checks them
+//! between peers.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,13 +17,13 @@ use crate::yaml::{Mistakes, Span};
 #[cfg(test)]
 mod tests;
 
-/// A keystore larger than this is a mix-up of files.
+/// Maximum size of a keystore, in bytes; a larger file is not a keystore.
 const LARGEST: usize = 8 * 1024 * 1024;
 
-/// What was opened so far: hosts share files, and opening one takes time on purpose.
+/// Cache of opened keystores: hosts share files, and opening one is slow by design.
 pub(super) type Known = HashMap<(Sha256, Sha256), Result<Arc<Opened>, KeystoreError>>;
 
-/// Returns the keystores of the user for a node whose paths are `home`; what is wrong with them is noted.
+/// Returns the user's keystores for a node with the paths `home`; adds errors to `mistakes`.
 pub(super) fn provided(
     settings: &Keystores,
     home: &Home,
@@ -57,13 +58,13 @@ impl Reading<'_> {
     fn store(&mut self, store: &Keystore, file: &At<String>) -> Option<(Arc<[u8]>, Arc<Opened>)> {
         let bytes = self.bytes(store, "file", file)?;
         let format = Format::of(&bytes);
-        let wished = if store.is_pem { "PEM" } else { store.kind };
-        if format.is_none_or(|format| format.word() != wished) {
+        let expected = if store.is_pem { "PEM" } else { store.kind };
+        if format.is_none_or(|format| format.word() != expected) {
             let hint = match format {
-                Some(format) => format!("it is {0}: say `type: {0}`", format.word()),
-                None => "`file FILE` tells what it is; `type` may be JKS, PKCS12 or PEM".to_owned(),
+                Some(format) => format!("it is {0}: set `type: {0}`", format.word()),
+                None => "`file FILE` shows its format; `type` can be JKS, PKCS12 or PEM".to_owned(),
             };
-            let text = format!("{}: `{}` is no {wished} keystore", what(store, "file"), file.value);
+            let text = format!("{}: `{}` is not a {expected} keystore", what(store, "file"), file.value);
             self.mistakes.add_hint(&file.span, text, hint);
             return None;
         }
@@ -85,12 +86,12 @@ impl Reading<'_> {
                     return None;
                 }
             }
-            _ => self.holds_certificates(store, file, &opened),
+            _ => self.require_certificates(store, file, &opened),
         }
         Some((bytes, opened))
     }
 
-    /// Makes a keystore of certificates and a key.
+    /// Creates a keystore from PEM certificates and a key.
     fn pem(
         &mut self,
         store: &Keystore,
@@ -101,7 +102,7 @@ impl Reading<'_> {
             let key = self.bytes(store, "key_file", key_file)?;
             bytes = [bytes.as_ref(), b"\n", key.as_ref()].concat().into();
         }
-        let made = self.open(&bytes, &store.password).and_then(|opened| {
+        let created = self.open(&bytes, &store.password).and_then(|opened| {
             let content = match (&store.alias, &store.key_password) {
                 (Some(alias), Some(key_password)) => {
                     Content::default().identity(alias, opened.identity(alias, key_password)?)
@@ -112,26 +113,30 @@ impl Reading<'_> {
             };
             keystore::write(Format::Jks, None, &content, &store.password)
         });
-        let made: Arc<[u8]> = match made {
-            Ok(made) => made.into(),
+        let created: Arc<[u8]> = match created {
+            Ok(created) => created.into(),
             Err(error) => {
                 self.refuse(store, file, &error);
                 return None;
             }
         };
-        let opened = self.open(&made, &store.password).ok()?;
+        let opened = self.open(&created, &store.password).ok()?;
         if store.alias.is_none() {
-            self.holds_certificates(store, file, &opened);
+            self.require_certificates(store, file, &opened);
         }
-        Some((made, opened))
+        Some((created, opened))
     }
 
     fn bytes(&mut self, store: &Keystore, key: &str, file: &At<String>) -> Option<Arc<[u8]>> {
         match self.files.read(&file.value, &file.span) {
             Ok(bytes) if (1..=LARGEST).contains(&bytes.len()) => Some(bytes.into()),
             Ok(bytes) => {
-                let text =
-                    format!("{}: `{}` has {} bytes: no keystore", what(store, key), file.value, bytes.len());
+                let text = format!(
+                    "{}: `{}` is not a keystore: it has {} bytes",
+                    what(store, key),
+                    file.value,
+                    bytes.len()
+                );
                 self.mistakes.add(&file.span, text);
                 None
             }
@@ -149,10 +154,10 @@ impl Reading<'_> {
         opened.clone()
     }
 
-    fn holds_certificates(&mut self, store: &Keystore, file: &At<String>, opened: &Opened) {
+    fn require_certificates(&mut self, store: &Keystore, file: &At<String>, opened: &Opened) {
         if opened.trusted().next().is_none() {
-            let text = format!("{}: `{}` holds no trusted certificate", what(store, "file"), file.value);
-            let hint = "`keytool -importcert -alias NAME -file CERTIFICATE -keystore FILE` adds one; OpenSSL's PKCS12 files lack the mark that Java looks for";
+            let text = format!("{}: `{}` contains no trusted certificate", what(store, "file"), file.value);
+            let hint = "add one with `keytool -importcert -alias NAME -file CERTIFICATE -keystore FILE`; PKCS12 files from OpenSSL lack the attribute that Java requires";
             self.mistakes.add_hint(&file.span, text, hint);
         }
     }
@@ -171,17 +176,17 @@ impl Reading<'_> {
     }
 }
 
-/// Returns the setting that an error is about, its place, and what to do.
+/// Returns the setting that caused an error, its location, and a hint.
 fn place<'a>(
     store: &'a Keystore,
     file: &'a At<String>,
     error: &KeystoreError,
 ) -> (&'static str, &'a Span, &'static str) {
-    const LIST: &str = "`keytool -list -keystore FILE` shows what is in it";
+    const LIST: &str = "list its entries with `keytool -list -keystore FILE`";
     let places = &store.places;
     match error {
         KeystoreError::WrongPassword => {
-            ("password", &places.password, "`keytool -list -keystore FILE` asks for it, too")
+            ("password", &places.password, "test it with `keytool -list -keystore FILE`")
         }
         KeystoreError::UnfitPassword(_) => {
             ("password", &places.password, "change it with keytool -storepasswd")
@@ -189,18 +194,18 @@ fn place<'a>(
         KeystoreError::WrongKeyPassword(_) => (
             "key_password",
             &places.key_password,
-            "API Manager needs it to be that of the keystore: `keytool -keypasswd` changes it",
+            "API Manager requires the password of the keystore: change it with `keytool -keypasswd`",
         ),
         KeystoreError::NoAlias { .. } | KeystoreError::NotAKey(_) => ("alias", &places.alias, LIST),
         KeystoreError::NoCertificate(_) | KeystoreError::NotAPair(_) if store.is_pem => (
             "file",
             &file.span,
-            "certificates first, the key's own before its issuers; the key behind them or in `key_file`",
+            "expected: the key's certificate, its issuers, then the key (or the key in `key_file`)",
         ),
         KeystoreError::UnreadableKey(_) => (
             "file",
             store.key_file.as_ref().map_or(&file.span, |at| &at.span),
-            "RSA is what API Manager signs with",
+            "API Manager signs with RSA keys",
         ),
         KeystoreError::UnknownFormat
         | KeystoreError::Damaged(_)

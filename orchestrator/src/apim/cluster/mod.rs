@@ -1,6 +1,7 @@
-//! The cluster: nodes in inventory order by role, and the questions that they have about each other.
+//! The cluster: nodes by role in inventory order, and lookups between them.
 //!
-//! `build` makes it from the hosts' settings and finds every mistake; nothing here writes configuration.
+//! `build` creates it from the hosts' settings and collects all errors. This module does not render
+//! configuration.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -25,27 +26,28 @@ mod own_keys;
 #[cfg(test)]
 mod tests;
 
-/// What the inventory says of one host.
+/// One host, as read from the inventory.
 #[derive(Debug, Clone)]
 pub struct HostInput {
     /// Its name in the inventory.
     pub name: String,
-    /// Where we connect to: a name or an address.
+    /// The SSH address: a name or an IP address.
     pub address: String,
-    /// All its groups, those of its groups too, the nearest last.
+    /// All its groups including parent groups, the closest last.
     pub groups: Vec<String>,
-    /// Its variable `apim`, merged.
+    /// Its merged variable `apim`.
     pub apim: yaml::Node,
-    /// Where the inventory names it.
+    /// The location of the host in the inventory.
     pub place: yaml::Span,
 }
 
-/// Reads the files of the user that settings name (keystores), as bytes.
+/// Reads files that settings refer to, such as keystores.
 pub trait FileReader {
-    /// Returns the content of `path`, which was written at `place`; a relative path is from that file's folder.
+    /// Returns the content of `path`. A relative path starts at the folder of the file that `place`
+    /// is in.
     ///
     /// # Errors
-    /// Why it cannot be read, as a fragment.
+    /// The reason why it cannot be read, without the path.
     fn read(&self, path: &str, place: &yaml::Span) -> Result<Vec<u8>, String>;
 }
 
@@ -55,14 +57,14 @@ impl<F: Fn(&str, &yaml::Span) -> Result<Vec<u8>, String>> FileReader for F {
     }
 }
 
-/// A host, whether it carries nodes or not.
+/// A host, with or without nodes.
 #[derive(Debug, Clone)]
 pub struct Host {
     /// Its name in the inventory.
     pub name: String,
-    /// The name by which others reach it.
+    /// The name that other hosts use for it.
     pub peer: String,
-    /// Its address, where the inventory tells it.
+    /// Its address, if the inventory contains it.
     pub address: Option<Ipv4Addr>,
     /// Whether it is a load balancer.
     pub is_load_balancer: bool,
@@ -70,11 +72,11 @@ pub struct Host {
     pub is_database: bool,
     /// Its settings.
     pub settings: Arc<Settings>,
-    /// Where the inventory names it: the place of what is wrong with it when no setting is.
+    /// The location of the host in the inventory, for errors that do not belong to a setting.
     pub place: yaml::Span,
 }
 
-/// A whole cluster, without a mistake.
+/// A cluster whose settings are valid.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     hosts: Vec<Host>,
@@ -85,11 +87,11 @@ pub struct Cluster {
     virtual_hosts: BTreeMap<String, Vec<Endpoint>>,
     notes: Vec<String>,
     warnings: Mistakes,
-    /// Identities of load balancers, issued or the user's, by host.
+    /// TLS identities of load balancers by host, issued or provided by the user.
     balancers: BTreeMap<String, Identity>,
-    /// Who issues the cluster's certificates, once it is known.
+    /// The authority that issues the cluster's certificates, once it is known.
     authority: Option<Certificate>,
-    /// Hooks of load balancers, by node.
+    /// Load balancer hooks by node.
     hooks: BTreeMap<NodeName, Arc<Hooks>>,
 }
 
@@ -100,24 +102,26 @@ impl Cluster {
         &self.nodes
     }
 
-    /// Returns the nodes, to hand them what is made after the cluster.
+    /// Returns the nodes, to add what is only known after the build.
     pub(super) fn nodes_mut(&mut self) -> &mut [Node] {
         &mut self.nodes
     }
 
-    /// Returns what a load balancer shows its clients, issued or the user's: a private key, and a certificate for every endpoint's name.
+    /// Returns the TLS identity of a load balancer, issued or provided by the user: a private key,
+    /// and a certificate for the names of all endpoints.
     #[must_use]
     pub fn balancer_identity(&self, host: &str) -> Option<&Identity> {
         self.balancers.get(host)
     }
 
-    /// Returns who issued the nodes' certificates, in mode `issued` and once there is one.
+    /// Returns the authority that issued the nodes' certificates; `None` in other modes and before
+    /// it exists.
     #[must_use]
     pub const fn authority(&self) -> Option<&Certificate> {
         self.authority.as_ref()
     }
 
-    /// Tells who issued the nodes' certificates.
+    /// Sets the authority that issued the nodes' certificates.
     pub(super) fn set_authority(&mut self, authority: Certificate) {
         self.authority = Some(authority);
     }
@@ -128,23 +132,23 @@ impl Cluster {
         self.hosts.iter().find(|host| host.name == name)
     }
 
-    /// Hands a load balancer's host what it shows its clients.
+    /// Sets the TLS identity of a load balancer.
     pub(super) fn set_balancer(&mut self, host: &str, identity: Identity) {
         self.balancers.insert(host.to_owned(), identity);
     }
 
-    /// Hands the nodes the hooks by which load balancers are told of them.
+    /// Sets the load balancer hooks of the nodes.
     pub fn set_hooks(&mut self, hooks: BTreeMap<NodeName, Arc<Hooks>>) {
         self.hooks = hooks;
     }
 
-    /// Returns the hooks by which load balancers are told of a node, if it has any.
+    /// Returns the load balancer hooks of a node, if it has any.
     #[must_use]
     pub fn hooks(&self, node: &NodeName) -> Option<&Arc<Hooks>> {
         self.hooks.get(node)
     }
 
-    /// Adds what the operator should know.
+    /// Adds notes for the operator; each note is kept once.
     pub fn tell(&mut self, notes: impl IntoIterator<Item = String>) {
         for note in notes {
             if !self.notes.contains(&note) {
@@ -169,25 +173,25 @@ impl Cluster {
         self.nodes.iter().filter(move |node| node.role == role)
     }
 
-    /// Returns what the operator should know, though it is no mistake.
+    /// Returns notes for the operator that are not errors.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// Returns what is very likely not meant, though it is no mistake: each with its place.
+    /// Returns warnings with their locations: settings that are valid, but probably not intended.
     #[must_use]
     pub const fn warnings(&self) -> &Mistakes {
         &self.warnings
     }
 
-    /// Returns the order of starting that the inventory asks for.
+    /// Returns the configured start order.
     #[must_use]
     pub fn start_order(&self) -> StartOrder {
         self.nodes.first().map(|node| node.settings.start_order).unwrap_or_default()
     }
 
-    /// Returns the environments that gateways serve.
+    /// Returns the gateway environments.
     #[must_use]
     pub fn environments(&self) -> &[Environment] {
         &self.environments
@@ -198,21 +202,22 @@ impl Cluster {
         self.nodes.iter().filter(|node| node.role.is_hub())
     }
 
-    /// Returns the nodes that decide on throttling: the traffic managers, or the hubs where there are none.
+    /// Returns the nodes that decide on throttling: the traffic managers, or the hubs if there are
+    /// none.
     #[must_use]
     pub fn throttlers(&self) -> Vec<&Node> {
         let own: Vec<&Node> = self.of(Role::TrafficManager).collect();
         if own.is_empty() { self.hubs().collect() } else { own }
     }
 
-    /// Returns the port, offset aside, at which nodes subscribe to brokers.
+    /// Returns the port of brokers, without offset.
     #[must_use]
     pub fn broker(&self) -> u16 {
         let over_tls = self.nodes.first().is_some_and(|node| node.settings.messaging.broker_tls);
         if over_tls { port::BROKER_TLS } else { port::BROKER }
     }
 
-    /// Says whether anybody subscribes to this node's broker.
+    /// Returns whether other nodes subscribe to this node's broker.
     #[must_use]
     pub fn serves_broker(&self, node: &Node) -> bool {
         node.role.is_hub() || node.role == Role::TrafficManager
@@ -225,42 +230,42 @@ impl Cluster {
         })
     }
 
-    /// Returns how many nodes of a role may be down at once, where the inventory says so.
+    /// Returns the disruption budget of a role, if the inventory sets it.
     #[must_use]
     pub fn allowance(&self, role: Role) -> Option<Allowance> {
         self.of(role).find_map(|node| node.own.max_unavailable.as_ref()).map(|at| at.value)
     }
 
-    /// Returns the other nodes of this one's role.
+    /// Returns the other nodes with the same role.
     pub fn peers<'a>(&'a self, node: &'a Node) -> impl Iterator<Item = &'a Node> {
         self.nodes.iter().filter(move |other| other.role == node.role && other.name != node.name)
     }
 
-    /// Returns where a role is reached; a role that the cluster has not is played by the hubs.
+    /// Returns the endpoint of a role. The hubs replace a role that the cluster does not have.
     #[must_use]
     pub fn endpoint(&self, role: Role) -> Option<&Endpoint> {
         self.endpoints.get(&role).or_else(|| self.endpoints.get(&Role::ControlPlane))
     }
 
-    /// Returns where the gateways of an environment are reached.
+    /// Returns the endpoint of an environment's gateways.
     #[must_use]
     pub fn environment_endpoint(&self, environment: &str) -> Option<&Endpoint> {
         self.environment_endpoints.get(environment)
     }
 
-    /// Returns the further names under which the APIs of an environment are called.
+    /// Returns the additional endpoints for API calls of an environment.
     #[must_use]
     pub fn virtual_hosts(&self, environment: &str) -> &[Endpoint] {
         self.virtual_hosts.get(environment).map_or(&[], Vec::as_slice)
     }
 
-    /// Returns every endpoint, those of environments last.
+    /// Returns all endpoints, those of environments last.
     pub fn all_endpoints(&self) -> impl Iterator<Item = &Endpoint> {
         let more = self.virtual_hosts.values().flatten();
         self.endpoints.values().chain(self.environment_endpoints.values()).chain(more)
     }
 
-    /// Returns the endpoint under whose name `node` is known to the world: its `server.hostname`.
+    /// Returns the endpoint whose name is the `server.hostname` of `node`.
     #[must_use]
     pub fn endpoint_of(&self, node: &Node) -> Option<&Endpoint> {
         match node.role {

@@ -1,4 +1,5 @@
-//! A name has one address, the same on every host: what would be dropped from `/etc/hosts` without a word is a mistake.
+//! Checks that each name has one address, the same on every host. Otherwise an entry of
+//! `/etc/hosts` would be dropped silently.
 
 use std::net::Ipv4Addr;
 
@@ -9,7 +10,7 @@ use crate::apim::settings::endpoint::EndpointSetting;
 use crate::apim::topology::Endpoint;
 use crate::yaml::{Mistakes, Span};
 
-/// Who wants a name to have which address.
+/// A name with an address, and the setting that assigns it.
 struct Claim<'a> {
     name: &'a str,
     address: Ipv4Addr,
@@ -17,7 +18,8 @@ struct Claim<'a> {
     span: &'a Span,
 }
 
-/// Notes hosts that share a name, endpoints called like one of several nodes, and names with two addresses.
+/// Adds errors for hosts that share a name, endpoints with the name of one of several nodes, and
+/// names with two addresses.
 pub(super) fn one_address_each(cluster: &Cluster, mistakes: &mut Mistakes) {
     let hosts: Vec<&Host> =
         cluster.hosts.iter().filter(|host| cluster.nodes_on(&host.name).next().is_some()).collect();
@@ -26,14 +28,14 @@ pub(super) fn one_address_each(cluster: &Cluster, mistakes: &mut Mistakes) {
             let written = [host, other].into_iter().find_map(|host| host.settings.host_name.as_ref());
             mistakes.add_hint(
                 written.map_or(&host.place, |name| &name.span),
-                format!("hosts `{}` and `{}` would both be called `{}`", other.name, host.name, host.peer),
-                "each needs a name of its own, whatever the case of its letters: `apim: {host_name: …}`",
+                format!("hosts `{}` and `{}` have the same name `{}`", other.name, host.name, host.peer),
+                "set a unique name with `apim: {host_name: …}`; case is ignored",
             );
         }
     }
     let mut claims = Claims { known: Vec::new(), mistakes };
     for host in &hosts {
-        // Hosts of one name were told above.
+        // Hosts with the same name were reported above.
         let is_first = !claims.known.iter().any(|claim| claim.name.eq_ignore_ascii_case(&host.peer));
         if let Some(address) = host.address.filter(|_| is_first) {
             let span = host.settings.host_name.as_ref().map_or(&host.place, |name| &name.span);
@@ -44,11 +46,11 @@ pub(super) fn one_address_each(cluster: &Cluster, mistakes: &mut Mistakes) {
         let called = hosts.iter().find(|host| host.peer.eq_ignore_ascii_case(&setting.name));
         if let Some(host) = called.filter(|host| nodes > 1 && !host.is_load_balancer) {
             let what = format!(
-                "{by} stands for {nodes} nodes, and `{}` is the name of host `{}`",
+                "{by} is used for {nodes} nodes, but `{}` is the name of host `{}`",
                 setting.name, host.name
             );
-            claims.mistakes.add_hint(&setting.span, what, "give it a name of its own, the load balancer's");
-        } else if let Some(address) = told_address(cluster, setting, endpoint) {
+            claims.mistakes.add_hint(&setting.span, what, "use a separate name, that of the load balancer");
+        } else if let Some(address) = explicit_address(cluster, setting, endpoint) {
             claims.add(Claim { name: &setting.name, address, by, span: &setting.span });
         }
     }
@@ -82,7 +84,7 @@ impl<'a> Claims<'a, '_> {
                     "`{}` would have two addresses: {} ({}) and {} ({})",
                     claim.name, known.address, known.by, claim.address, claim.by
                 ),
-                "a name has one address on all hosts: choose another name, or the same address",
+                "use a different name, or the same address",
             ),
             Some(_) => {}
             None => self.known.push(claim),
@@ -90,14 +92,16 @@ impl<'a> Claims<'a, '_> {
     }
 }
 
-/// One name for two hosts. Two hosts at one address are one machine; so are two that we reach under one name in DNS.
+/// Returns whether two machines have the same name. Hosts with the same address, or with the same
+/// DNS name as their SSH address, are one machine.
 fn share_a_name(host: &Host, other: &Host) -> bool {
     let is_named = host.settings.host_name.is_some() || other.settings.host_name.is_some();
     let one_machine = host.address == other.address && (host.address.is_some() || !is_named);
     host.peer.eq_ignore_ascii_case(&other.peer) && !one_machine
 }
 
-/// Returns every endpoint that was written and is used: what it is called in messages, and for how many nodes it stands.
+/// Returns every configured endpoint that is used, with its name in messages and its number of
+/// nodes.
 fn endpoints(cluster: &Cluster) -> Vec<(String, &EndpointSetting, &Endpoint, usize)> {
     let written = cluster.nodes().first().map(|node| &node.settings.endpoints);
     let setting = |role: Role| written.and_then(|written| written.get(&role));
@@ -122,9 +126,9 @@ fn endpoints(cluster: &Cluster) -> Vec<(String, &EndpointSetting, &Endpoint, usi
     all
 }
 
-/// Returns an endpoint's address where somebody told it; one that we only fall back to is no claim.
-fn told_address(cluster: &Cluster, setting: &EndpointSetting, endpoint: &Endpoint) -> Option<Ipv4Addr> {
+/// Returns the address of an endpoint if it is set explicitly; a fallback address is not checked.
+fn explicit_address(cluster: &Cluster, setting: &EndpointSetting, endpoint: &Endpoint) -> Option<Ipv4Addr> {
     let has_balancer = cluster.hosts.iter().any(|host| host.is_load_balancer && host.address.is_some());
-    let is_told = setting.address.is_some() || has_balancer || !endpoint.fronted;
-    endpoint.address.filter(|_| is_told)
+    let is_explicit = setting.address.is_some() || has_balancer || !endpoint.fronted;
+    endpoint.address.filter(|_| is_explicit)
 }

@@ -17,7 +17,8 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         local(scene, root);
         return;
     };
-    // Gateways and traffic managers take APIs and policies from the control plane, so they log in to the shared database only.
+    // Gateways and traffic managers get APIs and policies from the control plane, so they use the
+    // shared database only.
     if matches!(node.role, Role::ControlPlane | Role::KeyManager | Role::AllInOne) {
         put(root, "database.apim_db", databases, &databases.apim_db);
     }
@@ -41,7 +42,7 @@ fn external(databases: &Databases, database: &Database) -> Table {
         .set("type", databases.kind.word())
         .set("hostname", &databases.host);
     table = match databases.kind {
-        // A service is named by the URL alone.
+        // A service name is set in the URL only.
         DatabaseType::Oracle if databases.oracle_service || database.url.is_some() => table,
         DatabaseType::Oracle => table.set("sid", &database.name),
         DatabaseType::Mysql
@@ -60,14 +61,17 @@ fn external(databases: &Databases, database: &Database) -> Table {
 }
 
 fn shipped(file: &str) -> Table {
-    Table::about("as shipped: a file of this node; set apim.databases for anything but trying out")
-        .set("type", "h2")
-        .set("url", format!("jdbc:h2:./repository/database/{file};DB_CLOSE_ON_EXIT=FALSE"))
-        .set("username", "wso2carbon")
-        .set("password", "wso2carbon")
+    Table::about(
+        "as shipped: an H2 file of this node, for evaluation only; set apim.databases for production",
+    )
+    .set("type", "h2")
+    .set("url", format!("jdbc:h2:./repository/database/{file};DB_CLOSE_ON_EXIT=FALSE"))
+    .set("username", "wso2carbon")
+    .set("password", "wso2carbon")
 }
 
-/// The registry of the node itself, which the control plane's distributions ship switched on (wso2/product-apim, deployment.toml).
+/// The node's own registry, which the control plane distributions enable by default
+/// (wso2/product-apim, deployment.toml).
 fn local(scene: &Scene<'_>, root: &mut Table) {
     if !scene.node.role.is_hub() {
         return;
@@ -77,7 +81,7 @@ fn local(scene: &Scene<'_>, root: &mut Table) {
     root.put("database.local", Table::about("as shipped: this node's own registry").set("url", url));
 }
 
-/// Returns a password as the product can paste it into an XML element without escaping.
+/// Wraps a password so that the product can write it unescaped into an XML element.
 pub(super) fn in_xml(password: &Secret) -> Secret {
     if password.expose().contains(['&', '<', '>']) {
         Secret::new(format!("<![CDATA[{}]]>", password.expose()))
@@ -86,7 +90,7 @@ pub(super) fn in_xml(password: &Secret) -> Secret {
     }
 }
 
-/// Returns a statement as the product can paste it into an XML element.
+/// Escapes a statement, which the product writes unescaped into an XML element.
 fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

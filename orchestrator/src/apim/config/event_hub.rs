@@ -1,12 +1,13 @@
-//! `[apim.event_hub]`, `[apim.key_manager]`: where a node hears of changes, and who keeps the keys.
+//! `[apim.event_hub]`, `[apim.key_manager]`: sources of events, and the key managers.
 
 use super::Scene;
 use super::tree::Table;
 use crate::apim::port::{BROKER_TLS, RECEIVER, RECEIVER_AUTH};
 use crate::apim::role::Role;
 
-/// What makes a broker connection one over TLS. The product pastes it between the quotes of an option of the broker's URL, so it closes them and goes
-/// on with further options (wso2/docs-apim, "enabling TLS for event hub JMS communications").
+/// Value that enables TLS for a broker connection. The product inserts it between the quotes of a
+/// broker URL option, so it closes the quotes and appends further options (wso2/docs-apim,
+/// "enabling TLS for event hub JMS communications").
 pub(super) const OVER_TLS: &str = concat!(
     "true'&amp;ssl_cert_alias='$ref{keystore.tls.alias}",
     "'&amp;trust_store='repository/resources/security/$ref{truststore.file_name}",
@@ -21,9 +22,9 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let several = hubs.len() > 1;
     let broker = cluster.broker();
     let about = if node.role.is_hub() {
-        "this node runs an event hub and listens to its own"
+        "this node runs an event hub and subscribes to it"
     } else {
-        "APIs, subscriptions and policies are pulled from service_url; changes are heard from every event hub directly,"
+        "APIs, subscriptions and policies are pulled from service_url; events come from every event hub directly,"
     };
     let mut hub = Table::about(about);
     if !node.role.is_hub() {
@@ -53,10 +54,11 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         published(scene, root);
     }
     if broker == BROKER_TLS && cluster.serves_broker(node) {
-        // By default it speaks TLSv1 only, which no present JDK does (wso2/product-apim, default.json). The server adds its offset to the port.
+        // The default is TLSv1 only, which no current JDK supports (wso2/product-apim,
+        // default.json). The server adds its offset to the port.
         root.put(
             "broker.transport.amqp.ssl_connection",
-            Table::about("from the inventory: apim.broker_tls; with the keystores of this node")
+            Table::about("from the inventory: apim.broker_tls; uses the keystores of this node")
                 .set("enabled", true)
                 .set("port", BROKER_TLS.to_string())
                 .set("ssl_enabled_protocols", "TLSv1.2"),
@@ -72,7 +74,8 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     }
 }
 
-/// To whom a control plane publishes: one group for each hub, or one group of all hubs.
+/// The event hubs that a control plane publishes to: one group for each hub, or one group of all
+/// hubs.
 fn published(scene: &Scene<'_>, root: &mut Table) {
     const GROUP: &str = "apim.event_hub.publish.url_group";
     let hubs: Vec<_> = scene.cluster.hubs().collect();
@@ -103,7 +106,7 @@ fn published(scene: &Scene<'_>, root: &mut Table) {
 pub(super) fn key_manager(scene: &Scene<'_>, root: &mut Table) {
     let (cluster, node) = (scene.cluster, scene.node);
     let has_own = cluster.of(Role::KeyManager).next().is_some();
-    // Without key managers the control plane keeps the keys; for itself that is the default.
+    // Without key managers the control plane acts as one, which is its own default.
     let asks = match node.role {
         Role::Gateway => true,
         Role::ControlPlane | Role::AllInOne => has_own,

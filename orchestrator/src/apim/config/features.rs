@@ -1,4 +1,4 @@
-//! What `settings::features` says: CORS, analytics, the token for backends, mail, tokens in the database.
+//! Sections of `settings::features`: CORS, analytics, backend JWT, mail, storage of tokens.
 
 use super::Scene;
 use super::databases::in_xml;
@@ -7,10 +7,11 @@ use crate::apim::release::Series;
 use crate::apim::role::Role;
 use crate::apim::topology::Node;
 
-/// The rules that control planes and gateways ship with (wso2/product-apim, deployment.toml), and what the inventory says otherwise.
+/// The shipped rules of control planes and gateways (wso2/product-apim, deployment.toml),
+/// overridden by the inventory.
 pub(super) fn cors(node: &Node) -> Table {
     let cors = &node.settings.features.cors;
-    let said = *cors != crate::apim::settings::features::Cors::default();
+    let is_set = *cors != crate::apim::settings::features::Cors::default();
     let listed = |own: &Option<Vec<String>>, shipped: &[&str]| -> Vec<String> {
         own.clone().unwrap_or_else(|| shipped.iter().map(|text| (*text).to_owned()).collect())
     };
@@ -28,7 +29,7 @@ pub(super) fn cors(node: &Node) -> Table {
         "apikey",
         "Internal-Key",
     ];
-    Table::about(if said { "from the inventory: apim.cors; the rest as shipped" } else { "as shipped" })
+    Table::about(if is_set { "from the inventory: apim.cors; the rest as shipped" } else { "as shipped" })
         .set_some("enable", cors.enabled)
         .set("allow_origins", origins)
         .set("allow_methods", listed(&cors.allow_methods, &METHODS))
@@ -37,38 +38,39 @@ pub(super) fn cors(node: &Node) -> Table {
         .set("allow_credentials", cors.allow_credentials.unwrap_or(false))
 }
 
-/// What a gateway publishes of calls; off as shipped.
+/// Analytics of a gateway; disabled by default.
 pub(super) fn analytics(node: &Node) -> Table {
-    let said = &node.settings.features.analytics;
+    let settings = &node.settings.features.analytics;
     let series = node.version.series();
-    let about = if said.enabled { "from the inventory: apim.analytics" } else { "as shipped: off" };
-    let mut table = Table::about(about).set("enable", said.enabled);
-    let endpoint = said.config_endpoint.as_deref();
+    let about = if settings.enabled { "from the inventory: apim.analytics" } else { "as shipped: off" };
+    let mut table = Table::about(about).set("enable", settings.enabled);
+    let endpoint = settings.config_endpoint.as_deref();
     match series {
         Series::V4_5 => {
             let shipped = Some("https://localhost:8080/auth/v1").filter(|_| node.role == Role::Gateway);
-            table =
-                table.set_some("config_endpoint", endpoint.or(shipped)).set_some("type", said.kind.as_ref());
-            table = match &said.auth_token {
+            table = table
+                .set_some("config_endpoint", endpoint.or(shipped))
+                .set_some("type", settings.kind.as_ref());
+            table = match &settings.auth_token {
                 Some(token) => table.set("auth_token", &in_xml(token)),
                 None => table.set("auth_token", ""),
             };
         }
         Series::V4_6 | Series::V4_7 => {
             table = table
-                .set("type", said.kind.as_deref().unwrap_or("moesif"))
+                .set("type", settings.kind.as_deref().unwrap_or("moesif"))
                 .set_some("config_endpoint", endpoint)
-                .set_some("auth_token", said.auth_token.as_ref().map(in_xml).as_ref());
+                .set_some("auth_token", settings.auth_token.as_ref().map(in_xml).as_ref());
         }
     }
-    if !said.properties.is_empty() {
+    if !settings.properties.is_empty() {
         let set = |table: Table, (key, value): &(String, _)| table.set(key, &in_xml(value));
-        table.put("properties", said.properties.iter().fold(Table::default(), set));
+        table.put("properties", settings.properties.iter().fold(Table::default(), set));
     }
     table
 }
 
-/// The token that gateways send to backends.
+/// The JWT that gateways send to backends.
 pub(super) fn of_gateway(scene: &Scene<'_>, root: &mut Table) {
     let jwt = &scene.node.settings.features.backend_jwt;
     if !jwt.enabled {
@@ -76,7 +78,7 @@ pub(super) fn of_gateway(scene: &Scene<'_>, root: &mut Table) {
     }
     root.put(
         "apim.jwt",
-        Table::about("from the inventory: apim.backend_jwt; tells backends who calls")
+        Table::about("from the inventory: apim.backend_jwt; identifies the caller to backends")
             .set("enable", true)
             .set_some("header", jwt.header.as_ref())
             .set_some("encoding", jwt.encoding)
@@ -86,7 +88,7 @@ pub(super) fn of_gateway(scene: &Scene<'_>, root: &mut Table) {
     );
 }
 
-/// What control planes and key managers do with tokens and mail.
+/// Storage of tokens, and mail, on control planes and key managers.
 pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     if !matches!(scene.node.role, Role::ControlPlane | Role::KeyManager | Role::AllInOne) {
         return;

@@ -1,4 +1,4 @@
-//! `[[apim.gateway.environment]]` on the control plane, and what a gateway does with its label.
+//! `[[apim.gateway.environment]]` on the control plane, and the labels of a gateway.
 
 use super::tree::Table;
 use super::{Scene, features};
@@ -15,7 +15,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
                 let websub = environment.websub.unwrap_or(node.role == Role::AllInOne);
                 let mut table = block(environment, endpoint, websub, at == 0);
                 for host in hosts {
-                    let more = Table::about(format!("{}: another name for them", environment.name.value));
+                    let more = Table::about(format!("{}: additional name", environment.name.value));
                     table.push("virtual_host", addresses(more, host, websub));
                 }
                 root.push("apim.gateway.environment", table);
@@ -29,7 +29,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let retrieval = node.own.retrieval;
     root.put(
         "apim.sync_runtime_artifacts.gateway",
-        Table::about("the environments whose APIs this gateway serves")
+        Table::about("environments of this gateway")
             .set("gateway_labels", labels.cloned().collect::<Vec<_>>())
             .set_some("data_retrieval_mode", retrieval.mode)
             .set_some("deployment_retry_duration", retrieval.retry_ms)
@@ -39,7 +39,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     features::of_gateway(scene, root);
     if let Some(list) = &node.own.skip_list {
         let mut table =
-            Table::about("from the inventory: skip_list; what is deployed here by hand and stays");
+            Table::about("from the inventory: skip_list; manually deployed artifacts that are kept");
         for (key, files) in [
             ("apis", &list.apis),
             ("endpoints", &list.endpoints),
@@ -57,7 +57,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
 
 fn block(environment: &Environment, endpoint: &Endpoint, websub: bool, is_first: bool) -> Table {
     let mut table = Table::about(format!(
-        "gateways of environment {}, under the name by which clients call them",
+        "gateways of environment {}, with the name that clients use",
         environment.name.value
     ))
     .set("name", &environment.name.value)
@@ -78,7 +78,7 @@ fn block(environment: &Environment, endpoint: &Endpoint, websub: bool, is_first:
     table
 }
 
-/// The URLs of an endpoint's calls.
+/// Adds the URLs for API calls of an endpoint.
 fn addresses(table: Table, endpoint: &Endpoint, websub: bool) -> Table {
     let (name, calls) = (&endpoint.name, endpoint.calls);
     let table = table
@@ -94,8 +94,8 @@ fn addresses(table: Table, endpoint: &Endpoint, websub: bool) -> Table {
         .set("websub_event_receiver_https_endpoint", format!("https://{name}:{}", calls.websub_https))
 }
 
-/// What the gateway's own `deployment.toml` ships switched on, and ours must therefore say too (wso2/product-apim, tags v4.5.0 to
-/// v4.7.0), except one key that nothing reads.
+/// Features that the gateway's shipped `deployment.toml` enables, so the generated one must too
+/// (wso2/product-apim, tags v4.5.0 to v4.7.0), except one key that the product does not read.
 fn shipped(scene: &Scene<'_>, root: &mut Table) {
     let node = scene.node;
     root.put("apim.analytics", features::analytics(node));

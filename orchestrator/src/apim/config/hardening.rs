@@ -1,4 +1,4 @@
-//! `[monitoring.jmx]`: the management port, where the inventory closes it.
+//! `[monitoring.jmx]`: the management port, if the inventory restricts it.
 
 use super::Scene;
 use super::tree::Table;

@@ -9,13 +9,13 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let settings = &scene.node.settings;
     for store in &settings.keystores.stores {
         let what = match store.purpose {
-            Purpose::Tls => "what every TLS port shows",
+            Purpose::Tls => "the certificate of every TLS port",
             Purpose::Primary => "signs tokens; the same on all nodes",
-            Purpose::Internal => "encrypts stored secrets; the same on all nodes, for ever",
-            Purpose::Truststore => "whom this node trusts",
+            Purpose::Internal => "encrypts stored secrets; the same on all nodes, never changed",
+            Purpose::Truststore => "authorities that this node trusts",
         };
         let about = match settings.keystores.mode {
-            KeystoreMode::Shipped => "as shipped: everybody has this key".to_owned(),
+            KeystoreMode::Shipped => "as shipped: its private key is public".to_owned(),
             KeystoreMode::Provided => {
                 format!("{what}; from the inventory: apim.keystores.{}", store.purpose.key())
             }
@@ -34,7 +34,8 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     if scene.node.version.series() >= Series::V4_7
         && let Some(key) = &settings.encryption_key
     {
-        // As a table: the start script does not see the dotted form, and would append a key of its own.
+        // Must be a table: the start script does not detect the dotted form, and would append its
+        // own key.
         root.put(
             "encryption",
             Table::about("from the inventory: apim.encryption_key; the same on all nodes").set("key", key),

@@ -1,7 +1,7 @@
-//! What a configuration says, whatever it looks like: digests of its values, to tell which of them changed.
+//! Digests of a configuration's values, to find out which of them changed.
 //!
-//! Comments, order of keys and form of writing do not matter. A secret has no digest of its own: whoever saw that could try out passwords
-//! against it.
+//! They do not depend on comments, the order of keys or formatting. There is no digest of a single
+//! secret, because it would allow guessing the secret offline.
 
 use std::collections::BTreeMap;
 
@@ -12,14 +12,15 @@ use super::tree::{Item, Table, Value};
 /// The label of all secrets together.
 const SECRETS: &str = "passwords and keys";
 
-/// Returns a digest of what `root` says.
+/// Returns the digest of all values of `root`.
 pub(super) fn digest(root: &Table) -> Sha256 {
     let mut text = String::new();
     Writer { text: &mut text, masked: false }.table(root);
     Sha256::of(text.as_bytes())
 }
 
-/// Returns for each key, such as `[server] hostname`, a short digest of its value, secrets left out; and one of all secrets together.
+/// Returns a short digest of each value by its key, such as `[server] hostname`, without secrets;
+/// and one digest of all secrets together.
 pub(super) fn keys(root: &Table) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     keys_of(root, "", &mut found);
@@ -54,7 +55,7 @@ fn keys_of(table: &Table, path: &str, found: &mut BTreeMap<String, String>) {
     }
 }
 
-/// Writes every secret below `table` with its place, in an order that does not depend on how the file is written.
+/// Writes every secret below `table` with its path, independent of the order in the file.
 fn note_secrets(table: &Table, path: &str, text: &mut String) {
     for (key, item) in sorted(&table.entries) {
         let below = format!("{path}.{key:?}");
@@ -96,10 +97,10 @@ fn sorted<T>(entries: &[(String, T)]) -> Vec<&(String, T)> {
     entries
 }
 
-/// Writes values in one form, whatever form they have in a file.
+/// Writes values in a canonical form.
 struct Writer<'a> {
     text: &'a mut String,
-    /// Whether secrets are left out.
+    /// Whether secrets are omitted.
     masked: bool,
 }
 
@@ -175,14 +176,14 @@ mod tests {
 
     fn example() -> Table {
         let mut root = Table::about("written by a test");
-        root.put("server", Table::about("who").set("hostname", "a").set("offset", 3_u16));
+        root.put("server", Table::about("name").set("hostname", "a").set("offset", 3_u16));
         root.put("super_admin", Table::default().set("password", &Secret::new("s3cret")));
         root.put("apim.event_hub", Table::default().set("urls", vec!["tcp://a:1".to_owned()]));
         root.push("apim.event_hub.publish.url_group", Table::about("one").set("type", "x"));
         root
     }
 
-    /// The same in another order, without a word about it.
+    /// The same values in a different order, without comments.
     fn rewritten() -> Table {
         let mut other = Table::default();
         other.put("super_admin", Table::default().set("password", &Secret::new("s3cret")));
@@ -198,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_and_order_do_not_matter_and_values_do() {
+    fn digest_ignores_comments_and_order() {
         assert_eq!(digest(&example()), digest(&rewritten()));
         assert_eq!(keys(&example()), keys(&rewritten()));
         let mut other = rewritten();
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn that_a_secret_changed_is_told_and_no_digest_is_of_it_alone() {
+    fn changed_secret_is_found_without_its_own_digest() {
         let mut other = rewritten();
         other.put("super_admin", Table::default().set("password", &Secret::new("another")));
         assert_eq!(changed(&other), [SECRETS]);

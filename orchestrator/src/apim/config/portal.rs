@@ -1,4 +1,5 @@
-//! What portals need: the developer portal's URL, cross-origin rules, and what control planes ship switched on.
+//! Sections for portals: the developer portal's URL, cross-origin rules, and features that control
+//! planes enable by default.
 
 use super::tree::Table;
 use super::{Scene, features};
@@ -20,7 +21,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         let own = node.settings.features.devportal_url.clone();
         root.put(
             "apim.devportal",
-            Table::about("goes into the databases at the first start, as the address that logins return to")
+            Table::about("stored in the database at the first start, as the callback URL of logins")
                 .set("url", own.unwrap_or_else(|| endpoint.https("/devportal"))),
         );
     }

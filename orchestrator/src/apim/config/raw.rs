@@ -6,19 +6,20 @@ use super::Override;
 use super::tree::{Item, Table, Value};
 use crate::yaml::{Kind, Mistakes, Node, sounds_secret};
 
-/// A longer value is cut where it is shown.
+/// Maximum length of a displayed value, in characters.
 const SHOWN_CHARACTERS: usize = 80;
 
-/// What merging found.
+/// The result of a merge.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
-    /// Derived keys that got another value.
+    /// Derived keys that were overridden.
     pub overridden: Vec<Override>,
-    /// Tables that would become values, and values that would become tables.
+    /// Tables that would be replaced by values, and the other way round.
     pub clashes: Mistakes,
 }
 
-/// Merges `node` into `into`: tables deep, everything else replaced by its like. `derived` is what stood there before any merging.
+/// Merges `node` into `into`: tables recursively, everything else is replaced by the same kind of
+/// item. `derived` is the table before any merging.
 pub(super) fn merge(into: &mut Table, derived: Option<&Table>, node: &Node, path: &str, merged: &mut Merged) {
     let Kind::Map(entries) = &node.kind else { return };
     for (key, node) in entries {
@@ -58,7 +59,7 @@ pub(super) fn merge(into: &mut Table, derived: Option<&Table>, node: &Node, path
     }
 }
 
-/// An empty list may stand for a list of tables.
+/// Returns whether both are the same kind of item; an empty list can replace a list of tables.
 fn is_like(old: &Item, new: &Item) -> bool {
     match (old, new) {
         (Item::Tables(_), Item::Value(Value::List(values))) => values.is_empty(),
@@ -78,7 +79,7 @@ fn item(key: &str, node: &Node) -> Item {
             });
             Item::Tables(tables.collect())
         }
-        // A password that was written plainly is one all the same.
+        // A password in plain text is treated as a secret, too.
         Kind::Text { text, .. } if is_password(key) && !text.contains("${") && !text.starts_with('$') => {
             Item::Value(Value::Secret(Secret::new(text.clone())))
         }
@@ -107,12 +108,12 @@ fn value(node: &Node) -> Value {
         Kind::Map(entries) => {
             Value::Map(entries.iter().map(|(key, node)| (key.text.clone(), value(node))).collect())
         }
-        // Refused before it comes to this: TOML has no such value, and secrets are opened first.
+        // Never reached: null is rejected before, and sealed values are opened before.
         Kind::Null | Kind::Sealed(_) => Value::Text(String::new()),
     }
 }
 
-/// A value as people may see it.
+/// Returns the displayed form of a value, with secrets masked.
 fn shown(key: &str, item: &Item) -> String {
     let text = match item {
         Item::Value(value) if sounds_secret(key) && !is_placeholder(value) => "a secret".to_owned(),
@@ -140,7 +141,8 @@ fn value_shown(value: &Value) -> String {
     }
 }
 
-/// `$ref{super_admin.password}` tells nobody anything.
+/// Returns whether a value is a reference such as `$ref{super_admin.password}`, which is not
+/// secret.
 fn is_placeholder(value: &Value) -> bool {
     matches!(value, Value::Text(text) if text.starts_with('$') && text.contains('{') && text.ends_with('}'))
 }

@@ -1,4 +1,5 @@
-//! Takes secrets out of a configuration that is to hold none: variables for `$env{…}`, or aliases for the product's cipher tool.
+//! Moves secrets out of a configuration: to variables for `$env{…}`, or to aliases of the product's
+//! cipher tool.
 
 use std::collections::BTreeMap;
 
@@ -8,19 +9,20 @@ use super::tree::{Item, Table, Value};
 use crate::apim::release::Series;
 use crate::apim::settings::secrets::SecretsMode;
 
-/// The longest text that the cipher tool can encrypt with a key of 2048 bits (RSA with OAEP and SHA-1).
+/// Maximum length of a text that the cipher tool can encrypt with a key of 2048 bits (RSA with OAEP
+/// and SHA-1), in bytes.
 const LONGEST_SEALED: usize = 214;
 
-/// What was taken out.
+/// The secrets that were moved out of a configuration.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Extracted {
-    /// Variables of the service by name.
+    /// Environment variables of the service, by name.
     pub variables: BTreeMap<String, Secret>,
-    /// Keys whose secret cannot be had in this form, and why.
+    /// Keys whose secret is not supported in this mode, with the reason.
     pub unfit: Vec<(String, &'static str)>,
 }
 
-/// Replaces what is secret in `root` by what the product resolves when it starts.
+/// Replaces the secrets in `root` by references that the product resolves at start.
 pub(super) fn take_out(root: &mut Table, mode: SecretsMode, series: Series) -> Extracted {
     let mut taken = Taken { mode, series, extracted: Extracted::default(), aliases: Vec::new() };
     match mode {
@@ -29,7 +31,8 @@ pub(super) fn take_out(root: &mut Table, mode: SecretsMode, series: Series) -> E
         SecretsMode::Cipher => {
             taken.table(root, "", false);
             if !taken.aliases.is_empty() {
-                // Last in the file, and nothing but aliases: the tool takes every line behind the header for one.
+                // Must be the last table and contain only aliases: the tool parses every line after
+                // its header as an alias.
                 let set = |table: Table, (alias, value): &(String, Secret)| table.set(alias, value);
                 root.insert("secrets", Item::Table(taken.aliases.iter().fold(Table::default(), set)));
             }
@@ -73,11 +76,11 @@ impl Taken {
                 let text = secret.expose();
                 if self.series < Series::V4_7 && text.contains(['$', '\\']) {
                     // Fixed in the mapper of 4.7 (wso2/config-mapper 1.0.26).
-                    let why = "holds `$` or `\\`, which versions before 4.7 cannot take from a variable";
+                    let why = "contains `$` or `\\`, which versions before 4.7 cannot read from a variable";
                     self.extracted.unfit.push((path.to_owned(), why));
                 }
                 if text.contains(['\n', '\r', '\0']) {
-                    self.extracted.unfit.push((path.to_owned(), "holds a line break"));
+                    self.extracted.unfit.push((path.to_owned(), "contains a line break"));
                 }
                 let name = self.variable(path);
                 let reference = format!("$env{{{name}}}");
@@ -88,7 +91,7 @@ impl Taken {
             SecretsMode::Cipher => {
                 let text = unwrapped(secret.expose());
                 if text.contains(['"', '\\', '\n', '\r']) {
-                    let why = "holds a quote, a backslash or a line break, which the cipher tool writes back wrongly";
+                    let why = "contains a quote, a backslash or a line break, which the cipher tool writes back incorrectly";
                     self.extracted.unfit.push((path.to_owned(), why));
                 } else if text.len() > LONGEST_SEALED {
                     self.extracted
@@ -115,13 +118,15 @@ impl Taken {
     }
 }
 
-/// The key that opens the others cannot lie among them: its password is given to the server in a file of its own. Passwords of keystores are read by parts of the
-/// product that know no aliases (wso2/product-apim issue 11017), and the start script of 4.7 reads `encryption.key` itself.
+/// Returns whether a secret cannot be an alias. The password of the keystore that decrypts the
+/// aliases is passed to the server in a separate file. Passwords of keystores are read by parts of
+/// the product that do not resolve aliases (wso2/product-apim issue 11017), and the start script of
+/// 4.7 reads `encryption.key` itself.
 fn stays_plain(path: &str) -> bool {
     ["keystore.", "truststore.", "encryption."].iter().any(|table| path.starts_with(table))
 }
 
-/// The tool's values never pass through XML.
+/// Removes the XML wrapping: values of the cipher tool are not written into XML.
 fn unwrapped(text: &str) -> &str {
     text.strip_prefix("<![CDATA[").and_then(|text| text.strip_suffix("]]>")).unwrap_or(text)
 }

@@ -1,4 +1,4 @@
-//! `[server]`, `[transport.*]`: under which name and ports a node is known.
+//! `[server]`, `[transport.*]`: the public name and ports of a node.
 
 use super::Scene;
 use super::tree::Table;
@@ -10,18 +10,20 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     let endpoint = cluster.endpoint_of(node);
     let name = endpoint.map_or(node.peer.as_str(), |endpoint| endpoint.name.as_str());
     let from = if endpoint.is_some_and(|endpoint| endpoint.name != node.peer) {
-        "hostname: the endpoint under which clients know this role, from the inventory (apim.endpoints)"
+        "hostname: the public name of this role, from the inventory (apim.endpoints)"
     } else {
-        "hostname: this node's own name; no endpoint stands before it"
+        "hostname: this node's own name; no endpoint is configured for it"
     };
     let mut server = Table::about(from).set("hostname", name);
     if node.role != Role::KeyManager {
-        // Read only as the default of a clustering that 4.5 and later do not need (wso2/product-apim, default.json).
+        // Only used as a default for clustering, which 4.5 and later do not need
+        // (wso2/product-apim, default.json).
         let address =
             node.settings.node_ip.map_or_else(|| "127.0.0.1".to_owned(), |address| address.to_string());
         server = server.set("node_ip", address);
     }
-    // "default" itself switches on what belongs to each component (wso2/product-apim, infer.json): it is never left out.
+    // "default" enables the features of each component (wso2/product-apim, infer.json), so it is
+    // always set.
     server = server.set("server_role", "default");
     if node.role.is_hub() {
         server = server.set("base_path", "${carbon.protocol}://${carbon.host}:${carbon.management.port}");
@@ -35,7 +37,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     match node.role {
         Role::Gateway => {
             if let Some(https) = proxy {
-                let about = "ports of this node, and those of the load balancer before it";
+                let about = "ports of this node, and of the load balancer in front of it";
                 root.put(
                     "transport.http.properties",
                     Table::about(about)
@@ -52,7 +54,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
             if let Some(https) = proxy {
                 root.put(
                     "transport.https.properties",
-                    Table::about("the load balancer's port before this node's HTTPS").set("proxyPort", https),
+                    Table::about("the load balancer's port for this node's HTTPS").set("proxyPort", https),
                 );
             }
         }

@@ -1,4 +1,4 @@
-//! `[apim.throttling]`: who counts, who decides, who is told.
+//! `[apim.throttling]`: where requests are counted, and where throttling decisions come from.
 
 use super::Scene;
 use super::event_hub::OVER_TLS;
@@ -21,7 +21,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
             .collect();
         root.put(
             "apim.throttling",
-            Table::about("decisions are made here, and told to every other traffic manager")
+            Table::about("this node decides, and sends its decisions to every other traffic manager")
                 .set("event_duplicate_url", others)
                 .set("throttle_decision_endpoints", vec![format!("tcp://localhost:{}", node.port(broker))]),
         );
@@ -43,20 +43,20 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     if node.role == Role::Gateway {
         let decisions: Vec<String> = throttlers.iter().map(|other| other.url("tcp", broker)).collect();
         if broker == BROKER_TLS {
-            let factory = Table::about("the same over TLS: apim.broker_tls")
+            let factory = Table::about("over TLS: apim.broker_tls")
                 .set("topic_connection_factory", factory_over_tls(&decisions));
             root.put("apim.throttling.jms", factory);
         }
         root.put(
             "apim.throttling",
-            Table::about("decisions are heard from every traffic manager, directly")
+            Table::about("decisions come from every traffic manager directly")
                 .set("throttle_decision_endpoints", decisions),
         );
     }
     counted(scene, &throttlers, root);
 }
 
-/// Where requests are counted: one group for each traffic manager, or one group of all.
+/// The traffic managers that count requests: one group for each, or one group of all.
 fn counted(scene: &Scene<'_>, throttlers: &[&Node], root: &mut Table) {
     const GROUP: &str = "apim.throttling.url_group";
     let kind = scene.node.settings.messaging.throttling.group_type().filter(|_| throttlers.len() > 1);
@@ -66,7 +66,7 @@ fn counted(scene: &Scene<'_>, throttlers: &[&Node], root: &mut Table) {
         root.push(
             GROUP,
             Table::about(
-                "from the inventory: apim.throttling.distribution; every request is counted at one of them",
+                "from the inventory: apim.throttling.distribution; every request is counted at one traffic manager",
             )
             .set("type", kind)
             .set("traffic_manager_urls", urls("tcp", RECEIVER))
@@ -77,14 +77,15 @@ fn counted(scene: &Scene<'_>, throttlers: &[&Node], root: &mut Table) {
     for other in throttlers {
         root.push(
             GROUP,
-            Table::about(format!("{}: every request is counted at every one", other.words()))
+            Table::about(format!("{}: every request is counted at each traffic manager", other.words()))
                 .set("traffic_manager_urls", vec![other.url("tcp", RECEIVER)])
                 .set("traffic_manager_auth_urls", vec![other.url("ssl", RECEIVER_AUTH)]),
         );
     }
 }
 
-/// The whole URL of the brokers, since the list alone knows no options (wso2/docs-apim, "enabling TLS for Traffic Manager JMS communications").
+/// Returns the full URL of the brokers, since the list alone does not support options
+/// (wso2/docs-apim, "enabling TLS for Traffic Manager JMS communications").
 fn factory_over_tls(brokers: &[String]) -> String {
     let options = OVER_TLS.replace("&amp;", "%26");
     let list: Vec<String> = brokers.iter().map(|broker| format!("{broker}?ssl='{options}'")).collect();

@@ -1,4 +1,4 @@
-//! Writes a configuration as TOML. The only place that knows `toml_edit`.
+//! Writes a configuration as TOML. The only module that uses `toml_edit`.
 
 use toml_edit::{
     Array, ArrayOfTables, DocumentMut, InlineTable, Item as TomlItem, Key, Table as TomlTable,
@@ -7,10 +7,10 @@ use toml_edit::{
 
 use super::tree::{Item, Table, Value};
 
-/// A line of a list longer than this is broken.
+/// Maximum width of a list on one line; longer lists are written with one item per line.
 const WIDTH: usize = 100;
 
-/// Returns the text of `root`.
+/// Returns `root` as TOML.
 pub(super) fn write(root: &Table) -> String {
     let mut document = DocumentMut::new();
     let mut top = table(root);
@@ -74,7 +74,7 @@ mod tests {
 
     fn example() -> Table {
         let mut root = Table::about("written by a test");
-        root.put("server", Table::about("who").set("hostname", "a\"b\\c").set("offset", 3_u16));
+        root.put("server", Table::about("name").set("hostname", "a\"b\\c").set("offset", 3_u16));
         root.put("apim.event_hub", Table::default().set("urls", vec!["tcp://a:1".to_owned()]));
         root.push("apim.event_hub.publish.url_group", Table::about("one").set("type", "x"));
         root.push("apim.event_hub.publish.url_group", Table::default().set("header.X-A", "y"));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_reads_back() {
+    fn written_toml_parses() {
         let text = write(&example());
         let read: DocumentMut = text.parse().unwrap();
         assert_eq!(read["server"]["hostname"].as_str(), Some("a\"b\\c"));
@@ -90,7 +90,7 @@ mod tests {
         insta::assert_snapshot!(text, @r#"
         # written by a test
 
-        # who
+        # name
         [server]
         hostname = 'a"b\c'
         offset = 3

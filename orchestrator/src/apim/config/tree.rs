@@ -1,13 +1,14 @@
-//! A configuration as values: tables in reading order, with what is said about them. `toml` writes it, `raw` merges the user's keys into it.
+//! A configuration as a tree: tables in reading order with their comments. `toml` writes it, `raw`
+//! merges the user's keys into it.
 
 use apim_agent::value::Secret;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
-    /// A text.
+    /// A string.
     Text(String),
-    /// A text that is not shown.
+    /// A string that is never displayed.
     Secret(Secret),
     /// A whole number.
     Int(i64),
@@ -21,7 +22,7 @@ pub(super) enum Value {
     Map(Vec<(String, Value)>),
 }
 
-/// What stands under a key.
+/// The item of a key.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Item {
     /// A value.
@@ -35,19 +36,19 @@ pub(super) enum Item {
 /// A table.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Table {
-    /// What is said above it, one line each.
+    /// Comment lines above the table.
     pub about: Vec<String>,
-    /// Its entries, in reading order; keys are unique.
+    /// Entries in reading order; keys are unique.
     pub entries: Vec<(String, Item)>,
 }
 
 impl Table {
-    /// Returns an empty table that `line` is said about.
+    /// Returns an empty table with the comment `line`.
     pub(super) fn about(line: impl Into<String>) -> Self {
         Self { about: vec![line.into()], entries: Vec::new() }
     }
 
-    /// Returns the table with one more line said about it.
+    /// Returns the table with one more comment line.
     pub(super) fn also(mut self, line: impl Into<String>) -> Self {
         self.about.push(line.into());
         self
@@ -59,7 +60,7 @@ impl Table {
         self
     }
 
-    /// Returns the table with `key` set where there is a value.
+    /// Returns the table with `key` set if there is a value.
     pub(super) fn set_some(self, key: &str, value: Option<impl Into<Value>>) -> Self {
         match value {
             Some(value) => self.set(key, value),
@@ -67,7 +68,7 @@ impl Table {
         }
     }
 
-    /// Puts a table at a dotted path of bare keys.
+    /// Adds a table at a dotted path of bare keys; an existing table is extended.
     pub(super) fn put(&mut self, path: &str, table: Self) {
         match path.split_once('.') {
             None => match self.get_mut(path) {
@@ -110,17 +111,17 @@ impl Table {
         }
     }
 
-    /// Returns what stands under `key`.
+    /// Returns the item of `key`.
     pub(super) fn get(&self, key: &str) -> Option<&Item> {
         self.entries.iter().find(|(known, _)| known == key).map(|(_, item)| item)
     }
 
-    /// Returns what stands under `key`.
+    /// Returns the item of `key`.
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Item> {
         self.entries.iter_mut().find(|(known, _)| known == key).map(|(_, item)| item)
     }
 
-    /// Sets `key`, in its old place where it had one.
+    /// Sets `key`; an existing key keeps its position.
     pub(super) fn insert(&mut self, key: &str, item: Item) {
         match self.get_mut(key) {
             Some(old) => *old = item,
@@ -128,24 +129,24 @@ impl Table {
         }
     }
 
-    /// Calls `see` with every secret.
-    pub(super) fn secrets(&self, see: &mut dyn FnMut(&Secret)) {
+    /// Calls `visit` with every secret.
+    pub(super) fn secrets(&self, visit: &mut dyn FnMut(&Secret)) {
         for (_, item) in &self.entries {
             match item {
-                Item::Value(value) => value.secrets(see),
-                Item::Table(table) => table.secrets(see),
-                Item::Tables(tables) => tables.iter().for_each(|table| table.secrets(see)),
+                Item::Value(value) => value.secrets(visit),
+                Item::Table(table) => table.secrets(visit),
+                Item::Tables(tables) => tables.iter().for_each(|table| table.secrets(visit)),
             }
         }
     }
 }
 
 impl Value {
-    fn secrets(&self, see: &mut dyn FnMut(&Secret)) {
+    fn secrets(&self, visit: &mut dyn FnMut(&Secret)) {
         match self {
-            Self::Secret(secret) => see(secret),
-            Self::List(values) => values.iter().for_each(|value| value.secrets(see)),
-            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.secrets(see)),
+            Self::Secret(secret) => visit(secret),
+            Self::List(values) => values.iter().for_each(|value| value.secrets(visit)),
+            Self::Map(entries) => entries.iter().for_each(|(_, value)| value.secrets(visit)),
             Self::Text(_) | Self::Int(_) | Self::Float(_) | Self::Bool(_) => {}
         }
     }

@@ -1,4 +1,4 @@
-//! `[user_store]`, `[super_admin]`, and what happens when a user registers or a token is revoked.
+//! `[user_store]`, `[super_admin]`, and handlers for user registration and token revocation.
 
 use super::Scene;
 use super::databases::in_xml;
@@ -6,7 +6,8 @@ use super::tree::Table;
 use crate::apim::role::Role;
 
 pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    // The default type would switch on nothing of what a user store needs (carbon-kernel, infer.json).
+    // The default type enables none of the features that a user store needs (carbon-kernel,
+    // infer.json).
     let store = &scene.node.settings.features.user_store;
     let mut table = Table::default().set("type", store.kind).set_some("connection_url", store.url.as_ref());
     if let Some((user, password)) = &store.account {
@@ -16,10 +17,12 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     if let Some(admin) = &scene.node.settings.admin {
         root.put(
             "super_admin",
-            Table::about("from the inventory: apim.admin; made at the very first start, changed in the user store afterwards")
-                .set("username", &admin.username)
-                .set("password", &admin.password)
-                .set("create_admin_account", true),
+            Table::about(
+                "from the inventory: apim.admin; created at the first start, later changed in the user store",
+            )
+            .set("username", &admin.username)
+            .set("password", &admin.password)
+            .set("create_admin_account", true),
         );
     }
 }
@@ -28,7 +31,7 @@ pub(super) fn events(scene: &Scene<'_>, root: &mut Table) {
     let node = scene.node;
     let notified = match node.role {
         Role::Gateway | Role::TrafficManager => return,
-        // Its own port, so the placeholder is right here.
+        // The node's own port, so the placeholder is correct here.
         Role::ControlPlane | Role::AllInOne => {
             "https://localhost:${mgt.transport.https.port}/internal/data/v1/notify".to_owned()
         }
@@ -42,16 +45,16 @@ pub(super) fn events(scene: &Scene<'_>, root: &mut Table) {
         Table::default().set("name", "userPostSelfRegistration").set("subscriptions", ["POST_ADD_USER"]),
     );
     let about = if node.role == Role::KeyManager {
-        "revoked tokens are told to the control plane"
+        "revoked tokens are sent to the control plane"
     } else {
-        "revoked tokens are told to this node's own event hub"
+        "revoked tokens are sent to this node's event hub"
     };
     let mut listener = Table::about(about)
         .set("id", "token_revocation")
         .set("type", "org.wso2.carbon.identity.core.handler.AbstractIdentityHandler")
         .set("name", "org.wso2.is.notification.ApimOauthEventInterceptor");
     listener = listener.set("order", 1_u16);
-    // `$ref{}` is not resolved inside arrays of tables; `${admin.*}` is, when the server runs.
+    // `$ref{}` is not resolved inside arrays of tables; `${admin.*}` is resolved at run time.
     listener.put(
         "properties",
         Table::default()

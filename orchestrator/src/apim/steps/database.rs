@@ -1,4 +1,5 @@
-//! `apim_database` and `apim_database_login`: the server answers, databases and schemas are there, and everybody can log in.
+//! `apim_database` and `apim_database_login`: check the server, create databases and schemas, test
+//! logins.
 
 use std::sync::Arc;
 
@@ -14,8 +15,8 @@ use crate::apim::settings::databases::{Database, Databases};
 use crate::apim::topology::Node;
 use crate::apim::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
 
-/// Whether the database server answers, asked on the host itself: a server that only we can reach is of no use to it. On one host
-/// of the cluster also: databases, users and schemas, where they are to be made.
+/// Checks from the host itself that the database server is reachable. On one host of the cluster it
+/// also creates databases, users and schemas, if configured.
 pub(super) fn lower(cluster: &Cluster, host: &str) -> Vec<Draft> {
     let settings = cluster.hosts().iter().find(|known| known.name == host).map(|known| &known.settings);
     let Some((settings, databases)) = settings.and_then(|all| Some((all, all.databases.as_ref()?))) else {
@@ -29,14 +30,14 @@ pub(super) fn lower(cluster: &Cluster, host: &str) -> Vec<Draft> {
         settle_secs: 0,
         remedy: None,
     };
-    let title = format!("database server {} answers", databases.host);
+    let title = format!("database server {} reachable", databases.host);
     let mut drafts = vec![Draft::new(title, Operation::Wait(Box::new(wait)))];
     let leads = leader(cluster).filter(|node| node.host == host);
     drafts.extend(leads.and_then(|node| schemas(cluster, node, databases)));
     drafts
 }
 
-/// Whether the users of the host's nodes can log in, tried from that host.
+/// Tests the logins of the host's nodes from that host.
 pub(super) fn lower_login(cluster: &Cluster, host: &str) -> Vec<Draft> {
     let mut nodes = cluster.nodes_on(host).peekable();
     let databases = nodes.peek().and_then(|node| node.settings.databases.as_ref());
@@ -54,13 +55,15 @@ pub(super) fn lower_login(cluster: &Cluster, host: &str) -> Vec<Draft> {
     vec![Draft::new(format!("log in to {names} on {}", databases.host), Work::Database(Arc::new(work)))]
 }
 
-/// Returns the node on whose host databases are made: one for the cluster, that holds all scripts and reaches both databases.
+/// Returns the node on whose host databases are created: its zip contains all scripts, and it uses
+/// both databases.
 fn leader(cluster: &Cluster) -> Option<&Node> {
     let first = |role| cluster.of(role).next();
     first(Role::ControlPlane).or_else(|| first(Role::AllInOne)).or_else(|| first(Role::KeyManager))
 }
 
-/// Gateways and traffic managers take APIs and policies from the control plane, so they log in to the shared database only.
+/// Gateways and traffic managers get APIs and policies from the control plane, so they use the
+/// shared database only.
 const fn uses_apim_db(role: Role) -> bool {
     matches!(role, Role::ControlPlane | Role::KeyManager | Role::AllInOne)
 }

@@ -1,4 +1,5 @@
-//! `apim_distribution`: the release is unpacked beside the one in use; a key manager's profile is set up in it, once.
+//! `apim_distribution`: unpacks the release next to the current one, and sets up the profile of a
+//! key manager once.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::archive::{Archive, Format, Prepare, Pull, Source};
@@ -11,9 +12,10 @@ use crate::apim::files;
 use crate::apim::settings::source::Fetch;
 use crate::apim::topology::Node;
 
-/// Distributions are below 500 MB packed and about twice that unpacked: this is a cap against mistakes, not a measure.
+/// Maximum size of an unpacked distribution, a safety limit: they have less than 500 MB packed and
+/// about twice that unpacked.
 pub(super) const MAX_BYTES: u64 = 6 * 1024 * 1024 * 1024;
-/// Distributions have some ten thousand entries.
+/// Maximum number of entries; distributions have some ten thousand.
 pub(super) const MAX_ENTRIES: u64 = 300_000;
 
 pub(super) fn lower(node: &Node) -> Vec<Draft> {
@@ -42,7 +44,7 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
         Draft::folder(format!("folder {}", node.home.releases), &node.home.releases, 0o755, Owner::default())
             .of(node),
         unpack,
-        // The server writes passwords into many a file below its home.
+        // The server writes passwords into several files below its home.
         Draft::folder(
             format!("{}: release {} is private", node.words(), node.release),
             &node.home.release,
@@ -53,7 +55,7 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
     ]
 }
 
-/// Returns where an archive's bytes come from; the size of pushed ones is filled in by who finds the file.
+/// Returns the source of an archive. The size of a pushed one is set when the file is found.
 pub(super) fn source(place: &str, sha256: Sha256, fetch: Fetch, proxy: Option<String>) -> Source {
     match fetch {
         Fetch::Push => Source::Pushed(Content { sha256, size: 0 }),
@@ -61,9 +63,10 @@ pub(super) fn source(place: &str, sha256: Sha256, fetch: Fetch, proxy: Option<St
     }
 }
 
-/// Sets up a profile in a folder that nothing runs from yet. The script has no guard of its own: a second run would make its backups of files
-/// it has already replaced; and it replaces `deployment.toml`, so it comes before ours. Its exit status is 0 even for a wrong argument
-/// (wso2/product-apim, api-control-plane, `profileSetup.sh`).
+/// Returns the command that sets up a profile, before the release is used. The script is not
+/// idempotent: a second run would back up files that it has already replaced. It replaces
+/// `deployment.toml`, so it must run before the configuration is written. Its exit status is 0 even
+/// for a wrong argument (wso2/product-apim, api-control-plane, `profileSetup.sh`).
 fn prepare(profile: &str) -> Prepare {
     let webapp = |name: &str| format!("repository/deployment/server/webapps/{name}");
     Prepare {

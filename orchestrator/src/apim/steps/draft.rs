@@ -1,4 +1,4 @@
-//! A draft of a step: what a task means for one node, before the plan gives it a number and its bytes a home.
+//! A draft of a step, before the plan assigns its number and stores its content.
 
 use std::sync::Arc;
 
@@ -13,29 +13,30 @@ use crate::apim::files::PlacedFile;
 use crate::apim::topology::{Node, NodeName};
 use crate::apim::work::Work;
 
-/// One step to be.
+/// One step before planning.
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// For people.
+    /// The title in output.
     pub title: String,
-    /// The wish.
+    /// The desired state, or the local task.
     pub work: Work,
-    /// The node concerned; `None` for the host as a whole.
+    /// The affected node; `None`: the host as a whole.
     pub node: Option<NodeName>,
-    /// The pool that leave to take the node down comes from.
+    /// The disruption budget that permits taking the node down.
     pub budget: Option<String>,
-    /// Whether the success of this step shows that the node is healthy.
+    /// Whether the success of this step proves that the node is healthy.
     pub proves_health: bool,
-    /// The bytes that the operation names by digest, where they were made here.
+    /// Generated content that the operation refers to by digest.
     pub contents: Vec<Arc<[u8]>>,
-    /// The artifacts that the operation names by digest.
+    /// Artifacts that the operation refers to by digest.
     pub files: Vec<(Sha256, ArtifactName)>,
-    /// What is done for the node once this has failed, where this step follows one that starts it; without bytes of their own.
+    /// Steps for the node after this one failed, if this step follows its start; they have no
+    /// content of their own.
     pub rescue: Vec<Draft>,
 }
 
 impl Draft {
-    /// Returns a draft of `work` that concerns no node and needs no bytes.
+    /// Returns a draft of `work` without a node and without content.
     pub(crate) fn new(title: impl Into<String>, work: impl Into<Work>) -> Self {
         Self {
             title: title.into(),
@@ -49,13 +50,13 @@ impl Draft {
         }
     }
 
-    /// Returns the wish that the host's agent sees to, if it is one.
+    /// Returns the operation for the host's agent; `None` for a local task.
     #[must_use]
     pub const fn operation(&self) -> Option<&Operation> {
         self.work.operation()
     }
 
-    /// Returns a draft that makes a folder.
+    /// Returns a draft that creates a folder.
     pub(crate) fn folder(title: impl Into<String>, path: &AbsPath, mode: u32, owner: Owner) -> Self {
         let folder = Directory { path: path.clone(), mode: Some(FileMode::new(mode)), owner };
         Self::new(title, Operation::Directory(folder))
@@ -75,13 +76,13 @@ impl Draft {
         draft
     }
 
-    /// Returns the draft as one that concerns `node`.
+    /// Returns the draft with `node` as the affected node.
     pub(crate) fn of(mut self, node: &Node) -> Self {
         self.node = Some(node.name.clone());
         self
     }
 
-    /// Tells the operation how long the artifact with digest `sha256` is; drafts name artifacts by digest, with size 0.
+    /// Sets the size in bytes of the artifact with the digest `sha256`; in new drafts it is 0.
     pub fn set_size(&mut self, sha256: Sha256, size: u64) {
         let content: Option<&mut Content> = match &mut self.work {
             Work::Host(

@@ -12,7 +12,7 @@ use crate::apim::files;
 use crate::apim::settings::source::Fetch;
 use crate::apim::topology::Node;
 
-/// A driver is a few megabytes.
+/// Maximum size of a driver; usually it has a few megabytes.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(super) fn lower(node: &Node) -> Vec<Draft> {

@@ -1,4 +1,5 @@
-//! `apim_hardening`: the kernel's settings and the account's limits, as files of our own beside those of the distribution.
+//! `apim_hardening`: kernel settings and account limits, in separate files next to those of the
+//! operating system.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::absent::Absent;
@@ -17,18 +18,16 @@ pub(super) fn lower(cluster: &Cluster, node: &Node) -> Vec<Draft> {
     let mut drafts = Vec::new();
     match hardening::sysctl_file(cluster, &node.host) {
         Some(file) => {
-            drafts.extend(placed("kernel settings kept over boots", file));
+            drafts.extend(placed("persistent kernel settings", file));
             let values = hardening::sysctl(cluster, &node.host);
             drafts.push(Draft::new("kernel settings in effect", Operation::Sysctl(Sysctl { values })));
         }
-        None if is_mentioned => {
-            drafts.extend(gone("no kernel settings of ours at boot", hardening::SYSCTL_FILE))
-        }
+        None if is_mentioned => drafts.extend(gone("remove kernel settings", hardening::SYSCTL_FILE)),
         None => {}
     }
     match hardening::limits_file(node) {
         Some(file) => drafts.extend(placed("limits of the service account", file)),
-        None if is_mentioned => drafts.extend(gone("no limits of ours", hardening::LIMITS_FILE)),
+        None if is_mentioned => drafts.extend(gone("remove account limits", hardening::LIMITS_FILE)),
         None => {}
     }
     drafts
@@ -43,7 +42,7 @@ fn placed(title: &str, file: PlacedFile) -> [Draft; 2] {
     ]
 }
 
-/// What was switched off is taken away again; a file that is not there is no difference.
+/// Removes the file of a disabled setting; a missing file is not a change.
 fn gone(title: &str, path: &str) -> Option<Draft> {
     let path = AbsPath::parse(path).ok()?;
     Some(Draft::new(title, Operation::Absent(Absent { path, recursive: false })))

@@ -1,4 +1,5 @@
-//! `apim_java`: the JDK is where the unit will look for it, and of a version that the start script accepts.
+//! `apim_java`: installs the JDK that the unit uses, and checks that the product supports its
+//! version.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::archive::{Archive, Format};
@@ -11,7 +12,7 @@ use crate::apim::jdk;
 use crate::apim::settings::source::{Fetch, Java};
 use crate::apim::topology::Node;
 
-/// Lowers the task for the nodes of one host, which share their settings.
+/// Returns the steps for the nodes of one host, which share their settings.
 pub(super) fn lower(nodes: &[&Node]) -> Vec<Draft> {
     let Some(node) = nodes.first() else { return Vec::new() };
     let mut drafts = match &node.settings.java {
@@ -45,7 +46,8 @@ pub(super) fn lower(nodes: &[&Node]) -> Vec<Draft> {
     drafts
 }
 
-/// The start script only tells the console that a JDK is not supported, goes on, and the server fails later in ways that do not name it.
+/// Checks the version: for an unsupported JDK the start script only prints a message and continues,
+/// and the server fails later with unrelated errors.
 fn version(node: &Node) -> Option<Draft> {
     let (lowest, highest) = node.version.series().java();
     let home = &node.java_home;

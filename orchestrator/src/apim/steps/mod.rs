@@ -1,4 +1,4 @@
-//! What each task means in operations: one file per task.
+//! Turns each task into operations: one file per task.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::block::Block;
@@ -39,7 +39,7 @@ pub use removal::removal;
 pub use revert::BACK;
 pub use rotation::shift;
 
-/// Returns what `task` means on `host`, in order; nothing where the host carries no node that it concerns.
+/// Returns the steps of `task` on `host`, in order; empty if the task does not apply to the host.
 #[must_use]
 pub fn lower(task: &ApimTask, cluster: &Cluster, host: &str) -> Vec<Draft> {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
@@ -77,7 +77,7 @@ fn is_of(node: &Node, role: Option<Role>) -> bool {
     role.is_none_or(|role| role == node.role)
 }
 
-/// Questions only; what the answers mean is judged when every host has answered.
+/// Returns a read-only step; the results are evaluated when all hosts have answered.
 fn question(title: &str, examine: Examine) -> Draft {
     Draft::new(title, Operation::Examine(examine))
 }
@@ -97,12 +97,12 @@ fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {
         lines: hosts_file::lines(cluster),
         create: true,
     });
-    vec![Draft::new("names of the cluster in /etc/hosts", operation)]
+    vec![Draft::new("/etc/hosts entries of the cluster", operation)]
 }
 
 fn keystores(node: &Node) -> Vec<Draft> {
     let mut drafts = vec![
-        // The shipped ones are there already, readable by everybody: the folder closes them.
+        // The shipped keystores are world-readable; the mode of the folder restricts access.
         Draft::folder(
             format!("{}: keystores are private", node.words()),
             &node.home.security,
@@ -119,15 +119,15 @@ fn keystores(node: &Node) -> Vec<Draft> {
 
 fn configuration(cluster: &Cluster, node: &Node) -> Vec<Draft> {
     let words = node.words();
-    let beside = sealing::files(cluster, node);
+    let files = sealing::files(cluster, node);
     let mut drafts: Vec<Draft> =
-        beside.into_iter().map(|file| placed(node, format!("{words}: {}", file.path.name()), file)).collect();
+        files.into_iter().map(|file| placed(node, format!("{words}: {}", file.path.name()), file)).collect();
     drafts.push(match node.settings.secrets {
         SecretsMode::Plain | SecretsMode::Environment => {
             placed(node, format!("{words}: deployment.toml"), files::configuration(cluster, node))
         }
         SecretsMode::Cipher => {
-            let title = format!("{words}: deployment.toml, its secrets encrypted");
+            let title = format!("{words}: deployment.toml, with encrypted secrets");
             Draft::new(title, Operation::Command(sealing::seal(cluster, node))).of(node)
         }
     });
@@ -138,7 +138,7 @@ fn placed(node: &Node, title: String, file: PlacedFile) -> Draft {
     Draft::file(title, file).of(node)
 }
 
-/// A node that has started is to get requests, too.
+/// Returns the health check of `gate`; a started node is also put back into rotation.
 fn healthy(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Draft> {
     let mut drafts = vec![gate_of(cluster, node, gate)];
     if gate == Gate::Started {

@@ -1,4 +1,4 @@
-//! `apim_prune`: releases that are no longer needed.
+//! `apim_prune`: deletes releases that are no longer needed.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::prune::Prune;
@@ -6,7 +6,7 @@ use apim_agent::operation::prune::Prune;
 use super::Draft;
 use crate::apim::topology::Node;
 
-/// Nothing, unless the inventory says how many releases stay.
+/// Returns no steps unless the inventory sets `keep_releases`.
 pub(super) fn lower(node: &Node) -> Vec<Draft> {
     let Some(keep) = node.settings.keep_releases else { return Vec::new() };
     let prune = Prune {
@@ -14,7 +14,7 @@ pub(super) fn lower(node: &Node) -> Vec<Draft> {
         keep,
         spare: vec![node.release.clone()],
         in_use: node.home.current.clone(),
-        // Written until the release was stopped (below the release itself: releases do not share their logs).
+        // The log shows when a release was last used; each release has its own.
         used: node.home.log.as_str().strip_prefix(&format!("{}/", node.home.release)).map(str::to_owned),
     };
     let title = format!("{}: old releases", node.words());

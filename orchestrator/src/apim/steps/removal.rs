@@ -1,4 +1,5 @@
-//! A host leaves the cluster: its nodes are stopped, and what was installed for them goes. What others made stays.
+//! Removes a host from the cluster: stops its nodes and deletes what apim-deploy installed for
+//! them. Other files are kept.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::absent::Absent;
@@ -14,7 +15,8 @@ use crate::apim::task::ServiceState;
 use crate::apim::topology::Node;
 use crate::apim::{hardening, hosts_file};
 
-/// Returns the steps that take everything of ours from `host`: nothing for a host without nodes.
+/// Returns the steps that remove everything that apim-deploy manages on `host`; empty for a host
+/// without nodes.
 #[must_use]
 pub fn removal(cluster: &Cluster, host: &str) -> Vec<Draft> {
     let nodes: Vec<&Node> = cluster.nodes_on(host).collect();
@@ -33,10 +35,10 @@ pub fn removal(cluster: &Cluster, host: &str) -> Vec<Draft> {
     drafts
 }
 
-/// Whoever is gone for good is not put back.
+/// Clears the drain marker of hooks: a removed node is not undrained.
 fn unmarked(cluster: &Cluster, node: &Node) -> Option<Draft> {
     let hooks = cluster.hooks(&node.name)?;
-    let title = format!("{}: no mark of hooks", node.words());
+    let title = format!("{}: clear drain marker", node.words());
     Some(Draft::new(title, hooks.unmarked()).of(node))
 }
 
@@ -47,11 +49,10 @@ fn releases(node: &Node) -> Draft {
         ours: vec![home.current.clone(), home.variables.clone(), home.seal.clone()],
         emptied: vec![home.releases.clone(), home.component.clone()],
     };
-    Draft::new(format!("{}: nothing of it in {}", node.words(), home.component), Operation::Vacate(vacate))
-        .of(node)
+    Draft::new(format!("{}: remove {}", node.words(), home.component), Operation::Vacate(vacate)).of(node)
 }
 
-/// The JDKs that came with the releases, and the folder of everything once it is empty.
+/// Removes the installed JDKs, and the parent folder once it is empty.
 fn shared(node: &Node) -> Option<Draft> {
     let top = AbsPath::parse(&node.settings.install_dir).ok()?;
     let folder = match &node.settings.java {
@@ -59,7 +60,7 @@ fn shared(node: &Node) -> Option<Draft> {
         None | Some(Java::Home(_)) => top.join("java").ok()?,
     };
     let vacate = Vacate { emptied: vec![folder.clone(), top.clone()], folder, ours: Vec::new() };
-    Some(Draft::new(format!("nothing of ours in {top}"), Operation::Vacate(vacate)))
+    Some(Draft::new(format!("remove {top}, if empty"), Operation::Vacate(vacate)))
 }
 
 fn names(node: &Node) -> Option<Draft> {
@@ -72,25 +73,23 @@ fn names(node: &Node) -> Option<Draft> {
         lines: Vec::new(),
         create: true,
     };
-    Some(Draft::new("no names of the cluster in /etc/hosts", Operation::Block(block)))
+    Some(Draft::new("remove /etc/hosts entries of the cluster", Operation::Block(block)))
 }
 
-/// The files have names of our own. The kernel keeps the values until it boots.
+/// Removes the files of hardening, whose names are unique to apim-deploy. The kernel keeps the
+/// values until it reboots.
 fn tuning() -> impl Iterator<Item = Draft> {
-    [
-        ("no kernel settings of ours at boot", hardening::SYSCTL_FILE),
-        ("no limits of ours", hardening::LIMITS_FILE),
-    ]
-    .into_iter()
-    .filter_map(|(title, path)| {
-        let path = AbsPath::parse(path).ok()?;
-        Some(Draft::new(title, Operation::Absent(Absent { path, recursive: false })))
-    })
+    [("remove kernel settings", hardening::SYSCTL_FILE), ("remove account limits", hardening::LIMITS_FILE)]
+        .into_iter()
+        .filter_map(|(title, path)| {
+            let path = AbsPath::parse(path).ok()?;
+            Some(Draft::new(title, Operation::Absent(Absent { path, recursive: false })))
+        })
 }
 
 fn account(first: &Node, nodes: &[&Node]) -> Draft {
     let (user, group) = (first.settings.user.clone(), first.settings.group.clone());
-    let title = format!("account {user}, if it was made for the nodes");
+    let title = format!("remove account {user}, if created for the nodes");
     let needed_by = nodes.iter().map(|node| node.home.component.clone()).collect();
     Draft::new(title, Operation::Disowned(Disowned { user, group, needed_by }))
 }

@@ -1,7 +1,8 @@
-//! Back to a release that a node ran before, with the configuration that it had then: by hand (`apim_rollback`), and for a node that does
-//! not become healthy from a new release.
+//! Rolls back to a release that a node ran before, with its configuration: manually
+//! (`apim_rollback`), and automatically for a node that does not become healthy with a new release.
 //!
-//! Which release that is, is kept on the host. Its log is found through `current`, which is turned before the node starts.
+//! The host stores which release that is. Its log is found through the link `current`, which is
+//! changed before the node starts.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::revert::{Proved, Revert};
@@ -13,28 +14,29 @@ use crate::apim::task::Gate;
 use crate::apim::topology::Node;
 use crate::apim::{health, unit};
 
-/// The title of the step that goes back by itself, behind the node's words.
-pub const BACK: &str = "back to the release before";
+/// The title of the automatic rollback step, after the node's name.
+pub const BACK: &str = "roll back to the previous release";
 
-/// `apim_rollback`: back, and healthy there.
+/// Returns the steps of `apim_rollback`: roll back, then check health.
 pub(super) fn lower(cluster: &Cluster, node: &Node) -> Vec<Draft> {
-    let back = revert(node, format!("{}: rolled back", node.words()), None);
+    let back = revert(node, format!("{}: roll back", node.words()), None);
     let mut drafts = vec![back, proof(cluster, node, Gate::Started)];
     drafts.extend(rotation::returned(cluster, node));
     drafts.push(proof(cluster, node, Gate::Complete));
     drafts
 }
 
-/// Returns what is done for a node that was started from a new release and does not pass `gate`. One that started, and is not complete, goes
-/// back only where those that it needs can be reached: else it is not its release that is at fault. And it must be complete there, or it
-/// was not its release either, and the next one stays.
+/// Returns the steps for a node that was started from a new release and fails `gate`. A node that
+/// started but is not complete rolls back only if its dependencies are reachable: otherwise the
+/// release is not the cause. After the rollback it must become complete: otherwise the release was
+/// not the cause either, and the next node is not rolled back.
 pub(super) fn rescue(cluster: &Cluster, node: &Node, gate: Gate) -> Vec<Draft> {
     let back = |proved| revert(node, format!("{}: {BACK}", node.words()), Some(proved));
     match gate {
         Gate::Started => vec![back(Proved::Up), proof(cluster, node, Gate::Started)],
         Gate::Complete => {
             let around = Operation::Wait(Box::new(health::surroundings(cluster, node)));
-            let title = format!("{}: those that it needs can be reached", node.words());
+            let title = format!("{}: dependencies reachable", node.words());
             vec![
                 Draft::new(title, around).of(node),
                 back(Proved::Settled),
@@ -61,14 +63,14 @@ fn revert(node: &Node, title: String, unless: Option<Proved>) -> Draft {
 }
 
 fn proof(cluster: &Cluster, node: &Node, gate: Gate) -> Draft {
-    let mut there = node.clone();
-    there.home.log = there.home.current_log.clone();
-    let wait: Wait = health::wait(cluster, &there, gate);
+    let mut previous = node.clone();
+    previous.home.log = previous.home.current_log.clone();
+    let wait: Wait = health::wait(cluster, &previous, gate);
     let word = match gate {
         Gate::Started => "started",
         Gate::Complete => "complete",
     };
-    let title = format!("{}: {word} from that release", node.words());
+    let title = format!("{}: {word} with that release", node.words());
     let mut draft = Draft::new(title, Operation::Wait(Box::new(wait))).of(node);
     draft.budget = Some(node.role.group().to_owned());
     draft.proves_health = true;

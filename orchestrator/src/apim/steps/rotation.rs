@@ -1,4 +1,4 @@
-//! Nodes and the load balancers that hooks tell: put back when one was left out, taken out and put back by hand.
+//! Drains and undrains nodes with load balancer hooks.
 
 use super::Draft;
 use crate::apim::cluster::Cluster;
@@ -6,13 +6,13 @@ use crate::apim::hook::{Shift, ShiftWish};
 use crate::apim::topology::Node;
 use crate::apim::work::Work;
 
-/// Returns the step behind the proof of a node's health: where a hook took the node out and nobody put it back, it is put back.
+/// Returns the step after a node's health check that undrains it, if a hook drained it before.
 pub(super) fn returned(cluster: &Cluster, node: &Node) -> Option<Draft> {
-    let title = format!("{}: in rotation, as far as hooks took it out", node.words());
+    let title = format!("{}: in rotation (undrained if a hook drained it)", node.words());
     shift(cluster, node, ShiftWish::Returned, title)
 }
 
-/// Returns the step that tells the load balancers of `node` by hooks, where it has some.
+/// Returns the step that calls the hooks of `node`, if it has any.
 #[must_use]
 pub fn shift(cluster: &Cluster, node: &Node, wish: ShiftWish, title: String) -> Option<Draft> {
     let hooks = cluster.hooks(&node.name)?.clone();

@@ -1,4 +1,4 @@
-//! `apim_service`: the unit of a node, started, stopped, restarted or just installed.
+//! `apim_service`: starts, stops, restarts or only installs the unit of a node.
 
 use std::sync::Arc;
 
@@ -15,7 +15,8 @@ use crate::apim::topology::Node;
 use crate::apim::unit;
 use crate::apim::{health, home};
 
-/// What a node keeps besides its databases is small, but for the search index: this is a cap against mistakes, not a measure.
+/// Maximum size of the local state of a node, a safety limit: except for the search index it is
+/// small.
 const MAX_STATE_BYTES: u64 = 64 * 1024 * 1024 * 1024;
 
 pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<Draft> {
@@ -25,9 +26,9 @@ pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<
             vec![draft(cluster, node, State::Started, format!("{words}: running"))]
         }
         ServiceState::Stopped => vec![draft(cluster, node, State::Stopped, format!("{words}: stopped"))],
-        // Stopped and started are two wishes, each of which can be checked; "restarted" is none.
+        // Stopped and started are two states that can be checked; "restarted" is not a state.
         ServiceState::Restarted => vec![
-            draft(cluster, node, State::Stopped, format!("{words}: stopped, to be started anew")),
+            draft(cluster, node, State::Stopped, format!("{words}: stopped (before restart)")),
             draft(cluster, node, State::Started, format!("{words}: running")),
         ],
         ServiceState::Installed => {
@@ -36,9 +37,9 @@ pub(super) fn lower(cluster: &Cluster, node: &Node, state: ServiceState) -> Vec<
     }
 }
 
-/// Returns the draft after which the unit is gone from its host.
+/// Returns the draft that removes the unit from its host.
 pub(super) fn gone(cluster: &Cluster, node: &Node) -> Draft {
-    draft(cluster, node, State::Gone, format!("{}: no unit {}", node.words(), node.unit))
+    draft(cluster, node, State::Gone, format!("{}: remove unit {}", node.words(), node.unit))
 }
 
 fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
@@ -46,7 +47,7 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
     let (is_stop, is_gone) = (state == State::Stopped, state == State::Gone);
     let operation = Unit {
         name: node.unit.clone(),
-        // To stop a node says nothing about how it should run.
+        // A stop does not change the definition of the unit.
         file: (!is_stop).then(|| Content::of(&text)),
         enabled: (!is_stop).then_some(!is_gone),
         state,
@@ -71,7 +72,7 @@ fn draft(cluster: &Cluster, node: &Node, state: State, title: String) -> Draft {
     draft
 }
 
-/// What the service reads when it starts.
+/// Returns the files that the service reads when it starts.
 fn watched(node: &Node) -> Vec<AbsPath> {
     match node.settings.secrets {
         SecretsMode::Environment => vec![node.home.deployment_toml.clone(), node.home.variables.clone()],
@@ -79,8 +80,8 @@ fn watched(node: &Node) -> Vec<AbsPath> {
     }
 }
 
-/// The unit runs from the release itself, so that a running server never finds another release below its feet; the link tells people (and
-/// `status`) which one is in use.
+/// Returns the release. The unit runs from the folder of the release, so that a change of the link
+/// does not affect a running server. The link shows operators and `status` which release is in use.
 fn release(node: &Node) -> Release {
     Release {
         folder: node.home.release.clone(),

@@ -1,4 +1,4 @@
-//! What tasks, units and gates mean in operations.
+//! Tests of the operations of tasks, units and health checks.
 
 use apim_agent::operation::archive::Source;
 use apim_agent::operation::unit::State;
@@ -26,7 +26,7 @@ fn waits(inventory: &str, host: &str, gate: Gate) -> Wait {
 }
 
 #[test]
-fn a_host_without_nodes_has_nothing_to_do() {
+fn host_without_nodes_has_no_steps() {
     for task in [
         ApimTask::Account,
         ApimTask::Distribution,
@@ -38,7 +38,7 @@ fn a_host_without_nodes_has_nothing_to_do() {
 }
 
 #[test]
-fn a_release_is_unpacked_made_private_and_a_key_managers_profile_set_up_in_it() {
+fn release_is_unpacked_private_with_profile() {
     let cluster = cluster(HA);
     let drafts = lower(&ApimTask::Distribution, &cluster, "km-1");
     let archive = drafts
@@ -64,7 +64,7 @@ fn a_release_is_unpacked_made_private_and_a_key_managers_profile_set_up_in_it() 
 }
 
 #[test]
-fn pulled_distributions_name_their_url_and_no_local_file() {
+fn pulled_distributions_have_a_url_and_no_local_file() {
     let place = "source: https://x.example/{version}/{file}?a=b\n    fetch: pull\n    proxy: http://p:3128";
     let text = basics("").replace("source: zips", place) + &hosts(&["cp control_plane"]);
     let drafts = lower(&ApimTask::Distribution, &cluster(&text), "cp");
@@ -82,7 +82,7 @@ fn pulled_distributions_name_their_url_and_no_local_file() {
 }
 
 #[test]
-fn sizes_of_artifacts_are_filled_in_by_digest() {
+fn artifact_sizes_are_set_by_digest() {
     let mut drafts = lower(&ApimTask::Driver, &cluster(HA), "gw-1");
     let draft = drafts.first_mut().expect("the driver");
     let digest = draft.files.first().expect("an artifact").0;
@@ -92,7 +92,7 @@ fn sizes_of_artifacts_are_filled_in_by_digest() {
 }
 
 #[test]
-fn configuration_is_private_and_its_secrets_masked() {
+fn configuration_is_private_and_masked() {
     let drafts = lower(&ApimTask::Configuration, &cluster(HA), "apim-cp-1");
     let [draft] = drafts.as_slice() else { panic!("one file") };
     let Operation::File(file) = draft.operation().unwrap() else { panic!("a file") };
@@ -104,7 +104,7 @@ fn configuration_is_private_and_its_secrets_masked() {
 }
 
 #[test]
-fn a_unit_is_restarted_for_what_it_runs_with_and_says_which() {
+fn changed_inputs_restart_the_unit() {
     let before = cluster(HA);
     let inputs = |cluster: &crate::apim::Cluster, host: &str| unit::inputs(cluster, node(cluster, host));
     let changed = |to: &str, host: &str| {
@@ -132,22 +132,22 @@ fn a_unit_is_restarted_for_what_it_runs_with_and_says_which() {
 }
 
 #[test]
-fn what_a_file_says_restarts_a_node_and_how_it_says_it_does_not() {
+fn reordered_config_does_not_restart_the_unit() {
     let one = "  config: {admin_console: {authenticator: {iwa_ui_authenticator: {enable: true, config: a}}}}\n  java:";
     let other = "  config: {admin_console: {authenticator: {iwa_ui_authenticator: {config: a, enable: true}}}}\n  java:";
     let [one, other] = [one, other].map(|config| cluster(&HA.replace("  java:", config)));
     let file = |cluster: &crate::apim::Cluster| {
         lower(&ApimTask::Configuration, cluster, "gw-1").pop().expect("a file").contents[0].clone()
     };
-    assert!(file(&one) != file(&other), "the file is written anew");
+    assert!(file(&one) != file(&other), "the file is rewritten");
     let unit = |cluster: &crate::apim::Cluster| {
         lower(&ApimTask::Service(ServiceState::Started, None), cluster, "gw-1").pop().expect("a unit")
     };
-    assert_eq!(unit(&one).operation(), unit(&other).operation(), "and nothing is to be restarted for it");
+    assert_eq!(unit(&one).operation(), unit(&other).operation(), "the unit is not restarted");
 }
 
 #[test]
-fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
+fn start_uses_the_disruption_budget_of_the_role() {
     let cluster = cluster(HA);
     let start = lower(&ApimTask::Service(ServiceState::Started, None), &cluster, "gw-1");
     let [unit] = start.as_slice() else { panic!("a unit") };
@@ -172,7 +172,7 @@ fn starting_asks_the_roles_pool_and_stopping_says_nothing_of_inputs() {
 }
 
 #[test]
-fn a_host_that_leaves_is_stopped_first_and_loses_what_is_ours_and_nothing_else() {
+fn removal_stops_nodes_first_and_deletes_managed_files_only() {
     let cluster = cluster(HA);
     assert!(removal(&cluster, "lb").is_empty());
     let drafts = removal(&cluster, "gw-1");
@@ -184,7 +184,7 @@ fn a_host_that_leaves_is_stopped_first_and_loses_what_is_ours_and_nothing_else()
         match draft.operation().unwrap() {
             Operation::Unit(unit) => assert!(matches!(unit.state, State::Stopped | State::Gone)),
             Operation::Vacate(vacate) => gone.push(vacate.folder.clone()),
-            // Nothing goes with all it holds.
+            // No folder is deleted recursively.
             Operation::Absent(absent) => assert!(!absent.recursive, "{absent:?}"),
             Operation::Block(block) => assert!(block.lines.is_empty()),
             Operation::Disowned(disowned) => {
@@ -198,7 +198,7 @@ fn a_host_that_leaves_is_stopped_first_and_loses_what_is_ours_and_nothing_else()
 }
 
 #[test]
-fn unit_files_are_these() {
+fn unit_files_match_snapshots() {
     let text = basics("  gateway: {heap: 2g, java_opts: '-Dx=100% -Dy=1'}\n  user: apim\n")
         + &hosts(&["cp control_plane", "g gateway"]);
     let cluster = cluster(&text);
@@ -224,9 +224,9 @@ fn the_diagnostics_process_and_other_components_do_not_match() {
 }
 
 #[test]
-fn a_gateway_is_complete_when_its_apis_and_subscriptions_stand() {
+fn complete_gateway_requires_apis_and_subscriptions() {
     let wait = waits(HA, "gw-1", Gate::Complete);
-    let has = |wanted: &dyn Fn(&Condition) -> bool| wait.conditions.iter().any(wanted);
+    let has = |predicate: &dyn Fn(&Condition) -> bool| wait.conditions.iter().any(predicate);
     for address in ["10.0.0.15", "10.0.0.16", "10.0.0.17", "10.0.0.18"] {
         assert!(
             has(&|c| matches!(c, Condition::Connected { host, port: 5672, .. } if host == address)),
@@ -241,19 +241,19 @@ fn a_gateway_is_complete_when_its_apis_and_subscriptions_stand() {
     assert!(has(
         &|c| matches!(c, Condition::Http { url, status: 200, verify: false, .. } if url.ends_with("server-startup-healthcheck"))
     ));
-    let remedy = wait.remedy.expect("a cure");
+    let remedy = wait.remedy.expect("a remedy");
     assert_eq!(remedy.unit.as_str(), "wso2-gateway");
     assert!(Regex::new(remedy.when_logged.as_deref().expect("a line")).expect("a pattern").is_match(
         r#"java.lang.NullPointerException: Cannot invoke "Object.toString()" because "connection" is null"#
     ));
     assert!(
         wait.service.expect("a service").causes.iter().all(|cause| !cause.fatal),
-        "old lines end no wait"
+        "old log lines do not end the wait"
     );
 }
 
 #[test]
-fn a_started_gateway_must_serve_where_its_control_plane_answers_and_only_there() {
+fn started_gateway_must_serve_if_its_control_plane_is_reachable() {
     let wait = waits(HA, "gw-1", Gate::Started);
     let wheres = wait.conditions.iter().filter(|c| matches!(c, Condition::Where { when, .. } if matches!(&**when, Condition::Tcp { port: 9443, .. })));
     assert_eq!(wheres.count(), 2);
@@ -265,7 +265,7 @@ fn a_started_gateway_must_serve_where_its_control_plane_answers_and_only_there()
 }
 
 #[test]
-fn every_node_is_asked_for_its_own_product_and_ports() {
+fn health_checks_test_product_and_ports() {
     for (host, product, port) in [
         ("km.wso2.com", "WSO2 API Control Plane", 9443),
         ("gw.wso2.com", "WSO2 Universal Gateway", 8243),
@@ -273,7 +273,7 @@ fn every_node_is_asked_for_its_own_product_and_ports() {
         ("tm.wso2.com", "WSO2 Traffic Manager", 9611),
     ] {
         let wait = waits(SINGLE, host, Gate::Started);
-        let has = |wanted: &dyn Fn(&Condition) -> bool| wait.conditions.iter().any(wanted);
+        let has = |predicate: &dyn Fn(&Condition) -> bool| wait.conditions.iter().any(predicate);
         assert!(
             has(&|c| matches!(c, Condition::Http { body_holds: Some(body), .. } if body == product)),
             "{host}"
@@ -287,7 +287,7 @@ fn every_node_is_asked_for_its_own_product_and_ports() {
 }
 
 #[test]
-fn the_documented_order_is_that_of_the_documentation() {
+fn documented_start_order_matches_the_documentation() {
     let order = StartOrder::Documented.roles();
     let at = |role| order.iter().position(|r| *r == role).expect("every role");
     assert!(at(Role::KeyManager) < at(Role::Gateway));
@@ -299,36 +299,36 @@ fn the_documented_order_is_that_of_the_documentation() {
 }
 
 #[test]
-fn databases_are_made_from_one_control_plane_and_logins_tried_from_everywhere() {
+fn databases_are_created_once_and_logins_tested_everywhere() {
     let plain =
         basics("  endpoints: {control_plane: api.example, gateway: gw.example, key_manager: km.example}\n")
             + &hosts(&["km1 key_manager", "cp1 control_plane", "cp2 control_plane", "gw1 gateway"]);
     let plain = plain.replace("    type: mysql\n", "    type: mysql\n    login_check: true\n");
-    let made = plain.replace(
+    let created = plain.replace(
         "    type: mysql\n",
         "    type: mysql\n    create: true\n    admin: {password: the-admins}\n",
     );
-    assert_eq!(titles(ApimTask::Database, &plain, "cp1"), ["database server db.wso2.com answers"]);
+    assert_eq!(titles(ApimTask::Database, &plain, "cp1"), ["database server db.wso2.com reachable"]);
     assert_eq!(
-        titles(ApimTask::Database, &made, "cp1"),
+        titles(ApimTask::Database, &created, "cp1"),
         [
-            "database server db.wso2.com answers",
+            "database server db.wso2.com reachable",
             "databases shared_db and apim_db on db.wso2.com, with the schema of 4.6.0"
         ]
     );
     for host in ["km1", "cp2", "gw1"] {
-        assert_eq!(titles(ApimTask::Database, &made, host).len(), 1, "{host}");
+        assert_eq!(titles(ApimTask::Database, &created, host).len(), 1, "{host}");
     }
     assert_eq!(titles(ApimTask::DatabaseLogin, &plain, "gw1"), ["log in to shared_db on db.wso2.com"]);
     assert_eq!(
         titles(ApimTask::DatabaseLogin, &plain, "km1"),
         ["log in to apim_db and shared_db on db.wso2.com"]
     );
-    let draft = &lower(&ApimTask::Database, &cluster(&made), "cp1")[1];
+    let draft = &lower(&ApimTask::Database, &cluster(&created), "cp1")[1];
     assert_eq!(draft.files.len(), 1, "the zip is read here");
     let shown = format!("{draft:?}");
     for secret in ["the-admins", "Secret(apimadmin", "\"sharedadmin\", password: \"sharedadmin"] {
-        assert!(!shown.contains(secret), "a secret is shown: {shown}");
+        assert!(!shown.contains(secret), "secret in output: {shown}");
     }
     let Work::Database(work) = &draft.work else { panic!("{draft:?}") };
     let DatabaseWish::Schemas(schemas) = &work.wish else { panic!("{work:?}") };

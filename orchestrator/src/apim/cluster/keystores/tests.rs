@@ -1,9 +1,9 @@
-//! The user's keystores: read, opened, shared by those who must share them; mistakes at their lines.
+//! Tests of the user's keystores: reading, opening, sharing, and errors at their locations.
 
 use crate::apim::testing::{basics, cluster, hosts, mistakes, node};
 
 #[test]
-fn keystores_of_the_user_are_read_checked_and_shared() {
+fn provided_keystores_are_read_and_checked() {
     let keystores = "  keystores:
     mode: provided
     primary: {file: primary.jks, password: secret-of-keystores, alias: a}
@@ -12,13 +12,13 @@ fn keystores_of_the_user_are_read_checked_and_shared() {
 ";
     let text = basics(keystores)
         + &hosts(&["cp control_plane", "g gateway | {keystores: {tls: {file: other.p12}}}"]);
-    let fine = cluster(&text);
-    let paths: Vec<&str> = node(&fine, "g").keystores.iter().map(|k| k.path.name()).collect();
+    let valid = cluster(&text);
+    let paths: Vec<&str> = node(&valid, "g").keystores.iter().map(|k| k.path.name()).collect();
     assert_eq!(paths, ["primary.jks", "other.p12", "trust.jks"]);
     let differs =
         text.replace("{keystores: {tls: {file: other.p12}}}", "{keystores: {primary: {file: mine.jks}}}");
     assert!(
-        mistakes(&differs)[0].contains("`apim.keystores.primary` on `g` is another than on `cp`"),
+        mistakes(&differs)[0].contains("`apim.keystores.primary` on `g` differs from that on `cp`"),
         "{:?}",
         mistakes(&differs)
     );
@@ -29,16 +29,16 @@ fn keystores_of_the_user_are_read_checked_and_shared() {
             "alias: a, key_password: x}\n    truststore",
             "differs from `password`",
         ),
-        ("trust.jks, password: secret-of-keystores", "trust.jks, password: 's&3'", "must not hold `&`"),
+        ("trust.jks, password: secret-of-keystores", "trust.jks, password: 's&3'", "must not contain `&`"),
         (
             "trust.jks, password: secret-of-keystores",
             "trust.jks, password: mistaken",
             "the password does not open it",
         ),
-        ("alias: a}\n    truststore", "alias: b}\n    truststore", "there is no `b` in it, only a"),
-        ("trust.jks", "no.jks", "holds no trusted certificate"),
-        ("tls: {file: tls.p12", "tls: {file: tls.jks, type: PKCS12", "it is JKS: say `type: JKS`"),
-        (", alias: a}\n    tls", "}\n    tls", "needs `alias`"),
+        ("alias: a}\n    truststore", "alias: b}\n    truststore", "no entry `b`; entries: a"),
+        ("trust.jks", "no.jks", "contains no trusted certificate"),
+        ("tls: {file: tls.p12", "tls: {file: tls.jks, type: PKCS12", "it is JKS: set `type: JKS`"),
+        (", alias: a}\n    tls", "}\n    tls", "requires `alias`"),
     ] {
         let broken = text.replace(from, to);
         assert_ne!(broken, text, "{from}");

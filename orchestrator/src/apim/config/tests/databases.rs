@@ -1,11 +1,11 @@
-//! `[database.*]` of every type of server.
+//! `[database.*]` of every type of database server.
 
 use super::{at, rendered, text};
 use crate::apim::testing::{basics, cluster, hosts, mistakes, node};
 
 const CONTROL_PLANE: &[&str] = &["cp1 control_plane"];
 
-/// The inventory with these lines as `databases`.
+/// Returns an inventory with `lines` as `databases`.
 fn inventory(lines: &str) -> String {
     let (before, rest) = basics("")
         .split_once("  databases:\n")
@@ -16,17 +16,17 @@ fn inventory(lines: &str) -> String {
     format!("{before}  databases:\n{lines}{}", hosts(CONTROL_PLANE))
 }
 
-/// The sections about databases, as they are written.
+/// Returns the rendered database sections.
 fn sections(inventory: &str) -> String {
     let cluster = cluster(inventory);
     let text = super::render(&cluster, node(&cluster, "cp1")).text;
     let mut kept = String::new();
-    let mut is_ours = false;
+    let mut is_database = false;
     for line in text.lines() {
         if line.starts_with('[') {
-            is_ours = line.starts_with("[database.") && !line.starts_with("[database.local");
+            is_database = line.starts_with("[database.") && !line.starts_with("[database.local");
         }
-        if is_ours && !line.starts_with('#') && !line.is_empty() {
+        if is_database && !line.starts_with('#') && !line.is_empty() {
             kept.push_str(line);
             kept.push('\n');
         }
@@ -35,7 +35,7 @@ fn sections(inventory: &str) -> String {
 }
 
 #[test]
-fn every_type_is_written_in_the_products_words() {
+fn every_database_type_is_rendered() {
     let logins = "apim_db: {password: 'p&1'}\nshared_db: {password: p2}\n";
     let cases = [
         ("mysql", "options: {useSSL: false, allowPublicKeyRetrieval: true}\n"),
@@ -62,7 +62,7 @@ fn every_type_is_written_in_the_products_words() {
 }
 
 #[test]
-fn a_whole_url_is_taken_and_written_for_xml() {
+fn full_url_is_escaped_for_xml() {
     let inventory = inventory(
         "type: oracle\nhost: scan.example.com\n\
          apim_db: {password: x, url: 'jdbc:oracle:thin:@tcps://scan.example.com:2484/APIM?a=1&b=2'}\n\
@@ -73,39 +73,42 @@ fn a_whole_url_is_taken_and_written_for_xml() {
         "jdbc:oracle:thin:@tcps://scan.example.com:2484/APIM?a=1&amp;b=2"
     );
     let document = rendered(&inventory, "cp1");
-    assert_eq!(at(&document, "database.apim_db.sid"), None, "the URL says it");
+    assert_eq!(at(&document, "database.apim_db.sid"), None, "it is part of the URL");
     assert_eq!(at(&document, "database.shared_db.pool_options.maxActive"), Some(7.into()));
     assert_eq!(at(&document, "database.apim_db.pool_options"), None);
 }
 
 #[test]
-fn what_cannot_work_is_told_at_its_place() {
+fn invalid_database_settings_are_rejected() {
     let base = "type: mysql\nhost: db.example.com\napim_db: {password: x}\nshared_db: {password: x}\n";
-    let told = |lines: &str, what: &str| {
+    let rejects = |lines: &str, what: &str| {
         let found = mistakes(&inventory(lines));
         assert!(found.iter().any(|mistake| mistake.contains(what)), "{lines}\n{found:?}");
     };
-    told(&format!("{base}tls: yes-please\n"), "`apim.databases.tls` cannot be `yes-please`");
-    told(&format!("{base}oracle: sid\n"), "`type: oracle` only");
-    told(&format!("{base}charset: \"latin1; DROP\"\n"), "is no name of one");
-    told(
+    rejects(&format!("{base}tls: yes-please\n"), "`apim.databases.tls`: unknown value `yes-please`");
+    rejects(&format!("{base}oracle: sid\n"), "requires `type: oracle`");
+    rejects(&format!("{base}charset: \"latin1; DROP\"\n"), "`apim.databases.charset`: invalid name");
+    rejects(
         &format!("{base}create: true\nadmin: {{username: root}}\n"),
-        "`apim.databases.admin` needs `password`",
+        "`apim.databases.admin` requires `password`",
     );
-    told(&format!("{base}create: true\nuser_hosts: [\"10.0.0.'%\"]\n"), "is no host pattern");
-    told(&format!("{base}pool: {{max_active: 5, min_idle: 9}}\n"), "9 idle connections of at most 5");
-    told(&base.replace("apim_db: {", "apim_db: {url: 'mysql://x', "), "is no JDBC URL");
-    told(&base.replace("apim_db: {", "apim_db: {url: 'jdbc:mysql://x/y?password=1', "), "holds a password");
-    told(
+    rejects(&format!("{base}create: true\nuser_hosts: [\"10.0.0.'%\"]\n"), "invalid MySQL host pattern");
+    rejects(&format!("{base}pool: {{max_active: 5, min_idle: 9}}\n"), "(9) is larger than `max_active` (5)");
+    rejects(&base.replace("apim_db: {", "apim_db: {url: 'mysql://x', "), "is not a valid JDBC URL");
+    rejects(
+        &base.replace("apim_db: {", "apim_db: {url: 'jdbc:mysql://x/y?password=1', "),
+        "contains a password",
+    );
+    rejects(
         &base
             .replace("apim_db: {password: x}", "apim_db: {username: one, password: x}")
             .replace("shared_db: {password: x}", "shared_db: {username: one, password: y}"),
-        "one password for `apim_db` and another",
+        "different passwords for `apim_db`",
     );
-    told("type: h2\n", "`h2` is a file of its own");
-    told("type: h2\nhost: x\n", "host");
-    told(
+    rejects("type: h2\n", "`h2` is not supported");
+    rejects("type: h2\nhost: x\n", "host");
+    rejects(
         &base.replace("mysql", "postgresql").replace("host:", "user_hosts: [a]\nhost:"),
-        "means nothing to PostgreSQL",
+        "is not supported for PostgreSQL",
     );
 }

@@ -1,4 +1,5 @@
-//! Every role, single and highly available, in every version: what is rendered, and that the product reads all of it.
+//! Renders every role, single and highly available, in every version, and checks that the product
+//! reads every key.
 
 use toml_edit::{DocumentMut, Item};
 
@@ -17,46 +18,46 @@ pub(super) fn of_version(inventory: &str, version: &str) -> String {
     if version == "4.7.0" { inventory.replacen("apim:\n", &key, 1) } else { inventory }
 }
 
-/// A single all-in-one on its own files, and a pair on a server's databases.
+/// A standalone all-in-one with H2 files, and a pair with a database server.
 fn all_in_one() -> [(&'static str, String); 2] {
-    let lonely = basics("").split("  databases:").next().map(str::to_owned).unwrap_or_default();
+    let standalone = basics("").split("  databases:").next().map(str::to_owned).unwrap_or_default();
     let endpoints = "  endpoints: {control_plane: api.example, gateway: gw.example}\n";
     [
-        ("all-in-one", lonely + &hosts(&["aio all_in_one"])),
+        ("all-in-one", standalone + &hosts(&["aio all_in_one"])),
         ("all-in-one-pair", basics(endpoints) + &hosts(&["aio1 all_in_one", "aio2 all_in_one"])),
     ]
 }
 
-/// Every combination with its name: the first node of each role.
-fn each(see: &mut dyn FnMut(&str, &Cluster, &Node)) {
+/// Calls `visit` for every combination: its name, and the first node of each role.
+fn each(visit: &mut dyn FnMut(&str, &Cluster, &Node)) {
     for version in VERSIONS {
         for (name, inventory) in [("ha", HA), ("single", SINGLE)] {
             let cluster = cluster(&of_version(inventory, version));
             for role in [Role::KeyManager, Role::Gateway, Role::ControlPlane, Role::TrafficManager] {
                 let first = cluster.of(role).next().expect("a node of each role");
-                see(&format!("{name}-{version}-{}", role.component()), &cluster, first);
+                visit(&format!("{name}-{version}-{}", role.component()), &cluster, first);
             }
         }
         for (name, inventory) in all_in_one() {
             let cluster = cluster(&of_version(&inventory, version));
-            see(&format!("{name}-{version}"), &cluster, cluster.of(Role::AllInOne).next().expect("one"));
+            visit(&format!("{name}-{version}"), &cluster, cluster.of(Role::AllInOne).next().expect("one"));
         }
     }
 }
 
 #[test]
-fn rendered_files_are_these() {
-    let mut seen = 0;
+fn rendered_files_match_snapshots() {
+    let mut rendered = 0;
     each(&mut |name, cluster, node| {
         insta::with_settings!({snapshot_path => "snapshots", prepend_module_to_snapshot => false}, {
             insta::assert_snapshot!(name, render(cluster, node).text);
         });
-        seen += 1;
+        rendered += 1;
     });
-    assert_eq!(seen, 3 * 10);
+    assert_eq!(rendered, 3 * 10);
 }
 
-/// Says which keys of a table nobody reads, and counts the others.
+/// Collects the keys of a table that the product does not read, and counts the others.
 fn unread(item: &Item, path: &mut Vec<String>, node: &Node, found: &mut Vec<String>, read: &mut usize) {
     let tables: Vec<&dyn toml_edit::TableLike> = match item {
         Item::ArrayOfTables(tables) => tables.iter().map(|table| table as _).collect(),
@@ -99,16 +100,16 @@ const EVERYTHING: &str = "  broker_tls: true
 ";
 
 #[test]
-fn the_product_reads_every_key_that_is_rendered() {
+fn product_reads_every_rendered_key() {
     let mut read = 0;
     let mut wrong = Vec::new();
-    let mut look = |name: &str, cluster: &Cluster, node: &Node| {
+    let mut check = |name: &str, cluster: &Cluster, node: &Node| {
         let document: DocumentMut = render(cluster, node).text.parse().expect("TOML");
         let mut found = Vec::new();
         unread(document.as_item(), &mut Vec::new(), node, &mut found, &mut read);
         wrong.extend(found.into_iter().map(|key| format!("{name}: {key}")));
     };
-    each(&mut look);
+    each(&mut check);
     for version in VERSIONS {
         let environments = "  environments:\n    - {name: Default, display_name: D, visibility: [r], websub: true, virtual_hosts: [v.example]}\n";
         for (name, inventory) in
@@ -117,10 +118,10 @@ fn the_product_reads_every_key_that_is_rendered() {
             let inventory = inventory.replacen("apim:\n", &format!("apim:\n{EVERYTHING}{environments}"), 1);
             let cluster = cluster(&of_version(&inventory, version));
             for node in cluster.nodes() {
-                look(&format!("{name} {version} {} with everything", node.host), &cluster, node);
+                check(&format!("{name} {version} {} with everything", node.host), &cluster, node);
             }
         }
     }
-    assert!(wrong.is_empty(), "nobody reads:\n{}", wrong.join("\n"));
-    assert!(read > 5000, "only {read} keys were looked at");
+    assert!(wrong.is_empty(), "not read by the product:\n{}", wrong.join("\n"));
+    assert!(read > 5000, "only {read} keys were checked");
 }

@@ -1,4 +1,4 @@
-//! What is rendered, held against the documentation's samples and against the topology.
+//! Compares rendered files with the documentation's samples and with the topology.
 
 mod databases;
 
@@ -12,7 +12,7 @@ use super::render;
 use crate::apim::role::Role;
 use crate::apim::testing::{HA, SINGLE, basics, cluster, hosts, node};
 
-/// Returns what stands at `path` (`a.b[0].'c.d'`) as JSON.
+/// Returns the value at `path` (`a.b[0].'c.d'`) as JSON.
 fn at(document: &DocumentMut, path: &str) -> Option<serde_json::Value> {
     let mut item: &Item = document.as_item();
     let mut rest = path;
@@ -40,7 +40,7 @@ fn json(item: &Item) -> Option<serde_json::Value> {
             toml_edit::Value::Integer(number) => (*number.value()).into(),
             toml_edit::Value::Boolean(truth) => (*truth.value()).into(),
             toml_edit::Value::Array(items) => items.iter().map(value).collect(),
-            other => panic!("no such value is rendered: {other}"),
+            other => panic!("unexpected value: {other}"),
         }
     }
     item.as_value().map(value)
@@ -53,7 +53,7 @@ fn rendered(text: &str, host: &str) -> DocumentMut {
 
 fn texts(text: &str, host: &str, path: &str) -> Vec<String> {
     let found = at(&rendered(text, host), path).unwrap_or_else(|| panic!("{host}: no {path}"));
-    found.as_array().expect("a list").iter().map(|item| item.as_str().expect("texts").to_owned()).collect()
+    found.as_array().expect("a list").iter().map(|item| item.as_str().expect("strings").to_owned()).collect()
 }
 
 fn text(inventory: &str, host: &str, path: &str) -> String {
@@ -64,9 +64,9 @@ fn text(inventory: &str, host: &str, path: &str) -> String {
 }
 
 #[test]
-fn every_key_and_value_of_the_documentations_samples_is_rendered() {
+fn documented_samples_are_rendered() {
     let samples = include_str!("seed.tsv");
-    let mut seen = 0;
+    let mut compared = 0;
     for version in every_role::VERSIONS {
         for (tab, inventory) in [("ha", HA), ("single", SINGLE)] {
             let cluster = cluster(&every_role::of_version(inventory, version));
@@ -79,22 +79,18 @@ fn every_key_and_value_of_the_documentations_samples_is_rendered() {
                     if *of_tab != tab || *of_role != role.group() {
                         continue;
                     }
-                    let wanted: serde_json::Value = serde_json::from_str(value).expect("JSON");
-                    assert_eq!(at(&document, path), Some(wanted), "{version} {tab} {role}: {path}");
-                    seen += 1;
+                    let expected: serde_json::Value = serde_json::from_str(value).expect("JSON");
+                    assert_eq!(at(&document, path), Some(expected), "{version} {tab} {role}: {path}");
+                    compared += 1;
                 }
             }
         }
     }
-    assert_eq!(
-        seen,
-        3 * (samples.lines().count() - 2),
-        "lines of the samples that no cluster was held against"
-    );
+    assert_eq!(compared, 3 * (samples.lines().count() - 2), "sample lines without a matching cluster");
 }
 
 #[test]
-fn duplicate_urls_differ_per_node_and_groups_do_not() {
+fn duplicate_urls_exclude_the_node_itself() {
     let duplicate = "apim.event_hub.event_duplicate_url";
     assert_eq!(texts(HA, "apim-cp-1", duplicate), ["tcp://apim-cp-2:5672"]);
     assert_eq!(texts(HA, "apim-cp-2", duplicate), ["tcp://apim-cp-1:5672"]);
@@ -111,7 +107,7 @@ fn duplicate_urls_differ_per_node_and_groups_do_not() {
 }
 
 #[test]
-fn offsets_of_peers_shift_every_literal_port() {
+fn peer_offsets_shift_every_port() {
     let inventory = basics(
         "  endpoints: {control_plane: api.example, gateway: gw.example, traffic_manager: tm.example, key_manager: 'km.example:8443'}\n",
     ) + &hosts(&[
@@ -137,7 +133,7 @@ fn offsets_of_peers_shift_every_literal_port() {
     );
     assert_eq!(text(&inventory, "gw1", "apim.key_manager.service_url"), "https://km.example:8443/services/");
     assert_eq!(text(&inventory, "tm1", "apim.event_hub.service_url"), "https://api.example/services/");
-    // One gateway with a name of its own and no port: reached at its own ports, shifted.
+    // A single gateway with an endpoint name and no port uses its own ports, with the offset.
     assert_eq!(
         text(&inventory, "cp1", "apim.gateway.environment[0].service_url"),
         "https://gw.example:9446/services/"
@@ -150,7 +146,7 @@ fn offsets_of_peers_shift_every_literal_port() {
 }
 
 #[test]
-fn control_planes_stand_in_for_roles_that_the_cluster_has_not() {
+fn control_planes_replace_missing_roles() {
     let inventory = basics("  endpoints: {control_plane: api.example}\n")
         + &hosts(&["cp1 control_plane", "cp2 control_plane", "gw1 gateway"]);
     assert_eq!(text(&inventory, "gw1", "apim.key_manager.service_url"), "https://api.example/services/");
@@ -162,12 +158,12 @@ fn control_planes_stand_in_for_roles_that_the_cluster_has_not() {
     assert_eq!(
         at(&rendered(&inventory, "cp1"), "apim.key_manager.service_url"),
         None,
-        "its own is the default"
+        "the node itself is the default"
     );
 }
 
 #[test]
-fn environments_and_labels_agree() {
+fn environments_match_labels() {
     let inventory = basics(
         "  endpoints: {control_plane: api.example}
   environments:
@@ -190,14 +186,14 @@ fn environments_and_labels_agree() {
     assert_eq!(environment("0].https_endpoint"), Some("https://gw.example".into()));
     assert_eq!(environment("0].show_as_token_endpoint_url"), Some(true.into()));
     assert_eq!(environment("1].show_as_token_endpoint_url"), Some(false.into()));
-    // The sandbox has one gateway and no endpoint: it is that gateway itself.
+    // The sandbox has one gateway and no endpoint, so the gateway's own name is used.
     assert_eq!(environment("1].service_url"), Some("https://p2:9443/services/".into()));
     assert_eq!(environment("1].websub_event_receiver_http_endpoint"), Some("http://p2:9021".into()));
     assert_eq!(environment("1].display_name"), Some("Try it".into()));
 }
 
 #[test]
-fn own_keys_are_merged_last_and_overriding_is_told() {
+fn config_keys_are_merged_last_and_overrides_reported() {
     let inventory = basics(
         "  config:
     server: {mode: single}
@@ -213,16 +209,16 @@ fn own_keys_are_merged_last_and_overriding_is_told() {
     assert_eq!(text(&inventory, "gw1", "apim.cors.allow_origins"), "https://b.example");
     assert_eq!(text(&inventory, "cp1", "apim.cors.allow_origins"), "https://a.example");
     assert_eq!(text(&inventory, "gw1", "server.mode"), "single");
-    assert_eq!(text(&inventory, "gw1", "server.hostname"), "gw1", "what is not overridden stays");
+    assert_eq!(text(&inventory, "gw1", "server.hostname"), "gw1", "other keys are kept");
     assert_eq!(at(&rendered(&inventory, "gw1"), "passthru_http.'http.socket.timeout'"), Some(60000.into()));
     let cluster = cluster(&inventory);
     let overridden = render(&cluster, node(&cluster, "gw1")).overridden;
-    let told: Vec<String> = overridden
+    let overridden: Vec<String> = overridden
         .iter()
-        .map(|told| format!("{}: {} -> {} (line {})", told.key, told.ours, told.theirs, told.span.line))
+        .map(|one| format!("{}: {} -> {} (line {})", one.key, one.ours, one.theirs, one.span.line))
         .collect();
     assert_eq!(
-        told,
+        overridden,
         [
             "apim.event_hub.service_url: \"https://cp1:9443/services/\" -> \"https://elsewhere/services/\" (line 16)",
             "apim.cors.allow_origins: \"*\" -> \"https://b.example\" (line 20)",
@@ -231,7 +227,7 @@ fn own_keys_are_merged_last_and_overriding_is_told() {
 }
 
 #[test]
-fn what_the_product_pastes_into_xml_is_written_for_xml() {
+fn values_in_xml_are_escaped() {
     let inventory = basics("  databases: {}\n")
         .replace("  databases: {}\n", "")
         .replace("password: sharedadmin", "password: 'a&b<c'")
@@ -249,29 +245,33 @@ fn what_the_product_pastes_into_xml_is_written_for_xml() {
     let cluster = cluster(&inventory);
     let secrets = render(&cluster, node(&cluster, "cp1")).secrets;
     for secret in ["a&b<c", "<![CDATA[a&b<c]]>", "apimadmin", "admin", "wso2carbon"] {
-        assert!(secrets.iter().any(|known| known.expose() == secret), "{secret} would be shown");
+        assert!(secrets.iter().any(|known| known.expose() == secret), "{secret} is not masked");
     }
 }
 
 #[test]
-fn the_digest_follows_what_is_said() {
+fn digest_depends_on_values() {
     let digest = |text: &str, host: &str| {
         let cluster = cluster(text);
         render(&cluster, node(&cluster, host)).digest
     };
-    assert_eq!(digest(HA, "gw-1"), digest(HA, "gw-2"), "gateways of an environment say the same");
+    assert_eq!(
+        digest(HA, "gw-1"),
+        digest(HA, "gw-2"),
+        "gateways of an environment have the same configuration"
+    );
     assert_ne!(digest(HA, "apim-cp-1"), digest(HA, "apim-cp-2"));
-    let moved = HA.replace("apim-cp-2:", "apim-cp-3:");
-    assert_ne!(digest(HA, "gw-1"), digest(&moved, "gw-1"));
+    let renamed = HA.replace("apim-cp-2:", "apim-cp-3:");
+    assert_ne!(digest(HA, "gw-1"), digest(&renamed, "gw-1"));
     assert_eq!(
         digest(HA, "gw-1"),
         digest(&HA.replace("  java:", "  gateway: {heap: 2g}\n  java:"), "gw-1"),
-        "heap is no key of it"
+        "the heap is not part of deployment.toml"
     );
 }
 
 #[test]
-fn an_encryption_key_is_written_from_4_7_on() {
+fn encryption_key_is_written_since_4_7() {
     let key = "ab".repeat(32);
     let inventory = basics(&format!("  encryption_key: {key}\n")).replace("4.6.0", "4.7.0")
         + &hosts(&["cp1 control_plane"]);

@@ -1,11 +1,12 @@
-//! What the inventory says beyond the topology: environments, events, secrets, features, own keys at every level.
+//! Settings besides the topology: environments, events, secrets, features, `config` keys at every
+//! level.
 
 use super::{at, rendered, text, texts};
 use crate::apim::config::render;
 use crate::apim::testing::{HA, basics, build, cluster, hosts, mistakes, node};
 
 #[test]
-fn own_keys_merge_over_all_levels_and_lists_of_tables_replace() {
+fn config_keys_merge_over_all_levels() {
     let inventory = basics(
         "  config:
     apim:
@@ -23,36 +24,36 @@ fn own_keys_merge_over_all_levels_and_lists_of_tables_replace() {
     assert_eq!(
         at(&rendered(&inventory, "cp1"), "apim.gateway.environment[0].service_url"),
         None,
-        "replaced whole"
+        "lists of tables are replaced as a whole"
     );
     assert_eq!(at(&rendered(&inventory, "cp1"), "apim.gateway.environment[1]"), None);
     assert_eq!(text(&inventory, "cp1", "server.mode"), "single");
-    assert_eq!(at(&rendered(&inventory, "gw1"), "server.mode"), None, "of another host");
+    assert_eq!(at(&rendered(&inventory, "gw1"), "server.mode"), None, "set for another host");
     assert_eq!(at(&rendered(&inventory, "gw1"), "passthru_http.a"), Some(1.into()));
     assert_eq!(at(&rendered(&inventory, "gw1"), "passthru_http.b"), Some(2.into()));
     assert_eq!(at(&rendered(&inventory, "gw1"), "apim.cors.allow_credentials"), Some(true.into()));
     let notes = cluster(&inventory).notes().join("\n");
-    let told = "`config` overrides the derived key `apim.gateway.environment` on cp1: 1 table in place of 1 table (test.yaml:16:";
-    assert!(notes.contains(told), "{notes}");
+    let note = "`config` overrides the derived key `apim.gateway.environment` on cp1: 1 table instead of 1 table (test.yaml:16:";
+    assert!(notes.contains(note), "{notes}");
 }
 
 #[test]
-fn an_override_of_a_secret_is_told_without_it() {
+fn override_of_a_secret_is_masked() {
     let text = basics("  config: {database: {shared_db: {password: hunter2}}}\n")
         + &hosts(&["cp1 control_plane", "gw1 gateway"]);
     let cluster = cluster(&text);
     let notes = cluster.notes().join("\n");
     assert!(
-        notes.contains("`database.shared_db.password` on cp1, gw1: a secret in place of a secret"),
+        notes.contains("`database.shared_db.password` on cp1, gw1: a secret instead of a secret"),
         "{notes}"
     );
     assert!(!notes.contains("hunter2") && !notes.contains("sharedadmin"), "{notes}");
     let secrets = render(&cluster, node(&cluster, "gw1")).secrets;
-    assert!(secrets.iter().any(|secret| secret.expose() == "hunter2"), "it would be shown");
+    assert!(secrets.iter().any(|secret| secret.expose() == "hunter2"), "it is not masked");
 }
 
 #[test]
-fn virtual_hosts_and_web_sub_ports_are_given_with_each_environment() {
+fn environments_contain_virtual_hosts_and_websub_ports() {
     let inventory =
         basics(
             "  environments:
@@ -62,18 +63,18 @@ fn virtual_hosts_and_web_sub_ports_are_given_with_each_environment() {
       virtual_hosts: [{name: api.eu.example, https_port: 8443}, old.eu.example]
 ",
         ) + &hosts(&["cp1 control_plane", "gw1 gateway", "gw2 gateway | {gateway: {labels: [Portal]}}"]);
-    let said = |key: &str| at(&rendered(&inventory, "cp1"), &format!("apim.gateway.environment[0].{key}"));
-    assert_eq!(said("websub_event_receiver_http_endpoint"), Some("http://eu.example:19021".into()));
-    assert_eq!(said("virtual_host[0].https_endpoint"), Some("https://api.eu.example:8443".into()));
-    assert_eq!(said("virtual_host[0].http_endpoint"), Some("http://api.eu.example".into()));
-    assert_eq!(said("virtual_host[1].ws_endpoint"), Some("ws://old.eu.example:9099".into()));
+    let value = |key: &str| at(&rendered(&inventory, "cp1"), &format!("apim.gateway.environment[0].{key}"));
+    assert_eq!(value("websub_event_receiver_http_endpoint"), Some("http://eu.example:19021".into()));
+    assert_eq!(value("virtual_host[0].https_endpoint"), Some("https://api.eu.example:8443".into()));
+    assert_eq!(value("virtual_host[0].http_endpoint"), Some("http://api.eu.example".into()));
+    assert_eq!(value("virtual_host[1].ws_endpoint"), Some("ws://old.eu.example:9099".into()));
     let labels = "apim.sync_runtime_artifacts.gateway.gateway_labels";
     assert_eq!(texts(&inventory, "gw1", labels), ["EU"]);
     assert_eq!(texts(&inventory, "gw2", labels), ["EU", "Portal"]);
 }
 
 #[test]
-fn environments_that_cannot_work_are_told() {
+fn invalid_environments_are_rejected() {
     let of = |environments: &str, gateway: &str| {
         let settings = format!("  environments: [{environments}]\n");
         mistakes(
@@ -82,20 +83,20 @@ fn environments_that_cannot_work_are_told() {
         )
         .join("\n")
     };
-    assert!(of("{name: A}, {name: A}", "{environment: A}").contains("`A` is there twice"));
-    assert!(of("{name: Eu}, {name: EU}", "{environment: Eu}").contains("differ by the case of letters only"));
+    assert!(of("{name: A}, {name: A}", "{environment: A}").contains("duplicate environment `A`"));
+    assert!(of("{name: Eu}, {name: EU}", "{environment: Eu}").contains("differ only in case"));
     assert!(of("{name: A}", "{environment: B}").contains("environment `B`, which does not exist"));
     assert!(of("{name: A}, {name: B}", "{environment: A}").contains("environment `B` has no gateway"));
-    assert!(of("{name: A}", "{environment: [A, A]}").contains("in environment `A` twice"));
+    assert!(of("{name: A}", "{environment: [A, A]}").contains("lists environment `A` twice"));
     assert!(of("{name: A}", "{labels: [A]}").contains("is an environment of this inventory"));
-    assert!(of("{name: A}", "{labels: [x, x]}").contains("has the label `x` twice"));
-    assert!(of("{name: A}", "{labels: ['a b']}").contains("may hold letters, digits"));
+    assert!(of("{name: A}", "{labels: [x, x]}").contains("lists label `x` twice"));
+    assert!(of("{name: A}", "{labels: ['a b']}").contains("only letters, digits"));
     assert!(of("{name: A, type: productoin}", "{}").contains("did you mean `production`?"));
     assert!(of("{name: A}", "{artifacts: {retrieval: synch}}").contains("did you mean `sync`?"));
 }
 
 #[test]
-fn two_environments_at_one_name_with_other_gateways_are_warned_of() {
+fn environments_with_the_same_endpoint_are_warned_about() {
     let text = basics(
         "  environments: [{name: A, endpoint: {name: gw.example, address: 10.0.0.9}}, {name: B, endpoint: {name: gw.example, address: 10.0.0.9}}]\n",
     );
@@ -105,19 +106,19 @@ fn two_environments_at_one_name_with_other_gateways_are_warned_of() {
             "gw1 gateway | {gateway: {environment: A}}",
             "gw2 gateway | {gateway: {environment: B}}",
         ]);
-    let warnings = build(&apart).expect("no mistake");
+    let warnings = build(&apart).expect("no error");
     assert!(
         warnings
             .warnings()
             .render_as_warnings(crate::yaml::Colours::Off)
-            .contains("both called at `gw.example:8243`")
+            .contains("share the endpoint `gw.example:8243`")
     );
     let together = text + &hosts(&["cp1 control_plane", "gw1 gateway | {gateway: {environment: [A, B]}}"]);
     assert!(cluster(&together).warnings().0.is_empty());
 }
 
 #[test]
-fn events_can_be_balanced_or_fail_over() {
+fn event_distribution_balances_or_fails_over() {
     let inventory = HA.replacen(
         "apim:\n",
         "apim:\n  event_hub: {distribution: failover}\n  throttling: {distribution: loadbalance}\n",
@@ -139,7 +140,7 @@ fn events_can_be_balanced_or_fail_over() {
 }
 
 #[test]
-fn brokers_over_tls_move_every_subscription_and_keep_their_offset() {
+fn broker_tls_changes_every_subscription() {
     let inventory =
         HA.replacen("apim:\n", "apim:\n  broker_tls: true\n  traffic_manager: {port_offset: 3}\n", 1);
     let hubs = ["tcp://apim-cp-1:8672", "tcp://apim-cp-2:8672"];
@@ -169,7 +170,7 @@ fn brokers_over_tls_move_every_subscription_and_keep_their_offset() {
 }
 
 #[test]
-fn secrets_of_the_environment_leave_names_behind() {
+fn environment_secrets_are_referenced_by_name() {
     let inventory = HA.replacen("apim:\n", "apim:\n  secrets: environment\n", 1);
     let cluster = cluster(&inventory);
     let rendered = render(&cluster, node(&cluster, "apim-cp-1"));
@@ -182,19 +183,19 @@ fn secrets_of_the_environment_leave_names_behind() {
     assert_eq!(variable.expose(), "apimadmin");
     let plain = crate::apim::testing::cluster(HA);
     let before = render(&plain, node(&plain, "apim-cp-1"));
-    assert_eq!(rendered.digest, before.digest, "it says the same");
-    assert_eq!(rendered.secrets, before.secrets, "they are masked all the same");
+    assert_eq!(rendered.digest, before.digest, "the values are the same");
+    assert_eq!(rendered.secrets, before.secrets, "the same secrets are masked");
 }
 
 #[test]
-fn secrets_for_the_cipher_tool_stand_last_and_alone() {
+fn cipher_tool_aliases_are_the_last_table() {
     let inventory =
         HA.replacen("apim:\n", "apim:\n  secrets: cipher\n", 1).replace("sharedadmin}", "'a&b<c'}");
     let cluster = cluster(&inventory);
     let rendered = render(&cluster, node(&cluster, "apim-cp-1")).text;
     let (before, aliases) = rendered.split_once("\n[secrets]\n").expect("the table");
     assert!(before.contains("password = \"$secret{database_apim_db_password}\""), "{before}");
-    assert!(before.contains("password = \"wso2carbon\""), "the key that opens the others is no alias");
+    assert!(before.contains("password = \"wso2carbon\""), "the keystore password is not an alias");
     let aliases: Vec<&str> = aliases.lines().collect();
     assert_eq!(
         aliases,
@@ -207,7 +208,7 @@ fn secrets_for_the_cipher_tool_stand_last_and_alone() {
 }
 
 #[test]
-fn secrets_that_a_form_cannot_carry_are_mistakes() {
+fn secrets_unsupported_by_the_mode_are_rejected() {
     let of = |mode: &str, password: &str, version: &str| {
         let text = HA.replacen(
             "apim:\n",
@@ -217,18 +218,21 @@ fn secrets_that_a_form_cannot_carry_are_mistakes() {
         mistakes(&text.replace("sharedadmin}", &format!("'{password}'}}")).replace("4.6.0", version))
             .join("\n")
     };
-    let said = of("environment", "a$b", "4.6.0");
-    assert!(said.starts_with("2: ") && said.contains("`database.shared_db.password` holds `$`"), "{said}");
-    assert!(!said.contains("a$b"));
+    let found = of("environment", "a$b", "4.6.0");
+    assert!(
+        found.starts_with("2: ") && found.contains("`database.shared_db.password` contains `$`"),
+        "{found}"
+    );
+    assert!(!found.contains("a$b"));
     assert_eq!(of("environment", "a$b", "4.7.0"), "");
-    assert!(of("cipher", "a\"b", "4.6.0").contains("holds a quote"));
+    assert!(of("cipher", "a\"b", "4.6.0").contains("contains a quote"));
     assert!(of("cipher", &"x".repeat(230), "4.6.0").contains("longer than the cipher tool"));
     assert_eq!(of("plain", "a\"b$c", "4.6.0"), "");
     assert!(of("cihper", "x", "4.6.0").contains("did you mean `cipher`?"));
 }
 
 #[test]
-fn features_land_where_the_product_reads_them() {
+fn features_are_rendered_where_the_product_reads_them() {
     let inventory = HA.replacen(
         "apim:\n",
         "apim:
@@ -264,19 +268,21 @@ fn features_land_where_the_product_reads_them() {
 }
 
 #[test]
-fn features_that_cannot_work_are_told() {
+fn invalid_features_are_rejected() {
     let of = |settings: &str| {
         mistakes(&(basics(&format!("  {settings}\n")) + &hosts(&["cp1 control_plane"]))).join("\n")
     };
     assert!(of("oauth: {encrypt_tokens: true, hash_tokens: true}").contains("choose one"));
-    assert!(of("cors: {allow_origins: ['*'], allow_credentials: true}").contains("browsers refuse"));
-    assert!(of("devportal: {url: dev.example}").contains("is no web address"));
-    assert!(of("user_store: {type: read_only_ldap}").contains("needs `url`"));
-    assert!(of("user_store: {url: 'ldap://x'}").contains("has no `url` or account of its own"));
+    assert!(of("cors: {allow_origins: ['*'], allow_credentials: true}").contains("browsers reject"));
+    assert!(of("devportal: {url: dev.example}").contains("is not a valid URL"));
+    assert!(of("user_store: {type: read_only_ldap}").contains("requires `url`"));
+    assert!(of("user_store: {url: 'ldap://x'}").contains("takes no `url` or account"));
     assert!(of("user_store: {type: ldap}").contains("one of"));
-    assert!(of("mail: {host: m.example}").contains("needs `from`"));
-    assert!(of("mail: {host: m.example, from: a@b.c, username: u}").contains("needs `password`"));
-    assert!(of("throttling: {distribution: balanced}").contains("`apim.throttling.distribution` cannot be"));
+    assert!(of("mail: {host: m.example}").contains("requires `from`"));
+    assert!(of("mail: {host: m.example, from: a@b.c, username: u}").contains("requires `password`"));
+    assert!(
+        of("throttling: {distribution: balanced}").contains("`apim.throttling.distribution`: unknown value")
+    );
     assert!(of("analytics: {properties: [a]}").contains("must be a map"));
-    assert!(of("node_ip: cp1").contains("is no IPv4 address"));
+    assert!(of("node_ip: cp1").contains("invalid IPv4 address"));
 }

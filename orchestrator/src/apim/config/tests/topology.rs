@@ -1,4 +1,5 @@
-//! Every value that names another node, read back from the TOML and held against a list of nodes that was made without the product's code.
+//! Compares every rendered value that refers to another node with an independent model of the
+//! nodes.
 
 use std::collections::BTreeMap;
 
@@ -9,22 +10,23 @@ use toml_edit::DocumentMut;
 use super::{at, render};
 use crate::apim::testing::{basics, cluster};
 
-/// A node as the test wishes it: what the documentation calls its ports is added up here anew.
+/// The expected node. Its ports are computed here from the documentation, independently of the
+/// code.
 #[derive(Debug, Clone)]
-struct Wished {
+struct Expected {
     role: &'static str,
     host: String,
     offset: u16,
     environments: Vec<usize>,
 }
 
-impl Wished {
+impl Expected {
     fn url(&self, scheme: &str, base: u16) -> String {
         format!("{scheme}://{}:{}", self.host, base + self.offset)
     }
 }
 
-/// Where something is reached: a name and the ports of management, HTTP, HTTPS, WS, WSS.
+/// A public endpoint: its name and the ports of management, HTTP, HTTPS, WS, WSS.
 #[derive(Debug, Clone)]
 struct Front {
     name: String,
@@ -33,9 +35,9 @@ struct Front {
 
 #[derive(Debug, Clone)]
 struct World {
-    nodes: Vec<Wished>,
+    nodes: Vec<Expected>,
     environments: usize,
-    /// The port of each role's endpoint: control planes, key managers, traffic managers.
+    /// The endpoint ports of control planes, key managers and traffic managers.
     ports: [Option<u16>; 3],
     tls: bool,
 }
@@ -66,7 +68,8 @@ fn world() -> impl Strategy<Value = World> {
                         3 => format!("0-{at}.a--b.example"),
                         _ => format!("xn--{at}-4ga.very.long.zone-{index}.internal"),
                     };
-                    // Every environment has a gateway, some have more, some gateways serve two.
+                    // Every environment has a gateway, some have more, and some gateways serve two
+                    // environments.
                     let mut serves = vec![index % environments];
                     if *role == "gateway" {
                         let more = labels.iter().skip(index).take(1).flatten();
@@ -79,7 +82,7 @@ fn world() -> impl Strategy<Value = World> {
                             }
                         });
                     }
-                    nodes.push(Wished { role, host, offset: offsets[at], environments: serves });
+                    nodes.push(Expected { role, host, offset: offsets[at], environments: serves });
                 }
             }
             World { nodes, environments, ports: [ports.0, ports.1, ports.2], tls }
@@ -88,11 +91,11 @@ fn world() -> impl Strategy<Value = World> {
 }
 
 impl World {
-    fn of(&self, role: &str) -> Vec<&Wished> {
+    fn of(&self, role: &str) -> Vec<&Expected> {
         self.nodes.iter().filter(|node| node.role == role).collect()
     }
 
-    fn serving(&self, environment: usize) -> Vec<&Wished> {
+    fn serving(&self, environment: usize) -> Vec<&Expected> {
         self.of("gateway").into_iter().filter(|node| node.environments.contains(&environment)).collect()
     }
 
@@ -100,7 +103,7 @@ impl World {
         if self.tls { 8672 } else { 5672 }
     }
 
-    /// Where a role is reached; two or more stand behind a load balancer.
+    /// The endpoint of a role; two or more nodes are behind a load balancer.
     fn front(&self, role: &str) -> Front {
         let nodes = self.of(role);
         let index =
@@ -192,18 +195,18 @@ fn web(scheme: &str, name: &str, port: u16, path: &str) -> String {
     }
 }
 
-fn check(world: &World, node: &Wished, document: &DocumentMut) {
+fn check(world: &World, node: &Expected, document: &DocumentMut) {
     let hubs = world.of("control_plane");
     let is_hub = node.role == "control_plane";
     let front = world.front("control_plane");
-    let said = |path: &str| one(document, path);
+    let value = |path: &str| one(document, path);
     assert_eq!(at(document, "server.offset"), Some(node.offset.into()));
 
     // The event hub.
     let service = web("https", &front.name, front.ports[0], "/services/");
-    assert_eq!(said("apim.event_hub.service_url"), Some(service));
+    assert_eq!(value("apim.event_hub.service_url"), Some(service));
     let all: Vec<String> = hubs.iter().map(|hub| hub.url("tcp", world.broker())).collect();
-    let others = |nodes: &[&Wished]| -> Option<Vec<String>> {
+    let others = |nodes: &[&Expected]| -> Option<Vec<String>> {
         let others = nodes.iter().filter(|other| other.host != node.host);
         let urls: Vec<String> = others.map(|other| other.url("tcp", world.broker())).collect();
         (!urls.is_empty()).then_some(urls)
@@ -215,17 +218,17 @@ fn check(world: &World, node: &Wished, document: &DocumentMut) {
     assert_eq!(list(document, "apim.event_hub.event_duplicate_url"), duplicate);
     for (index, hub) in hubs.iter().enumerate() {
         let group = format!("apim.event_hub.publish.url_group[{index}]");
-        let wanted = |scheme: &str, base: u16| is_hub.then(|| vec![hub.url(scheme, base)]);
-        assert_eq!(list(document, &format!("{group}.urls")), wanted("tcp", 9611));
-        assert_eq!(list(document, &format!("{group}.auth_urls")), wanted("ssl", 9711));
+        let expected = |scheme: &str, base: u16| is_hub.then(|| vec![hub.url(scheme, base)]);
+        assert_eq!(list(document, &format!("{group}.urls")), expected("tcp", 9611));
+        assert_eq!(list(document, &format!("{group}.auth_urls")), expected("ssl", 9711));
     }
     assert_eq!(at(document, &format!("apim.event_hub.publish.url_group[{}].urls", hubs.len())), None);
 
     // The key managers.
     let keys = world.front("key_manager");
     let asks = node.role == "gateway" || is_hub && !world.of("key_manager").is_empty();
-    let wanted = asks.then(|| web("https", &keys.name, keys.ports[0], "/services/"));
-    assert_eq!(said("apim.key_manager.service_url"), wanted);
+    let expected = asks.then(|| web("https", &keys.name, keys.ports[0], "/services/"));
+    assert_eq!(value("apim.key_manager.service_url"), expected);
     let notified = match node.role {
         "key_manager" => Some(web("https", &front.name, front.ports[0], "/internal/data/v1/notify")),
         "control_plane" => {
@@ -233,7 +236,7 @@ fn check(world: &World, node: &Wished, document: &DocumentMut) {
         }
         _ => None,
     };
-    assert_eq!(said("event_listener[0].properties.notification_endpoint"), notified);
+    assert_eq!(value("event_listener[0].properties.notification_endpoint"), notified);
 
     // Throttling.
     let managers = world.of("traffic_manager");
@@ -251,10 +254,10 @@ fn check(world: &World, node: &Wished, document: &DocumentMut) {
     assert_eq!(list(document, "apim.throttling.event_duplicate_url"), duplicate);
     for (index, other) in throttlers.iter().enumerate() {
         let group = format!("apim.throttling.url_group[{index}]");
-        let wanted =
+        let expected =
             |scheme: &str, base: u16| (node.role == "gateway").then(|| vec![other.url(scheme, base)]);
-        assert_eq!(list(document, &format!("{group}.traffic_manager_urls")), wanted("tcp", 9611));
-        assert_eq!(list(document, &format!("{group}.traffic_manager_auth_urls")), wanted("ssl", 9711));
+        assert_eq!(list(document, &format!("{group}.traffic_manager_urls")), expected("tcp", 9611));
+        assert_eq!(list(document, &format!("{group}.traffic_manager_auth_urls")), expected("ssl", 9711));
     }
 
     // Environments and labels.
@@ -263,7 +266,7 @@ fn check(world: &World, node: &Wished, document: &DocumentMut) {
     assert_eq!(list(document, path), (node.role == "gateway").then_some(labels));
     for environment in 0..world.environments {
         let Front { name, ports } = world.environment_front(environment);
-        let key = |key: &str| said(&format!("apim.gateway.environment[{environment}].{key}"));
+        let key = |key: &str| value(&format!("apim.gateway.environment[{environment}].{key}"));
         let when = |text: String| is_hub.then_some(text);
         assert_eq!(key("name"), when(format!("E{environment}")));
         assert_eq!(key("service_url"), when(web("https", &name, ports[0], "/services/")));
@@ -273,15 +276,15 @@ fn check(world: &World, node: &Wished, document: &DocumentMut) {
         assert_eq!(key("wss_endpoint"), when(format!("wss://{name}:{}", ports[4])));
     }
 
-    // The broker over TLS, where somebody subscribes.
+    // The broker over TLS, on nodes with subscribers.
     let serves = is_hub || node.role == "traffic_manager";
-    let port = said("broker.transport.amqp.ssl_connection.port");
+    let port = value("broker.transport.amqp.ssl_connection.port");
     assert_eq!(port, (world.tls && serves).then(|| "8672".to_owned()), "the server adds its offset itself");
-    assert_eq!(said("apim.event_hub.ssl").is_some(), world.tls);
+    assert_eq!(value("apim.event_hub.ssl").is_some(), world.tls);
 }
 
-/// Whatever URL stands anywhere in a file leads to a node's own port, or to a load balancer.
-fn every_url_leads_somewhere(world: &World, node: &Wished, text: &str) {
+/// Every URL in a file refers to a port of a node or of a load balancer.
+fn every_url_is_known(world: &World, node: &Expected, text: &str) {
     let mut known: BTreeMap<String, Vec<u16>> = BTreeMap::new();
     for other in &world.nodes {
         let bases: &[u16] = match other.role {
@@ -304,7 +307,7 @@ fn every_url_leads_somewhere(world: &World, node: &Wished, text: &str) {
     }
     let urls = Regex::new(r"\b(tcp|ssl|https?|wss?)://([A-Za-z0-9.-]+)(?::(\d+|\$\{[a-z.]+\}))?")
         .expect("a pattern");
-    let mut seen = 0;
+    let mut checked = 0;
     for found in urls.captures_iter(text) {
         let port = match found.get(3).map(|port| port.as_str()) {
             Some(port) if port.starts_with('$') => continue,
@@ -317,32 +320,34 @@ fn every_url_leads_somewhere(world: &World, node: &Wished, text: &str) {
                 }
             }
         };
-        let ports = known.get(&found[2]).unwrap_or_else(|| panic!("{} leads nowhere:\n{text}", &found[0]));
-        assert!(ports.contains(&port), "{} is no port of that host: {ports:?}", &found[0]);
-        seen += 1;
+        let ports = known
+            .get(&found[2])
+            .unwrap_or_else(|| panic!("{} refers to an unknown host:\n{text}", &found[0]));
+        assert!(ports.contains(&port), "{}: not a port of that host: {ports:?}", &found[0]);
+        checked += 1;
     }
-    assert!(seen > 1, "no URL was found in\n{text}");
+    assert!(checked > 1, "no URL in\n{text}");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn every_value_that_names_another_node_follows_the_topology(world in world()) {
+    fn references_to_nodes_follow_the_topology(world in world()) {
         let cluster = cluster(&world.inventory());
         prop_assert_eq!(cluster.nodes().len(), world.nodes.len());
-        for wished in &world.nodes {
-            let node = cluster.nodes().iter().find(|node| node.peer == wished.host).expect("its node");
+        for expected in &world.nodes {
+            let node = cluster.nodes().iter().find(|node| node.peer == expected.host).expect("its node");
             let text = render(&cluster, node).text;
             let document: DocumentMut = text.parse().expect("TOML");
-            check(&world, wished, &document);
-            every_url_leads_somewhere(&world, wished, &text);
+            check(&world, expected, &document);
+            every_url_is_known(&world, expected, &text);
         }
     }
 }
 
 #[test]
-fn the_documentations_offset_samples_are_one_machine() {
+fn documented_offset_sample_on_one_machine() {
     // SEED2: gateways at offsets 2 and 5 of the machine that runs the publisher.
     let text =
         basics("  environments: [{name: Production, type: production}, {name: Sandbox, type: sandbox}]\n")
@@ -362,11 +367,11 @@ fn the_documentations_offset_samples_are_one_machine() {
     let cluster = cluster(&text);
     let hub = cluster.hubs().next().expect("a control plane");
     let document: DocumentMut = render(&cluster, hub).text.parse().expect("TOML");
-    let said = |path: &str| one(&document, &format!("apim.gateway.environment{path}"));
-    assert_eq!(said("[0].service_url").as_deref(), Some("https://one:9445/services/"));
-    assert_eq!(said("[0].http_endpoint").as_deref(), Some("http://one:8282"));
-    assert_eq!(said("[0].https_endpoint").as_deref(), Some("https://one:8245"));
-    assert_eq!(said("[1].service_url").as_deref(), Some("https://one:9448/services/"));
-    assert_eq!(said("[1].http_endpoint").as_deref(), Some("http://one:8285"));
-    assert_eq!(said("[1].https_endpoint").as_deref(), Some("https://one:8248"));
+    let value = |path: &str| one(&document, &format!("apim.gateway.environment{path}"));
+    assert_eq!(value("[0].service_url").as_deref(), Some("https://one:9445/services/"));
+    assert_eq!(value("[0].http_endpoint").as_deref(), Some("http://one:8282"));
+    assert_eq!(value("[0].https_endpoint").as_deref(), Some("https://one:8245"));
+    assert_eq!(value("[1].service_url").as_deref(), Some("https://one:9448/services/"));
+    assert_eq!(value("[1].http_endpoint").as_deref(), Some("http://one:8285"));
+    assert_eq!(value("[1].https_endpoint").as_deref(), Some("https://one:8248"));
 }
