@@ -93,7 +93,7 @@ impl<'a> Look<'a, '_> {
         let is_empty = matches!(&value.kind, Kind::List(items) if items.is_empty());
         let wrong = match entry.form {
             Form::Table if !is_map => Some("a table"),
-            // A single table may stand for an array of one.
+            // A single table is accepted as an array with one entry.
             Form::Tables if !is_map && !maps && !is_empty => Some("an array of tables"),
             Form::Value if is_map && entry.below.is_empty() => Some("a value"),
             _ => None,

@@ -195,7 +195,7 @@ fn properties(section: &mut Section<'_, '_>) -> Vec<(String, Secret)> {
             (_, Some(text)) => read.push((key.text.clone(), Secret::new(text))),
             (_, None) => {
                 let what =
-                    format!("`{}` must be a string, not {}", section.path("properties"), value.describe());
+                    format!("`{}` must be a text, not {}", section.path("properties"), value.describe());
                 section.mistakes.add(&value.span, what);
             }
         }
@@ -247,7 +247,7 @@ fn account(
     }
     match (&user, &secret) {
         (Some(_), None) => {
-            section.missing(password, "the account's password; preferably `!vault`, `!env` or `!file`")
+            section.missing(password, "the account's password, preferably `!vault`, `!env` or `!file`")
         }
         (None, Some(_)) => section.missing(name, "the account's user name"),
         _ => {}

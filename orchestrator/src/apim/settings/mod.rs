@@ -332,7 +332,7 @@ impl Admin {
             );
         }
         match &password {
-            None => section.missing("password", "a string; preferably `!vault`, `!env` or `!file`"),
+            None => section.missing("password", "a text, preferably `!vault`, `!env` or `!file`"),
             Some(password) => {
                 if !fits(password.value.expose(), 5) {
                     section.mistakes.add(

@@ -91,7 +91,7 @@ impl<'a, 'm> Section<'a, 'm> {
             Kind::Text { text, .. } | Kind::Float(_, text) => Secret::new(text.clone()),
             Kind::Int(n) => Secret::new(n.to_string()),
             _ => {
-                let what = format!("`{}` must be a string, not {}", self.path(key), node.describe());
+                let what = format!("`{}` must be a text, not {}", self.path(key), node.describe());
                 self.mistakes.add(&node.span, what);
                 return None;
             }
@@ -201,7 +201,7 @@ pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Optio
             return None;
         }
         Kind::Null | Kind::Bool(_) | Kind::List(_) | Kind::Map(_) => {
-            mistakes.add(&node.span, format!("`{what}` must be a string, not {}", node.describe()));
+            mistakes.add(&node.span, format!("`{what}` must be a text, not {}", node.describe()));
             return None;
         }
     };

@@ -97,7 +97,7 @@ fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {
         lines: hosts_file::lines(cluster),
         create: true,
     });
-    vec![Draft::new("/etc/hosts entries of the cluster", operation)]
+    vec![Draft::new("names of the cluster in /etc/hosts", operation)]
 }
 
 fn keystores(node: &Node) -> Vec<Draft> {

@@ -73,7 +73,7 @@ fn names(node: &Node) -> Option<Draft> {
         lines: Vec::new(),
         create: true,
     };
-    Some(Draft::new("remove /etc/hosts entries of the cluster", Operation::Block(block)))
+    Some(Draft::new("remove names of the cluster from /etc/hosts", Operation::Block(block)))
 }
 
 /// Removes the files of hardening, whose names are unique to apim-deploy. The kernel keeps the

@@ -38,7 +38,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, kind: Option<DatabaseType>) ->
             part.text("username").map_or_else(|| kind.administrator().to_owned(), |text| text.value);
         let password = part.secret("password");
         if password.is_none() {
-            part.missing("password", "a string; preferably `!vault`, `!env` or `!file`");
+            part.missing("password", "a text, preferably `!vault`, `!env` or `!file`");
         }
         part.finish();
         Some(Admin { username, password: password?.value })

@@ -171,7 +171,7 @@ fn database(section: &mut Section<'_, '_>, key: &'static str, user: &str, base: 
     let username = part.text("username").map_or_else(|| user.to_owned(), |text| text.value);
     let password = part.secret("password");
     match &password {
-        None => part.missing("password", "a string; preferably `!vault`, `!env` or `!file`"),
+        None => part.missing("password", "a text, preferably `!vault`, `!env` or `!file`"),
         Some(password) => super::refuse_placeholder(password, &part.path("password"), part.mistakes),
     }
     let span = part.span().clone();

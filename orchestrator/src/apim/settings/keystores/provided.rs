@@ -63,7 +63,7 @@ fn keystore(purpose: Purpose, mut part: Section<'_, '_>) -> Option<Keystore> {
         part.missing("file", "a path on this machine, relative to the inventory's folder");
     }
     if password.is_none() {
-        part.missing("password", "a string; preferably `!vault`, `!env` or `!file`");
+        part.missing("password", "a text, preferably `!vault`, `!env` or `!file`");
     }
     for (key, secret) in [("password", &password), ("key_password", &key_password)] {
         if let Some(secret) = secret {
