@@ -142,7 +142,7 @@ impl Starting<'_> {
                     "shell start-up files must not print anything for non-interactive commands",
                 )
             }),
-            ChannelMsg::ExtendedData { data, ext: 1 } => Ok(self.opening.complained(&data)),
+            ChannelMsg::ExtendedData { data, ext: 1 } => Ok(self.opening.on_stderr(&data)),
             ChannelMsg::ExitStatus { exit_status } => {
                 self.status = Some(exit_status);
                 Ok(Step::Wait)
