@@ -47,7 +47,7 @@ pub struct Environment {
     pub name: At<String>,
     /// Which tokens its gateways accept.
     pub kind: EnvironmentType,
-    /// The name that the portals show; `None`: `name`.
+    /// The name that the portals show; `None`: not set.
     pub display_name: Option<String>,
     /// The description that the portals show.
     pub description: String,

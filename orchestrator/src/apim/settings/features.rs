@@ -64,7 +64,7 @@ pub struct Mail {
     pub port: Option<u16>,
     /// The sender address.
     pub from: String,
-    /// The reply address; `None`: the sender.
+    /// The reply address; `None`: the product's default.
     pub reply_to: Option<String>,
     /// User name and password of the SMTP account.
     pub account: Option<(String, Secret)>,
