@@ -10,11 +10,11 @@ use super::guard::Open;
 use super::options::{Files, Output, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
 use super::read;
-use crate::apim::audit::{self, Item, State};
-use crate::engine::HostEnd;
 use crate::report::style::{count, harmless};
 use crate::report::table::{Paint, Table};
 use crate::report::{self, Look, Style};
+use apim_product::audit::{self, Item, State};
+use apim_rollout::engine::HostEnd;
 
 /// Options of `audit`.
 #[derive(Debug, clap::Args)]

@@ -16,15 +16,15 @@ use super::exit::{Exit, Kind};
 use super::options::{self, Files, Plays, Reach};
 use super::pipeline::{Ended, Wanted, operator};
 use super::read::Read;
-use crate::apim::Artifact;
-use crate::binding::{self, Asked, BoundPlan, Key, Made, PlanFileError};
-use crate::engine::Confirm;
-use crate::plan::model::Plan;
-use crate::playbook::Playbook;
 use crate::report::style::{count, harmless};
 use crate::report::{Look, remark, say};
-use crate::state;
-use crate::yaml::{FILE_BYTES, read_bounded};
+use apim_documents::playbook::Playbook;
+use apim_product::Artifact;
+use apim_product::yaml::{FILE_BYTES, read_bounded};
+use apim_rollout::binding::{self, Asked, BoundPlan, Key, Made, PlanFileError};
+use apim_rollout::engine::Confirm;
+use apim_rollout::plan::model::Plan;
+use apim_rollout::state;
 
 /// Maximum number of stale items to list.
 const NAMED: usize = 20;

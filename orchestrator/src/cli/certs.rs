@@ -8,12 +8,12 @@ use super::exit::{Exit, Kind};
 use super::issuing::{self, Issue};
 use super::options::{Files, Output, Shown};
 use super::read;
-use crate::apim::certificates::{Listed, State, list};
-use crate::apim::settings::keystores::KeystoreMode;
-use crate::artifact::Cache;
 use crate::report::style::count;
 use crate::report::table::{Paint, Table};
 use crate::report::{self, Look, Style};
+use apim_product::certificates::{Listed, State, list};
+use apim_product::settings::keystores::KeystoreMode;
+use apim_rollout::artifact::Cache;
 
 /// Options of `certs`.
 #[derive(Debug, clap::Args)]
@@ -118,7 +118,7 @@ fn object(one: &Listed) -> String {
     let certificate = one.certificate.as_ref();
     json!({
         "event": "certificate", "node": one.node, "host": one.host, "purpose": one.purpose, "alias": one.alias,
-        "subject": certificate.map(|c| c.subject.clone()), "names": certificate.map(crate::keystore::Certificate::names),
+        "subject": certificate.map(|c| c.subject.clone()), "names": certificate.map(apim_product::keystore::Certificate::names),
         "issuer": certificate.map(|c| c.issuer.clone()), "not_before": certificate.map(|c| date(c.not_before)),
         "not_after": certificate.map(|c| date(c.not_after)), "days": certificate.map(|_| one.days),
         "fingerprint": certificate.map(|c| c.fingerprint.to_string()), "state": one.state.word(),

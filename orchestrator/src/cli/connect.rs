@@ -8,14 +8,14 @@ use apim_agent::value::Sha256;
 
 use super::exit::{Exit, Kind};
 use super::options::Reach;
-use crate::inventory::Inventory;
-use crate::inventory::host::{Become, Connection, ConnectionKind, HostName};
-use crate::plan::Drafted;
-use crate::plan::build::LOCALHOST;
 use crate::report::style::count;
 use crate::report::table::{Paint, Table};
 use crate::report::{Style, remark};
-use crate::ssh::{
+use apim_documents::inventory::Inventory;
+use apim_rollout::plan::Drafted;
+use apim_rollout::plan::build::LOCALHOST;
+use apim_transport::host::{Become, Connection, ConnectionKind, HostName};
+use apim_transport::ssh::{
     self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
 };
 

@@ -4,8 +4,8 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Wanted};
 use super::read;
-use crate::database::by_hand;
 use crate::report::{self, changes};
+use apim_rollout::database::by_hand;
 
 /// Options of `databases`.
 #[derive(Debug, clap::Args)]

@@ -8,10 +8,10 @@ use serde_json::json;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
-use crate::engine::HostEnd;
 use crate::report::differences::{Differing, Direction};
 use crate::report::style::count;
 use crate::report::{self, differences};
+use apim_rollout::engine::HostEnd;
 
 /// Options of `diff`.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     })
 }
 
-fn steps(ended: &Ended) -> impl Iterator<Item = (&str, &crate::plan::model::Step)> {
+fn steps(ended: &Ended) -> impl Iterator<Item = (&str, &apim_rollout::plan::model::Step)> {
     let lanes = ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
     lanes.flat_map(|lane| lane.steps.iter().map(|step| (lane.host.0.as_str(), step)))
 }
@@ -111,7 +111,7 @@ fn differing(ended: &Ended) -> Vec<Differing> {
 
 /// Counts pending changes that are not files.
 fn other_steps(ended: &Ended) -> usize {
-    let differs = |step: &crate::plan::model::Step| {
+    let differs = |step: &apim_rollout::plan::model::Step| {
         matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_)))
     };
     steps(ended).filter(|(_, step)| path(step.operation()).is_none() && differs(step)).count()

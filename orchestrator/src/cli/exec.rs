@@ -20,12 +20,12 @@ use super::moment;
 use super::options::{Files, Reach, Shown};
 use super::record::{self, Recording};
 use crate::history::{self, Begun, HostSum};
-use crate::inventory::host::HostName;
 use crate::report::alike::{self, Block};
 use crate::report::fold::folded;
 use crate::report::style::{count, time};
 use crate::report::{self, Look, remark};
-use crate::rounds::{Asked, Away, Heard, with_all};
+use apim_transport::host::HostName;
+use apim_transport::rounds::{Asked, Away, Heard, with_all};
 
 /// Interval of the message that lists the hosts where the command still runs.
 const TELL_EVERY: Duration = Duration::from_secs(10);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use crate::report::{Style, remark, say};
-use crate::yaml::{Colours, Mistake, Mistakes};
+use apim_product::yaml::{Colours, Mistake, Mistakes};
 
 /// Why the program ended. The exit codes are a documented contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +198,7 @@ pub(super) fn catch_bugs() {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::yaml::Span;
+    use apim_product::yaml::Span;
 
     fn mistakes() -> Mistakes {
         let mut mistakes = Mistakes::default();

@@ -11,12 +11,12 @@ use super::connect::Rights;
 use super::exit::{Exit, Kind};
 use super::looking::{self, Ready, Round, Wanted};
 use super::options::{Files, Reach, Shown};
-use crate::apim::{Cluster, jdk};
-use crate::inventory::host::HostName;
 use crate::report::style::{bytes, time};
 use crate::report::table::{Paint, Table};
 use crate::report::{self, Style, remark};
-use crate::rounds::{Asked, Away, with_all};
+use apim_product::{Cluster, jdk};
+use apim_transport::host::HostName;
+use apim_transport::rounds::{Asked, Away, with_all};
 
 /// Folders that contain JDKs.
 const JDKS: [&str; 3] = ["/usr/lib/jvm", "/usr/java", "/opt/java"];

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use super::exit::{Exit, Kind};
 use super::options::Files;
 use super::read;
-use crate::apim::graph::{Format, Graph};
 use crate::report::{self, Look, remark};
+use apim_product::graph::{Format, Graph};
 
 /// Options of `graph`.
 #[derive(Debug, clap::Args)]

@@ -4,9 +4,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::apim::Cluster;
-use crate::inventory::Inventory;
-use crate::yaml::{Kind, Mistakes, Node, Sealed, Span, looks_templated, sounds_secret};
+use apim_documents::inventory::Inventory;
+use apim_product::Cluster;
+use apim_product::yaml::{Kind, Mistakes, Node, Sealed, Span, looks_templated, sounds_secret};
 
 /// Read permission of the group and of others.
 const OTHERS: u32 = 0o044;
@@ -106,7 +106,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::inventory::{self, Options};
+    use apim_documents::inventory::{self, Options};
 
     #[test]
     fn files_readable_by_others_are_reported_once() {

@@ -16,7 +16,7 @@ use crate::report::fold::folded;
 use crate::report::style::{count, harmless, time};
 use crate::report::table::{Paint, Table};
 use crate::report::{Look, Style, probes, say};
-use crate::state;
+use apim_rollout::state;
 
 /// Default number of runs to list.
 const LISTED: usize = 20;

@@ -11,10 +11,10 @@ use sha2::{Digest as _, Sha256};
 use super::exit::{Exit, Kind};
 use super::options::Files;
 use super::read;
-use crate::apim::Role;
-use crate::apim::release::Version;
-use crate::apim::sketch::{Answers, Database, Shape};
 use crate::report::{Look, remark};
+use apim_product::Role;
+use apim_product::release::Version;
+use apim_product::sketch::{Answers, Database, Shape};
 
 /// Length of generated passwords, in characters.
 const PASSWORD_LENGTH: usize = 24;

@@ -14,11 +14,11 @@ use apim_agent::value::Sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::apim::Cluster;
-use crate::engine::RunResult;
-use crate::plan::model::Plan;
 use crate::report::{Look, remark, say};
-use crate::state;
+use apim_product::Cluster;
+use apim_rollout::engine::RunResult;
+use apim_rollout::plan::model::Plan;
+use apim_rollout::state;
 
 /// Installed nodes by host, with their display names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +115,7 @@ fn place(inventory: &Path) -> Option<(PathBuf, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::apim::testing::{HA, cluster};
+    use apim_product::testing::{HA, cluster};
 
     #[test]
     fn orphaned_nodes_are_reported_with_a_remedy() {

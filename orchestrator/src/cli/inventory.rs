@@ -3,9 +3,9 @@
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output};
 use super::read;
-use crate::inventory::{Host, pattern, show};
 use crate::report::{Look, say};
-use crate::yaml::Span;
+use apim_documents::inventory::{Host, pattern, show};
+use apim_product::yaml::Span;
 
 /// Options of `inventory`.
 #[derive(Debug, clap::Args)]

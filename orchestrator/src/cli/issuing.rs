@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use super::exit::{Exit, Kind};
 use super::pki::Folder;
-use crate::apim::issued::{self, Material, Outside};
-use crate::apim::settings::keystores::IssuedSettings;
-use crate::apim::settings::source::Fetch;
-use crate::apim::{Artifact, Cluster, Role, trust};
-use crate::artifact::{Cache, Progress};
-use crate::keystore::{Certificate, Format, Opened, write};
-use crate::yaml::{Mistakes, Span};
+use apim_product::issued::{self, Material, Outside};
+use apim_product::keystore::{Certificate, Format, Opened, write};
+use apim_product::settings::keystores::IssuedSettings;
+use apim_product::settings::source::Fetch;
+use apim_product::yaml::{Mistakes, Span};
+use apim_product::{Artifact, Cluster, Role, trust};
+use apim_rollout::artifact::{Cache, Progress};
 
 /// Path of the truststore in a distribution, below its top folder (carbon-kernel,
 /// `repository/resources/security`).
@@ -272,21 +272,22 @@ fn hand_out(
     issue: Issue,
 ) -> Result<(), Exit> {
     let mut failure = None;
-    let mut fresh = |name: &str, content: &crate::keystore::Content, password: &apim_agent::value::Secret| {
-        let file = format!("{name}.p12");
-        if let Ok(Some(bytes)) = folder.get(&file)
-            && Opened::open(&bytes, password).is_ok_and(|opened| content.is_in(&opened, password))
-        {
-            return Ok(bytes);
-        }
-        let bytes = write(Format::Pkcs12, None, content, password)?;
-        if issue != Issue::Tell
-            && let Err(exit) = folder.put(&file, &bytes)
-        {
-            failure = Some(exit);
-        }
-        Ok(bytes)
-    };
+    let mut fresh =
+        |name: &str, content: &apim_product::keystore::Content, password: &apim_agent::value::Secret| {
+            let file = format!("{name}.p12");
+            if let Ok(Some(bytes)) = folder.get(&file)
+                && Opened::open(&bytes, password).is_ok_and(|opened| content.is_in(&opened, password))
+            {
+                return Ok(bytes);
+            }
+            let bytes = write(Format::Pkcs12, None, content, password)?;
+            if issue != Issue::Tell
+                && let Err(exit) = folder.put(&file, &bytes)
+            {
+                failure = Some(exit);
+            }
+            Ok(bytes)
+        };
     let done = issued::hand_out(cluster, material, outside, &mut fresh);
     match failure {
         Some(exit) => Err(exit),
@@ -294,7 +295,7 @@ fn hand_out(
     }
 }
 
-fn failed(error: crate::keystore::KeystoreError) -> Exit {
+fn failed(error: apim_product::keystore::KeystoreError) -> Exit {
     Exit::from_error(Kind::Failed, &error)
 }
 

@@ -14,10 +14,10 @@ use super::exit::{Exit, Kind};
 use super::looking::{self, Ready, Round, Wanted};
 use super::moment;
 use super::options::{Files, Reach, Shown};
-use crate::inventory::host::HostName;
 use crate::report::style::harmless;
 use crate::report::{self, Style, remark};
-use crate::rounds::{Asked, Away, with_all};
+use apim_transport::host::HostName;
+use apim_transport::rounds::{Asked, Away, with_all};
 
 /// Default number of journal entries per host.
 const LINES: u32 = 20;

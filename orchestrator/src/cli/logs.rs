@@ -19,13 +19,13 @@ use super::looking::{self, Round, Wanted};
 use super::merge::{Said, Shown, merge};
 use super::moment;
 use super::options::{Files, Reach, Shown as Output};
-use crate::apim::{Node, logs};
-use crate::inventory::host::HostName;
 use crate::report::style::harmless;
 use crate::report::{self, Look, remark};
-use crate::rounds::{Asked, Away, Peer, Terms};
-use crate::session::Connect;
-use crate::yaml::nearest;
+use apim_product::yaml::nearest;
+use apim_product::{Node, logs};
+use apim_transport::host::HostName;
+use apim_transport::rounds::{Asked, Away, Peer, Terms};
+use apim_transport::session::Connect;
 
 /// Default number of entries per log.
 const LINES: u32 = 20;

@@ -13,14 +13,14 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Reach, Shown};
 use super::pipeline;
 use super::read::{self, Read};
-use crate::apim::config;
-use crate::inventory::host::HostName;
-use crate::inventory::pattern;
 use crate::report::Look;
-use crate::rounds::{Peer, Stop, Terms};
-use crate::session::Connect;
-use crate::ssh::Connector;
-use crate::yaml::{Mistakes, Span};
+use apim_documents::inventory::pattern;
+use apim_product::config;
+use apim_product::yaml::{Mistakes, Span};
+use apim_transport::host::HostName;
+use apim_transport::rounds::{Peer, Stop, Terms};
+use apim_transport::session::Connect;
+use apim_transport::ssh::Connector;
 
 /// Hosts and options of a query.
 pub(super) struct Wanted<'a> {

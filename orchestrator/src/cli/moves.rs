@@ -9,14 +9,14 @@ use apim_agent::outcome::Outcome;
 use apim_agent::value::Sha256;
 use serde_json::json;
 
-use crate::apim::release::Version;
-use crate::apim::{Artifact, ArtifactName, Cluster, Node, Role};
-use crate::artifact::Cache;
-use crate::database::{SchemaChange, schema_changes};
-use crate::engine::{HostEnd, RunResult};
-use crate::plan::model::{Plan, Step};
 use crate::report::Style;
 use crate::report::table::{Paint, Table};
+use apim_product::release::Version;
+use apim_product::{Artifact, ArtifactName, Cluster, Node, Role};
+use apim_rollout::artifact::Cache;
+use apim_rollout::database::{SchemaChange, schema_changes};
+use apim_rollout::engine::{HostEnd, RunResult};
+use apim_rollout::plan::model::{Plan, Step};
 
 /// Maximum number of tables and columns to list by name.
 const NAMED: usize = 12;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::apim::availability::Allowance;
+use apim_product::availability::Allowance;
 
 /// Inventory, variables and vault passwords.
 #[derive(Debug, Clone, Args)]
@@ -116,7 +116,7 @@ pub(super) fn limit(text: &str) -> Result<(Option<String>, Allowance), String> {
     };
     let number = Allowance::parse(number)?;
     match role {
-        Some(role) if crate::apim::Role::of_group(role).is_none() => Err(format!("unknown role `{role}`")),
+        Some(role) if apim_product::Role::of_group(role).is_none() => Err(format!("unknown role `{role}`")),
         role => Ok((role.map(str::to_owned), number)),
     }
 }

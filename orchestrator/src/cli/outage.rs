@@ -5,13 +5,13 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Reach};
 use super::pipeline::Pace;
 use super::read::{self, Read};
-use crate::apim::availability::Allowance;
-use crate::apim::balancer::{self, Flow};
-use crate::apim::{Cluster, Node, Role};
-use crate::engine::Limits;
-use crate::inventory::pattern;
-use crate::plan::Drafted;
-use crate::yaml::Span;
+use apim_documents::inventory::pattern;
+use apim_product::availability::Allowance;
+use apim_product::balancer::{self, Flow};
+use apim_product::yaml::Span;
+use apim_product::{Cluster, Node, Role};
+use apim_rollout::engine::Limits;
+use apim_rollout::plan::Drafted;
 
 /// Returns the limits of a run. Flags take precedence over the inventory.
 pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {

@@ -13,10 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use super::exit::{Exit, Kind};
-use crate::apim::issued::{Due, Material};
-use crate::keystore::{Authority, Certificate, Content, Format, Opened, PrivateKey, write};
-use crate::vault::{Password, VaultError, decrypt, encrypt};
-use crate::yaml::{Mistake, Mistakes, Span};
+use apim_documents::vault::{Password, VaultError, decrypt, encrypt};
+use apim_product::issued::{Due, Material};
+use apim_product::keystore::{Authority, Certificate, Content, Format, Opened, PrivateKey, write};
+use apim_product::yaml::{Mistake, Mistakes, Span};
 
 /// Name of the authority among keys and certificates.
 const AUTHORITY: &str = "ca";

@@ -11,8 +11,8 @@ use super::options::{Files, Output, Plays, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
 use super::probe::Probe;
 use super::read;
-use crate::plan::show;
 use crate::report::{self, Look, changes, remark};
+use apim_rollout::plan::show;
 
 /// Options of `plan`.
 #[derive(Debug, clap::Args)]

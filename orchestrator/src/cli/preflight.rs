@@ -14,13 +14,13 @@ use super::exit::{Exit, Kind};
 use super::moves::{self, Move};
 use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Ended, Wanted};
-use crate::apim::Cluster;
-use crate::apim::preflight::{self, Check, Row, Seen, Status};
-use crate::artifact::Cache;
-use crate::engine::{HostEnd, Judge, Verdict};
 use crate::report::style::{count, harmless};
 use crate::report::table::{Paint, Table};
 use crate::report::{self, Style};
+use apim_product::Cluster;
+use apim_product::preflight::{self, Check, Row, Seen, Status};
+use apim_rollout::artifact::Cache;
+use apim_rollout::engine::{HostEnd, Judge, Verdict};
 
 /// Options of `preflight`.
 #[derive(Debug, clap::Args)]

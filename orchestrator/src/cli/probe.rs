@@ -13,12 +13,12 @@ use super::exit::{Exit, Kind};
 use super::issuing;
 use super::moment;
 use super::pipeline::Wanted;
-use crate::apim::Cluster;
-use crate::engine::event::{Event, Level};
-use crate::http::{Place, Trust, certificates, shown};
-use crate::plan::model::Plan;
-use crate::probing::{Expected, Probes, Probing, Statuses};
-use crate::yaml::{nearest, read_bounded};
+use apim_product::Cluster;
+use apim_product::yaml::{nearest, read_bounded};
+use apim_rollout::engine::event::{Event, Level};
+use apim_rollout::http::{Place, Trust, certificates, shown};
+use apim_rollout::plan::model::Plan;
+use apim_rollout::probing::{Expected, Probes, Probing, Statuses};
 
 /// Maximum size of a file of authorities, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;

@@ -12,17 +12,17 @@ use super::guard;
 use super::issuing::{self, Issue};
 use super::options::{Files, Plays};
 use super::pipeline::Material;
-use crate::apim::{Cluster, Draft, HostInput, StartOrder, trust};
-use crate::artifact::Cache;
-use crate::hooks::look as look_at;
-use crate::inventory::host::HostName;
-use crate::inventory::{self, Inventory, pattern};
-use crate::plan::{Drafted, Wish, draft, hooks};
-use crate::playbook::tags::Wanted;
-use crate::playbook::{self, Playbook, built_in};
 use crate::report::{Look, remark, say};
-use crate::vault::{PasswordSources, Vault, gather};
-use crate::yaml::{Colours, Mistakes, Span};
+use apim_documents::inventory::{self, Inventory, pattern};
+use apim_documents::playbook::tags::Wanted;
+use apim_documents::playbook::{self, Playbook, built_in};
+use apim_documents::vault::{PasswordSources, Vault, gather};
+use apim_product::yaml::{Colours, Mistakes, Span};
+use apim_product::{Cluster, Draft, HostInput, StartOrder, trust};
+use apim_rollout::artifact::Cache;
+use apim_rollout::hooks::look as look_at;
+use apim_rollout::plan::{Drafted, Wish, draft, hooks};
+use apim_transport::host::HostName;
 
 /// Groups with a meaning to apim-deploy; an inventory may omit them.
 const ROLE_GROUPS: &[&str] = &[

@@ -13,14 +13,14 @@ use super::exit::{Exit, Kind};
 use super::options::Reach;
 use super::pipeline::{self, Wanted};
 use super::read::Read;
-use crate::binding::{self, Key};
-use crate::engine::HostEnd;
-use crate::engine::event::Event;
 use crate::history::{Begun, Book, Ended, HostSum, Planned, Recorder};
-use crate::http::shown;
-use crate::plan::model::Plan;
-use crate::playbook::Playbook;
 use crate::report::remark;
+use apim_documents::playbook::Playbook;
+use apim_rollout::binding::{self, Key};
+use apim_rollout::engine::HostEnd;
+use apim_rollout::engine::event::Event;
+use apim_rollout::http::shown;
+use apim_rollout::plan::model::Plan;
 
 /// The record of a run. `None` for runs that change nothing.
 #[derive(Clone, Default)]

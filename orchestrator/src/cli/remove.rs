@@ -14,12 +14,12 @@ use super::options::{Files, Plays, Reach, Shown};
 use super::pipeline::{self, Wanted};
 use super::probe::Probe;
 use super::read::Removal;
-use crate::apim::steps;
-use crate::apim::{Cluster, Draft, Role};
-use crate::inventory::host::HostName;
 use crate::report::{self, Look, changes, remark};
-use crate::rounds::Away;
-use crate::yaml::nearest;
+use apim_product::steps;
+use apim_product::yaml::nearest;
+use apim_product::{Cluster, Draft, Role};
+use apim_transport::host::HostName;
+use apim_transport::rounds::Away;
 
 /// Options of `remove`.
 #[derive(Debug, clap::Args)]

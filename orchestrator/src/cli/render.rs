@@ -12,10 +12,10 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Output};
 use super::placed::Placed;
 use super::read;
-use crate::apim::balancer;
-use crate::apim::files::{PlacedFile, files};
 use crate::report::style::count;
 use crate::report::{Look, remark, say};
+use apim_product::balancer;
+use apim_product::files::{PlacedFile, files};
 
 /// Options of `render`.
 #[derive(Debug, clap::Args)]

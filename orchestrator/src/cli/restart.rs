@@ -6,9 +6,9 @@ use super::exit::{Exit, Kind};
 use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Pace, Rolling, Wanted};
 use super::probe::Probe;
-use crate::apim::Role;
-use crate::apim::balancer::Flow;
 use crate::report;
+use apim_product::Role;
+use apim_product::balancer::Flow;
 
 /// Options of `stop` and `start`, shared by `restart`.
 #[derive(Debug, clap::Args)]

@@ -10,8 +10,8 @@ use super::options::{Files, Reach, Shown};
 use super::pipeline::{self, Rolling, Wanted};
 use super::probe::Probe;
 use super::restart::role;
-use crate::apim::Role;
 use crate::report;
+use apim_product::Role;
 
 /// Options of `rollback`.
 #[derive(Debug, clap::Args)]

@@ -12,11 +12,11 @@ use apim_agent::outcome::Outcome;
 use apim_agent::value::Sha256;
 use serde_json::{Value, json};
 
-use crate::apim::Cluster;
-use crate::apim::balancer::{self, ServerFile};
-use crate::inventory::host::HostName;
-use crate::plan::model::NodeName;
 use crate::report::table::Paint;
+use apim_product::Cluster;
+use apim_product::balancer::{self, ServerFile};
+use apim_rollout::plan::model::NodeName;
+use apim_transport::host::HostName;
 
 /// Rotation state of a node at one load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -156,7 +156,7 @@ mod tests {
     use apim_agent::observation::Entry;
 
     use super::*;
-    use crate::apim::testing;
+    use apim_product::testing;
 
     fn entry(text: Option<&str>) -> Answer {
         Answer::Entry(text.map(|text| Entry {

@@ -7,15 +7,15 @@ use serde_json::{Value, json};
 
 use super::issuing;
 use super::serving::Serving;
-use crate::apim::certificates::{State, list};
-use crate::apim::health::MAXIMUM_HEAP;
-use crate::apim::settings::keystores::Purpose;
-use crate::apim::trust::WARN_DAYS;
-use crate::apim::{Cluster, Node};
-use crate::keystore::Certificate;
 use crate::report::Style;
 use crate::report::style::{bytes, time};
 use crate::report::table::{Paint, Table};
+use apim_product::certificates::{State, list};
+use apim_product::health::MAXIMUM_HEAP;
+use apim_product::keystore::Certificate;
+use apim_product::settings::keystores::Purpose;
+use apim_product::trust::WARN_DAYS;
+use apim_product::{Cluster, Node};
 
 /// The status of one node.
 pub(super) struct Row<'a> {
@@ -191,8 +191,8 @@ mod tests {
     use apim_agent::observation::{Gate, Served};
 
     use super::*;
-    use crate::apim::testing;
     use crate::cli::serving::Place;
+    use apim_product::testing;
 
     fn serving(host: &str, place: Place) -> Serving {
         Serving([(host.to_owned(), place)].into())
@@ -217,7 +217,7 @@ mod tests {
 
     #[test]
     fn status_table_and_lines() {
-        let cluster = testing::cluster(include_str!("../apim/testing/ha.yaml"));
+        let cluster = testing::cluster(testing::HA);
         let nodes = &cluster.nodes()[..3];
         let observed = [seen(&nodes[0], true), seen(&nodes[1], false)];
         let rows = [

@@ -20,14 +20,14 @@ use super::pipeline;
 use super::read;
 use super::serving::Balancers;
 use super::standing::{Row, table};
-use crate::apim::Cluster;
-use crate::artifact::Cache;
-use crate::inventory::host::HostName;
-use crate::plan::model::{NodeName, Plan, Step};
 use crate::report::live::Live;
 use crate::report::{self, Look, remark};
-use crate::rounds::{Asked, Away, Peer, Terms};
-use crate::session::Connect;
+use apim_product::Cluster;
+use apim_rollout::artifact::Cache;
+use apim_rollout::plan::model::{NodeName, Plan, Step};
+use apim_transport::host::HostName;
+use apim_transport::rounds::{Asked, Away, Peer, Terms};
+use apim_transport::session::Connect;
 
 /// With --watch, a host that is silent for this long is shown as unreachable.
 const WATCH_SILENCE: Duration = Duration::from_secs(15);

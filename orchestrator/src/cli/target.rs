@@ -12,10 +12,10 @@ use super::exit::{Exit, Kind};
 use super::moves::Move;
 use super::options::Files;
 use super::read;
-use crate::apim::Cluster;
-use crate::apim::release::Version;
 use crate::report::{Look, remark, say};
-use crate::yaml::{Mistakes, Span};
+use apim_product::Cluster;
+use apim_product::release::Version;
+use apim_product::yaml::{Mistakes, Span};
 
 /// The target version of an upgrade.
 pub(super) struct Target {
@@ -235,7 +235,7 @@ mod tests {
         fs::write(&path, "version: 4.5.0\n").expect("written");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).expect("a mode");
         symlink(&path, &link).expect("a link");
-        let source = crate::yaml::SourceFile { name: link.display().to_string(), text: String::new() };
+        let source = apim_product::yaml::SourceFile { name: link.display().to_string(), text: String::new() };
         let span = Span { file: Some(std::sync::Arc::new(source)), line: 1, column: 10, length: 5 };
         Place { version: "4.5.0".to_owned(), span }.write("4.6.0").expect("changed");
         assert_eq!(fs::read_to_string(&path).expect("read"), "version: 4.6.0\n");

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::exit::{Exit, Kind};
 use super::options::{Files, Output, Plays, Shown};
 use super::read;
-use crate::apim::{Artifact, Cluster};
-use crate::artifact;
-use crate::plan::show;
 use crate::report::style::count;
 use crate::report::{self, Look, remark};
+use apim_product::{Artifact, Cluster};
+use apim_rollout::artifact;
+use apim_rollout::plan::show;
 
 /// Options of `validate`.
 #[derive(Debug, clap::Args)]

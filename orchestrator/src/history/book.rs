@@ -11,7 +11,7 @@ use apim_agent::value::Sha256;
 use rustix::fs::{FlockOperation, flock};
 
 use super::entry::{Begun, Ended, Line, Moment, Registered};
-use crate::state;
+use apim_rollout::state;
 
 /// File name of the register.
 const REGISTER: &str = "register.jsonl";

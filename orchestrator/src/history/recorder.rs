@@ -11,7 +11,7 @@ use apim_agent::value::Sha256;
 
 use super::book::{Book, End, Record, now};
 use super::entry::{Begun, Ended, Entry, Line, Planned};
-use crate::engine::event::{Event, Level};
+use apim_rollout::engine::event::{Event, Level};
 
 /// Maximum length of the text of a failure or change, in characters.
 const TEXT: usize = 500;

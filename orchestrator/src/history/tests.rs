@@ -8,8 +8,8 @@ use apim_agent::outcome::{Difference, Outcome};
 use apim_agent::protocol::message::StepId;
 
 use super::*;
-use crate::engine::event::Event;
-use crate::inventory::host::HostName;
+use apim_rollout::engine::event::Event;
+use apim_transport::host::HostName;
 
 fn begun(run: &str) -> Begun {
     Begun {

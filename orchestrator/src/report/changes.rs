@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use apim_agent::outcome::{Difference, Outcome};
 
 use super::style::{Style, count, harmless};
-use crate::engine::{HostEnd, RunResult};
-use crate::inventory::host::HostName;
-use crate::plan::model::{Plan, Stage, Step};
+use apim_rollout::engine::{HostEnd, RunResult};
+use apim_rollout::plan::model::{Plan, Stage, Step};
+use apim_transport::host::HostName;
 
 /// What to show.
 #[derive(Debug, Clone, Copy)]

@@ -4,8 +4,8 @@
 use apim_agent::outcome::{Failure, Outcome};
 
 use super::style::{Style, harmless};
-use crate::engine::{HostEnd, RunResult};
-use crate::plan::model::{Plan, Step};
+use apim_rollout::engine::{HostEnd, RunResult};
+use apim_rollout::plan::model::{Plan, Step};
 
 /// Maximum number of log lines per failure.
 const LOG_LINES: usize = 20;

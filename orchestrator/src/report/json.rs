@@ -7,10 +7,10 @@ use apim_agent::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::{Face, probes, releases};
-use crate::engine::event::{Event, Level};
-use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
-use crate::plan::model::Plan;
-use crate::probing::Sum;
+use apim_rollout::engine::event::{Event, Level};
+use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
+use apim_rollout::plan::model::Plan;
+use apim_rollout::probing::Sum;
 
 /// Writes events as JSON objects.
 pub(super) struct Json<W> {

@@ -7,7 +7,7 @@ use apim_agent::outcome::Outcome;
 
 use super::style::{count, harmless, time};
 use super::{Face, Look};
-use crate::engine::event::{Event, Level};
+use apim_rollout::engine::event::{Event, Level};
 
 /// Writes events as lines.
 pub(super) struct Lines<W> {

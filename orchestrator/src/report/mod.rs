@@ -11,10 +11,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::engine::RunResult;
-use crate::engine::event::Event;
-use crate::plan::model::Plan;
-use crate::probing::Sum;
+use apim_rollout::engine::RunResult;
+use apim_rollout::engine::event::Event;
+use apim_rollout::plan::model::Plan;
+use apim_rollout::probing::Sum;
 
 pub mod alike;
 pub mod changes;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use super::style::{Style, count, harmless, time};
 use super::table::{Paint, Table};
 use super::{probes, releases};
-use crate::engine::{HostEnd, NodeResult, RunResult, Standing};
-use crate::plan::model::Plan;
-use crate::probing::Sum;
+use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
+use apim_rollout::plan::model::Plan;
+use apim_rollout::probing::Sum;
 
 /// Shorter stages are summarized in one line.
 const WORTH_A_LINE: Duration = Duration::from_millis(500);

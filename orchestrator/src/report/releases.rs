@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::style::{Style, harmless};
 use super::table::{Paint, Table};
-use crate::engine::RunResult;
-use crate::plan::model::{Plan, Step};
+use apim_rollout::engine::RunResult;
+use apim_rollout::plan::model::{Plan, Step};
 
 /// The release of one node after the run.
 struct Row {

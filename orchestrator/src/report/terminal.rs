@@ -11,8 +11,8 @@ use apim_agent::protocol::message::StepId;
 
 use super::style::{count, harmless, time};
 use super::{Face, Look, lines};
-use crate::engine::event::Event;
-use crate::inventory::host::HostName;
+use apim_rollout::engine::event::Event;
+use apim_transport::host::HostName;
 
 /// With more hosts, only the totals are shown.
 const MOST_LINES: usize = 24;

@@ -12,10 +12,10 @@ use apim_agent::value::AbsPath;
 
 use super::changes::Detail;
 use super::*;
-use crate::engine::{HostEnd, HostResult, Stopped, Tally};
-use crate::inventory::host::HostName;
-use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
-use crate::probing::{self, Sum};
+use apim_rollout::engine::{HostEnd, HostResult, Stopped, Tally};
+use apim_rollout::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
+use apim_rollout::probing::{self, Sum};
+use apim_transport::host::HostName;
 
 fn host(name: &str) -> HostName {
     HostName(name.to_owned())

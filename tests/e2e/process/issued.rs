@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::value::Secret;
-use apim_deploy::keystore::Opened;
+use apim_product::keystore::Opened;
 use apim_tests::inventory::Inventory;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};

@@ -1,0 +1,70 @@
+//! The logs of a node: their names on the command line, and their files.
+
+use apim_agent::operation::follow::Log;
+use apim_agent::value::AbsPath;
+
+use super::topology::Node;
+
+/// Name and file of each log; `*` matches a date (wso2/product-apim, `log4j2.properties`; the
+/// access log is Tomcat's).
+const LOGS: [(&str, &str); 10] = [
+    ("carbon", "wso2carbon.log"),
+    ("errors", "wso2-apigw-errors.log"),
+    ("audit", "audit.log"),
+    ("http_access", "http_access_*.log"),
+    ("api", "api.log"),
+    ("correlation", "correlation.log"),
+    ("service", "wso2-apigw-service.log"),
+    ("trace", "wso2-apigw-trace.log"),
+    ("metrics", "apim_metrics.log"),
+    ("bots", "wso2-BotDetectedData.log"),
+];
+
+/// The unit's output in the systemd journal.
+pub const UNIT: &str = "unit";
+
+/// Returns the names of all logs.
+pub fn names() -> impl Iterator<Item = &'static str> {
+    LOGS.iter().map(|(name, _)| *name).chain([UNIT])
+}
+
+/// Returns whether `name` is a valid log name: a known one, or a file name that ends with `.log`.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let is_file = name.ends_with(".log") && !name.contains(['/', '*']) && !name.starts_with('.');
+    is_file || names().any(|known| known == name)
+}
+
+/// Returns the log `name` of `node`.
+#[must_use]
+pub fn log(node: &Node, name: &str) -> Log {
+    if name == UNIT {
+        return Log::Journal(node.unit.clone());
+    }
+    let folder: AbsPath = node.home.log.parent();
+    // The folder of the release in use: during an upgrade the desired release has no log yet.
+    let folder = folder
+        .as_str()
+        .strip_prefix(node.home.release.as_str())
+        .and_then(|rest| node.home.current.join(rest.trim_start_matches('/')).ok())
+        .unwrap_or(folder);
+    let file = LOGS.iter().find(|(known, _)| *known == name).map_or(name, |(_, file)| file);
+    Log::File { folder, name: file.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing;
+
+    #[test]
+    fn logs_are_read_from_the_release_in_use() {
+        let cluster = testing::cluster(testing::SINGLE);
+        let node = &cluster.nodes()[0];
+        let Log::File { folder, name } = log(node, "audit") else { panic!() };
+        assert_eq!(name, "audit.log");
+        assert_eq!(folder.to_string(), format!("{}/repository/logs", node.home.current));
+        assert_eq!(log(node, "unit"), Log::Journal(node.unit.clone()));
+        assert!(is_name("carbon") && is_name("own.log") && !is_name("../x.log") && !is_name("carbn"));
+    }
+}

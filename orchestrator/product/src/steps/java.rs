@@ -1,0 +1,67 @@
+//! `apim_java`: installs the JDK that the unit uses, and checks that the product supports its
+//! version.
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::archive::{Archive, Format};
+use apim_agent::operation::wait::{Condition, Wait};
+use apim_agent::value::Owner;
+
+use super::{Draft, distribution};
+use crate::artifact::ArtifactName;
+use crate::jdk;
+use crate::settings::source::{Fetch, Java};
+use crate::topology::Node;
+
+/// Returns the steps for the nodes of one host, which share their settings.
+pub(super) fn lower(nodes: &[&Node]) -> Vec<Draft> {
+    let Some(node) = nodes.first() else { return Vec::new() };
+    let mut drafts = match &node.settings.java {
+        None | Some(Java::Home(_)) => Vec::new(),
+        Some(Java::Archive(file)) => {
+            let name = file.file_name();
+            let archive = Archive {
+                source: distribution::source(
+                    &file.source.value,
+                    file.sha256,
+                    file.fetch,
+                    node.settings.distributions.proxy.clone(),
+                ),
+                format: if name.ends_with(".zip") { Format::Zip } else { Format::TarGz },
+                destination: node.java_home.clone(),
+                strip_top: true,
+                owner: Owner::default(),
+                prepare: Vec::new(),
+                max_bytes: distribution::MAX_BYTES,
+                max_entries: distribution::MAX_ENTRIES,
+            };
+            let mut draft = Draft::new(format!("JDK {name}"), Operation::Archive(archive));
+            if file.fetch == Fetch::Push {
+                draft.files.push((file.sha256, ArtifactName(name.to_owned())));
+            }
+            let parent = node.java_home.parent();
+            vec![Draft::folder(format!("folder {parent}"), &parent, 0o755, Owner::default()), draft]
+        }
+    };
+    drafts.extend(version(node));
+    drafts
+}
+
+/// Checks the version: for an unsupported JDK the start script only prints a message and continues,
+/// and the server fails later with unrelated errors.
+fn version(node: &Node) -> Option<Draft> {
+    let (lowest, highest) = node.version.series().java();
+    let home = &node.java_home;
+    let wait = Wait {
+        awaited: format!(
+            "a JDK {lowest} to {highest} for API Manager {} at {home} ({})",
+            node.version,
+            jdk::setting(node)
+        ),
+        conditions: vec![Condition::Version { of: jdk::version_of(home)?, lowest, highest }],
+        deadline_secs: 0,
+        service: None,
+        settle_secs: 0,
+        remedy: None,
+    };
+    Some(Draft::new(format!("JDK at {home} is {lowest} to {highest}"), Operation::Wait(Box::new(wait))))
+}

@@ -1,0 +1,22 @@
+//! `apim_prune`: deletes releases that are no longer needed.
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::prune::Prune;
+
+use super::Draft;
+use crate::topology::Node;
+
+/// Returns no steps unless the inventory sets `keep_releases`.
+pub(super) fn lower(node: &Node) -> Vec<Draft> {
+    let Some(keep) = node.settings.keep_releases else { return Vec::new() };
+    let prune = Prune {
+        folder: node.home.releases.clone(),
+        keep,
+        spare: vec![node.release.clone()],
+        in_use: node.home.current.clone(),
+        // The log shows when a release was last used; each release has its own.
+        used: node.home.log.as_str().strip_prefix(&format!("{}/", node.home.release)).map(str::to_owned),
+    };
+    let title = format!("{}: old releases", node.words());
+    vec![Draft::new(title, Operation::Prune(prune)).of(node)]
+}

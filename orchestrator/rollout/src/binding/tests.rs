@@ -1,0 +1,211 @@
+//! What a bound plan holds, what it is refused for, and what it says has moved.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use apim_agent::facts::Facts;
+use apim_agent::operation::Operation;
+use apim_agent::operation::command::{Command, Invocation};
+use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_agent::protocol::message::StepId;
+use apim_agent::value::{Secret, Sha256};
+
+use super::*;
+use crate::plan::model::{Lane, OnFailure, Plan, Stage, Step};
+use apim_transport::host::HostName;
+
+const PASSWORD: &str = "a-password-that-is-nowhere-else";
+
+fn step(id: u32, title: &str, password: &str) -> Step {
+    let run = Invocation {
+        argv: vec!["/bin/true".to_owned()],
+        environment: BTreeMap::from([("WISH".to_owned(), Secret::new(password))]),
+        ..Invocation::default()
+    };
+    let (creates, removes, unless, success) = (None, None, None, Vec::new());
+    let command = Command { run, creates, removes, unless, success, changes: true };
+    Step {
+        id: StepId(id),
+        title: title.to_owned(),
+        work: Operation::Command(command).into(),
+        node: None,
+        budget: None,
+        proves_health: false,
+        ignore_failure: false,
+        check_only: false,
+        no_log: false,
+        retries: 0,
+        delay_secs: 0,
+        tags: Vec::new(),
+        rescue: Vec::new(),
+    }
+}
+
+fn plan(steps: Vec<Step>) -> Plan {
+    let lanes = vec![Lane { host: host(), steps }];
+    let stage = Stage { title: "all".to_owned(), lanes, width: None, on_failure: OnFailure::StopAtBarrier };
+    Plan { stages: vec![stage], ..Plan::default() }
+}
+
+fn host() -> HostName {
+    HostName("gw1".to_owned())
+}
+
+fn facts() -> Facts {
+    Facts { machine: "m1".to_owned(), hostname: "gw1".to_owned(), ..Facts::default() }
+}
+
+fn differs(how: &str) -> Outcome {
+    Outcome::WouldChange(Difference::one(how))
+}
+
+fn seen(outcomes: Vec<Outcome>) -> BTreeMap<StepId, Outcome> {
+    (1..).map(StepId).zip(outcomes).collect()
+}
+
+fn bound(key: &Key, outcomes: Vec<Outcome>) -> BoundPlan {
+    let asked = Asked {
+        inventory: PathBuf::from("/i.yaml"),
+        playbook: None,
+        limit: None,
+        tags: Vec::new(),
+        skip_tags: Vec::new(),
+        extra_vars: None,
+        max_unavailable: vec!["gateway=2".to_owned()],
+        allow_outage: false,
+        no_drain: true,
+    };
+    let made = Made {
+        at: "2026-01-01T00:00:00Z".to_owned(),
+        by: "anna@laptop".to_owned(),
+        version: "1.0.0".to_owned(),
+        build: Sha256::of(b"program"),
+        agents: BTreeMap::new(),
+    };
+    let plan = plan(vec![step(1, "one", PASSWORD), step(2, "two", "")]);
+    BoundPlan {
+        made,
+        asked,
+        files: BTreeMap::from([("i.yaml".to_owned(), key.digest("file", b"text"))]),
+        artifacts: BTreeMap::new(),
+        stages: stages(&plan, &seen(outcomes), key),
+        hosts: hosts([(&host(), &facts())].into_iter()),
+    }
+}
+
+fn key() -> (tempfile::TempDir, Key) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let key = Key::of(folder.path()).expect("a key");
+    (folder, key)
+}
+
+#[test]
+fn it_comes_back_as_it_was_written_and_holds_no_secret() {
+    let (folder, key) = key();
+    let plan = bound(&key, vec![differs(PASSWORD), Outcome::Ok]);
+    let path = folder.path().join("plan");
+    plan.write(&path, &key).expect("written");
+    assert_eq!(BoundPlan::read(&path, &key).expect("read"), plan);
+    let text = fs::read_to_string(&path).expect("text");
+    assert!(
+        !text.contains(PASSWORD) && !text.contains(&Sha256::of(PASSWORD.as_bytes()).to_string()),
+        "{text}"
+    );
+}
+
+#[test]
+fn whatever_is_wrong_with_the_file_is_told_as_what_it_is() {
+    let (folder, key) = key();
+    let path = folder.path().join("plan");
+    bound(&key, vec![Outcome::Ok]).write(&path, &key).expect("written");
+    let good = fs::read_to_string(&path).expect("text");
+    let refused = |text: &str| {
+        fs::write(&path, text).expect("a file");
+        BoundPlan::read(&path, &key).expect_err("refused")
+    };
+    let is = |error: &PlanFileError, words: &str| assert!(error.to_string().contains(words), "{error}");
+    is(&refused("all:\n  hosts: {}\n"), "is no plan of apim-deploy");
+    is(&refused(&good[..good.len() / 2]), "is no plan of apim-deploy");
+    is(&refused(&good.replace("apim-deploy plan", "another thing")), "it says that it is `another thing`");
+    is(&refused(&good.replace("\"version\": 1,", "\"version\": 2,")), "its form is 2, and this one reads 1");
+    is(&refused(&good.replace("\"one\"", "\"another\"")), "its seal does not fit");
+    is(&refused(&good.replace("\"hosts\"", "\"surprise\": 1, \"hosts\"")), "is not as it was written");
+    fs::write(&path, &good).expect("a file");
+    let (_folder, stranger) = self::key();
+    is(&BoundPlan::read(&path, &stranger).expect_err("refused"), "was not made with the plan key");
+    is(&BoundPlan::read(&folder.path().join("none"), &key).expect_err("refused"), "cannot read the plan");
+}
+
+#[test]
+fn what_the_plan_was_made_from_is_named_where_it_moved() {
+    let (_folder, key) = key();
+    let then = bound(&key, vec![Outcome::Ok]);
+    assert_eq!(basis(&then, &then), Vec::<String>::new());
+    let mut now = then.clone();
+    now.made.build = Sha256::of(b"another program");
+    now.asked.limit = Some("gateway".to_owned());
+    now.files = BTreeMap::from([("group_vars/all.yml".to_owned(), Sha256::of(b"new"))]);
+    let moved = basis(&then, &now);
+    assert_eq!(moved.len(), 4, "{moved:?}");
+    assert!(moved[0].starts_with("apim-deploy: the plan was made by 1.0.0"), "{moved:?}");
+    assert_eq!(moved[1], "--limit: the plan was made with `none`, and now it is `gateway`");
+    assert_eq!(moved[2..], ["group_vars/all.yml is new", "i.yaml is gone"]);
+    now = then.clone();
+    now.asked.max_unavailable.push("25 %".to_owned());
+    now.asked.allow_outage = true;
+    now.asked.no_drain = false;
+    let moved = basis(&then, &now);
+    assert_eq!(
+        moved,
+        [
+            "--max-unavailable: the plan was made with `gateway=2`, and now it is `gateway=2,25 %`",
+            "--allow-outage: the plan was made with `no`, and now it is `yes`",
+            "--no-drain: the plan was made with `yes`, and now it is `no`",
+        ]
+    );
+    now = then.clone();
+    now.files.insert("i.yaml".to_owned(), key.digest("file", b"edited"));
+    assert_eq!(basis(&then, &now), ["i.yaml has changed"]);
+}
+
+#[test]
+fn steps_that_would_do_something_else_are_named_a_secret_that_changed_among_them() {
+    let (_folder, key) = key();
+    let then = bound(&key, vec![Outcome::Ok]);
+    let moved = |steps| since_planned(&then, &plan(steps), &key);
+    assert_eq!(moved(vec![step(7, "one", PASSWORD), step(8, "two", "")]), Vec::<String>::new());
+    assert_eq!(
+        moved(vec![step(1, "one", "another"), step(2, "two", "")]),
+        ["gw1: one would do something else now"]
+    );
+    assert_eq!(
+        moved(vec![step(1, "one", PASSWORD)]),
+        ["gw1: two is in the plan, and would not be done any more"]
+    );
+    let third = vec![step(1, "one", PASSWORD), step(2, "two", ""), step(3, "three", "")];
+    assert_eq!(moved(third), ["gw1: three is not in the plan"]);
+}
+
+#[test]
+fn what_is_found_otherwise_is_named_by_host_and_step() {
+    let (_folder, key) = key();
+    let then = bound(&key, vec![differs("a"), Outcome::Ok]);
+    let plan = plan(vec![step(1, "one", PASSWORD), step(2, "two", "")]);
+    let moved = |outcomes, facts: Option<Facts>| {
+        let facts = facts.map(|facts| (host(), facts)).into_iter().collect();
+        since_seen(&then, &plan, &seen(outcomes), &facts, &key)
+    };
+    assert_eq!(moved(vec![differs("a"), Outcome::Ok], Some(facts())), Vec::<String>::new());
+    let found = moved(vec![differs("b"), differs("c")], Some(facts()));
+    assert_eq!(found, ["gw1: one differs otherwise than it did", "gw1: two was as wished, and differs now"]);
+    let found = moved(vec![Outcome::Ok, Outcome::Failed(Failure::new("x"))], Some(facts()));
+    assert_eq!(
+        found,
+        ["gw1: one differed, and is as wished now", "gw1: two could be looked at, and now it cannot"]
+    );
+    assert_eq!(moved(Vec::new(), None), ["gw1: it cannot be reached now"]);
+    let other = Facts { machine: "m2".to_owned(), ..facts() };
+    let found = moved(vec![differs("a"), Outcome::Ok], Some(other));
+    assert_eq!(found, ["gw1: another machine answers (gw1)"]);
+}

@@ -1,0 +1,194 @@
+//! One stage: its lanes in parallel, and the judgement at the barrier.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::event::Event;
+use super::lane::{self, Pass};
+use super::result::HostEnd;
+use super::rotation;
+use super::run::Run;
+use super::worker::{Shared, Worker};
+use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
+use apim_transport::host::HostName;
+
+/// Runs the stage with this index; an error says why the run must end at its barrier.
+pub(super) async fn run(run: &mut Run, index: usize) -> Result<(), String> {
+    let plan = Arc::clone(&run.shared.plan);
+    let Some(stage) = plan.stages.get(index) else { return Ok(()) };
+    let begun = Instant::now();
+    run.shared.tell(Event::StageStarted(index, stage.title.clone()));
+    run.shared.budget.stage_begins(matches!(stage.on_failure, OnFailure::StopAbove(_)));
+    let settled = take_settled(run, stage);
+    run_lanes(run, stage, index, &settled).await;
+    run.shared.tell(Event::StageFinished(index, begun.elapsed()));
+    run.result.stages.push((index, begun.elapsed()));
+    judge(run, stage)
+}
+
+/// Runs the lanes, as many at once as the stage and the settings say. A lane that waits for leave makes room for another one.
+async fn run_lanes(run: &mut Run, stage: &Stage, index: usize, settled: &BTreeSet<HostName>) {
+    let shared = Arc::clone(&run.shared);
+    let at_once = stage.width.unwrap_or(usize::MAX).min(shared.settings.forks).max(1);
+    let mut queue = queue(run, stage, settled);
+    let mut blocked = shared.budget.blocked();
+    let mut tasks = JoinSet::new();
+    loop {
+        if shared.is_interrupted() {
+            leave_out(&shared, &mut queue);
+        }
+        while (tasks.len() < at_once || *blocked.borrow() >= tasks.len())
+            && let Some(host) = queue.pop_front()
+        {
+            if let Some(worker) = run.workers.remove(&host) {
+                tasks.spawn(work(Arc::clone(&shared), worker, index));
+            }
+        }
+        if tasks.is_empty() {
+            return;
+        }
+        tokio::select! {
+            joined = tasks.join_next() => if let Some(joined) = joined {
+                let is_good = joined.as_ref().is_ok_and(|worker| worker.result.end == HostEnd::Done);
+                run.take_back(joined);
+                if !is_good && stage.on_failure == OnFailure::StopAtOnce {
+                    leave_out(&shared, &mut queue);
+                }
+            },
+            // The budget lives as long as the run.
+            _ = blocked.changed() => {}
+        }
+    }
+}
+
+/// Takes from the survey what nothing since can have changed; returns the hosts that need no second look.
+fn take_settled(run: &mut Run, stage: &Stage) -> BTreeSet<HostName> {
+    let open: BTreeSet<&HostName> =
+        stage.lanes.iter().filter(|lane| !run.is_settled(lane)).map(|lane| &lane.host).collect();
+    let settled: Vec<&Lane> = stage.lanes.iter().filter(|lane| !open.contains(&lane.host)).collect();
+    for lane in &settled {
+        run.take_lane_from_survey(lane);
+    }
+    settled.into_iter().map(|lane| lane.host.clone()).collect()
+}
+
+/// Returns the hosts with a lane to run: those first that have a node which is down, because others may wait for it.
+fn queue(run: &Run, stage: &Stage, settled: &BTreeSet<HostName>) -> VecDeque<HostName> {
+    let shared = &run.shared;
+    let is_up = |host: &HostName| {
+        !settled.contains(host) && run.workers.get(host).is_some_and(|w| w.result.end == HostEnd::Done)
+    };
+    let mut hosts: Vec<&Lane> = Vec::new();
+    for lane in stage.lanes.iter().filter(|lane| is_up(&lane.host)) {
+        let proofs = lane.steps.iter().filter(|step| step.proves_health).filter_map(|step| step.node.clone());
+        shared.budget.lane_announced(&lane.host, proofs);
+        if !hosts.iter().any(|known| known.host == lane.host) {
+            hosts.push(lane);
+        }
+    }
+    let heals = |lane: &Lane| {
+        let mut nodes = lane.steps.iter().filter_map(|step| step.node.as_ref());
+        nodes.any(|node| shared.budget.is_down(node))
+    };
+    hosts.sort_by_key(|lane| !heals(lane));
+    hosts.into_iter().map(|lane| lane.host.clone()).collect()
+}
+
+/// Lanes that have not begun do not begin.
+fn leave_out(shared: &Shared, queue: &mut VecDeque<HostName>) {
+    for host in queue.drain(..) {
+        shared.budget.lane_over(&host);
+    }
+}
+
+async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
+    let plan = Arc::clone(&shared.plan);
+    let lanes = plan.stages.get(index).map(|stage| stage.lanes.iter()).into_iter().flatten();
+    let lanes = lanes.filter(|lane| lane.host == worker.host);
+    let mut steps: Vec<&Step> = lanes.flat_map(|lane| &lane.steps).collect();
+    node_by_node(&mut steps, &|node| shared.budget.is_down(node));
+    for (node, others_serve) in healed(&shared, &steps) {
+        match others_serve {
+            true => rotation::keep_out(&shared, node).await,
+            false => rotation::expect_back(&shared, node),
+        }
+    }
+    lane::run(&shared, &mut worker, &steps, Pass::Stage).await;
+    let nodes: BTreeSet<&NodeName> = steps.iter().filter_map(|step| step.node.as_ref()).collect();
+    for node in nodes {
+        let lost = matches!(worker.result.end, HostEnd::Unreachable(..));
+        if rotation::reconsider(&shared, node, lost).await {
+            shared.budget.not_taken(node, "the run did not come to it");
+        }
+    }
+    shared.budget.lane_over(&worker.host);
+    worker
+}
+
+/// Returns the nodes that are down and that `steps` may bring up, each with whether others of its pool serve: then nobody should be sent
+/// to it before it is healthy.
+fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeMap<&'a NodeName, bool> {
+    let works = steps.iter().filter(|step| !step.proves_health && !step.check_only);
+    let nodes = works.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
+    let is_healed = |node: &NodeName| {
+        shared.plan.rotations.contains_key(node)
+            && shared.budget.is_down(node)
+            && !shared.rotating.is_out(node)
+    };
+    let healed = nodes.filter(|(node, _)| is_healed(node));
+    healed.map(|(node, pool)| (node, shared.budget.has_healthy(pool))).collect()
+}
+
+/// Sorts the steps of a host's nodes so that one node is done before the next is begun, those that are down first: otherwise a
+/// node would wait for leave while its neighbour's proof of health waits behind it. Steps of the host itself stay in place.
+fn node_by_node(steps: &mut [&Step], is_down: &dyn Fn(&NodeName) -> bool) {
+    for together in steps.chunk_by_mut(|one, next| one.node.is_some() && next.node.is_some()) {
+        let mut order: Vec<(bool, NodeName)> = Vec::new();
+        for node in together.iter().filter_map(|step| step.node.as_ref()) {
+            if !order.iter().any(|(_, known)| known == node) {
+                order.push((!is_down(node), node.clone()));
+            }
+        }
+        order.sort_by_key(|(is_up, _)| *is_up);
+        together.sort_by_key(|step| order.iter().position(|(_, node)| Some(node) == step.node.as_ref()));
+    }
+}
+
+/// Says whether the run goes on. Hosts that failed in an earlier stage have dropped out and do not count again.
+fn judge(run: &mut Run, stage: &Stage) -> Result<(), String> {
+    let mut failed = Vec::new();
+    let mut stopped = false;
+    let mut counted = 0_usize;
+    for lane in &stage.lanes {
+        let Some(worker) = run.workers.get_mut(&lane.host) else { continue };
+        if std::mem::replace(&mut worker.is_dropped, worker.result.end != HostEnd::Done) {
+            continue;
+        }
+        counted += 1;
+        match worker.result.end {
+            HostEnd::Failed(_) | HostEnd::Unreachable(..) => failed.push(lane.host.0.as_str()),
+            HostEnd::Stopped(_) => stopped = true,
+            HostEnd::Done => {}
+        }
+    }
+    if stopped || run.shared.is_interrupted() {
+        return Err("the run was called off".to_owned());
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    let names = failed.join(", ");
+    match stage.on_failure {
+        OnFailure::StopAtBarrier | OnFailure::StopAtOnce => {
+            Err(format!("{names} failed or could not be reached"))
+        }
+        OnFailure::StopAbove(percent) if failed.len() * 100 > usize::from(percent) * counted => Err(format!(
+            "{} of {counted} hosts failed or could not be reached, more than {percent} %: {names}",
+            failed.len()
+        )),
+        OnFailure::StopAbove(_) => Ok(()),
+    }
+}

@@ -1,0 +1,483 @@
+//! Simulated hosts: agents that do as scripted, over in-memory pipes, on a world whose nodes are up or down.
+//!
+//! Latency is a number of turns of the scheduler, not time: thousands of schedules take seconds.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use apim_agent::facts::Facts;
+use apim_agent::operation::archive::part::Part;
+use apim_agent::operation::wait::Condition;
+use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_agent::protocol::frame::MAGIC;
+use apim_agent::protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
+use apim_agent::value::{Content, UnitName};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, WriteHalf};
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+
+use apim_transport::host::HostName;
+use apim_transport::session::{Connect, ConnectError, Link};
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    /// It is as wished.
+    Nothing,
+    /// It changes something, the first time.
+    Change,
+    /// It fails, in apply mode.
+    Fail,
+    /// It fails so often, in apply mode.
+    FailTimes(u32),
+    /// It needs this content, the first time.
+    Fetch(Content),
+    /// It needs these parts of it, the first time.
+    FetchParts(Content, Vec<Part>),
+    /// It restarts a node: asks first when that is up, which is down then.
+    Restart(String),
+    /// It takes a node to another release, as a restart does.
+    Move(String),
+    /// It takes it back.
+    Return(String),
+    /// It shows that a node is healthy, which then is.
+    Prove(String),
+    /// The same, but the node never becomes healthy.
+    ProveInVain(String),
+    /// It tells whether the node is marked as taken out by hooks.
+    Returned(String),
+    /// It waits until the run is called off.
+    Wait,
+    /// The link drops in the middle of it, the first time; the agent finishes it all the same.
+    Drop,
+}
+
+/// What is true of the world.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    pub(super) acts: BTreeMap<StepId, Act>,
+    pub(super) turns: BTreeMap<StepId, usize>,
+    /// Pool of each node.
+    pub(super) pools: BTreeMap<String, String>,
+    pub(super) limits: BTreeMap<String, usize>,
+    pub(super) down: BTreeSet<String>,
+    /// Nodes that were healthy when they were taken down, and have not come back.
+    pub(super) taken: BTreeSet<String>,
+    /// Pools of which a node was taken down and came back.
+    pub(super) tried: BTreeSet<String>,
+    /// Nodes that get requests, by load balancer.
+    pub(super) rotation: BTreeSet<(HostName, String)>,
+    /// How often the connections of a node are still counted before there is none.
+    pub(super) busy: BTreeMap<String, usize>,
+    /// Steps of which the process falls over at once: they fail, and their node is down.
+    pub(super) stillborn: BTreeSet<StepId>,
+    /// How often a look at a node finds it unhealthy although it is not.
+    pub(super) hiccups: BTreeMap<String, usize>,
+    /// Load balancers that refuse every change.
+    pub(super) stubborn: BTreeSet<HostName>,
+    /// Load balancers that never answer a change.
+    pub(super) hanging: BTreeSet<HostName>,
+    /// Nodes of which a balancer is told by hooks.
+    pub(super) hooked: BTreeSet<String>,
+    /// Those that it was told to leave out.
+    pub(super) left_out: BTreeSet<String>,
+    /// Nodes on whose hosts it is kept that hooks took them out.
+    pub(super) marked: BTreeSet<String>,
+    /// How often hooks (`drain g1`) fail.
+    pub(super) broken: BTreeMap<String, usize>,
+    /// Hooks that hang until they are given up.
+    pub(super) stuck: BTreeSet<String>,
+    /// Who dies, by himself, when which node comes back.
+    pub(super) deaths: BTreeMap<String, String>,
+    /// Nodes that died so.
+    pub(super) died: BTreeSet<String>,
+    pub(super) converged: BTreeSet<StepId>,
+    /// Hosts that cannot be reached.
+    pub(super) dead: BTreeSet<HostName>,
+    /// How often a host is still held by another run.
+    pub(super) held: BTreeMap<HostName, usize>,
+    /// What happened, in order.
+    pub(super) log: Vec<String>,
+    pub(super) violations: Vec<String>,
+    /// Most lanes that were at work at once.
+    pub(super) at_work: usize,
+    pub(super) most_at_work: usize,
+}
+
+/// Connects to simulated hosts.
+#[derive(Clone, Default)]
+pub(super) struct Hosts(pub(super) Arc<Mutex<World>>);
+
+impl Hosts {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Connect for Hosts {
+    fn connect<'a>(
+        &'a self,
+        host: &'a HostName,
+    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+        Box::pin(async move {
+            if self.world().dead.contains(host) {
+                let what = format!("no route to {host}");
+                return Err(ConnectError { what, hint: Some("switch it on".into()) });
+            }
+            let (here, there) = tokio::io::duplex(16 * 1024);
+            tokio::spawn(Agent::serve(self.clone(), host.clone(), there));
+            let (reader, writer) = tokio::io::split(here);
+            Ok(Link::over(host.0.clone(), reader, writer))
+        })
+    }
+}
+
+struct Agent {
+    hosts: Hosts,
+    host: HostName,
+    out: WriteHalf<DuplexStream>,
+    requests: mpsc::UnboundedReceiver<Heard>,
+    queue: VecDeque<Run>,
+    cancelled: bool,
+    failed: bool,
+    goodbye: bool,
+    leave: Option<Option<String>>,
+    received: u64,
+    refused_content: bool,
+}
+
+enum Heard {
+    Request(Box<Request>),
+    Chunk(u64),
+}
+
+/// The link is gone.
+struct Gone;
+
+impl Agent {
+    async fn serve(hosts: Hosts, host: HostName, stream: DuplexStream) {
+        let (mut reader, out) = tokio::io::split(stream);
+        let (heard, requests) = mpsc::unbounded_channel();
+        let reading = tokio::spawn(async move {
+            while let Ok(kind) = reader.read_u8().await {
+                let Ok(length) = reader.read_u32().await else { return };
+                let mut payload = vec![0; length as usize];
+                if reader.read_exact(&mut payload).await.is_err() {
+                    return;
+                }
+                let one = match kind {
+                    0 => Heard::Request(Box::new(serde_json::from_slice(&payload).unwrap())),
+                    _ => Heard::Chunk(payload.len() as u64 - 40),
+                };
+                if heard.send(one).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut agent = Self {
+            hosts,
+            host,
+            out,
+            requests,
+            queue: VecDeque::new(),
+            cancelled: false,
+            failed: false,
+            goodbye: false,
+            leave: None,
+            received: 0,
+            refused_content: false,
+        };
+        // A link that is gone ends a simulated agent as it ends a real one.
+        drop(agent.talk().await);
+        reading.abort();
+    }
+
+    async fn talk(&mut self) -> Result<(), Gone> {
+        self.out.write_all(&MAGIC).await.map_err(|_| Gone)?;
+        let Some(Heard::Request(request)) = self.requests.recv().await else { return Err(Gone) };
+        assert!(matches!(*request, Request::Open(_)), "the conversation begins with Open");
+        let held = {
+            let mut world = self.hosts.world();
+            let held = world.held.entry(self.host.clone()).or_default();
+            let is_held = *held > 0;
+            *held = held.saturating_sub(1);
+            is_held
+        };
+        if held {
+            return self.say(Reply::Refused(Refused { why: "held by ops@elsewhere".into() })).await;
+        }
+        self.say(Reply::Hello(Box::new(Hello {
+            build: "b".into(),
+            facts: Facts::default(),
+            done: Vec::new(),
+        })))
+        .await?;
+        loop {
+            if let Some(run) = self.queue.pop_front() {
+                self.step(run).await?;
+            } else if self.goodbye {
+                return self.say(Reply::Bye).await;
+            } else {
+                self.hear().await?;
+            }
+        }
+    }
+
+    async fn say(&mut self, reply: Reply) -> Result<(), Gone> {
+        let payload = serde_json::to_vec(&reply).unwrap();
+        let mut frame = vec![0];
+        frame.extend_from_slice(&(payload.len() as u32).to_be_bytes());
+        frame.extend_from_slice(&payload);
+        self.out.write_all(&frame).await.map_err(|_| Gone)
+    }
+
+    async fn hear(&mut self) -> Result<(), Gone> {
+        match self.requests.recv().await.ok_or(Gone)? {
+            Heard::Chunk(bytes) => self.received += bytes,
+            Heard::Request(request) => match *request {
+                Request::Run(run) => self.queue.push_back(*run),
+                Request::NoContent { .. } => self.refused_content = true,
+                Request::Leave { refused, .. } => self.leave = Some(refused),
+                Request::Cancel => self.cancelled = true,
+                Request::Resume => self.failed = false,
+                Request::Goodbye => self.goodbye = true,
+                Request::Alive { .. } => {}
+                Request::Open(_) => panic!("a second Open"),
+                Request::Outline { .. } => panic!("an outline that was not asked for"),
+            },
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, run: Run) -> Result<(), Gone> {
+        while !self.requests.is_empty() {
+            self.hear().await?;
+        }
+        let step = run.step;
+        if self.hosts.world().dead.contains(&self.host) {
+            return Err(Gone);
+        }
+        if step == StepId(u32::MAX) {
+            let outcome = self.aside(&run).await;
+            return self.say(Reply::Finished { step, outcome, millis: 1 }).await;
+        }
+        let outcome = if self.failed || self.cancelled {
+            Outcome::Skipped("an earlier step failed, or the run was called off".into())
+        } else if run.mode == Mode::Check {
+            self.check(step)
+        } else {
+            self.say(Reply::Started { step }).await?;
+            self.hosts.world().log.push(format!("{}: {}", self.host, run.title));
+            let turns = self.hosts.world().turns.get(&step).copied().unwrap_or(0);
+            {
+                let mut world = self.hosts.world();
+                world.at_work += 1;
+                world.most_at_work = world.most_at_work.max(world.at_work);
+            }
+            for _ in 0..turns {
+                yield_now().await;
+            }
+            let outcome = self.apply(step).await;
+            self.hosts.world().at_work -= 1;
+            outcome?
+        };
+        self.failed |= outcome.is_failure() && !run.ignore_failure;
+        self.say(Reply::Finished { step, outcome, millis: 1 }).await
+    }
+
+    /// What is no step of a plan: load balancers are told, nodes are looked at. Paths say what is meant.
+    async fn aside(&self, run: &Run) -> Outcome {
+        let path = match &run.operation {
+            Operation::File(file) => file.path.to_string(),
+            Operation::Absent(absent) => absent.path.to_string(),
+            Operation::Wait(wait) => match wait.conditions.first() {
+                Some(Condition::Exists(path)) => path.to_string(),
+                _ => panic!("{wait:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        let (what, node) = path.trim_start_matches('/').split_once('/').unwrap();
+        let at = (self.host.clone(), node.to_owned());
+        if matches!(what, "out" | "in") && self.hosts.world().hanging.contains(&self.host) {
+            std::future::pending::<()>().await;
+        }
+        let mut world = self.hosts.world();
+        let stands = match what {
+            "out" if run.mode == Mode::Check => !world.rotation.contains(&at),
+            "out" | "in" if world.stubborn.contains(&self.host) => {
+                return Outcome::Failed(Failure::new("the test of its files failed"));
+            }
+            "out" => {
+                world.log.push(format!("{}: {node} out", self.host));
+                world.rotation.remove(&at);
+                true
+            }
+            "in" => {
+                world.log.push(format!("{}: {node} in", self.host));
+                if world.down.contains(node) && !world.died.contains(node) {
+                    world.violations.push(format!("{node} was put back while it was down"));
+                }
+                world.rotation.insert(at);
+                true
+            }
+            "quiet" => {
+                let left = world.busy.entry(node.to_owned()).or_default();
+                *left = left.saturating_sub(1);
+                *left == 0
+            }
+            "healthy" => {
+                let hiccups = world.hiccups.entry(node.to_owned()).or_default();
+                let is_away = *hiccups > 0;
+                *hiccups = hiccups.saturating_sub(1);
+                !is_away && !world.down.contains(node)
+            }
+            "marked" if run.mode == Mode::Check => !world.marked.contains(node),
+            "marked" if matches!(run.operation, Operation::File(_)) => {
+                world.log.push(format!("{}: {node} marked", self.host));
+                world.marked.insert(node.to_owned());
+                true
+            }
+            "marked" => {
+                world.log.push(format!("{}: {node} unmarked", self.host));
+                world.marked.remove(node);
+                true
+            }
+            _ => true,
+        };
+        if stands { Outcome::Ok } else { Outcome::WouldChange(Difference::one("3 connections")) }
+    }
+
+    fn check(&self, step: StepId) -> Outcome {
+        let world = self.hosts.world();
+        let differs = match world.acts.get(&step).cloned().unwrap_or(Act::Nothing) {
+            Act::Nothing => false,
+            Act::Prove(node) | Act::ProveInVain(node) => world.down.contains(&node),
+            Act::Returned(node) => world.marked.contains(&node),
+            Act::Change
+            | Act::Fail
+            | Act::FailTimes(_)
+            | Act::Fetch(_)
+            | Act::FetchParts(..)
+            | Act::Restart(_)
+            | Act::Move(_)
+            | Act::Return(_)
+            | Act::Wait
+            | Act::Drop => !world.converged.contains(&step),
+        };
+        if differs { Outcome::WouldChange(Difference::one("it differs")) } else { Outcome::Ok }
+    }
+
+    async fn apply(&mut self, step: StepId) -> Result<Outcome, Gone> {
+        if matches!(self.check(step), Outcome::Ok) {
+            return Ok(Outcome::Ok);
+        }
+        let act = self.hosts.world().acts.get(&step).cloned().unwrap_or(Act::Nothing);
+        let done = match act {
+            Act::Nothing | Act::Change | Act::Returned(_) => true,
+            Act::Fail => return Ok(Outcome::Failed(Failure::new("it broke").hint("mend it"))),
+            Act::FailTimes(0) => true,
+            Act::FailTimes(times) => {
+                self.hosts.world().acts.insert(step, Act::FailTimes(times - 1));
+                return Ok(Outcome::Failed(Failure::new("not yet")));
+            }
+            Act::ProveInVain(_) => return Ok(Outcome::Failed(Failure::new("not healthy in time"))),
+            Act::Fetch(content) => {
+                let Content { sha256, size } = content;
+                self.say(Reply::Need { step, sha256, size, offset: 0 }).await?;
+                while self.received < size && !self.refused_content {
+                    self.hear().await?;
+                }
+                !std::mem::take(&mut self.refused_content)
+            }
+            Act::FetchParts(Content { sha256, size }, parts) => {
+                let wanted = parts.iter().fold(0, |sum: u64, part| sum.saturating_add(part.length));
+                self.say(Reply::NeedParts { step, sha256, size, parts, offset: 0 }).await?;
+                while self.received < wanted.max(1) && !self.refused_content {
+                    self.hear().await?;
+                }
+                !std::mem::take(&mut self.refused_content)
+            }
+            Act::Restart(node) | Act::Move(node) | Act::Return(node) => {
+                if !self.hosts.world().down.contains(&node) {
+                    let unit = UnitName::parse("wished").unwrap();
+                    self.say(Reply::Ask { step, unit, reason: "changed".into() }).await?;
+                    while self.leave.is_none() {
+                        self.hear().await?;
+                    }
+                    if let Some(Some(why)) = self.leave.take() {
+                        return Ok(Outcome::Failed(Failure::new(format!("leave was refused: {why}"))));
+                    }
+                }
+                self.hosts.world().take_down(&node);
+                if self.hosts.world().stillborn.contains(&step) {
+                    return Ok(Outcome::Failed(Failure::new("it ended right after its start")));
+                }
+                true
+            }
+            Act::Prove(node) => {
+                self.hosts.world().bring_back(&node);
+                return Ok(Outcome::Ok);
+            }
+            Act::Wait => {
+                while !self.cancelled {
+                    self.hear().await?;
+                }
+                true
+            }
+            Act::Drop => {
+                self.hosts.world().converged.insert(step);
+                return Err(Gone);
+            }
+        };
+        if !done {
+            return Ok(Outcome::Failed(Failure::new("no content")));
+        }
+        self.hosts.world().converged.insert(step);
+        let is_move = matches!(self.hosts.world().acts.get(&step), Some(Act::Move(_)));
+        let item = if is_move { "release 1 -> 2" } else { "it was changed" };
+        Ok(Outcome::Changed(Difference::one(item)))
+    }
+}
+
+impl World {
+    fn take_down(&mut self, node: &str) {
+        let pool = self.pools.get(node).cloned().unwrap_or_default();
+        let others = self.down.iter().filter(|other| self.pools.get(*other) == Some(&pool)).count();
+        let limit = self.limits.get(&pool).copied().unwrap_or(1);
+        if !self.down.contains(node) {
+            if others >= limit {
+                self.violations.push(format!("{node} was taken down while {:?} were down", self.down));
+            }
+            let size = self.pools.values().filter(|other| **other == pool).count();
+            if size > 1 && others + 1 == size {
+                self.violations.push(format!("{node} was the last one of {pool}"));
+            }
+            let follows = self.taken.iter().any(|other| self.pools.get(other) == Some(&pool));
+            if follows && !self.tried.contains(&pool) {
+                self.violations.push(format!("{node} did not wait for the first one of {pool}"));
+            }
+            let is_told = self.hooked.contains(node) && !self.left_out.contains(node);
+            if is_told || self.rotation.iter().any(|(_, known)| known == node) {
+                self.violations.push(format!("{node} was taken down while requests were sent to it"));
+            }
+            self.taken.insert(node.to_owned());
+        }
+        self.down.insert(node.to_owned());
+    }
+
+    fn bring_back(&mut self, node: &str) {
+        self.down.remove(node);
+        if let Some(victim) = self.deaths.remove(node)
+            && self.down.insert(victim.clone())
+        {
+            self.log.push(format!("{victim} died"));
+            self.died.insert(victim);
+        }
+        if self.taken.remove(node) {
+            self.tried.extend(self.pools.get(node).cloned());
+        }
+    }
+}

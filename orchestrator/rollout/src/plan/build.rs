@@ -1,0 +1,444 @@
+//! Marries inventory, playbook and cluster: plays become stages, tasks become steps. Pure, and every mistake is told.
+//!
+//! A play's batch is a stage; a barrier stands behind each. First everything is *drafted*, which needs no big file and finds
+//! all mistakes; `finish` then makes the plan, once the artifacts that it needs are at hand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use apim_agent::operation::Operation;
+use apim_agent::operation::unit::State;
+use apim_agent::protocol::message::StepId;
+use apim_agent::value::Sha256;
+
+use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
+use apim_documents::inventory::Inventory;
+use apim_documents::playbook::tags::Wanted;
+use apim_documents::playbook::{Bound, BoundTask, Play, Playbook, Strategy, Task, bind, expand};
+use apim_product::steps::lower;
+use apim_product::yaml::{Mistakes, Span};
+use apim_product::{Cluster, Draft, NodeName, Role, health};
+use apim_transport::host::HostName;
+
+mod shifting;
+
+/// The name of this machine, for tasks that are done here in place of a host.
+pub const LOCALHOST: &str = "localhost";
+
+/// What a plan is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// The hosts.
+    pub inventory: &'a Inventory,
+    /// The plays.
+    pub playbook: &'a Playbook,
+    /// The nodes on the hosts.
+    pub cluster: &'a Cluster,
+    /// `--limit`.
+    pub limit: Option<&'a str>,
+    /// `--tags` and `--skip-tags`.
+    pub tags: &'a Wanted,
+}
+
+/// A plan that lacks nothing but the big files.
+#[derive(Debug, Clone, Default)]
+pub struct Drafted {
+    stages: Vec<DraftedStage>,
+    /// Hosts whose tasks ask for privilege.
+    pub escalates: BTreeSet<HostName>,
+    /// Tasks that a condition leaves out, by host.
+    left_out: BTreeMap<HostName, usize>,
+}
+
+#[derive(Debug, Clone)]
+struct DraftedStage {
+    title: String,
+    on_failure: OnFailure,
+    lanes: Vec<(HostName, Vec<DraftedStep>)>,
+}
+
+#[derive(Debug, Clone)]
+struct DraftedStep {
+    draft: Draft,
+    tags: Vec<String>,
+    ignore_failure: bool,
+    check_only: bool,
+    no_log: bool,
+    retries: u32,
+    delay_secs: u32,
+}
+
+/// Drafts the plan.
+///
+/// # Errors
+/// Everything that is wrong with the playbook on these hosts.
+pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
+    let mut drafting = Drafting {
+        wish,
+        drafted: Drafted::default(),
+        mistakes: Mistakes::default(),
+        has_hosts: false,
+        without: Vec::new(),
+    };
+    for play in &wish.playbook.plays {
+        drafting.play(play);
+    }
+    drafting.check_accounts();
+    let Drafting { drafted, mut mistakes, has_hosts, .. } = drafting;
+    wish.tags.check(wish.playbook, &mut mistakes);
+    if let (false, true, Some(limit)) = (has_hosts, mistakes.0.is_empty(), wish.limit) {
+        let hint = "see the hosts of each group with `apim-deploy inventory --graph`";
+        mistakes.add_hint(
+            &Span::flag("--limit"),
+            format!("no host of the plays is in --limit `{limit}`"),
+            hint,
+        );
+    }
+    if mistakes.0.is_empty() { Ok(drafted) } else { Err(mistakes) }
+}
+
+struct Drafting<'a> {
+    wish: &'a Wish<'a>,
+    drafted: Drafted,
+    mistakes: Mistakes,
+    /// Whether a play has a host.
+    has_hosts: bool,
+    /// Tasks that say that they are done without privilege, and where.
+    without: Vec<(HostName, Span)>,
+}
+
+impl Drafting<'_> {
+    fn play(&mut self, play: &Play) {
+        let batches = match expand(play, self.wish.inventory, self.wish.limit) {
+            Ok(batches) => batches,
+            Err(found) => return self.mistakes.0.extend(found.0),
+        };
+        self.has_hosts |= batches.iter().any(|batch| !batch.is_empty());
+        let count = batches.len();
+        for (number, batch) in batches.iter().enumerate() {
+            let title = match count {
+                1 => play.name.clone(),
+                _ => format!("{} ({}/{count})", play.name, number + 1),
+            };
+            self.batch(play, &title, batch);
+        }
+    }
+
+    /// Drafts the stages of one batch: one for all tasks, or one for each where hosts keep step. What is done on this machine
+    /// stands in a stage of its own.
+    fn batch(&mut self, play: &Play, title: &str, batch: &[HostName]) {
+        let tasks: Vec<&Task> = play.tasks.iter().filter(|task| self.wish.tags.wants(&task.tags)).collect();
+        let together = |one: &&Task, next: &&Task| {
+            play.strategy == Strategy::Free && !one.on_localhost && !next.on_localhost
+        };
+        let parts: Vec<&[&Task]> = tasks.chunk_by(together).collect();
+        for part in &parts {
+            let title = match (parts.len(), part.first()) {
+                (2.., Some(task)) => {
+                    format!("{title}: {}", task.name.as_text().unwrap_or_else(|| "task".to_owned()))
+                }
+                _ => title.to_owned(),
+            };
+            let mut stage = DraftedStage { title, on_failure: on_failure(play), lanes: Vec::new() };
+            for (number, host) in batch.iter().enumerate() {
+                for task in part.iter().filter(|task| number == 0 || !task.run_once) {
+                    self.task(play, task, host, &mut stage);
+                }
+            }
+            if !stage.lanes.is_empty() {
+                self.drafted.stages.push(stage);
+            }
+        }
+    }
+
+    fn task(&mut self, play: &Play, task: &Task, host: &HostName, stage: &mut DraftedStage) {
+        let Some(known) = self.wish.inventory.host(&host.0) else { return };
+        let bound = match bind(play, task, known) {
+            Ok(bound) => bound,
+            Err(found) => return self.mistakes.0.extend(found.0),
+        };
+        for bound in bound {
+            let drafts = match &bound.work {
+                Bound::Apim(task) => lower(task, self.wish.cluster, &host.0),
+                Bound::Operations(drafts) => drafts.clone(),
+                Bound::Skipped(_) => {
+                    *self.drafted.left_out.entry(host.clone()).or_default() += 1;
+                    continue;
+                }
+            };
+            let lane = if bound.on_localhost { HostName(LOCALHOST.to_owned()) } else { host.clone() };
+            if drafts.is_empty() {
+                continue;
+            }
+            self.note_account(&bound, &lane);
+            for draft in drafts {
+                stage.add(&lane, DraftedStep::new(draft, &bound));
+            }
+        }
+    }
+}
+
+impl Drafting<'_> {
+    /// What the inventory says of `become` on a host; as in Ansible it weighs more than what a task says.
+    fn inventory_says(&self, lane: &HostName) -> Option<bool> {
+        self.wish.inventory.host(&lane.0).and_then(|host| host.connection.become_wish)
+    }
+
+    fn note_account(&mut self, bound: &BoundTask, lane: &HostName) {
+        let says = self.inventory_says(lane);
+        let escalates = says.or(bound.escalate) == Some(true);
+        if escalates {
+            self.drafted.escalates.insert(lane.clone());
+        } else if let (None, Some(false), Some(at)) = (says, bound.escalate, &bound.escalate_at) {
+            self.without.push((lane.clone(), at.clone()));
+        }
+        // Ansible passes over a `become_user` where nobody says `become`.
+        if let (Some(user), Some(at), false) = (&bound.become_user, &bound.become_user_at, escalates) {
+            let what = format!("`become_user: {user}` means nothing without `become: true`");
+            self.mistakes.add_hint(at, what, "say `become: true` beside it, or leave it out");
+        }
+    }
+
+    /// One agent does all of a host's tasks: with privilege as soon as one of them asks for it.
+    fn check_accounts(&mut self) {
+        for (lane, at) in std::mem::take(&mut self.without) {
+            if self.drafted.escalates.contains(&lane) {
+                let what = format!(
+                    "`become: false` cannot be honoured: other tasks on {} say `become: true`",
+                    lane.0
+                );
+                let hint = "all tasks of a host are done by one agent; run a command as another account with `become_user`";
+                self.mistakes.add_hint(&at, what, hint);
+            }
+        }
+    }
+}
+
+impl Drafted {
+    /// Adds a last stage that looks at every node of `hosts` and reports.
+    pub fn add_inspection(&mut self, cluster: &Cluster, hosts: &dyn Fn(&str) -> bool) {
+        let mut stage = DraftedStage {
+            title: "look at every node".to_owned(),
+            on_failure: OnFailure::StopAtBarrier,
+            lanes: Vec::new(),
+        };
+        for node in cluster.nodes().iter().filter(|node| hosts(&node.host)) {
+            let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
+            let draft = Draft {
+                title: format!("{}: look", node.words()),
+                work: operation.into(),
+                node: Some(node.name.clone()),
+                budget: None,
+                proves_health: false,
+                contents: Vec::new(),
+                files: Vec::new(),
+                rescue: Vec::new(),
+            };
+            let step = DraftedStep { ignore_failure: true, check_only: true, ..DraftedStep::plain(draft) };
+            stage.add(&HostName(node.host.clone()), step);
+        }
+        if !stage.lanes.is_empty() {
+            self.stages.push(stage);
+        }
+    }
+
+    /// Adds a last stage that does `drafts` on one host.
+    pub fn add_stage(&mut self, title: String, host: &HostName, drafts: Vec<Draft>) {
+        if !drafts.is_empty() {
+            let steps = drafts.into_iter().map(DraftedStep::plain).collect();
+            let lanes = vec![(host.clone(), steps)];
+            self.stages.push(DraftedStage { title, on_failure: OnFailure::StopAtBarrier, lanes });
+        }
+    }
+
+    /// Leaves only the steps about nodes of these roles.
+    pub fn keep_roles(&mut self, cluster: &Cluster, roles: &[Role]) {
+        let is_kept = |step: &DraftedStep| {
+            let node = cluster.nodes().iter().find(|node| Some(&node.name) == step.draft.node.as_ref());
+            node.is_some_and(|node| roles.contains(&node.role))
+        };
+        for stage in &mut self.stages {
+            stage.lanes.iter_mut().for_each(|(_, steps)| steps.retain(is_kept));
+            stage.lanes.retain(|(_, steps)| !steps.is_empty());
+        }
+        self.stages.retain(|stage| !stage.lanes.is_empty());
+    }
+
+    /// Returns the nodes that something is done with beside looking at them.
+    #[must_use]
+    pub fn nodes(&self) -> BTreeSet<NodeName> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
+        let worked_on = steps.filter(|step| !step.draft.proves_health && !step.check_only);
+        worked_on.filter_map(|step| step.draft.node.clone()).collect()
+    }
+
+    /// Nodes that go back go to the release of this name, or one whose name begins so; not to the one that each host remembers.
+    pub fn go_back_to(&mut self, release: &str) {
+        let steps = self.stages.iter_mut().flat_map(|stage| &mut stage.lanes).flat_map(|(_, steps)| steps);
+        for step in steps {
+            if let Work::Host(Operation::Revert(revert)) = &mut step.draft.work {
+                revert.to = Some(release.to_owned());
+            }
+        }
+    }
+
+    /// Returns the digests of the artifacts that hosts may ask for.
+    #[must_use]
+    pub fn needs(&self) -> BTreeSet<Sha256> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
+        steps.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
+    }
+
+    /// Returns the digests of the artifacts that are read on this machine.
+    #[must_use]
+    pub fn reads_here(&self) -> BTreeSet<Sha256> {
+        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
+        let ours = steps.filter(|step| step.draft.operation().is_none());
+        ours.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
+    }
+
+    /// Returns whether something is done on this machine in place of a host.
+    #[must_use]
+    pub fn uses_localhost(&self) -> bool {
+        self.stages.iter().flat_map(|stage| &stage.lanes).any(|(host, _)| host.0 == LOCALHOST)
+    }
+
+    /// Makes the plan; `artifacts` says where each of those needed is, and how long. One that is missing cannot be sent.
+    #[must_use]
+    pub fn finish(self, artifacts: &BTreeMap<Sha256, (PathBuf, u64)>) -> Plan {
+        let mut contents = Contents::default();
+        for (sha256, (path, _)) in artifacts {
+            contents.sources.insert(*sha256, ContentSource::File(path.clone()));
+        }
+        let mut next = 1;
+        let mut stages = Vec::new();
+        let mut started = BTreeSet::new();
+        for DraftedStage { title, on_failure, lanes } in self.stages {
+            let lanes = lanes.into_iter().map(|(host, steps)| {
+                let mut steps: Vec<Step> = steps
+                    .into_iter()
+                    .map(|mut step| {
+                        for (sha256, _) in step.draft.files.clone() {
+                            let size = artifacts.get(&sha256).map_or(0, |(_, size)| *size);
+                            step.draft.set_size(sha256, size);
+                        }
+                        for bytes in &step.draft.contents {
+                            contents.add(bytes.clone());
+                        }
+                        step.numbered(&mut next)
+                    })
+                    .collect();
+                node_by_node(&mut steps);
+                rescue_what_was_started(&mut steps, &mut started);
+                Lane { host, steps }
+            });
+            let lanes = lanes.collect();
+            stages.push(Stage { title, lanes, width: None, on_failure });
+        }
+        Plan { stages, contents, left_out: self.left_out, ..Plan::default() }
+    }
+}
+
+impl DraftedStage {
+    fn add(&mut self, host: &HostName, step: DraftedStep) {
+        match self.lanes.iter_mut().find(|(known, _)| known == host) {
+            Some((_, steps)) => steps.push(step),
+            None => self.lanes.push((host.clone(), vec![step])),
+        }
+    }
+}
+
+impl DraftedStep {
+    /// A step that no task of a playbook says anything about.
+    const fn plain(draft: Draft) -> Self {
+        Self {
+            draft,
+            tags: Vec::new(),
+            ignore_failure: false,
+            check_only: false,
+            no_log: false,
+            retries: 0,
+            delay_secs: 0,
+        }
+    }
+
+    fn new(mut draft: Draft, bound: &BoundTask) -> Self {
+        if bound.no_log {
+            draft.title.clone_from(&bound.title);
+        }
+        Self {
+            draft,
+            tags: bound.tags.clone(),
+            ignore_failure: bound.ignore_failure,
+            check_only: bound.check_only,
+            no_log: bound.no_log,
+            retries: bound.retries,
+            delay_secs: bound.delay_secs,
+        }
+    }
+
+    fn numbered(self, next: &mut u32) -> Step {
+        let id = StepId(*next);
+        *next += 1;
+        let Self { draft, tags, ignore_failure, check_only, no_log, retries, delay_secs } = self;
+        let Draft { title, work, node, budget, proves_health, contents: _, files: _, rescue } = draft;
+        let behind = |draft| Self {
+            draft,
+            tags: tags.clone(),
+            ignore_failure: false,
+            check_only: false,
+            no_log,
+            retries: 0,
+            delay_secs: 0,
+        };
+        let rescue = rescue.into_iter().map(|draft| behind(draft).numbered(next)).collect();
+        Step {
+            id,
+            title,
+            work,
+            node,
+            budget,
+            proves_health,
+            ignore_failure,
+            check_only,
+            no_log,
+            retries,
+            delay_secs,
+            tags,
+            rescue,
+        }
+    }
+}
+
+fn on_failure(play: &Play) -> OnFailure {
+    match (play.any_errors_fatal, play.max_fail_percentage) {
+        (true, _) => OnFailure::StopAtOnce,
+        (false, Some(percent)) => OnFailure::StopAbove(percent),
+        (false, None) => OnFailure::StopAtBarrier,
+    }
+}
+
+/// Where a host carries several nodes, one is done before the next is begun: tasks are lowered for all nodes of a host at
+/// once, and a node must be shown to be healthy before its neighbour may go down.
+fn node_by_node(steps: &mut [Step]) {
+    for together in steps.chunk_by_mut(|one, next| one.node.is_some() && next.node.is_some()) {
+        let mut order = Vec::new();
+        for node in together.iter().filter_map(|step| step.node.clone()) {
+            if !order.contains(&node) {
+                order.push(node);
+            }
+        }
+        together.sort_by_key(|step| order.iter().position(|node| Some(node) == step.node.as_ref()));
+    }
+}
+
+/// A node is rescued where its health is to be shown after it was started (`started`: so far), and nowhere else: who only looks changes nothing.
+fn rescue_what_was_started(steps: &mut [Step], started: &mut BTreeSet<NodeName>) {
+    for step in steps {
+        let starts = matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
+        started.extend(step.node.clone().filter(|_| starts && !step.check_only));
+        if step.node.as_ref().is_none_or(|node| !started.contains(node)) {
+            step.rescue.clear();
+        }
+    }
+}

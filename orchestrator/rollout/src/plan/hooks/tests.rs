@@ -1,0 +1,204 @@
+//! Hooks as people write them: what they become for a node, and what is wrong with them, at its place.
+
+use std::collections::BTreeMap;
+
+use apim_agent::operation::wait::Condition;
+
+use super::*;
+use crate::plan::model::{ShiftWish, Work};
+use crate::plan::tests::{INVENTORY, parsed, world};
+use crate::plan::{Wish, draft};
+use apim_documents::playbook::built_in;
+use apim_documents::playbook::tags::Wanted;
+
+/// The cluster with `load_balancer: …` for all, its first line being the ninth of the file.
+fn with(lines: &str) -> String {
+    let lines: String = lines.trim_matches('\n').lines().map(|line| format!("        {line}\n")).collect();
+    INVENTORY.replacen("  apim:\n", &format!("  apim:\n      load_balancer:\n{lines}"), 1)
+}
+
+fn no_files(_: &str, _: &Span) -> Result<Vec<u8>, String> {
+    Err("there are no files".to_owned())
+}
+
+fn hooks_of(lines: &str, node: &str) -> Hooks {
+    let (inventory, cluster) = world(&with(lines));
+    let all = read(&inventory, &cluster, &no_files).unwrap_or_else(|found| panic!("{found:?}"));
+    Hooks::clone(&all[&NodeName(node.to_owned())])
+}
+
+/// The mistakes, each as `line: what (hint)`.
+fn mistakes(text: &str) -> Vec<String> {
+    let (inventory, cluster) = world(text);
+    let found = read(&inventory, &cluster, &no_files).expect_err("mistakes");
+    let words = |m: &apim_product::yaml::Mistake| match &m.hint {
+        Some(hint) => format!("{}: {} ({hint})", m.span.line, m.what),
+        None => format!("{}: {}", m.span.line, m.what),
+    };
+    found.in_order().into_iter().map(words).collect()
+}
+
+const BOTH: &str = r#"
+kind: external
+drain:
+- command: [lb, "{{ action }}", "{{ node.role }}/{{ node.name }}", "{{ node.ports.https }}", "{{ run }}"]
+  environment: {LB_PASSWORD: sesame-123}
+  stdin: "disable {{ node.address }}\n"
+  hosts: control_plane
+- http:
+    url: https://lb.example.com/{{ node.role }}/{{ inventory_hostname }}?token=1
+    method: PUT
+    headers: {X-By: "{{ operator }}"}
+    json: {state: drain, port: "{{ node.ports.https }}", tags: [a, true]}
+    expect: [200, 204]
+    user: anna
+    password: hush-hush
+  timeout_secs: 5
+  retries: 0
+drained: {command: [lb, sessions], contains: "0 sessions"}
+undrain: {command: [lb, enable]}
+"#;
+
+#[test]
+fn templates_see_the_node_and_its_host() {
+    let hooks = hooks_of(BOTH, "gw2");
+    assert_eq!((hooks.host.as_str(), hooks.marker.as_str()), ("gw2", "/opt/wso2/gateway/drained"));
+    let [one, two, http] = hooks.drain.as_slice() else { panic!("{hooks:?}") };
+    assert_eq!((one.on(), two.on(), http.on()), (Some("cp1"), Some("cp2"), None));
+    let Call::Command(program) = &one.call else { panic!("{one:?}") };
+    assert_eq!(program.argv, ["lb", "drain", "gateway/gw2", "9443", RUN]);
+    assert_eq!(program.environment["LB_PASSWORD"].expose(), "sesame-123");
+    assert_eq!(program.stdin.as_ref().map(|text| text.expose()), Some("disable 10.0.0.4\n"));
+    for (name, value) in [
+        ("APIM_ACTION", "drain"),
+        ("APIM_NODE", "gw2"),
+        ("APIM_HOST", "gw2"),
+        ("APIM_ADDRESS", "10.0.0.4"),
+        ("APIM_ROLE", "gateway"),
+        ("APIM_PORTS", "9443 9763 8243 8280 9099 8099 9021 8021"),
+        ("APIM_GATEWAY_HTTPS_PORT", "8243"),
+        ("APIM_OPERATOR", OPERATOR),
+    ] {
+        assert_eq!(program.facts[name], value, "{name}");
+    }
+    assert_eq!((one.timeout_secs, one.retries), (30, 2));
+    assert_eq!(one.words, format!("lb drain gateway/gw2 9443 {RUN} on cp1"));
+
+    let Call::Http(call) = &http.call else { panic!("{http:?}") };
+    assert_eq!(call.url, "https://lb.example.com/gateway/gw2?token=1");
+    assert_eq!(http.words, "PUT https://lb.example.com/gateway/gw2", "what is behind `?` is not shown");
+    assert_eq!((http.timeout_secs, http.retries), (5, 0));
+    assert_eq!(call.expect, [200, 204]);
+    let body = call.body.as_ref().map(|body| body.expose());
+    assert_eq!(body, Some(r#"{"port":9443,"state":"drain","tags":["a",true]}"#));
+    let headers: Vec<(&str, &str)> =
+        call.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("X-By", OPERATOR), ("Content-Type", "application/json")]);
+    assert_eq!(hooks.drained[0].contains.as_deref(), Some("0 sessions"));
+
+    let shown = format!("{hooks:?}");
+    for secret in ["sesame", "hush", "disable"] {
+        assert!(!shown.contains(secret), "{shown}");
+    }
+}
+
+#[test]
+fn hooks_of_some_nodes_are_theirs_alone() {
+    let text = INVENTORY.replace(
+        "gateway: {hosts:",
+        "gateway: {vars: {apim: {load_balancer: {kind: external, drain: {command: [lb]}, undrain: {command: [lb]}}}}, hosts:",
+    );
+    let (inventory, cluster) = world(&text);
+    let all = read(&inventory, &cluster, &no_files).expect("hooks");
+    let names: Vec<&str> = all.keys().map(|name| name.0.as_str()).collect();
+    assert_eq!(names, ["gw1", "gw2"]);
+}
+
+#[test]
+fn what_is_wrong_is_told_once_and_at_its_place() {
+    let wrong = r#"
+kind: external
+drain:
+- command: lb drain
+- command: [lb, "{{ node.adress }}"]
+- command: [lb, "{{ hush_password }}"]
+- {command: [lb], http: {url: "https://lb"}}
+- {http: {url: "https://anna:hush@lb/x", method: PUSH, expect: ok}}
+- {http: {url: "http://lb", body: a, json: {}, user: anna, ca_file: ca.pem, headers: {"a b": c}}}
+- {command: [], environment: {APIM_NODE: x, "1X": y}, timeout_secs: 0, host: lb}
+- {command: [lb], hosts: nowhere}
+undrain: []
+"#;
+    let text = with(wrong).replacen("    apim:\n", "    hush_password: x1y2z3\n    apim:\n", 1);
+    insta::assert_snapshot!(mistakes(&text).join("\n"));
+}
+
+#[test]
+fn what_is_taken_out_must_be_put_back() {
+    let found = mistakes(&with("kind: external\ndrain: {command: [lb]}\n"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("7: `apim.load_balancer` has `drain` and no `undrain`"), "{found:?}");
+    let found = mistakes(&with("kind: external\nundrain: {command: [lb]}\ndrained: {command: [lb]}\n"));
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+#[test]
+fn hooks_that_reach_no_node_are_a_mistake() {
+    let text = INVENTORY.replace(
+        "database: {hosts:",
+        "load_balancer: {vars: {apim: {load_balancer: {kind: external, drain: {command: [lb]}, undrain: {command: [lb]}}}}, hosts: {lb: {}}}\n    database: {hosts:",
+    );
+    let found = mistakes(&text);
+    assert!(found[0].contains("`apim.load_balancer.drain` reaches no node"), "{found:?}");
+}
+
+#[test]
+fn a_plan_calls_them_and_counts_connections_from_wherever() {
+    let text = with(BOTH);
+    let (inventory, mut cluster) = world(&text);
+    cluster.set_hooks(read(&inventory, &cluster, &no_files).expect("hooks"));
+    let playbook = parsed(built_in("rolling-restart.yaml").expect("it is built in"));
+    let tags = Wanted::default();
+    let wish = Wish {
+        inventory: &inventory,
+        playbook: &playbook,
+        cluster: &cluster,
+        limit: Some("gw1"),
+        tags: &tags,
+    };
+    let drafted = draft(&wish).expect("a plan");
+    let mut plan = drafted.clone().finish(&BTreeMap::new());
+    plan.rotate(&cluster, &cluster);
+    plan.look_beside(&cluster);
+    let rotation = &plan.rotations[&NodeName("gw1".to_owned())];
+    assert!(rotation.balancers.is_empty() && rotation.hooks.is_some());
+    let Condition::Quiet { ports, from, except } = &rotation.quiet else { panic!("{rotation:?}") };
+    assert!(ports.contains(&8243) && from.is_empty());
+    assert_eq!(except.len(), 8, "nodes call each other");
+    assert!(plan.peers.iter().all(|one| one.returned.is_some()));
+    let hosts: Vec<String> = plan.hosts_of_hooks().into_iter().map(|host| host.0).collect();
+    assert_eq!(hosts, ["cp1", "cp2"]);
+    let steps: Vec<_> = plan.steps().map(|(_, step)| step).collect();
+    let at = steps
+        .iter()
+        .position(|step| matches!(&step.work, Work::Shift(shift) if shift.wish == ShiftWish::Returned));
+    let at = at.expect("a step that puts it back");
+    assert!(steps[at - 1].proves_health && steps[at].budget.is_none() && steps[at].look().is_some());
+
+    let mut alone = drafted;
+    alone.leave_hooks_alone();
+    let plan = alone.finish(&BTreeMap::new());
+    assert!(plan.steps().all(|(_, step)| !matches!(step.work, Work::Shift(_))));
+}
+
+#[test]
+fn addresses_of_balancers_narrow_what_is_counted() {
+    let (inventory, mut cluster) =
+        world(&with(&format!("{}addresses: [10.1.0.1, 10.1.0.2]\n", BOTH.trim_start())));
+    cluster.set_hooks(read(&inventory, &cluster, &no_files).expect("hooks"));
+    let node = cluster.nodes().iter().find(|node| node.host == "gw1").expect("gw1");
+    let Condition::Quiet { from, except, .. } = crate::plan::rotation::quiet(&cluster, node) else {
+        panic!()
+    };
+    assert_eq!((from.len(), except.len()), (2, 0));
+}
