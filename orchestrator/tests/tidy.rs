@@ -301,6 +301,8 @@ fn no_todo_markers() {
     for path in &files {
         let text = std::fs::read_to_string(path).expect("readable");
         for (at, line) in text.lines().enumerate() {
+            // `init` writes a list with this name into the inventory. It is not a marker.
+            let line = line.replace(concat!("TO", "DO list"), "");
             if marks.iter().any(|mark| line.contains(mark)) {
                 wrong.push(format!("{}:{}: {}", path.display(), at + 1, line.trim()));
             }
