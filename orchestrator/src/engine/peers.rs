@@ -104,7 +104,7 @@ pub(super) fn ensure_capacity(shared: &Shared) -> Option<String> {
         .into_iter()
         .find(|pool| !unmanaged_peers(shared).filter(|peer| peer.pool == *pool).any(|peer| serves(&peer)))?;
     Some(format!(
-        "this would close_sessions no {empty} in service: {}; --allow-outage overrides this",
+        "this would leave no {empty} in service: {}; --allow-outage overrides this",
         shared.budget.holders(empty)
     ))
 }

@@ -34,7 +34,7 @@ mod rescue;
 mod resumed;
 mod rotation;
 mod schedules;
-mod change;
+mod told;
 
 /// A plan under construction, with its hosts.
 struct Scene {
