@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
@@ -135,11 +135,41 @@ fn probes(server: &Server) -> Probes {
 }
 
 /// A server that can be broken while it runs.
-async fn breakable(broken: Act) -> (Server, Arc<AtomicBool>) {
-    let is_broken = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&is_broken);
-    let act = move |_, _| if seen.load(Ordering::SeqCst) { broken.clone() } else { Act::Say(200) };
-    (Server::start(act).await, is_broken)
+struct Breakable {
+    server: Server,
+    is_broken: Arc<AtomicBool>,
+    /// Requests received since it was last repaired, and since it was last broken.
+    received: Arc<[AtomicUsize; 2]>,
+}
+
+impl Breakable {
+    async fn start(broken: Act) -> Self {
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let received = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let (switch, counts) = (Arc::clone(&is_broken), Arc::clone(&received));
+        let act = move |_, _| {
+            let is_broken = switch.load(Ordering::SeqCst);
+            counts[usize::from(is_broken)].fetch_add(1, Ordering::SeqCst);
+            if is_broken { broken.clone() } else { Act::Say(200) }
+        };
+        Self { server: Server::start(act).await, is_broken, received }
+    }
+
+    fn set_broken(&self, is_broken: bool) {
+        self.received[usize::from(is_broken)].store(0, Ordering::SeqCst);
+        self.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    /// Waits until this many requests were received in the current state.
+    async fn await_requests(&self, number: usize) {
+        let count = &self.received[usize::from(self.is_broken.load(Ordering::SeqCst))];
+        let polled = async {
+            while count.load(Ordering::SeqCst) < number {
+                tokio::time::sleep(ms(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), polled).await.expect("requests in time");
+    }
 }
 
 async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
@@ -154,22 +184,24 @@ async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
 
 #[tokio::test]
 async fn failures_are_reported_live_and_counted() {
-    let (server, is_broken) = breakable(Act::Say(503)).await;
+    let service = Breakable::start(Act::Say(503)).await;
     let (sender, mut events) = mpsc::unbounded_channel();
-    let probing = probes(&server).begin(&Plan::default(), &sender);
+    let probing = probes(&service.server).begin(&Plan::default(), &sender);
     let (run, happened) = mpsc::unbounded_channel();
     let mut heard = probing.hears(happened);
     run.send(Event::StageStarted(0, "start gateways".into())).expect("sent");
     heard.recv().await.expect("forwarded");
-    tokio::time::sleep(ms(300)).await;
-    is_broken.store(true, Ordering::SeqCst);
+    service.await_requests(20).await;
+    service.set_broken(true);
     let Event::ProbeFailed { url, why, doing } = next(&mut events).await else { panic!("a failure") };
     assert_eq!((why.as_str(), doing.as_str()), ("status 503", "stage 1: start gateways"));
-    tokio::time::sleep(ms(200)).await;
-    is_broken.store(false, Ordering::SeqCst);
+    let failing = Instant::now();
+    service.await_requests(10).await;
+    let outage = failing.elapsed();
+    service.set_broken(false);
     let Event::ProbeAnswers { gap, failed, .. } = next(&mut events).await else { panic!("an answer") };
-    assert!(gap >= ms(200) && failed > 3, "{gap:?}, {failed}");
-    tokio::time::sleep(ms(100)).await;
+    assert!(gap >= outage && failed > 3, "{gap:?}, {outage:?}, {failed}");
+    service.await_requests(20).await;
     let sums = probing.end(false).await;
     let [sum] = sums.as_slice() else { panic!("one URL: {sums:?}") };
     assert_eq!((&sum.url, sum.failed, sum.left_out), (&url, failed, 0));
@@ -180,14 +212,15 @@ async fn failures_are_reported_live_and_counted() {
 
 #[tokio::test]
 async fn hanging_server_delays_end_briefly() {
-    let (server, is_broken) = breakable(Act::Hang).await;
+    let service = Breakable::start(Act::Hang).await;
     let (sender, _events) = mpsc::unbounded_channel();
     for (at_once, failed, limit) in [(true, 0, ms(500)), (false, 2, ms(2500))] {
-        is_broken.store(false, Ordering::SeqCst);
-        let probing = probes(&server).begin(&Plan::default(), &sender);
-        tokio::time::sleep(ms(200)).await;
-        is_broken.store(true, Ordering::SeqCst);
-        tokio::time::sleep(ms(200)).await;
+        service.set_broken(false);
+        let probing = probes(&service.server).begin(&Plan::default(), &sender);
+        service.await_requests(10).await;
+        service.set_broken(true);
+        // Both clients hang.
+        service.await_requests(2).await;
         let begun = Instant::now();
         let sums = probing.end(at_once).await;
         assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
@@ -197,13 +230,13 @@ async fn hanging_server_delays_end_briefly() {
 
 #[tokio::test]
 async fn rollout_halts_after_too_many_failures() {
-    let (server, is_broken) = breakable(Act::Close).await;
+    let service = Breakable::start(Act::Close).await;
     let (sender, _events) = mpsc::unbounded_channel();
-    let probing = Probes { stop_after: Some(3), ..probes(&server) }.begin(&Plan::default(), &sender);
-    tokio::time::sleep(ms(200)).await;
+    let probing = Probes { stop_after: Some(3), ..probes(&service.server) }.begin(&Plan::default(), &sender);
+    service.await_requests(10).await;
     let mut halted = probing.halted();
     assert_eq!(*halted.borrow(), None);
-    is_broken.store(true, Ordering::SeqCst);
+    service.set_broken(true);
     let why = halted.wait_for(Option::is_some).await.expect("halted").clone();
     assert_eq!(why.as_deref(), Some("3 probe requests failed (--probe-stop-after)"));
     assert!(probing.end(false).await[0].failed >= 3);
@@ -224,12 +257,12 @@ async fn unhealthy_url_is_found_before_run() {
 
 #[tokio::test]
 async fn both_clients_detect_failure_of_last_step() {
-    let (server, is_broken) = breakable(Act::Say(503)).await;
+    let service = Breakable::start(Act::Say(503)).await;
     let (sender, _events) = mpsc::unbounded_channel();
-    let probes = Probes { interval: Duration::from_secs(60), ..probes(&server) };
+    let probes = Probes { interval: Duration::from_secs(60), ..probes(&service.server) };
     let probing = probes.begin(&Plan::default(), &sender);
-    tokio::time::sleep(ms(200)).await;
-    is_broken.store(true, Ordering::SeqCst);
+    service.await_requests(2).await;
+    service.set_broken(true);
     let sum = probing.end(false).await.remove(0);
     assert_eq!((sum.sent, sum.failed), (3, 2), "{sum:?}");
 }
