@@ -39,7 +39,7 @@ impl End {
 
     /// Undrains the node. A healthy node without requests has not recovered.
     async fn undrain(mut self, shared: &Shared, node: &NodeName) -> Self {
-        if let Err(why) = rotation::undrain(shared, node).await {
+        if let Err(why) = rotation::put_back(shared, node).await {
             let failure = Failure::new(format!("{node} is healthy, but {why}"));
             let hint = "fix the load balancer, then run apply to undrain the node";
             self.outcome = Outcome::Failed(failure.hint(hint));
