@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# What `make demo` shows, after `make` has built it: the cluster comes up, stands, and a second apply changes nothing.
+# Run by `make demo` after the build: deploys the cluster, shows its status, and applies again without changes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 LAB=target/debug/lab
@@ -8,12 +8,12 @@ say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 show() { printf '\n\033[1m$ %s\033[0m\n' "$*"; "$@"; }
 
 if ! why=$($LAB check 2>&1); then
-    say "no machine lab here: $why"
+    say "the machine lab cannot run here: $why"
     echo "Instead: the same cluster as processes on loopback addresses, over real SSH. No systemd, no real database."
     exec $LAB rehearse
 fi
 
-# The stand-ins are built on this machine, so their digests are this machine's own.
+# The digests of the stand-ins differ by machine, since they are built here.
 digest() { awk -v file="$1" '$2 == file {print $1}' target/distributions/SHA256SUMS; }
 mkdir -p inventory/group_vars
 cat > inventory/group_vars/demo.yaml <<YAML
@@ -32,7 +32,7 @@ apim:
       sha256: $(digest mysql-connector-j.jar)
 YAML
 
-say "the machine lab: nine machines with systemd, OpenSSH and addresses of their own, a real MariaDB on one"
+say "the machine lab: nine machines with systemd, OpenSSH and their own addresses; MariaDB on one of them"
 $LAB install
 $LAB down
 $LAB up --topology ha
@@ -40,19 +40,19 @@ $LAB up --topology ha
 export PATH="$PWD/target/debug:$PATH"
 say "first apply: from bare machines to a healthy cluster"
 show apim-deploy apply $INVENTORY
-say "how the cluster stands"
+say "status of the cluster"
 show apim-deploy status $INVENTORY
 say "second apply: nothing to change"
 show apim-deploy apply $INVENTORY
 
-say "what to try next (the lab stays up)"
+say "what to try next (the lab keeps running)"
 cat <<TEXT
   export PATH=$PWD/target/debug:\$PATH
   lab status                                     the machines
-  lab ssh gw1                                    log in to one
-  lab kill gw1; apim-deploy status $INVENTORY    pull a plug, and look
-  lab boot gw1; apim-deploy apply $INVENTORY     bring it back
-  apim-deploy plan $INVENTORY --diff             after you have edited that file
-  apim-deploy render $INVENTORY --out rendered   every file that would be placed
-  make lab-down                                  take the lab away
+  lab ssh gw1                                    log in to a machine
+  lab kill gw1; apim-deploy status $INVENTORY    kill a machine, and show the status
+  lab boot gw1; apim-deploy apply $INVENTORY     boot it, and repair it
+  apim-deploy plan $INVENTORY --diff             after editing that file
+  apim-deploy render $INVENTORY --out rendered   write all files to a folder
+  make lab-down                                  stop and remove the lab
 TEXT

@@ -255,7 +255,7 @@ fn provided_keystores_are_checked_against_the_topology() {
     assert_eq!(code, Some(2), "{output}");
     assert!(
         output.contains("does not contain `gw.example.com`")
-            && output.contains("control plane cp.example.com calls"),
+            && output.contains("control plane cp.example.com connects to"),
         "{output}"
     );
     assert!(output.contains("site.yaml:10"), "expected the line of the inventory: {output}");

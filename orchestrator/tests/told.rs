@@ -63,7 +63,7 @@ fn unknown_keys_and_overrides_are_reported_as_text_and_json() {
         let (code, _, stderr) = workspace.run(verb, INVENTORY, more);
         assert_eq!(code, 0, "{verb}: {stderr}");
         for part in [
-            "warning: `config.apim.throtling` is no key",
+            "warning: `config.apim.throtling`: unknown key of deployment.toml",
             "control plane 4.6.0, gateway 4.6.0",
             "--> i.yaml:17:",
             "did you mean `apim.throttling`?",

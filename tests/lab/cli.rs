@@ -1,4 +1,4 @@
-//! Runs the real `apim-deploy` as a person would: a clean environment, its own home, its output kept.
+//! Runs the real `apim-deploy` in a clean environment with its own home, and keeps its output.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -12,7 +12,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::poll::until;
 
-/// Where a run's programs, home and output are.
+/// The folder, home and environment of runs.
 #[derive(Debug)]
 pub struct Operator {
     binary: PathBuf,
@@ -21,30 +21,30 @@ pub struct Operator {
     variables: Vec<(String, String)>,
 }
 
-/// What a run of `apim-deploy` left.
+/// An ended run of `apim-deploy`.
 #[derive(Debug)]
 pub struct Run {
-    /// Its exit code; 128 and the signal when it was killed.
+    /// Exit code; 128 + signal number if it was killed.
     pub code: i32,
-    /// Its standard output.
+    /// Standard output.
     pub stdout: String,
-    /// Its standard error.
+    /// Standard error.
     pub stderr: String,
-    /// How long it took.
+    /// Duration.
     pub took: Duration,
 }
 
 impl Run {
-    /// Returns both outputs, for searching and for messages.
+    /// Returns standard output and standard error, concatenated.
     #[must_use]
     pub fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
     }
 
-    /// Returns this run when it ended with `code`.
+    /// Asserts the exit code.
     ///
     /// # Panics
-    /// When it ended otherwise; shows what it said.
+    /// If the exit code is a different one; shows the output.
     #[track_caller]
     pub fn ended_with(self, code: i32) -> Self {
         assert!(
@@ -59,7 +59,7 @@ impl Run {
     }
 }
 
-/// A run that goes on; killed when dropped.
+/// A running `apim-deploy`; killed on drop.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -73,7 +73,7 @@ impl Operator {
     /// Returns an operator with an empty home.
     ///
     /// # Panics
-    /// When the programs were not built, or no folder can be made.
+    /// If the programs were not built, or no folder can be created.
     #[must_use]
     pub fn new() -> Self {
         let folder =
@@ -82,7 +82,7 @@ impl Operator {
         Self { binary: program("apim-deploy"), folder, runs: std::cell::Cell::new(0), variables: Vec::new() }
     }
 
-    /// Gives later runs a variable in their environment.
+    /// Sets an environment variable for later runs.
     pub fn set_variable(&mut self, name: &str, value: &str) {
         self.variables.push((name.to_owned(), value.to_owned()));
     }
@@ -96,7 +96,7 @@ impl Operator {
     /// Writes a file into the operator's folder and returns its path.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.path().join(name);
         if let Some(folder) = path.parent() {
@@ -106,10 +106,10 @@ impl Operator {
         path
     }
 
-    /// Runs `apim-deploy` to its end.
+    /// Runs `apim-deploy` and waits until it ends.
     ///
     /// # Panics
-    /// When it cannot be started, or takes longer than ten minutes.
+    /// If it cannot be started, or takes longer than ten minutes.
     pub fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
         self.start(arguments).wait(Duration::from_secs(600))
     }
@@ -117,7 +117,7 @@ impl Operator {
     /// Starts `apim-deploy`.
     ///
     /// # Panics
-    /// When it cannot be started.
+    /// If it cannot be started.
     pub fn start<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Running {
         let number = self.runs.get() + 1;
         self.runs.set(number);
@@ -135,13 +135,14 @@ impl Operator {
         Running { child, begun: Instant::now(), stdout, stderr, words }
     }
 
-    /// Runs `apim-deploy` to its end on a terminal, where somebody has typed `line`. What it says to people is its standard error.
+    /// Runs `apim-deploy` on a terminal where `line` is typed, and waits until it ends. The terminal is
+    /// also its standard error.
     ///
     /// # Panics
-    /// When there is no terminal to be had, or it cannot be started.
+    /// If it cannot be started, or no terminal can be opened.
     pub fn answer<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, line: &str) -> Run {
         let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a terminal");
-        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("a terminal of our own");
+        grantpt(&terminal).and_then(|()| unlockpt(&terminal)).expect("an unlocked terminal");
         let name = ptsname(&terminal, Vec::new()).expect("its name").into_string().expect("a name in UTF-8");
         let end = || File::options().read(true).write(true).open(&name).expect("the terminal's other end");
         let mut terminal = File::from(terminal);
@@ -154,11 +155,11 @@ impl Operator {
             .spawn()
             .unwrap_or_else(|error| panic!("{} does not start: {error}", self.binary.display()));
         terminal.write_all(format!("{line}\n").as_bytes()).expect("typed");
-        let mut said = Vec::new();
-        // It ends with an error once nobody holds the other end.
-        terminal.read_to_end(&mut said).unwrap_or_default();
+        let mut shown = Vec::new();
+        // Reading fails once the other end is closed.
+        terminal.read_to_end(&mut shown).unwrap_or_default();
         let status = child.wait().expect("the run can be waited for");
-        let stderr = String::from_utf8_lossy(&said).replace("\r\n", "\n");
+        let stderr = String::from_utf8_lossy(&shown).replace("\r\n", "\n");
         Run { code: code(status), stdout: read(&stdout), stderr, took: begun.elapsed() }
     }
 
@@ -184,10 +185,10 @@ impl Default for Operator {
 }
 
 impl Running {
-    /// Waits for the end.
+    /// Waits until it ends.
     ///
     /// # Panics
-    /// When it takes longer than `limit`; shows what it said until then.
+    /// If it takes longer than `limit`; shows the output so far.
     pub fn wait(mut self, limit: Duration) -> Run {
         let mut status = None;
         let ended = until(limit, || {
@@ -196,44 +197,44 @@ impl Running {
         });
         assert!(
             ended,
-            "`apim-deploy {}` did not end within {limit:?}; it said:\n{}",
+            "`apim-deploy {}` did not end within {limit:?}; output:\n{}",
             self.words,
-            self.said()
+            self.output()
         );
         let took = self.begun.elapsed();
         Run { code: status.map_or(-1, code), stdout: read(&self.stdout), stderr: read(&self.stderr), took }
     }
 
-    /// Returns what it said so far.
+    /// Returns the output so far.
     #[must_use]
-    pub fn said(&self) -> String {
+    pub fn output(&self) -> String {
         format!("{}{}", read(&self.stdout), read(&self.stderr))
     }
 
-    /// Returns its process id.
+    /// Returns the process id.
     #[must_use]
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Says whether it has ended.
+    /// Whether it has ended.
     ///
     /// # Panics
-    /// When it cannot be waited for.
+    /// If it cannot be waited for.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().expect("the run can be waited for").is_some()
     }
 
-    /// Returns since when it runs.
+    /// Returns when it was started.
     #[must_use]
-    pub fn since(&self) -> Instant {
+    pub fn started_at(&self) -> Instant {
         self.begun
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // Ended already is as good.
+            // It may have ended already.
             rustix::process::kill_process(pid, signal).unwrap_or_default();
         }
     }
@@ -256,10 +257,10 @@ fn read(path: &Path) -> String {
     String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned()
 }
 
-/// Returns the path of a program of the workspace, built beside the tests.
+/// Returns the path of a program of the workspace.
 ///
 /// # Panics
-/// When it was not built.
+/// If it was not built.
 #[must_use]
 pub fn program(name: &str) -> PathBuf {
     let path = target().join(name);
@@ -270,7 +271,7 @@ pub fn program(name: &str) -> PathBuf {
 /// Returns the folder that Cargo builds into (`target/debug` as a rule).
 ///
 /// # Panics
-/// When this process is no test of the workspace.
+/// If this process is not a test of the workspace.
 #[must_use]
 pub fn target() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");

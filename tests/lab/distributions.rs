@@ -1,4 +1,4 @@
-//! The stand-in distributions that tests deploy: built once per build of their server, shared by all tests.
+//! The stand-in distributions that tests deploy; built once and shared by all tests.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -18,10 +18,10 @@ pub struct Distributions {
 }
 
 impl Distributions {
-    /// Returns the distributions; builds them when they are missing or older than what goes into them.
+    /// Returns the distributions. Builds them if they are missing or older than their sources.
     ///
     /// # Panics
-    /// When they cannot be built.
+    /// If they cannot be built.
     #[must_use]
     pub fn ready() -> Self {
         let folder = target().parent().expect("the target folder").join("distributions");
@@ -43,10 +43,10 @@ impl Distributions {
         Self::at(&folder)
     }
 
-    /// Returns the distributions that lie in `folder`.
+    /// Returns the distributions in `folder`.
     ///
     /// # Panics
-    /// When its `SHA256SUMS` cannot be read.
+    /// If its `SHA256SUMS` cannot be read.
     #[must_use]
     pub fn at(folder: &Path) -> Self {
         let text = fs::read_to_string(folder.join("SHA256SUMS")).expect("SHA256SUMS");
@@ -67,16 +67,16 @@ impl Distributions {
     /// Returns the SHA-256 of the file of that name.
     ///
     /// # Panics
-    /// When there is no such file.
+    /// If the file does not exist.
     #[must_use]
     pub fn digest(&self, name: &str) -> &str {
         self.sums.get(name).unwrap_or_else(|| panic!("no {name} in {}", self.folder.display()))
     }
 
-    /// Returns these distributions as copies in a folder of the test's own, to be spoilt there.
+    /// Copies the distributions to `folder`, where a test can damage them.
     ///
     /// # Panics
-    /// When they cannot be copied.
+    /// If they cannot be copied.
     #[must_use]
     pub fn copied_to(&self, folder: &Path) -> Self {
         fs::create_dir_all(folder).expect("a folder for copies");

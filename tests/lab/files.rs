@@ -1,4 +1,5 @@
-//! Serves the files of a folder over HTTP, with the byte ranges and validators that resumed downloads need, and breaks when told to.
+//! An HTTP file server with the byte ranges and validators that resumed downloads need, and with
+//! configurable faults.
 
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -9,43 +10,43 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long a stalled answer keeps its connection open, and how long a client may take to ask.
-const PATIENCE: Duration = Duration::from_secs(600);
+/// How long a stalled answer keeps its connection open, and the time limit for a request.
+const LIMIT: Duration = Duration::from_secs(600);
 
-/// What is wrong with answers.
+/// A fault of answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Trouble {
-    /// Nothing.
+    /// No fault.
     #[default]
     None,
-    /// The connection closes after so many bytes of the next body; later answers are whole.
+    /// The connection closes after this many bytes of the next body; later answers are complete.
     CutOnce(u64),
-    /// Every body stops after so many bytes, and the connection stays open.
+    /// Every body stops after this many bytes, and the connection stays open.
     Stall(u64),
     /// One bit of every body is flipped.
     Flip,
-    /// Every answer is this status.
+    /// Every answer has this status.
     Status(u16),
-    /// Byte ranges are ignored: the whole file, every time.
+    /// Byte ranges are ignored: every answer is the whole file.
     NoRanges,
 }
 
-/// One request that was made.
+/// A received request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
-    /// Its path.
+pub struct Received {
+    /// The path.
     pub path: String,
-    /// Its `Range` header.
+    /// The `Range` header.
     pub range: Option<String>,
 }
 
 #[derive(Debug, Default)]
 struct Shared {
     trouble: Mutex<Trouble>,
-    asked: Mutex<Vec<Asked>>,
+    received: Mutex<Vec<Received>>,
 }
 
-/// A file server; gone when dropped.
+/// A file server; stopped on drop.
 #[derive(Debug)]
 pub struct FileServer {
     address: SocketAddr,
@@ -55,44 +56,44 @@ pub struct FileServer {
 }
 
 impl FileServer {
-    /// Serves `folder` at `address` (port 0 takes a free one).
+    /// Serves `folder` at `address` (port 0: any free port).
     ///
     /// # Errors
-    /// When the address cannot be had.
+    /// If the address cannot be bound.
     pub fn start(folder: &Path, address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::default());
         let (stop, stopped) = channel();
-        let (folder, seen) = (folder.to_owned(), Arc::clone(&shared));
+        let (folder, state) = (folder.to_owned(), Arc::clone(&shared));
         let thread = std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 if stopped.try_recv().is_ok() {
                     break;
                 }
-                let (folder, seen) = (folder.clone(), Arc::clone(&seen));
-                // A client that goes away in the middle is what this server is for.
-                std::thread::spawn(move || answer(client, &folder, &seen).unwrap_or_default());
+                let (folder, state) = (folder.clone(), Arc::clone(&state));
+                // Errors are expected: clients close connections early.
+                std::thread::spawn(move || answer(client, &folder, &state).unwrap_or_default());
             }
         });
         Ok(Self { address, shared, stop, thread: Some(thread) })
     }
 
-    /// Returns the URL of the folder, without a slash at its end.
+    /// Returns the URL of the folder, without a trailing slash.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Changes what is wrong with the answers to come.
+    /// Sets the fault of later answers.
     pub fn trouble(&self, trouble: Trouble) {
         *self.shared.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
     }
 
-    /// Returns the requests made so far.
+    /// Returns the requests received so far.
     #[must_use]
-    pub fn asked(&self) -> Vec<Asked> {
-        self.shared.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn requests(&self) -> Vec<Received> {
+        self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Serves until the process ends.
@@ -106,7 +107,7 @@ impl FileServer {
 impl Drop for FileServer {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // The listener looks up only when somebody connects.
+            // The listener checks for the stop only after a connection.
             if self.stop.send(()).is_ok() && TcpStream::connect(self.address).is_ok() {
                 thread.join().unwrap_or_default();
             }
@@ -145,10 +146,10 @@ fn read_request(client: &TcpStream) -> io::Result<Option<Request>> {
 }
 
 fn answer(mut client: TcpStream, folder: &Path, shared: &Shared) -> io::Result<()> {
-    client.set_read_timeout(Some(PATIENCE))?;
+    client.set_read_timeout(Some(LIMIT))?;
     let Some(request) = read_request(&client)? else { return Ok(()) };
-    let asked = Asked { path: request.path.clone(), range: request.range.clone() };
-    shared.asked.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
+    let received = Received { path: request.path.clone(), range: request.range.clone() };
+    shared.received.lock().unwrap_or_else(PoisonError::into_inner).push(received);
     let trouble = {
         let mut trouble = shared.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         let now = *trouble;
@@ -201,7 +202,7 @@ fn body(mut client: TcpStream, file: File, trouble: Trouble) -> io::Result<()> {
         Trouble::Stall(count) => {
             io::copy(&mut file.take(count), &mut client)?;
             client.flush()?;
-            // Reading lasts until the client gives up.
+            // Reads until the client closes the connection.
             io::copy(&mut &client, &mut io::sink()).map(drop)
         }
         Trouble::Flip => {
@@ -241,7 +242,7 @@ fn range_start(range: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn ask(server: &FileServer, headers: &str) -> (String, Vec<u8>) {
+    fn get(server: &FileServer, headers: &str) -> (String, Vec<u8>) {
         let mut stream = TcpStream::connect(server.address).expect("the server answers");
         write!(stream, "GET /file HTTP/1.1\r\nHost: lab\r\n{headers}\r\n").expect("a request");
         let mut bytes = Vec::new();
@@ -251,30 +252,30 @@ mod tests {
     }
 
     #[test]
-    fn serves_files_and_ranges_and_troubles() {
+    fn serves_files_ranges_and_faults() {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("file"), b"0123456789").expect("a file");
         let server = FileServer::start(folder.path(), ("127.0.0.1", 0)).expect("a server");
-        let (head, body) = ask(&server, "");
+        let (head, body) = get(&server, "");
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert_eq!(body, b"0123456789");
         let tag = head.lines().find_map(|line| line.strip_prefix("ETag: ")).expect("a tag").to_owned();
 
-        let (head, body) = ask(&server, &format!("Range: bytes=4-\r\nIf-Range: {tag}\r\n"));
+        let (head, body) = get(&server, &format!("Range: bytes=4-\r\nIf-Range: {tag}\r\n"));
         assert!(head.contains("206") && head.contains("Content-Range: bytes 4-9/10"), "{head}");
         assert_eq!(body, b"456789");
-        let (head, body) = ask(&server, "Range: bytes=4-\r\nIf-Range: \"another\"\r\n");
+        let (head, body) = get(&server, "Range: bytes=4-\r\nIf-Range: \"another\"\r\n");
         assert!(head.contains("200 OK"), "{head}");
         assert_eq!(body.len(), 10);
-        assert!(ask(&server, "Range: bytes=10-\r\n").0.contains("416"));
+        assert!(get(&server, "Range: bytes=10-\r\n").0.contains("416"));
 
         server.trouble(Trouble::CutOnce(3));
-        assert_eq!(ask(&server, "").1, b"012");
-        assert_eq!(ask(&server, "").1.len(), 10);
+        assert_eq!(get(&server, "").1, b"012");
+        assert_eq!(get(&server, "").1.len(), 10);
         server.trouble(Trouble::Flip);
-        assert_ne!(ask(&server, "").1, b"0123456789");
+        assert_ne!(get(&server, "").1, b"0123456789");
         server.trouble(Trouble::Status(503));
-        assert!(ask(&server, "").0.contains("503"));
-        assert_eq!(server.asked().len(), 8);
+        assert!(get(&server, "").0.contains("503"));
+        assert_eq!(server.requests().len(), 8);
     }
 }

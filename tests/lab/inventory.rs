@@ -1,4 +1,4 @@
-//! Inventories for tests: the hosts of a lab, the settings of a small cluster on them, and what a test changes.
+//! Inventories for tests: the hosts of a lab and the settings of a small cluster.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -11,35 +11,36 @@ use crate::distributions::Distributions;
 use crate::machine::Machines;
 use crate::process::ProcessLab;
 
-/// An inventory in the making.
+/// An inventory that tests can change.
 #[derive(Debug, Clone)]
 pub struct Inventory {
     /// Variables of all hosts.
     pub variables: Map<String, Value>,
-    /// The typed settings, `apim`.
+    /// The settings, `apim`.
     pub settings: Value,
     hosts: Vec<(String, String, Value)>,
     distributions: Distributions,
-    /// Values that JSON has no words for: what stands in the text, and what is to stand there.
+    /// Values with tags, which JSON does not have: the placeholder in the text, and the value.
     tagged: Vec<(String, String)>,
 }
 
-/// How many process labs may be up at once on a machine.
+/// The maximum number of process labs on a machine at the same time.
 const SLOTS: usize = 100;
 
-/// The version that tests deploy where nothing else matters.
+/// The version that tests deploy by default.
 pub const VERSION: &str = "4.6.0";
 
 impl Inventory {
-    /// Returns what is added to the ports of the host at that place: hosts of the process lab share one network with each other,
-    /// and with the labs of other tests. Stays below the ports that the kernel gives to clients. No multiple of 27 is the distance
-    /// of two ports of the product (9611 and 9711 are 100 apart, 8243 and 8280 are 37).
+    /// Returns the port offset of the host with this index. Hosts of the process lab share one network with
+    /// each other and with the labs of other tests. Offsets stay below the ephemeral ports of the kernel. No
+    /// multiple of 27 is the distance of two ports of the product (9611 and 9711 are 100 apart, 8243 and
+    /// 8280 are 37).
     #[must_use]
     pub fn offset(at: usize) -> usize {
         400 + Self::slot() * 220 + at * 27
     }
 
-    /// Returns the range of ports that is this process's own for as long as it lives: labs of other processes take others.
+    /// Returns the range of ports that is reserved for this process until it ends.
     fn slot() -> usize {
         static SLOT: OnceLock<(usize, OwnedFd)> = OnceLock::new();
         let (slot, _) = SLOT.get_or_init(|| {
@@ -52,12 +53,12 @@ impl Inventory {
                 rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).ok()?;
                 Some((number, file))
             });
-            own.expect("a range of ports that no other lab has")
+            own.expect("a range of ports that no other lab uses")
         });
         *slot
     }
 
-    /// Returns the inventory of the machines that are up, of every group.
+    /// Returns the inventory of a machine lab.
     #[must_use]
     pub fn of_machines(lab: &Machines, distributions: &Distributions) -> Self {
         let hosts = lab.hosts().iter();
@@ -79,7 +80,8 @@ impl Inventory {
         inventory
     }
 
-    /// Returns the inventory of a process lab: each host is of the group named, with ports of its own, for all share one network.
+    /// Returns the inventory of a process lab. `groups` has the group of each host. Every host has its own
+    /// ports, since all share one network.
     #[must_use]
     pub fn of_processes(lab: &ProcessLab, groups: &[&str], distributions: &Distributions) -> Self {
         let hosts = lab.hosts().iter().zip(groups).enumerate();
@@ -109,10 +111,10 @@ impl Inventory {
         inventory
     }
 
-    /// Sets one key of the settings, named by its path.
+    /// Sets one key of the settings, by its dotted path.
     ///
     /// # Panics
-    /// When the path leads through something that is no map.
+    /// If the path leads through a value that is not a map.
     pub fn set(&mut self, path: &str, value: Value) -> &mut Self {
         let mut place = &mut self.settings;
         for key in path.split('.') {
@@ -122,14 +124,14 @@ impl Inventory {
         self
     }
 
-    /// Sets one key of the settings to a value with a tag, such as `!env NAME` or `!vault |` with lines behind it.
+    /// Sets one key of the settings to a value with a tag, such as `!env NAME` or a `!vault |` block.
     pub fn set_tagged(&mut self, path: &str, value: &str) -> &mut Self {
         let mark = format!("tagged-{}-", self.tagged.len());
         self.tagged.push((mark.clone(), value.to_owned()));
         self.set(path, json!(mark))
     }
 
-    /// Sets another version of the product, from the same distributions.
+    /// Sets the version of the product.
     pub fn release(&mut self, version: &str) -> &mut Self {
         let zips = zips(&self.distributions, version);
         self.set("version", json!(version)).set("distributions.sha256", zips)
@@ -138,7 +140,7 @@ impl Inventory {
     /// Sets a variable of one host.
     ///
     /// # Panics
-    /// When there is no such host.
+    /// If the host does not exist.
     pub fn host(&mut self, name: &str, variable: &str, value: Value) -> &mut Self {
         let host = self.hosts.iter_mut().find(|(_, host, _)| host == name);
         let (_, _, variables) = host.unwrap_or_else(|| panic!("no host {name}"));
@@ -146,7 +148,7 @@ impl Inventory {
         self
     }
 
-    /// Leaves a host out.
+    /// Removes a host.
     pub fn without(&mut self, name: &str) -> &mut Self {
         self.hosts.retain(|(_, host, _)| host != name);
         self
@@ -155,7 +157,7 @@ impl Inventory {
     /// Returns the text of the file.
     ///
     /// # Panics
-    /// Never: what it holds can be written as YAML.
+    /// Never: all values can be written as YAML.
     #[must_use]
     pub fn text(&self) -> String {
         let mut groups = Map::new();
@@ -170,7 +172,8 @@ impl Inventory {
         text.lines().map(|line| self.with_tags(line)).collect()
     }
 
-    /// Returns the line with the tagged value that belongs there; further lines of the value are indented more than the key.
+    /// Replaces a placeholder by its tagged value; further lines of the value are indented more than the
+    /// key.
     fn with_tags(&self, line: &str) -> String {
         let Some((mark, value)) = self.tagged.iter().find(|(mark, _)| line.ends_with(mark)) else {
             return format!("{line}\n");
@@ -185,7 +188,7 @@ impl Inventory {
     /// Writes the file.
     ///
     /// # Panics
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write(&self, path: &Path) {
         std::fs::write(path, self.text()).expect("the inventory");
     }

@@ -1,7 +1,7 @@
-//! The lab: hosts to deploy to that need nothing but this machine, and what end-to-end tests use to drive the real programs.
+//! The lab: hosts to deploy to that need only this machine, and the helpers of end-to-end tests.
 //!
-//! `machine` boots real systemd hosts with OpenSSH (root on Linux); `process` has SSH servers within the process (anywhere).
-//! `standin` builds stand-in distributions of the product.
+//! `machine` boots real systemd hosts with OpenSSH (root on Linux). `process` runs SSH servers
+//! inside the test process (anywhere). `standin` builds stand-in distributions of the product.
 
 pub mod cli;
 pub mod distributions;
@@ -14,5 +14,6 @@ pub mod poll;
 pub mod process;
 pub mod rehearsal;
 pub mod servers;
+pub mod skip;
 pub mod standin;
 pub mod tree;

@@ -1,4 +1,4 @@
-//! Constant, counted load on a service: clients that keep their connections and clients that make one for each request.
+//! Constant, counted load on a service, by clients with and without kept connections.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -12,30 +12,32 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two requests of a client.
-const PAUSE: Duration = Duration::from_millis(10);
-/// The longest head of an answer.
+use crate::poll::until;
+
+/// The maximum duration of an answer.
+const LIMIT: Duration = Duration::from_secs(20);
+/// The interval between two requests of a client.
+const INTERVAL: Duration = Duration::from_millis(10);
+/// The maximum size of the head of an answer, in bytes.
 const HEAD: usize = 16 * 1024;
 
-/// What is asked.
+/// A URL to request.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The name that clients know.
+    /// The host name.
     pub name: String,
-    /// Where it is.
+    /// The address of the name.
     pub address: SocketAddr,
-    /// What is asked for; must be answered with 200.
+    /// The path; must be answered with 200.
     pub path: String,
-    /// Whom TLS clients trust; `None` for plain HTTP.
+    /// The trusted authorities; `None` for plain HTTP.
     pub trust: Option<Arc<ClientConfig>>,
 }
 
-/// Returns what trusts the authorities of a PEM file and nobody else.
+/// Returns a TLS configuration that trusts only the authorities of a PEM file.
 ///
 /// # Panics
-/// When there are none in it.
+/// If the file contains none.
 #[must_use]
 pub fn trusting(authorities: &Path) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
@@ -47,21 +49,21 @@ pub fn trusting(authorities: &Path) -> Arc<ClientConfig> {
     Arc::new(builder.expect("versions of TLS").with_root_certificates(roots).with_no_client_auth())
 }
 
-/// What clients saw.
+/// The results of all clients.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How many requests were made.
+    /// The number of requests.
     pub sent: usize,
-    /// Those that were sent again over a new connection, because the kept one had been closed before a byte of the answer: every
-    /// client does that with a GET.
-    pub resent: usize,
-    /// Why requests had no good answer.
+    /// The number of requests retried over a new connection, because the kept one was closed before the
+    /// first byte of the answer: every client does that with a GET.
+    pub retried: usize,
+    /// Why requests failed.
     pub failed: Vec<String>,
-    /// The longest that a client waited for an answer.
+    /// The longest duration of a request.
     pub longest: Duration,
 }
 
-/// Clients at work.
+/// Running clients.
 #[derive(Debug)]
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -70,7 +72,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Sets clients to work: for each target one that keeps its connection and one that does not.
+    /// Starts two clients for each target: one keeps its connection, the other does not.
     #[must_use]
     pub fn on(targets: &[Target]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
@@ -83,10 +85,25 @@ impl Load {
         Self { stop, tally, clients }
     }
 
-    /// Ends the load and returns what the clients saw.
+    /// Returns the number of requests sent so far.
+    #[must_use]
+    pub fn sent(&self) -> usize {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).sent
+    }
+
+    /// Waits until the clients have sent this many requests in total.
     ///
     /// # Panics
-    /// When a client did.
+    /// If that takes longer than 20 s.
+    pub fn await_total(&self, requests: usize) {
+        let is_reached = until(LIMIT, || self.sent() >= requests);
+        assert!(is_reached, "only {} of {requests} requests within {LIMIT:?}", self.sent());
+    }
+
+    /// Ends the load and returns the results.
+    ///
+    /// # Panics
+    /// If a client panicked.
     #[must_use]
     pub fn end(self) -> Tally {
         self.stop.store(true, Ordering::Relaxed);
@@ -106,9 +123,9 @@ struct Client {
     kept: Option<Box<dyn Link>>,
 }
 
-/// How a request ended that has no answer.
+/// Why a request has no answer.
 enum Lost {
-    /// The other side had closed before it answered a byte.
+    /// The connection was closed before the first byte of the answer.
     Closed,
     Broken(String),
 }
@@ -118,10 +135,10 @@ impl Client {
         while !stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
             let was_kept = self.kept.is_some();
-            let mut outcome = self.ask();
-            let resent = was_kept && matches!(outcome, Err(Lost::Closed));
-            if resent {
-                outcome = self.ask();
+            let mut outcome = self.send();
+            let retried = was_kept && matches!(outcome, Err(Lost::Closed));
+            if retried {
+                outcome = self.send();
             }
             let took = begun.elapsed();
             let why = match outcome {
@@ -132,17 +149,18 @@ impl Client {
             };
             let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
             tally.sent += 1;
-            tally.resent += usize::from(resent);
+            tally.retried += usize::from(retried);
             tally.longest = tally.longest.max(took);
             let name = &self.target.name;
             tally.failed.extend(why.map(|why| format!("{name} after {took:.1?}: {why}")));
             drop(tally);
-            std::thread::sleep(PAUSE);
+            // Paces the load.
+            std::thread::sleep(INTERVAL);
         }
     }
 
-    /// Asks once; returns the status.
-    fn ask(&mut self) -> Result<u16, Lost> {
+    /// Sends one request; returns the status.
+    fn send(&mut self) -> Result<u16, Lost> {
         let mut link = match self.kept.take() {
             Some(link) => link,
             None => self.connect().map_err(|error| Lost::Broken(format!("no connection: {error}")))?,
@@ -159,8 +177,8 @@ impl Client {
     }
 
     fn connect(&self) -> io::Result<Box<dyn Link>> {
-        let stream = TcpStream::connect_timeout(&self.target.address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
+        let stream = TcpStream::connect_timeout(&self.target.address, LIMIT)?;
+        stream.set_read_timeout(Some(LIMIT))?;
         stream.set_nodelay(true)?;
         let Some(trust) = &self.target.trust else { return Ok(Box::new(stream)) };
         let name = ServerName::try_from(self.target.name.clone()).map_err(io::Error::other)?;
@@ -173,7 +191,7 @@ impl Client {
     }
 }
 
-/// Reads an answer to its end; returns its status and whether the connection stays.
+/// Reads a whole answer. Returns its status and whether the connection is kept open.
 fn answer(link: &mut dyn Link) -> Result<(u16, bool), Lost> {
     let broken = |why: &str| Lost::Broken(why.to_owned());
     let mut bytes = Vec::new();
@@ -187,12 +205,12 @@ fn answer(link: &mut dyn Link) -> Result<(u16, bool), Lost> {
         bytes.extend_from_slice(&part[..read]);
         let mut headers = [httparse::EMPTY_HEADER; 64];
         let mut head = httparse::Response::new(&mut headers);
-        let parsed = head.parse(&bytes).map_err(|error| Lost::Broken(format!("no HTTP: {error}")))?;
+        let parsed = head.parse(&bytes).map_err(|error| Lost::Broken(format!("not HTTP: {error}")))?;
         let httparse::Status::Complete(body) = parsed else {
             match (read, bytes.is_empty()) {
                 (0, true) => return Err(Lost::Closed),
                 (0, false) => return Err(broken("the answer's head was cut off")),
-                _ if bytes.len() > HEAD => return Err(broken("the answer's head has no end")),
+                _ if bytes.len() > HEAD => return Err(broken("the answer's head is too long")),
                 _ => continue,
             }
         };
@@ -205,7 +223,7 @@ fn answer(link: &mut dyn Link) -> Result<(u16, bool), Lost> {
         let is_whole = match header("content-length").and_then(|length| length.trim().parse::<usize>().ok()) {
             Some(length) => bytes.len() >= body + length,
             None if header("transfer-encoding").is_some() => bytes.ends_with(b"0\r\n\r\n"),
-            // Its end is the connection's.
+            // The body ends with the connection.
             None => read == 0,
         };
         if is_whole {

@@ -1,4 +1,4 @@
-//! The `lab` command: brings the machine lab up and down and plays tricks on its hosts.
+//! The `lab` command: starts and stops the machine lab, and injects faults into its hosts.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool for people")]
 
 use std::error::Error;
@@ -13,7 +13,7 @@ use apim_tests::machine::{self, Kind, LabError, Machines, Owner, Topology};
 use apim_tests::rehearsal::{self, Rehearsal};
 use clap::{Parser, Subcommand, ValueEnum};
 
-/// Real hosts on this machine alone: systemd, OpenSSH, an address each.
+/// Hosts on this machine with systemd, OpenSSH and their own addresses
 #[derive(Debug, Parser)]
 #[command(name = "lab")]
 struct Lab {
@@ -23,22 +23,22 @@ struct Lab {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Boot a lab: so many bare hosts, or a topology
+    /// Start a lab: bare hosts, or a topology
     Up {
-        /// How many bare hosts, h1 and on
+        /// The number of bare hosts (h1, h2 ...)
         count: Option<usize>,
-        /// The cluster of the seed instead, with a database host
+        /// A cluster with a database host instead
         #[arg(long, conflicts_with = "count")]
         topology: Option<Shape>,
-        /// What the database host has: by default MariaDB with databases and accounts
+        /// The database server; by default MariaDB with databases and accounts
         #[arg(long, conflicts_with = "count")]
         database: Option<Database>,
     },
-    /// Without root: bring the cluster of the seed up as processes on loopback addresses, apply it twice, and end it
+    /// Without root: run the cluster as processes on loopback addresses, apply twice, and stop it
     Rehearse,
-    /// Take the lab down and clear everything away
+    /// Stop the lab and remove its files
     Down,
-    /// Say whether this machine can run a lab
+    /// Check whether this machine can run a lab
     Check,
     /// Install the Debian packages that a lab needs
     Install,
@@ -51,14 +51,14 @@ enum Verb {
         /// The port
         #[arg(long, default_value_t = 8000)]
         port: u16,
-        /// Close the connection after so many bytes of the first answer
+        /// Close the connection after this many bytes of the first answer
         #[arg(long)]
         cut: Option<u64>,
-        /// Stop sending after so many bytes of every answer
+        /// Stop sending after this many bytes of every answer
         #[arg(long, conflicts_with = "cut")]
         stall: Option<u64>,
     },
-    /// Run a command on a host as root, past its network
+    /// Run a command on a host as root, without its network
     Exec {
         /// The host
         host: String,
@@ -74,27 +74,27 @@ enum Verb {
         #[arg(last = true)]
         command: Vec<String>,
     },
-    /// Take a host off the network
+    /// Disconnect a host from the network
     Cut {
         /// The host
         host: String,
     },
-    /// Put a host back on the network
+    /// Reconnect a host to the network
     Heal {
         /// The host
         host: String,
     },
-    /// Pull a host's plug
+    /// Kill all processes of a host at once, like a power failure
     Kill {
         /// The host
         host: String,
     },
-    /// Boot a host whose plug was pulled
+    /// Boot a killed host
     Boot {
         /// The host
         host: String,
     },
-    /// Give a host a new machine's disk
+    /// Reset hosts to new machines
     Reset {
         /// The hosts
         #[arg(required = true)]
@@ -112,11 +112,11 @@ enum Shape {
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Database {
-    /// MariaDB with the databases and accounts of the seed
+    /// MariaDB with databases and accounts
     Mariadb,
-    /// MariaDB with an administrator and nothing else
+    /// MariaDB with only an administrator
     EmptyMariadb,
-    /// PostgreSQL with an administrator and nothing else
+    /// PostgreSQL with only an administrator
     EmptyPostgresql,
 }
 
@@ -192,7 +192,7 @@ fn rehearse() -> ExitCode {
     let inventory = rehearsal.write();
     for (what, verb) in [
         ("first apply: from bare hosts to a healthy cluster", "apply"),
-        ("how the cluster stands", "status"),
+        ("status of the cluster", "status"),
         ("second apply: nothing to change", "apply"),
     ] {
         println!("\n== {what}\n\n$ apim-deploy {verb} {}", inventory.display());
@@ -201,13 +201,13 @@ fn rehearse() -> ExitCode {
             Ok(status) if status.success() => {}
             Ok(status) => return code(status),
             Err(error) => {
-                eprintln!("lab: apim-deploy does not start: {error}");
+                eprintln!("lab: cannot start apim-deploy: {error}");
                 return ExitCode::FAILURE;
             }
         }
     }
     println!(
-        "\nThe hosts were processes of this one, and end with it. As root, `make demo` leaves nine machines up."
+        "\nThe hosts were part of this process and end with it. As root, `make demo` leaves nine machines running."
     );
     ExitCode::SUCCESS
 }

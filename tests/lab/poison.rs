@@ -1,4 +1,4 @@
-//! Secrets that would be recognized anywhere, and the search for them: in texts, in files, in the process list while a run goes on.
+//! Recognizable secrets, and the search for them in texts, in files, and in the process list.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,33 +12,33 @@ use std::time::Duration;
 use base64::Engine as _;
 use regex::bytes::RegexSet;
 
-/// How often the process list is looked at.
-const GLANCE: Duration = Duration::from_millis(10);
+/// The interval between two checks of the process list.
+const INTERVAL: Duration = Duration::from_millis(10);
 
-/// Named secrets that occur nowhere else.
+/// Named secrets that do not occur anywhere else.
 #[derive(Debug, Clone, Default)]
 pub struct Poison {
     secrets: Vec<(String, String)>,
 }
 
 impl Poison {
-    /// Adds a secret of a name, and returns its text.
+    /// Adds a random secret and returns its text.
     ///
     /// # Panics
-    /// When this machine has no random numbers.
-    pub fn brew(&mut self, name: &str) -> String {
+    /// If the kernel has no random numbers.
+    pub fn add_random(&mut self, name: &str) -> String {
         let random = fs::read_to_string("/proc/sys/kernel/random/uuid").expect("random numbers");
         let text: String = format!("Poison{}", random.replace('-', "")).chars().take(24).collect();
         self.add(name, &text);
         text
     }
 
-    /// Adds a secret that exists already.
+    /// Adds an existing secret.
     pub fn add(&mut self, name: &str, text: &str) {
         self.secrets.push((name.to_owned(), text.to_owned()));
     }
 
-    /// Returns the names of the secrets that `bytes` hold, plainly or as base64.
+    /// Returns the names of the secrets in `bytes`, in plain text or base64.
     #[must_use]
     pub fn in_bytes(&self, bytes: &[u8]) -> Vec<String> {
         self.search().in_bytes(bytes)
@@ -54,10 +54,10 @@ impl Poison {
         }
     }
 
-    /// Returns where below `root` the secrets lie, as `path: names`.
+    /// Returns the files below `root` that contain secrets, as `path: names`.
     ///
     /// # Panics
-    /// When a file cannot be read although it is there.
+    /// If an existing file cannot be read.
     #[must_use]
     pub fn in_files(&self, root: &Path, which: Which) -> Vec<String> {
         let search = self.search();
@@ -69,7 +69,7 @@ impl Poison {
                 let Ok(about) = fs::symlink_metadata(&path) else { continue };
                 let mode = about.permissions().mode();
                 if about.is_dir() {
-                    // What lies below a folder that others cannot pass is not for the world to read.
+                    // Files below a folder without access for others are not world-readable.
                     if which == Which::Everyone || mode & 0o001 != 0 {
                         folders.push(path);
                     }
@@ -82,12 +82,12 @@ impl Poison {
         found
     }
 
-    /// Begins to look at the arguments of every process of this machine, those on lab hosts included.
+    /// Starts checking the arguments of every process of this machine, including lab hosts.
     #[must_use]
     pub fn watch_processes(&self) -> Watch {
-        let (search, stop, looks) =
+        let (search, stop, checks) =
             (self.search(), Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&looks));
+        let (stopped, counted) = (Arc::clone(&stop), Arc::clone(&checks));
         let thread = std::thread::spawn(move || {
             let mut found = BTreeSet::new();
             while !stopped.load(Ordering::Relaxed) {
@@ -98,15 +98,16 @@ impl Poison {
                     }
                 }
                 counted.fetch_add(1, Ordering::Relaxed);
-                std::thread::sleep(GLANCE);
+                // The polling interval; short-lived processes are missed in between.
+                std::thread::sleep(INTERVAL);
             }
             found.into_iter().collect()
         });
-        Watch { thread, stop, looks }
+        Watch { thread, stop, checks }
     }
 }
 
-/// The secrets in every form that is looked for, two forms each.
+/// The secrets in two forms each: plain text and base64.
 struct Search {
     forms: RegexSet,
     names: Vec<String>,
@@ -124,7 +125,7 @@ impl Search {
     }
 }
 
-/// Whose eyes are meant.
+/// The files to search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
     /// Every file.
@@ -133,31 +134,31 @@ pub enum Which {
     World,
 }
 
-/// A watch on the process list.
+/// Watches the process list.
 #[derive(Debug)]
 pub struct Watch {
     thread: JoinHandle<Vec<String>>,
     stop: Arc<AtomicBool>,
-    looks: Arc<AtomicU64>,
+    checks: Arc<AtomicU64>,
 }
 
 impl Watch {
-    /// Ends the watch and returns what was seen.
+    /// Ends the watch and returns the secrets found.
     ///
     /// # Panics
-    /// When it never looked.
+    /// If the process list was never checked.
     #[must_use]
     pub fn end(self) -> Vec<String> {
         self.stop.store(true, Ordering::Relaxed);
         let found = self.thread.join().expect("the watch ends");
-        assert!(self.looks.load(Ordering::Relaxed) > 0, "the process list was never looked at");
+        assert!(self.checks.load(Ordering::Relaxed) > 0, "the process list was never checked");
         found
     }
 
-    /// Returns how often the process list was looked at so far.
+    /// Returns how often the process list was checked so far.
     #[must_use]
-    pub fn looks(&self) -> u64 {
-        self.looks.load(Ordering::Relaxed)
+    pub fn checks(&self) -> u64 {
+        self.checks.load(Ordering::Relaxed)
     }
 }
 
@@ -181,11 +182,11 @@ mod tests {
     use crate::poll::until;
 
     #[test]
-    fn finds_what_is_planted_and_nothing_else() {
+    fn finds_only_planted_secrets() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("a mode");
         let mut poison = Poison::default();
-        let text = poison.brew("planted");
+        let text = poison.add_random("planted");
         let write = |name: &str, text: &str, mode| {
             let path = folder.path().join(name);
             fs::write(&path, text).expect("a file");
@@ -203,11 +204,11 @@ mod tests {
         let mut sleep = Command::new("sleep");
         let mut process =
             sleep.arg0(format!("sleep-{text}")).arg("60").stdin(Stdio::null()).spawn().expect("sleep starts");
-        let looks = watch.looks();
-        assert!(until(Duration::from_secs(20), || watch.looks() > looks + 2));
+        let checks = watch.checks();
+        assert!(until(Duration::from_secs(20), || watch.checks() > checks + 2));
         process.kill().expect("sleep ends");
         process.wait().expect("sleep ended");
-        let seen = watch.end();
-        assert!(seen.iter().any(|line| line.starts_with("planted in")), "{seen:?}");
+        let found = watch.end();
+        assert!(found.iter().any(|line| line.starts_with("planted in")), "{found:?}");
     }
 }

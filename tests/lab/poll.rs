@@ -1,11 +1,11 @@
-//! Waits for conditions that nothing announces, with a deadline.
+//! Polls conditions, with a deadline.
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
-const GLANCE: Duration = Duration::from_millis(20);
+/// The interval between two checks.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Looks until `condition` holds; says whether it did within `limit`.
+/// Polls until `condition` is true. Returns whether that happened within `limit`.
 pub fn until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     loop {
@@ -15,6 +15,6 @@ pub fn until(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
         if Instant::now() >= deadline {
             return false;
         }
-        std::thread::sleep(GLANCE);
+        std::thread::sleep(INTERVAL);
     }
 }

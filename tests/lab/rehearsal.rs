@@ -1,4 +1,4 @@
-//! The highly available cluster on the process lab: for machines without root, and for tests that need many nodes and no machines.
+//! A cluster on the process lab: for machines without root, and for tests with several nodes.
 
 use std::fs;
 use std::io;
@@ -11,7 +11,7 @@ use crate::distributions::Distributions;
 use crate::inventory::Inventory;
 use crate::process::{ProcessHost, ProcessLab, ProcessLabError};
 
-/// The nodes: name, inventory group, folder below `/opt/wso2`.
+/// The nodes of the highly available cluster: name, inventory group, folder in `/opt/wso2`.
 pub const NODES: &[(&str, &str, &str)] = &[
     ("km1", "key_manager", "key-manager"),
     ("km2", "key_manager", "key-manager"),
@@ -23,7 +23,7 @@ pub const NODES: &[(&str, &str, &str)] = &[
     ("tm2", "traffic_manager", "traffic-manager"),
 ];
 
-/// A process lab with an inventory for it.
+/// A process lab and its inventory.
 #[derive(Debug)]
 pub struct Rehearsal {
     /// The hosts.
@@ -34,10 +34,10 @@ pub struct Rehearsal {
 }
 
 impl Rehearsal {
-    /// Starts the hosts of `nodes` (a part of [`NODES`], or others of their kind).
+    /// Starts a host for each of `nodes` (same form as [`NODES`]).
     ///
     /// # Errors
-    /// When the lab cannot be had.
+    /// If the lab cannot be started.
     pub fn up(nodes: &[(&str, &str, &str)], distributions: &Distributions) -> Result<Self, ProcessLabError> {
         let names: Vec<_> = nodes.iter().map(|(name, _, _)| *name).collect();
         let groups: Vec<_> = nodes.iter().map(|(_, group, _)| *group).collect();
@@ -50,7 +50,7 @@ impl Rehearsal {
                 inventory.set(&format!("endpoints.{group}.port"), json!(base + Inventory::offset(first)));
             }
         }
-        inventory.set("databases.port", json!(stand_for_a_database()?));
+        inventory.set("databases.port", json!(listen_as_database()?));
         inventory.set("databases.login_check", json!(false));
         let folders = nodes.iter().map(|(_, _, folder)| (*folder).to_owned()).collect();
         let rehearsal = Self { lab, inventory, folders };
@@ -58,20 +58,22 @@ impl Rehearsal {
         Ok(rehearsal)
     }
 
-    /// Makes every host a new machine.
+    /// Resets every host to a new machine.
     ///
     /// # Errors
-    /// When a folder cannot be made anew.
+    /// If a folder cannot be created.
     pub fn reset(&self) -> Result<(), ProcessLabError> {
         for (host, folder) in self.lab.hosts().iter().zip(&self.folders) {
             host.reset()?;
-            furnish(host, folder)
-                .map_err(|source| ProcessLabError::Io { what: format!("furnish {}", host.name), source })?;
+            write_switches(host, folder).map_err(|source| ProcessLabError::Io {
+                what: format!("write the switches of {}", host.name),
+                source,
+            })?;
         }
         Ok(())
     }
 
-    /// Returns the path of the inventory, written anew into the lab's folder.
+    /// Writes the inventory into the lab's folder and returns its path.
     #[must_use]
     pub fn write(&self) -> PathBuf {
         let path = self.lab.folder().join("inventory.yaml");
@@ -80,9 +82,10 @@ impl Rehearsal {
     }
 }
 
-/// Listens where the cluster looks for its database, and says nothing; the stand-ins are told not to mind.
-fn stand_for_a_database() -> Result<u16, ProcessLabError> {
-    let failed = |source| ProcessLabError::Io { what: "listen where a database would".to_owned(), source };
+/// Accepts and closes connections in place of a database server, which the stand-ins do not use.
+fn listen_as_database() -> Result<u16, ProcessLabError> {
+    let failed =
+        |source| ProcessLabError::Io { what: "listen in place of a database server".to_owned(), source };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
     std::thread::spawn(move || {
@@ -93,15 +96,15 @@ fn stand_for_a_database() -> Result<u16, ProcessLabError> {
     Ok(port)
 }
 
-/// Tells the stand-ins of the host that names are looked up in its own `/etc/hosts`, and that there is no database here.
-fn furnish(host: &ProcessHost, folder: &str) -> io::Result<()> {
-    let place = host.root.join("opt/wso2").join(folder);
-    fs::create_dir_all(&place)?;
+/// Configures the stand-ins of the host: names from its own `/etc/hosts`, and no database.
+fn write_switches(host: &ProcessHost, folder: &str) -> io::Result<()> {
+    let home = host.root.join("opt/wso2").join(folder);
+    fs::create_dir_all(&home)?;
     let hosts_file = host.root.join("etc/hosts");
     let text = format!(
         "hosts_file = \"{}\"\ndatabase = \"off\"\nnode = \"{}\"\nstartup_secs = 0.2\n",
         hosts_file.display(),
         host.name
     );
-    fs::write(place.join("standin.toml"), text)
+    fs::write(home.join("standin.toml"), text)
 }

@@ -1,4 +1,5 @@
-//! Real database servers for tests: MariaDB and PostgreSQL, each on a loopback port and a folder of its own, run by nobody.
+//! Real database servers for tests: MariaDB and PostgreSQL, each with its own loopback port and folder.
+//! As root, they run as an unprivileged account.
 
 use std::fs;
 use std::io;
@@ -14,18 +15,18 @@ use crate::poll::until;
 
 mod encryption;
 
-/// Who administers the servers.
+/// The administrator of the servers.
 pub const ADMIN: &str = "dba";
-/// With which password.
+/// The administrator's password.
 pub const ADMIN_PASSWORD: &str = "the dba's, pass word";
 
-/// How long a server may take to answer, and to end.
+/// The time limit until a server answers.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Root may not run PostgreSQL; any account without rights will do.
-const NOBODY: u32 = 65534;
+/// PostgreSQL refuses to run as root; this account has no privileges.
+const UNPRIVILEGED: u32 = 65534;
 
-/// What kind of server.
+/// The kind of server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// MariaDB.
@@ -34,12 +35,12 @@ pub enum Kind {
     Postgresql,
 }
 
-/// A server; it ends when this value is dropped.
+/// A server; stopped on drop.
 #[derive(Debug)]
 pub struct DatabaseServer {
-    /// Its kind.
+    /// The kind of server.
     pub kind: Kind,
-    /// Its port on 127.0.0.1.
+    /// The port on 127.0.0.1.
     pub port: u16,
     programs: PathBuf,
     child: Child,
@@ -47,24 +48,24 @@ pub struct DatabaseServer {
 }
 
 impl DatabaseServer {
-    /// Starts an empty server with an administrator and nothing else.
+    /// Starts an empty server with only an administrator.
     ///
     /// # Errors
-    /// A reason to skip, when its programs are not installed.
+    /// The reason to skip the test, if the programs are not installed.
     ///
     /// # Panics
-    /// When they are, and it does not start.
+    /// If the server does not start.
     pub fn start(kind: Kind) -> Result<Self, String> {
         Self::start_as(kind, None)
     }
 
-    /// Starts an empty server that takes encrypted connections only, and shows a certificate for `name`.
+    /// Starts an empty server that accepts only encrypted connections, with a certificate for `name`.
     ///
     /// # Errors
-    /// A reason to skip, when its programs are not installed.
+    /// The reason to skip the test, if the programs are not installed.
     ///
     /// # Panics
-    /// When they are, and it does not start.
+    /// If the server does not start.
     pub fn start_encrypted(kind: Kind, name: &str) -> Result<Self, String> {
         Self::start_as(kind, Some(name))
     }
@@ -75,7 +76,7 @@ impl DatabaseServer {
         let data = folder.path().join("data");
         fs::create_dir(&data).expect("a folder for data");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = listener.local_addr().expect("its number").port();
+        let port = listener.local_addr().expect("its address").port();
         drop(listener);
         if let Some(name) = certified {
             encryption::issue(folder.path(), name);
@@ -99,10 +100,10 @@ impl DatabaseServer {
         Ok(server)
     }
 
-    /// Runs statements as the administrator in `database`; returns the rows, one a line.
+    /// Runs statements as the administrator in `database`. Returns the rows, one per line.
     ///
     /// # Errors
-    /// What the server's own client says.
+    /// The error of the command line client.
     pub fn ask(&self, database: Option<&str>, statements: &str) -> Result<String, String> {
         self.ask_as(ADMIN, ADMIN_PASSWORD, database, statements)
     }
@@ -110,7 +111,7 @@ impl DatabaseServer {
     /// Runs statements as `user`.
     ///
     /// # Errors
-    /// What the server's own client says.
+    /// The error of the command line client.
     pub fn ask_as(
         &self,
         user: &str,
@@ -165,19 +166,19 @@ impl DatabaseServer {
     /// Runs statements as the administrator.
     ///
     /// # Panics
-    /// When the server refuses them.
+    /// If the server refuses them.
     #[track_caller]
     pub fn must(&self, database: Option<&str>, statements: &str) -> String {
         self.ask(database, statements).unwrap_or_else(|error| panic!("{statements}: {error}"))
     }
 
-    /// Returns the PEM file of the authority behind an encrypted server's certificate.
+    /// Returns the PEM file of the authority that issued the certificate of an encrypted server.
     #[must_use]
     pub fn authority(&self) -> PathBuf {
         encryption::authority(self.folder.path())
     }
 
-    /// Returns what the server logged.
+    /// Returns the server's log.
     #[must_use]
     pub fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -187,7 +188,7 @@ impl DatabaseServer {
 impl Drop for DatabaseServer {
     fn drop(&mut self) {
         if let Some(pid) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
-            // It tells its own children; gone already is as good.
+            // It stops its child processes. It may have ended already.
             rustix::process::kill_process(pid, Signal::QUIT).unwrap_or_default();
         }
         let ended =
@@ -199,7 +200,7 @@ impl Drop for DatabaseServer {
     }
 }
 
-/// Returns the folder of the server's programs.
+/// Finds the folder with the server's programs.
 fn programs(kind: Kind) -> Result<PathBuf, String> {
     let (folders, needed): (Vec<PathBuf>, &[&str]) = match kind {
         Kind::Mariadb => (vec!["/usr/bin".into()], &["mariadb-install-db", "mariadb", "../sbin/mariadbd"]),
@@ -220,13 +221,13 @@ fn mariadb(programs: &Path, folder: &Path, port: u16) -> Command {
         "CREATE USER '{ADMIN}'@'%' IDENTIFIED BY '{quoted}';\nGRANT ALL ON *.* TO '{ADMIN}'@'%' WITH GRANT OPTION;\n"
     );
     fs::write(&init, text).expect("the first statements");
-    give(folder).expect("the folder is given away");
-    let mut install = as_nobody(&programs.join("mariadb-install-db"));
+    change_owner(folder).expect("the new owner of the folder");
+    let mut install = unprivileged(&programs.join("mariadb-install-db"));
     install.args(["--no-defaults", &data, "--skip-test-db", "--auth-root-authentication-method=normal"]);
     let made = install.output().expect("mariadb-install-db runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    // Users for everybody else hide those who come from anywhere.
-    let mut server = as_nobody(&programs.join("../sbin/mariadbd"));
+    // Anonymous accounts of `localhost` would take precedence over accounts of any host (`%`).
+    let mut server = unprivileged(&programs.join("../sbin/mariadbd"));
     server.args(["--no-defaults", &data, "--bind-address=127.0.0.1", "--skip-name-resolve"]);
     server.arg(format!("--port={port}")).arg(format!("--socket={}", folder.join("socket").display()));
     server.arg(format!("--pid-file={}", folder.join("pid").display()));
@@ -243,8 +244,8 @@ fn postgresql(programs: &Path, folder: &Path, port: u16) -> Command {
     let data = folder.join("data");
     let password = folder.join("password");
     fs::write(&password, ADMIN_PASSWORD).expect("the password");
-    give(folder).expect("the folder is given away");
-    let mut install = as_nobody(&programs.join("initdb"));
+    change_owner(folder).expect("the new owner of the folder");
+    let mut install = unprivileged(&programs.join("initdb"));
     install.arg("-D").arg(&data).args([
         "-U",
         ADMIN,
@@ -258,31 +259,36 @@ fn postgresql(programs: &Path, folder: &Path, port: u16) -> Command {
     install.arg(format!("--pwfile={}", password.display()));
     let made = install.output().expect("initdb runs");
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let mut server = as_nobody(&programs.join("postgres"));
+    let mut server = unprivileged(&programs.join("postgres"));
     server.arg("-D").arg(&data).arg("-k").arg(folder).args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     server.args(["-c", "log_statement=all", "-c", "shared_buffers=16MB"]);
     server
 }
 
-/// Returns a command that runs as nobody where this process is root.
-fn as_nobody(program: &Path) -> Command {
+/// Returns a command that runs without privileges, even if this process is root.
+fn unprivileged(program: &Path) -> Command {
     if !rustix::process::geteuid().is_root() {
         return Command::new(program);
     }
     let mut command = Command::new("setpriv");
-    command.args([&format!("--reuid={NOBODY}"), &format!("--regid={NOBODY}"), "--clear-groups", "--"]);
+    command.args([
+        &format!("--reuid={UNPRIVILEGED}"),
+        &format!("--regid={UNPRIVILEGED}"),
+        "--clear-groups",
+        "--",
+    ]);
     command.arg(program).current_dir("/");
     command
 }
 
-/// Gives a folder and what is in it to whom the server runs as.
-fn give(folder: &Path) -> io::Result<()> {
+/// Makes the account of the server the owner of a folder and its entries.
+fn change_owner(folder: &Path) -> io::Result<()> {
     if !rustix::process::geteuid().is_root() {
         return Ok(());
     }
-    chown(folder, Some(NOBODY), Some(NOBODY))?;
+    chown(folder, Some(UNPRIVILEGED), Some(UNPRIVILEGED))?;
     for entry in fs::read_dir(folder)? {
-        chown(entry?.path(), Some(NOBODY), Some(NOBODY))?;
+        chown(entry?.path(), Some(UNPRIVILEGED), Some(UNPRIVILEGED))?;
     }
     Ok(())
 }

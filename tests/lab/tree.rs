@@ -1,4 +1,5 @@
-//! What lies below a folder, as text that two runs can be compared by: kind, mode, owner, digest or target of every entry.
+//! Describes folder trees as text, to compare two runs: kind, mode, owner, and digest or target of every
+//! entry.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -7,10 +8,11 @@ use std::path::Path;
 
 use apim_agent::value::Sha256;
 
-/// Returns one line per entry below `root`, for each of `folders`, in order; entries that `skip` names are left out.
+/// Returns one line per entry of each of `folders` below `root`, sorted, without entries for which `skip`
+/// is true.
 ///
 /// # Panics
-/// When a folder cannot be read.
+/// If a folder cannot be read.
 #[must_use]
 pub fn describe(root: &Path, folders: &[&str], skip: &dyn Fn(&str) -> bool) -> String {
     let mut lines = String::new();
@@ -37,7 +39,7 @@ fn visit(root: &Path, name: &Path, skip: &dyn Fn(&str) -> bool, lines: &mut Stri
     } else if about.is_dir() {
         writeln!(lines, "{shown}/: {owner}").expect("a text grows");
         let mut names: Vec<_> = fs::read_dir(&path)
-            .unwrap_or_else(|error| panic!("{} cannot be listed: {error}", path.display()))
+            .unwrap_or_else(|error| panic!("cannot list {}: {error}", path.display()))
             .map(|entry| entry.expect("an entry").file_name())
             .collect();
         names.sort();
@@ -45,8 +47,7 @@ fn visit(root: &Path, name: &Path, skip: &dyn Fn(&str) -> bool, lines: &mut Stri
             visit(root, &name.join(entry), skip, lines);
         }
     } else if about.is_file() {
-        let bytes =
-            fs::read(&path).unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
+        let bytes = fs::read(&path).unwrap_or_else(|error| panic!("cannot read {}: {error}", path.display()));
         writeln!(lines, "{shown}: {owner} {} bytes {}", bytes.len(), Sha256::of(&bytes).short())
             .expect("a text grows");
     } else {
@@ -54,10 +55,10 @@ fn visit(root: &Path, name: &Path, skip: &dyn Fn(&str) -> bool, lines: &mut Stri
     }
 }
 
-/// Asserts that two descriptions are the same.
+/// Asserts that two descriptions are equal.
 ///
 /// # Panics
-/// When they are not; shows the lines that differ, up to twenty.
+/// If they differ; shows up to twenty different lines.
 #[track_caller]
 pub fn assert_same(expected: &str, found: &str, what: &str) {
     if expected == found {
@@ -67,5 +68,5 @@ pub fn assert_same(expected: &str, found: &str, what: &str) {
     let missing = left.iter().filter(|line| !right.contains(line)).map(|line| format!("- {line}"));
     let extra = right.iter().filter(|line| !left.contains(line)).map(|line| format!("+ {line}"));
     let lines: Vec<_> = missing.chain(extra).take(20).collect();
-    panic!("{what}: the tree is not the one of an undisturbed run:\n{}", lines.join("\n"));
+    panic!("{what}: the tree differs from the expected one:\n{}", lines.join("\n"));
 }

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# What the Vagrantfile reads: machines from an inventory, and the place of the zips. Plain Ruby, as Vagrant brings it.
+# Tests of the files that the Vagrantfile reads: machines from an inventory, and the folder of the zips. Plain Ruby.
 
 require 'fileutils'
 require 'tmpdir'
@@ -27,7 +27,8 @@ def machines(text)
   end
 end
 
-# Who is needed comes first, nested groups, the nearer variable wins, tags stay unread, anchors work, local hosts are no machines.
+# Dependencies come first, groups are nested, inner variables take precedence, tags are ignored, anchors work, and local
+# hosts are not machines.
 found = machines(<<~YAML)
   all:
     vars: {vagrant_memory: 1000, apim: {version: 4.6.0, admin: {password: !vault "$ANSIBLE_VAULT;1.1;AES256"}}}
@@ -50,27 +51,27 @@ check('machines', [
         { name: 'gw1', address: '192.168.56.13', groups: %w[all gateway gateway_eu], memory: 2000, cpus: 1, version: '4.6.0' }
       ], found)
 
-# Ranges are expanded; what they share must not be the address.
+# Ranges are expanded; their hosts must not share an address.
 {
   'all: {hosts: {"gw[01:03]": {ansible_host: 192.168.56.13}}}' =>
     'hosts.yaml: gw01 and gw02 and gw03 have the same address 192.168.56.13; write hosts of a range one by one, ' \
     'such as `gw03: {ansible_host: 192.168.56.11}`',
   'all: {hosts: {"gw[a:b]x": }}' =>
-    'hosts.yaml: the host `gwax` needs an address of its own, such as `gwax: {ansible_host: 192.168.56.11}`',
+    'hosts.yaml: host `gwax` needs its own address, such as `gwax: {ansible_host: 192.168.56.11}`',
   'all: {hosts: {"gw[2:1]": }}' => 'hosts.yaml: the range in `gw[2:1]` is empty',
-  'all: {hosts: {gw: {ansible_host: 10.0.0.300}}}' => 'hosts.yaml: `10.0.0.300` of the host `gw` is no IPv4 address',
+  'all: {hosts: {gw: {ansible_host: 10.0.0.300}}}' => 'hosts.yaml: invalid IPv4 address `10.0.0.300` of host `gw`',
   'all: {hosts: {gw: {ansible_host: 10.0.0.3, vagrant_memory: 2g}}}' =>
-    'hosts.yaml: `vagrant_memory` of the host `gw` must be a whole number above 0, not `2g`',
+    'hosts.yaml: `vagrant_memory` of host `gw` must be a whole number above 0, not `2g`',
   'all: {hosts: {a: {ansible_host: 10.0.0.3}, b: {ansible_host: 10.0.1.3}}}' =>
-    'hosts.yaml: the machines must share one /24 network, and are on 10.0.0.0/24, 10.0.1.0/24',
+    'hosts.yaml: the machines must be in one /24 network, found 10.0.0.0/24, 10.0.1.0/24',
   'all: {hosts: {a: {ansible_host: 10.0.0.3}}, children: {b: {children: {c: {children: {b: }}}}}}' =>
-    'hosts.yaml: the group `b` is below itself',
+    'hosts.yaml: group `b` contains itself',
   'all: {hosts: }' => 'hosts.yaml: no hosts',
-  '[web]' => 'hosts.yaml: not an inventory: a map of groups is wanted, such as `all: {children: {…}}`'
+  '[web]' => 'hosts.yaml: not an inventory: expected a map of groups, such as `all: {children: {…}}`'
 }.each { |text, message| check(text, message, machines(text)) }
 check('no file', true, machines("all: {a: [}\n").start_with?('hosts.yaml: (<unknown>)'))
 
-# The place of the zips: told what is wanted, written once, and again only when something is missing.
+# The folder of the zips: an error lists the required files; it is saved once, and again only if files are missing.
 Dir.mktmpdir do |folder|
   machine = lambda do |version|
     [Machine.new(name: 'gw1', address: '10.0.0.3', groups: %w[all gateway], memory: 1, cpus: 1, version: version)]
@@ -79,40 +80,40 @@ Dir.mktmpdir do |folder|
   written = File.join(folder, 'inventory', 'group_vars', 'vagrant.yaml')
   zips = File.join(folder, 'my zips')
   make = ->(version) { Distributions.new(folder, inventory, machine.call(version)) }
-  told = lambda do |version, given, ask = nil|
+  outcome = lambda do |version, given, ask = nil|
     make.call(version).ready(given, build: -> { raise 'nothing to build' }, ask: ask)
     'ready'
   rescue DistributionsError => e
     e.message
   end
 
-  message = told.call('4.6.0', nil)
+  message = outcome.call('4.6.0', nil)
   ['wso2am-universal-gw-4.6.0.zip', 'product-apim/releases/tag/v4.6.0', 'APIM_DIST=', 'sha256sum'].each do |part|
-    check("told of #{part}", true, message.include?(part))
+    check("message contains #{part}", true, message.include?(part))
   end
-  check('a folder that is not there', true, told.call('4.6.0', zips).include?('my zips/SHA256SUMS: No such file'))
+  check('a missing folder', true, outcome.call('4.6.0', zips).include?('my zips/SHA256SUMS: No such file'))
   FileUtils.mkdir_p(zips)
   File.write(File.join(zips, 'SHA256SUMS'), "#{'a' * 64}  wso2am-universal-gw-4.6.0.zip\n#{'b' * 64} *./mysql-connector-j-8.4.0.jar\n")
-  check('a zip that is not there', true, told.call('4.6.0', zips).include?('are missing, or not in its SHA256SUMS: wso2am-universal-gw-4.6.0.zip'))
+  check('a missing zip', true, outcome.call('4.6.0', zips).include?('are missing, or not in its SHA256SUMS: wso2am-universal-gw-4.6.0.zip'))
   FileUtils.touch(File.join(zips, 'wso2am-universal-gw-4.6.0.zip'))
   FileUtils.touch(File.join(zips, 'mysql-connector-j-8.4.0.jar'))
-  check('asked', 'ready', told.call('4.6.0', nil, ->(_) { " #{zips} \n" }))
-  check('asked once', 'ready', told.call('4.6.0', nil, ->(_) { raise 'asked again' }))
+  check('folder is asked for', 'ready', outcome.call('4.6.0', nil, ->(_) { " #{zips} \n" }))
+  check('folder is asked for once', 'ready', outcome.call('4.6.0', nil, ->(_) { raise 'asked again' }))
   apim = YAML.safe_load(File.read(written))['apim']
   check('source', zips, apim['distributions']['source'])
   check('digests', { 'wso2am-universal-gw-4.6.0.zip' => 'a' * 64 }, apim['distributions']['sha256'])
   check('driver', { 'source' => "#{zips}/mysql-connector-j-8.4.0.jar", 'sha256' => 'b' * 64 }, apim['databases']['driver'])
   check('no key before 4.7', nil, apim['encryption_key'])
 
-  check('a newer version', true, told.call('4.7.0', nil).include?('wso2am-universal-gw-4.7.0.zip'))
+  check('a newer version', true, outcome.call('4.7.0', nil).include?('wso2am-universal-gw-4.7.0.zip'))
   File.write(File.join(zips, 'SHA256SUMS'), "#{'c' * 64}  wso2am-universal-gw-4.7.0.zip\n", mode: 'a')
   FileUtils.touch(File.join(zips, 'wso2am-universal-gw-4.7.0.zip'))
-  check('found where they were', 'ready', told.call('4.7.0', nil))
+  check('saved folder is used', 'ready', outcome.call('4.7.0', nil))
   key = YAML.safe_load(File.read(written))['apim']['encryption_key']
   check('a key from 4.7 on', true, key.match?(/\A\h{64}\z/))
-  check('written anew', 'ready', told.call('4.7.0', zips))
-  check('and kept', key, YAML.safe_load(File.read(written))['apim']['encryption_key'])
+  check('saved again', 'ready', outcome.call('4.7.0', zips))
+  check('key is kept', key, YAML.safe_load(File.read(written))['apim']['encryption_key'])
 end
 
 exit 1 if $failures.positive?
-puts 'what the Vagrantfile reads: as it should be'
+puts 'vagrant files: all checks passed'

@@ -1,5 +1,6 @@
-# Sourced by tests/vagrant.sh: the packages, the docker daemon and the base image that it needs, and taking them away again.
-# What it sets: DOCKER_HOST APIM_BOX and, of what was begun here, DAEMON (a process id), STATE (its folder), ROUTE, BRIDGE, IMAGES, ROOT and NEW.
+# Sourced by tests/vagrant.sh: provides packages, a docker daemon and the base image, and removes them.
+# Sets DOCKER_HOST and APIM_BOX, and for cleaning up: DAEMON (process id), STATE (its folder), ROUTE, BRIDGE, IMAGES, ROOT
+# and NEW (created folders).
 # shellcheck shell=bash
 
 DAEMON='' STATE='' ROUTE='' BRIDGE='' IMAGES='' ROOT='' NEW=()
@@ -7,30 +8,30 @@ DAEMON='' STATE='' ROUTE='' BRIDGE='' IMAGES='' ROOT='' NEW=()
 have() { command -v "$1" >/dev/null 2>&1; }
 is_root_on_debian() { [ "$(id -u)" = 0 ] && have apt-get; }
 
-# A daemon that a person runs is used; a docker program without one is no daemon.
-daemon_answers() { have docker && docker info >/dev/null 2>&1; }
+# Whether a docker daemon is running. An installed docker program is not enough.
+is_daemon_running() { have docker && docker info >/dev/null 2>&1; }
 
 need_packages() {
     local missing=()
     have vagrant || missing+=(vagrant)
     have ssh || missing+=(openssh-client)
-    if ! daemon_answers; then
+    if ! is_daemon_running; then
         have dockerd || missing+=(docker.io)
         [ -e /usr/sbin/ip ] || [ -e /sbin/ip ] || [ -e /usr/bin/ip ] || missing+=(iproute2)
         have debootstrap || missing+=(debootstrap)
         have docker || ! apt-cache show docker-cli >/dev/null 2>&1 || missing+=(docker-cli)
     fi
-    # For `vagrant validate` alone.
+    # Needed only for `vagrant validate`.
     if is_root_on_debian && ! dpkg -s vagrant-libvirt >/dev/null 2>&1 && apt-cache show vagrant-libvirt >/dev/null 2>&1; then
         missing+=(vagrant-libvirt)
     fi
     ((${#missing[@]})) || return 0
-    is_root_on_debian || fail "these are missing: ${missing[*]} (as root on Debian or Ubuntu they are installed)"
+    is_root_on_debian || fail "missing packages: ${missing[*]} (installed automatically as root on Debian or Ubuntu)"
     echo "installing ${missing[*]}"
-    # What the packages would start stays off: this machine is not theirs.
-    local policy=/usr/sbin/policy-rc.d ours=''
+    # This policy prevents that services of the packages are started.
+    local policy=/usr/sbin/policy-rc.d is_created=''
     if [ ! -e $policy ]; then
-        ours=yes
+        is_created=yes
         printf '#!/bin/sh\nexit 101\n' >$policy
         chmod 0755 $policy
     fi
@@ -38,20 +39,20 @@ need_packages() {
     export DEBIAN_FRONTEND=noninteractive
     apt-get install -qy --no-install-recommends "${missing[@]}" >"$WORK/apt.log" 2>&1 ||
         { apt-get update -q >>"$WORK/apt.log" 2>&1 && apt-get install -qy --no-install-recommends "${missing[@]}" >>"$WORK/apt.log" 2>&1; } || done=1
-    [ -z "$ours" ] || rm -f $policy
+    [ -z "$is_created" ] || rm -f $policy
     [ $done = 0 ] || fail "apt-get could not install ${missing[*]}: $(tail -n 5 "$WORK/apt.log")"
 }
 
 need_docker() {
-    if daemon_answers; then
-        echo "the docker daemon that runs is used: $(docker info --format '{{.ServerVersion}}')"
+    if is_daemon_running; then
+        echo "using the running docker daemon: $(docker info --format '{{.ServerVersion}}')"
         [ -z "$(docker ps -aq --filter name=apim-deploy-)" ] ||
-            fail "a test cluster is on this docker already: cd vagrant && vagrant destroy"
+            fail "this docker already runs a test cluster; remove it: cd vagrant && vagrant destroy"
         return
     fi
-    is_root_on_debian || fail "no docker daemon answers (\`docker info\`); as root on Debian or Ubuntu one is started"
+    is_root_on_debian || fail "no docker daemon is running (\`docker info\`); as root on Debian or Ubuntu, one is started"
     local place state
-    # Before anything has an address on it, no packet for the subnet can leave this machine; nor can the containers reach beyond it.
+    # Created before any address, so that no packet of the subnets can leave this machine.
     ROUTE="$SUBNET $OWN_SUBNET"
     for place in $ROUTE; do ip route replace blackhole "$place" metric 4000000; done
     [ -e /sys/class/net/docker0 ] || BRIDGE=docker0
@@ -66,22 +67,23 @@ need_docker() {
         >"$WORK/dockerd.log" 2>&1 </dev/null 9>&- &
     DAEMON=$!
     local deadline=$((SECONDS + 60))
-    until daemon_answers; do
+    until is_daemon_running; do
         kill -0 "$DAEMON" 2>/dev/null || fail "dockerd ended: $(tail -n 5 "$WORK/dockerd.log")"
         ((SECONDS < deadline)) || fail "dockerd does not answer: $(tail -n 5 "$WORK/dockerd.log")"
+        # The polling interval.
         sleep 0.2
     done
-    echo "a docker daemon was started: $(docker info --format '{{.ServerVersion}}, storage {{.Driver}}, cgroups v{{.CgroupVersion}}')"
+    echo "started a docker daemon: $(docker info --format '{{.ServerVersion}}, storage {{.Driver}}, cgroups v{{.CgroupVersion}}')"
 }
 
-# Which base the machines are made from, as APIM_BOX says it to Vagrant. Without a way out, and without a registry, it is made here.
+# Sets APIM_BOX, the base image of the machines. Without a registry, it is created here.
 need_base() {
     if [ -z "$DAEMON" ] && docker pull -q debian:bookworm >/dev/null 2>&1; then
         export APIM_BOX=debian:bookworm
         echo "the base image is $APIM_BOX"
         return
     fi
-    is_root_on_debian || fail "no registry has debian:bookworm for this docker, and only as root on Debian or Ubuntu a base is made here"
+    is_root_on_debian || fail "docker cannot pull debian:bookworm, and a base image can only be created as root on Debian or Ubuntu"
     local codename components=main java file
     codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
     if [ "$(. /etc/os-release && echo "$ID")" = ubuntu ]; then components=main,universe; fi
@@ -89,26 +91,26 @@ need_base() {
     file=$WORK/base-$codename.tar
     if [ ! -e "$file" ]; then
         java=openjdk-17-jre-headless
-        # Apt may know it from a source that debootstrap does not look at (backports, a vendor's).
+        # Apt may have it from a source that debootstrap does not use, such as backports.
         if apt-cache madison openjdk-21-jre-headless | grep -q " $codename/main "; then java=openjdk-21-jre-headless; fi
         bootstrap "$codename" "$components" "$java" "$file"
     fi
-    echo "the base image is $file, made with debootstrap"
+    echo "the base image is $file, created with debootstrap"
     IMAGES=$APIM_BOX
     docker import "$file" "$APIM_BOX" >/dev/null
 }
 
-# Everything that node.sh and database.sh would install is in it: the machines of the test have no way out.
+# Includes everything that node.sh and database.sh would install, since the machines have no internet access.
 bootstrap() {
     local codename=$1 components=$2 java=$3 file=$4 mirror packages root=$WORK/root
     have debootstrap || fail "debootstrap is missing"
     mirror=$(apt-get indextargets --format '$(REPO_URI) $(CODENAME)' 'Created-By: Packages' 'Component: main' |
         awk -v wanted="$codename" '$2 == wanted {print $1; exit}')
-    [ -n "$mirror" ] || fail "apt knows no source for $codename"
+    [ -n "$mirror" ] || fail "apt has no source for $codename"
     packages=systemd,systemd-sysv,dbus,openssh-server,sudo,procps,iproute2,curl,ca-certificates,mariadb-server,$java
-    echo "making a base with debootstrap, once (some minutes): $packages"
+    echo "creating a base image with debootstrap, once (some minutes): $packages"
     mkdir -p "$root"
-    # In memory where there is enough of it: package tools wait for the disk after every file.
+    # In memory if there is enough, since package tools sync every file to the disk.
     if awk '/^MemAvailable/ {exit $2 < 6000000}' /proc/meminfo && mount -t tmpfs -o size=4g tmpfs "$root" 2>/dev/null; then ROOT=$root; fi
     debootstrap --variant=minbase --components="$components" --include="$packages" "$codename" "$root" "$mirror" >"$WORK/debootstrap.log" 2>&1 ||
         fail "debootstrap: $(tail -n 5 "$WORK/debootstrap.log")"
@@ -124,7 +126,7 @@ drop_root() {
     rm -rf "$WORK/root"
 }
 
-# The other providers cannot run here; their parts of the Vagrantfile are at least read and checked by Vagrant.
+# The other providers cannot run here; Vagrant only validates their parts of the Vagrantfile.
 validate_providers() {
     local cluster provider
     mkdir -p "$WORK/stub"
@@ -134,28 +136,28 @@ validate_providers() {
     if vagrant plugin list 2>/dev/null | grep -q vagrant-libvirt; then
         providers+=(libvirt)
     else
-        echo "libvirt is not checked: there is no vagrant-libvirt here (Debian's package of that name)"
+        echo "SKIPPED libvirt: vagrant-libvirt is not installed (Debian package of that name)"
     fi
     for provider in "${providers[@]}"; do
         for cluster in single ha prod-sandbox; do
-            # Docker and ha are run, anyway.
+            # Docker with ha is tested below.
             [ "$provider$cluster" != dockerha ] || continue
             printf '%s, %s: ' "$provider" "$cluster"
             APIM_INVENTORY='' APIM_CLUSTER=$cluster APIM_BOX='' VAGRANT_DEFAULT_PROVIDER=$provider PATH=$WORK/stub:$PATH \
                 vagrant validate || fail "vagrant validate"
         done
     done
-    ! APIM_INVENTORY='' APIM_CLUSTER=huge vagrant validate >"$WORK/huge.out" 2>&1 || fail "APIM_CLUSTER=huge is taken"
+    ! APIM_INVENTORY='' APIM_CLUSTER=huge vagrant validate >"$WORK/huge.out" 2>&1 || fail "APIM_CLUSTER=huge was accepted"
     grep -q 'known are single, ha, prod-sandbox' "$WORK/huge.out" || fail "APIM_CLUSTER=huge: $(cat "$WORK/huge.out")"
 }
 
-# Takes away what is left of the machines, and everything that was begun here.
-leave() {
+# Removes remaining machines and everything that was created here.
+clean_up() {
     local code=$1 place group
     trap - EXIT
     set +e
-    if [ "$code" != 0 ]; then printf '\nvagrant-test failed; what was seen last lies in %s\n' "$WORK" >&2; fi
-    if daemon_answers; then
+    if [ "$code" != 0 ]; then printf '\nvagrant-test failed; see the files in %s\n' "$WORK" >&2; fi
+    if is_daemon_running; then
         docker ps -aq --filter name=apim-deploy- | xargs -r docker rm -fv >/dev/null
         docker network ls -q --filter name=vagrant_network_$SUBNET | xargs -r docker network rm >/dev/null
         docker image ls -q --filter 'reference=apim-deploy-box' | sort -u | xargs -r docker image rm -f >/dev/null
@@ -166,7 +168,7 @@ leave() {
         wait "$DAEMON" 2>/dev/null
         awk -v below="$STATE/" 'index($2, below) == 1 {print $2}' /proc/self/mounts | sort -r | xargs -r -n 1 umount
         rm -rf "$STATE" "${NEW[@]}"
-        # An empty group of docker's own is all that is left of the containers' control groups.
+        # Docker leaves its own empty control group.
         for group in /sys/fs/cgroup/docker /sys/fs/cgroup/*/docker; do
             if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} +; fi
         done

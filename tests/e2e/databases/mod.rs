@@ -1,8 +1,9 @@
-//! Databases made and loaded by the real program on real servers, through the SSH of process hosts. Skipped where no server is installed.
+//! Databases created and loaded on real servers, through the SSH servers of process hosts. Skipped if no
+//! server is installed.
 
-mod encrypted;
+mod full_cluster;
 mod refused;
-mod whole;
+mod tls;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,15 +13,16 @@ use apim_tests::distributions::Distributions;
 use apim_tests::poll::until;
 use apim_tests::rehearsal::Rehearsal;
 use apim_tests::servers::{ADMIN, ADMIN_PASSWORD, DatabaseServer, Kind};
+use apim_tests::skip::skip;
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::changed;
+use crate::{JSON, assert_nothing_changed, changed};
 
 const APIM_PASSWORD: &str = "the apim 'user' \\ password";
 const SHARED_PASSWORD: &str = "the shared \"user\" password";
 
-/// Two control planes, a gateway, a server, and somebody who deploys.
+/// Two control planes, a gateway, a database server, and an operator.
 struct Site {
     server: DatabaseServer,
     rehearsal: Rehearsal,
@@ -28,17 +30,17 @@ struct Site {
 }
 
 impl Site {
-    /// Returns a site on an empty server, or says why there is none.
+    /// Returns a site with an empty server, or skips the test.
     fn up(kind: Kind) -> Option<Self> {
         Self::up_on(DatabaseServer::start(kind))
     }
 
-    /// Returns a site on this server, or says why there is none.
+    /// Returns a site with this server, or skips the test.
     fn up_on(server: Result<DatabaseServer, String>) -> Option<Self> {
         let server = match server {
             Ok(server) => server,
             Err(why) => {
-                eprintln!("SKIPPED: {why}");
+                skip(&why);
                 return None;
             }
         };
@@ -56,9 +58,20 @@ impl Site {
         self.rehearsal.write()
     }
 
-    /// Applies what concerns databases.
+    /// Applies the playbook `databases`.
     fn apply(&self) -> Run {
         self.operator.run(self.arguments("apply"))
+    }
+
+    /// Applies and prints JSON, for tests that read counts.
+    fn apply_json(&self) -> Run {
+        self.operator.run(self.arguments("apply").into_iter().chain(JSON.map(str::to_owned)))
+    }
+
+    /// Applies and asserts that nothing changed.
+    #[track_caller]
+    fn assert_up_to_date(&self) {
+        assert_nothing_changed(self.apply_json());
     }
 
     fn arguments(&self, verb: &str) -> Vec<String> {
@@ -70,7 +83,7 @@ impl Site {
         self.server.must(Some(database), "SELECT state, statements - done FROM apim_deploy_schema")
     }
 
-    /// Everything that the server knows of a database's structure, and how many rows its tables have.
+    /// The structure of a database, and the number of rows in one of its tables.
     fn structure(&self, database: &str) -> String {
         let queries: &[&str] = match self.server.kind {
             Kind::Mariadb => &[
@@ -120,7 +133,7 @@ fn settings(rehearsal: &mut Rehearsal, server: &DatabaseServer) {
         .set("databases.shared_db.password", json!(SHARED_PASSWORD));
 }
 
-fn nothing_leaked(run: &Run) {
+fn assert_no_leak(run: &Run) {
     for secret in [APIM_PASSWORD, SHARED_PASSWORD, ADMIN_PASSWORD] {
         assert!(!run.text().contains(secret), "a password was printed:\n{}", run.text());
     }
@@ -135,19 +148,19 @@ fn from_empty_to_loaded(kind: Kind) {
         "{}",
         planned.text()
     );
-    assert!(site.server.ask(Some("apim_db"), "SELECT 1").is_err(), "a plan made the database");
+    assert!(site.server.ask(Some("apim_db"), "SELECT 1").is_err(), "a plan created the database");
 
-    let first = site.apply().ended_with(0);
+    let first = site.apply_json().ended_with(0);
     assert!(changed(&first) >= 1, "{}", first.text());
-    nothing_leaked(&first);
+    assert_no_leak(&first);
     for (database, least) in [("apim_db", 200), ("shared_db", 70)] {
         assert!(site.tables(database) > least, "{database}: {} tables", site.tables(database));
         let state = site.loaded(database).replace('|', "\t");
         assert_eq!(state, "loaded\t0", "{database}");
     }
-    let seen =
+    let count =
         site.server.ask_as("apimadmin", APIM_PASSWORD, Some("apim_db"), "SELECT COUNT(*) FROM AM_COMMENT");
-    assert_eq!(seen, Ok("1".to_owned()), "the user uses what was made for it");
+    assert_eq!(count, Ok("1".to_owned()), "the user cannot read its tables");
     if kind == Kind::Mariadb {
         let charset =
             "SELECT default_collation_name FROM information_schema.schemata WHERE schema_name = 'apim_db'";
@@ -161,8 +174,7 @@ fn from_empty_to_loaded(kind: Kind) {
     }
 
     let before = site.structure("apim_db");
-    let second = site.apply().ended_with(0);
-    assert_eq!(changed(&second), 0, "{}", second.text());
+    site.assert_up_to_date();
     assert_eq!(before, site.structure("apim_db"));
     site.operator.run(&plan).ended_with(0);
     let inventory = site.inventory();
@@ -170,17 +182,17 @@ fn from_empty_to_loaded(kind: Kind) {
 }
 
 #[test]
-fn an_empty_mariadb_is_filled_once() {
+fn empty_mariadb_is_loaded_once() {
     from_empty_to_loaded(Kind::Mariadb);
 }
 
 #[test]
-fn an_empty_postgresql_is_filled_once() {
+fn empty_postgresql_is_loaded_once() {
     from_empty_to_loaded(Kind::Postgresql);
 }
 
-/// Kills the program in the middle of loading; what the next run ends with is what a run without a death ends with.
-fn killed_in_the_middle(kind: Kind) {
+/// Kills the program while it is loading; the next run ends with the same result as an undisturbed one.
+fn killed_while_loading(kind: Kind) {
     let Some(site) = Site::up(kind) else { return };
     site.apply().ended_with(0);
     let straight = site.structure("apim_db");
@@ -208,7 +220,7 @@ fn killed_in_the_middle(kind: Kind) {
                     .is_some_and(|locks| locks > 20 + 40 * round)
             }
         };
-        assert!(until(Duration::from_secs(60), is_loading), "it never loaded:\n{}", running.said());
+        assert!(until(Duration::from_secs(60), is_loading), "it did not load:\n{}", running.output());
         running.signal(Signal::KILL);
         assert_eq!(running.wait(Duration::from_secs(10)).code, 137, "it ended before it was killed");
         match kind {
@@ -217,28 +229,28 @@ fn killed_in_the_middle(kind: Kind) {
             }
             Kind::Postgresql => assert!(
                 until(Duration::from_secs(20), || site.tables("apim_db") == 0),
-                "half a transaction is left: {} tables",
+                "a part of the transaction remains: {} tables",
                 site.tables("apim_db")
             ),
         }
-        let again = site.apply().ended_with(0);
+        let again = site.apply_json().ended_with(0);
         assert!(changed(&again) >= 1, "{}", again.text());
         assert_eq!(straight, site.structure("apim_db"), "round {round}");
-        assert_eq!(changed(&site.apply().ended_with(0)), 0);
+        site.assert_up_to_date();
     }
 }
 
 #[test]
-fn a_kill_in_the_middle_of_loading_into_mariadb_is_made_good() {
-    killed_in_the_middle(Kind::Mariadb);
+fn recovers_from_kill_while_loading_mariadb() {
+    killed_while_loading(Kind::Mariadb);
 }
 
 #[test]
-fn a_kill_in_the_middle_of_loading_into_postgresql_is_made_good() {
-    killed_in_the_middle(Kind::Postgresql);
+fn recovers_from_kill_while_loading_postgresql() {
+    killed_while_loading(Kind::Postgresql);
 }
 
-/// Two operators at once: each host is locked by one of them, so they go through different control planes.
+/// Two operators at once. Hosts are locked, so they use different control planes.
 fn two_at_once(kind: Kind) {
     let Some(mut site) = Site::up(kind) else { return };
     let only = |site: &Site, host: &str| {
@@ -256,9 +268,9 @@ fn two_at_once(kind: Kind) {
         run.ended_with(0);
     }
     assert_eq!(site.loaded("apim_db").replace('|', "\t"), "loaded\t0");
-    let seen =
+    let count =
         site.server.ask_as("apimadmin", APIM_PASSWORD, Some("apim_db"), "SELECT COUNT(*) FROM AM_COMMENT");
-    assert_eq!(seen, Ok("1".to_owned()), "rows were written twice");
+    assert_eq!(count, Ok("1".to_owned()), "rows were written twice");
 }
 
 #[test]

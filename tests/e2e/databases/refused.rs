@@ -1,9 +1,10 @@
-//! What is refused, with the true reason: wrong passwords, databases of somebody else's, schemas of another version.
+//! Refused databases and the reported reasons: wrong passwords, foreign tables, schemas of another
+//! version.
 
 use apim_tests::servers::{DatabaseServer, Kind};
 use serde_json::json;
 
-use super::{APIM_PASSWORD, SHARED_PASSWORD, Site, nothing_leaked};
+use super::{APIM_PASSWORD, SHARED_PASSWORD, Site, assert_no_leak};
 use crate::changed;
 
 const BOTH: [Kind; 2] = [Kind::Mariadb, Kind::Postgresql];
@@ -12,8 +13,8 @@ fn sites() -> impl Iterator<Item = Site> {
     BOTH.into_iter().filter_map(Site::up)
 }
 
-/// Makes an empty database for the user of `apim_db`, as an administrator would.
-fn by_hand(server: &DatabaseServer, password: &str) {
+/// Creates an empty database for the user of `apim_db`, as an administrator would.
+fn create_manually(server: &DatabaseServer, password: &str) {
     let password =
         password.replace('\'', "''").replace('\\', if server.kind == Kind::Mariadb { "\\\\" } else { "\\" });
     match server.kind {
@@ -30,24 +31,24 @@ fn by_hand(server: &DatabaseServer, password: &str) {
 }
 
 #[test]
-fn a_wrong_password_is_told_with_database_user_and_host() {
+fn wrong_password_is_reported_with_database_user_and_host() {
     for mut site in sites() {
-        by_hand(&site.server, "another password");
+        create_manually(&site.server, "another password");
         let run = site.apply().ended_with(1);
         let text = run.text();
-        for told in ["`apim_db`", "`apimadmin`", "cp1", "password"] {
-            assert!(text.contains(told), "nothing of {told} in\n{text}");
+        for word in ["`apim_db`", "`apimadmin`", "cp1", "password"] {
+            assert!(text.contains(word), "{word} is not in\n{text}");
         }
-        nothing_leaked(&run);
+        assert_no_leak(&run);
 
-        // Nothing is to be made: the login from each host tells.
-        let wrong = "not what sharedadmin was made with";
+        // Nothing is to be created: the login check on each host fails.
+        let wrong = "a wrong password";
         site.rehearsal.inventory.set("databases.create", json!(false));
         site.rehearsal.inventory.set("databases.shared_db.password", json!(wrong));
         let run = site.apply().ended_with(1);
         let text = run.text();
         assert!(!text.contains(wrong), "a password was printed:\n{text}");
-        for told in [
+        for word in [
             "cannot log in to database `apim_db`",
             "`apimadmin`",
             "from cp1",
@@ -55,14 +56,14 @@ fn a_wrong_password_is_told_with_database_user_and_host() {
             "from gw1",
             "`shared_db`",
         ] {
-            assert!(text.contains(told), "nothing of {told} in\n{text}");
+            assert!(text.contains(word), "{word} is not in\n{text}");
         }
-        nothing_leaked(&run);
+        assert_no_leak(&run);
     }
 }
 
 #[test]
-fn a_wrong_administrator_is_told() {
+fn wrong_administrator_password_is_reported() {
     for mut site in sites() {
         site.rehearsal.inventory.set("databases.admin.password", json!("not the one"));
         let text = site.apply().ended_with(1).text();
@@ -72,53 +73,55 @@ fn a_wrong_administrator_is_told() {
 }
 
 #[test]
-fn a_database_of_somebody_else_is_left_alone() {
+fn database_with_foreign_tables_is_refused() {
     for site in sites() {
-        by_hand(&site.server, APIM_PASSWORD);
+        create_manually(&site.server, APIM_PASSWORD);
         site.server.must(Some("apim_db"), "CREATE TABLE orders (id INT); CREATE TABLE customers (id INT)");
         let run = site.apply().ended_with(1);
         let text = run.text();
-        assert!(text.contains("2 tables that are not the product's: customers, orders"), "{text}");
+        assert!(text.contains("2 tables that are not part of the product: customers, orders"), "{text}");
         assert_eq!(site.tables("apim_db"), 2, "something was loaded");
     }
 }
 
 #[test]
-fn another_versions_schema_is_left_alone() {
+fn schema_of_another_version_is_refused() {
     for mut site in sites() {
         site.rehearsal.inventory.release("4.5.0");
         site.apply().ended_with(0);
         let before = site.structure("apim_db");
         site.rehearsal.inventory.release("4.6.0");
         let text = site.apply().ended_with(1).text();
-        assert!(text.contains("holds the schema of version 4.5.0; this cluster is 4.6.0"), "{text}");
+        assert!(text.contains("contains the schema of version 4.5.0; this cluster uses 4.6.0"), "{text}");
 
         assert_eq!(before, site.structure("apim_db"), "it was changed");
 
-        // Nor when it was loaded by hand, and only its tables tell.
+        // Also if it was loaded manually, and only its tables show the version.
         for database in ["shared_db", "apim_db"] {
             site.server.must(Some(database), "DROP TABLE apim_deploy_schema");
         }
         let before = site.structure("apim_db");
         let text = site.apply().ended_with(1).text();
-        assert!(text.contains("it is another version's") && text.contains("governance_ruleset"), "{text}");
+        assert!(
+            text.contains("it belongs to another version") && text.contains("governance_ruleset"),
+            "{text}"
+        );
         assert_eq!(before, site.structure("apim_db"), "it was changed");
     }
 }
 
 #[test]
-fn a_schema_loaded_by_hand_is_recognized_and_left() {
+fn manually_loaded_schema_is_recognized_and_unchanged() {
     for mut site in sites() {
         site.apply().ended_with(0);
         for database in ["shared_db", "apim_db"] {
             site.server.must(Some(database), "DROP TABLE apim_deploy_schema");
         }
-        let second = site.apply().ended_with(0);
-        assert_eq!(changed(&second), 0, "{}", second.text());
-        let book = site.server.ask(Some("apim_db"), "SELECT 1 FROM apim_deploy_schema");
-        assert!(book.is_err(), "something was written into it");
+        site.assert_up_to_date();
+        let record = site.server.ask(Some("apim_db"), "SELECT 1 FROM apim_deploy_schema");
+        assert!(record.is_err(), "a record of the schema was created");
 
-        // The two are mixed up.
+        // The two databases are swapped.
         site.rehearsal.inventory.set("databases.apim_db.name", json!("shared_db"));
         site.rehearsal.inventory.set("databases.shared_db.name", json!("apim_db"));
         site.rehearsal.inventory.set("databases.apim_db.username", json!("sharedadmin"));
@@ -126,17 +129,17 @@ fn a_schema_loaded_by_hand_is_recognized_and_left() {
         site.rehearsal.inventory.set("databases.apim_db.password", json!(SHARED_PASSWORD));
         site.rehearsal.inventory.set("databases.shared_db.password", json!(APIM_PASSWORD));
         let text = site.apply().ended_with(1).text();
-        assert!(text.contains("tables that are not the product's"), "{text}");
+        assert!(text.contains("tables that are not part of the product"), "{text}");
     }
 }
 
 #[test]
-fn without_an_administrator_only_the_schema_is_loaded() {
+fn without_administrator_only_schema_is_loaded() {
     for mut site in sites() {
         site.rehearsal.inventory.set("databases.admin", json!(null));
         let text = site.apply().ended_with(1).text();
         assert!(text.contains("cannot log in to database `shared_db`"), "{text}");
-        by_hand(&site.server, APIM_PASSWORD);
+        create_manually(&site.server, APIM_PASSWORD);
         site.rehearsal.inventory.set(
             "databases.shared_db",
             json!({"name": "shared_db", "username": "apimadmin", "password": APIM_PASSWORD}),
@@ -148,7 +151,7 @@ fn without_an_administrator_only_the_schema_is_loaded() {
             }
             Kind::Postgresql => drop(site.server.must(None, "CREATE DATABASE shared_db OWNER apimadmin")),
         }
-        assert!(changed(&site.apply().ended_with(0)) >= 1);
-        assert_eq!(changed(&site.apply().ended_with(0)), 0);
+        assert!(changed(&site.apply_json().ended_with(0)) >= 1);
+        site.assert_up_to_date();
     }
 }

@@ -1,4 +1,5 @@
-//! The main job: bare machines become a healthy, highly available cluster, in order; again changes nothing; and no secret gets out.
+//! Bare machines become a healthy, highly available cluster, started in order; a second apply changes
+//! nothing; no secret leaks.
 
 use std::time::Duration;
 
@@ -7,16 +8,17 @@ use apim_tests::poll::until;
 use serde_json::json;
 
 use super::order::Order;
-use super::poisoned::{nothing_leaked, poison};
+use super::secrets::{assert_no_leak, poison};
 use super::{Node, ROLES, SOON, Site};
-use crate::{changed, recap};
+use crate::{Recap, assert_nothing_changed};
 
-/// What a first apply of nine machines may take, and a second, on a machine with two busy processors; figures are for benchmarks.
+/// Time limits for a first apply of nine machines and for a second, on a machine with two busy
+/// processors. Not performance figures.
 const FIRST: Duration = Duration::from_secs(240);
 const SECOND: Duration = Duration::from_secs(10);
 
 #[test]
-fn the_documented_cluster_comes_up_healthy_in_order_and_a_second_apply_changes_nothing() {
+fn ha_cluster_starts_in_order_and_second_apply_changes_nothing() {
     let Some(mut site) = Site::up(&Topology::ha().expect("a topology")) else { return };
     let poison = poison(&mut site);
 
@@ -26,66 +28,72 @@ fn the_documented_cluster_comes_up_healthy_in_order_and_a_second_apply_changes_n
 
     let watch = poison.watch_processes();
     let order = Order::watch(&site);
-    let first = site.run("apply", &["--diff", "-v"]).ended_with(0);
-    order.kept();
+    let first = site.run_json("apply", &["--diff", "-v"]).ended_with(0);
+    order.assert_kept();
     assert_eq!(watch.end(), Vec::<String>::new(), "secrets in the process list");
     assert!(first.took < FIRST, "the first apply took {:?}", first.took);
     outputs.push_str(&first.text());
-    let counts = recap(&first);
-    assert_eq!(counts.len(), site.lab.hosts().len() - 1, "a row per host with a node: {counts:?}");
-    assert!(counts.values().all(|count| count["failed"] == 0 && count["unreachable"] == 0), "{counts:?}");
+    let hosts = Recap::of(&first).hosts;
+    assert_eq!(hosts.len(), site.lab.hosts().len() - 1, "one entry per host with a node: {hosts:?}");
+    assert!(hosts.values().all(|counts| counts.failed == 0 && counts.unreachable == 0), "{hosts:?}");
 
-    started_in_order(&site);
-    stands(&site);
+    assert_started_in_order(&site);
+    assert_healthy(&site);
 
     let starts: Vec<_> = site.nodes().iter().map(|node| site.started(node)).collect();
-    let second = site.run("apply", &[]).ended_with(0);
-    assert_eq!(changed(&second), 0, "{}", second.text());
-    assert!(second.took < SECOND, "the second apply took {:?}", second.took);
-    assert_eq!(starts, site.nodes().iter().map(|node| site.started(node)).collect::<Vec<_>>());
+    let second = site.run_json("apply", &[]).ended_with(0);
     outputs.push_str(&second.text());
+    assert!(second.took < SECOND, "the second apply took {:?}", second.took);
+    assert_nothing_changed(second);
+    assert_eq!(starts, site.nodes().iter().map(|node| site.started(node)).collect::<Vec<_>>());
     outputs.push_str(&site.run("plan", &["--diff", "--exit-code"]).ended_with(0).text());
     outputs.push_str(&site.run("status", &["-v"]).ended_with(0).text());
 
-    nothing_leaked(&site, &poison, &outputs);
+    assert_no_leak(&site, &poison, &outputs);
 
-    // A dead machine: the others finish their stage, nobody goes on behind the barrier, and everybody is told.
+    dead_host_stops_rollout(&mut site, &starts);
+}
+
+/// The other hosts finish their stage, and no later stage is started.
+fn dead_host_stops_rollout(site: &mut Site, starts: &[u64]) {
     site.lab.kill("gw2").expect("gw2 dies");
     site.inventory.set("config", json!({"apim": {"cors": {"allow_origins": "*"}}}));
-    let third = site.run("apply", &[]).ended_with(1);
-    let counts = recap(&third);
-    assert_eq!(counts["gw2"]["unreachable"], 1, "{counts:?}");
-    assert!(third.text().contains("gw2"), "{}", third.text());
+    let run = site.run_json("apply", &[]).ended_with(1);
+    let recap = Recap::of(&run);
+    let gateway = &recap.hosts["gw2"];
+    assert_eq!((gateway.unreachable, gateway.state.as_str()), (1, "unreachable"), "{recap:?}");
+    let stopped = recap.stopped.as_ref().unwrap_or_else(|| panic!("the rollout was not stopped: {recap:?}"));
+    assert!(!stopped.title.is_empty() && stopped.why.contains("gw2"), "{stopped:?}");
     let later: Vec<_> = site
         .nodes()
         .iter()
         .filter(|node| node.group == "traffic_manager")
         .map(|node| site.started(node))
         .collect();
-    assert_eq!(later, starts[starts.len() - 2..], "nodes behind the barrier were restarted");
+    assert_eq!(later, starts[starts.len() - 2..], "nodes of a later stage were restarted");
 
     site.lab.boot("gw2").expect("gw2 boots");
     site.run("apply", &[]).ended_with(0);
-    stands(&site);
-    assert_eq!(changed(&site.run("apply", &[]).ended_with(0)), 0);
+    assert_healthy(site);
+    site.assert_up_to_date();
 }
 
-/// Each role was started after the role before it had said that it was.
-fn started_in_order(site: &Site) {
+/// Each role was started after the start markers of the role before.
+fn assert_started_in_order(site: &Site) {
     let nodes = site.nodes();
     let mut healthy_since = 0;
-    let mut story = String::new();
+    let mut log = String::new();
     for (group, _) in ROLES {
         let of_role: Vec<&Node> = nodes.iter().filter(|node| node.group == *group).collect();
-        let begun = of_role.iter().map(|node| site.started(node)).min().expect("nodes of the role");
-        story.push_str(&format!("{group}: started at {begun}, the role before was up at {healthy_since}\n"));
-        assert!(begun >= healthy_since, "started too early:\n{story}");
+        let start = of_role.iter().map(|node| site.started(node)).min().expect("nodes of the role");
+        log.push_str(&format!("{group}: started at {start}, the role before was up at {healthy_since}\n"));
+        assert!(start >= healthy_since, "started too early:\n{log}");
         healthy_since = of_role.iter().map(|node| site.marked(node)).max().expect("nodes of the role");
     }
 }
 
-/// Every gateway has its APIs and hears from both control planes and both traffic managers.
-fn stands(site: &Site) {
+/// Every gateway is healthy and connected to both control planes and both traffic managers.
+fn assert_healthy(site: &Site) {
     let address = |name: &str| site.lab.host(name).expect("a host").address;
     for gateway in site.nodes().iter().filter(|node| node.group == "gateway") {
         let health = "curl --silent --insecure --output /dev/null --write-out '%{http_code}' \
@@ -96,8 +104,8 @@ fn stands(site: &Site) {
         {
             let connections =
                 format!("ss --no-header --tcp --numeric state established dst {}:{port}", address(peer));
-            let stands = until(SOON, || !site.sh(&gateway.host, &connections).trim().is_empty());
-            assert!(stands, "{} has no connection to {peer}:{port}", gateway.host);
+            let is_connected = until(SOON, || !site.sh(&gateway.host, &connections).trim().is_empty());
+            assert!(is_connected, "{} has no connection to {peer}:{port}", gateway.host);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Many nodes of a role: the budget is kept whatever happens, also when nodes are down already or die in the middle.
+//! Many nodes of a role: the disruption budget is respected, also if nodes are down or crash during the
+//! run.
 
 use std::time::Duration;
 
@@ -8,30 +9,30 @@ use apim_tests::poll::until;
 use serde_json::Value;
 
 use super::Site;
-use super::balanced::{balanced, most_at_once, outages, unnoticed};
+use super::under_load::{load_balanced, most_at_once, outages, without_lost_requests};
 
-/// How long a run may take until it does what is waited for.
+/// The time limit until a run takes a node down.
 const SOON: Duration = Duration::from_secs(60);
 
 #[test]
-fn five_gateways_and_three_control_planes_are_never_fewer_than_their_budget_says() {
+fn restarts_respect_the_disruption_budget() {
     let topology = Topology::of(&[("km", 1), ("gw", 5), ("cp", 3), ("tm", 2)]).expect("a topology");
-    let Some(mut site) = balanced(&topology) else { return };
+    let Some(mut site) = load_balanced(&topology) else { return };
     site.inventory.release("4.5.0");
     site.run("apply", &[]).ended_with(0);
 
-    // One at a time, where nothing else is said.
+    // By default, one at a time.
     let begun = site.now();
-    unnoticed(&site, "one at a time", || drop(site.run("restart", &[]).ended_with(0)));
+    without_lost_requests(&site, "one at a time", || drop(site.run("restart", &[]).ended_with(0)));
     for (group, count) in [("gateway", 5), ("control_plane", 3), ("traffic_manager", 2)] {
         let outages = outages(&site, group);
         assert!(outages.iter().all(|one| one.from > begun) && outages.len() == count, "{outages:?}");
         assert_eq!(most_at_once(&outages, begun), 1, "{outages:?}");
     }
 
-    // Two at a time, behind the first one.
+    // Two at a time, after the first one.
     let begun = site.now();
-    unnoticed(&site, "two at a time", || {
+    without_lost_requests(&site, "two at a time", || {
         drop(site.run("restart", &["--role", "gateway", "--max-unavailable", "2"]).ended_with(0));
     });
     let mut found = outages(&site, "gateway");
@@ -40,10 +41,10 @@ fn five_gateways_and_three_control_planes_are_never_fewer_than_their_budget_says
     assert_eq!(most_at_once(&found, begun), 2, "{found:?}");
     assert!(found[1].from >= found[0].to, "the second one did not wait for the first: {found:?}");
 
-    // One is down already: of two places one is left.
+    // One is down already, so the budget permits only one more.
     site.sh("gw3", "systemctl stop wso2-gateway");
     let begun = site.now();
-    unnoticed(&site, "beside one that is down", || {
+    without_lost_requests(&site, "one is down already", || {
         let options = ["--role", "gateway", "--max-unavailable", "2", "--limit", "all:!gw3"];
         drop(site.run("restart", &options).ended_with(0));
     });
@@ -52,14 +53,14 @@ fn five_gateways_and_three_control_planes_are_never_fewer_than_their_budget_says
     assert_eq!(most_at_once(&found, begun), 1, "{found:?}");
     site.run("start", &["--limit", "gw3"]).ended_with(0);
 
-    one_dies_in_the_middle(&site);
+    crash_stops_the_rollout(&site);
 }
 
-/// While the first gateway is down, another one dies: no other gateway is taken down, and everybody is told why.
-fn one_dies_in_the_middle(site: &Site) {
+/// While the first gateway is down, another one crashes: no other gateway is taken down.
+fn crash_stops_the_rollout(site: &Site) {
     let mut begun = 0;
     let mut victim = String::new();
-    unnoticed(site, "one dies in the middle", || {
+    without_lost_requests(site, "one crashes during the run", || {
         let inventory = site.operator.file("inventory.yaml", &site.inventory.text());
         let arguments = ["restart", inventory.to_str().expect("a path"), "--role", "gateway", "-o", "json"];
         begun = site.now();
@@ -69,9 +70,10 @@ fn one_dies_in_the_middle(site: &Site) {
             first = going_down(&run);
             first.is_some()
         });
-        let first = first.unwrap_or_else(|| panic!("no gateway goes down: {}", run.said()));
-        victim = (1..=5).rev().map(|n| format!("gw{n}")).find(|name| *name != first).expect("another one");
-        site.lab.kill(&victim).expect("it dies");
+        let first = first.unwrap_or_else(|| panic!("no gateway goes down: {}", run.output()));
+        victim =
+            (1..=5).rev().map(|n| format!("gw{n}")).find(|name| *name != first).expect("another gateway");
+        site.lab.kill(&victim).expect("it is killed");
         let ended = run.wait(Duration::from_secs(200)).ended_with(1);
         assert!(ended.text().contains(&victim), "{}", ended.text());
     });
@@ -84,9 +86,9 @@ fn one_dies_in_the_middle(site: &Site) {
     assert!(down.len() == 5 && down.iter().all(|one| one.from > begun), "{down:?}");
 }
 
-/// Returns the gateway that is being stopped, as the run tells.
+/// Returns the gateway that is being stopped, according to the events.
 fn going_down(run: &Running) -> Option<String> {
-    run.said().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|event| {
+    run.output().lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find_map(|event| {
         let is_stop = event["event"] == "step_progress"
             && event["what"].as_str().is_some_and(|what| what.starts_with("stopping"));
         is_stop.then(|| event["host"].as_str().unwrap_or_default().to_owned())

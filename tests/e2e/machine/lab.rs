@@ -1,4 +1,4 @@
-//! The lab itself: if it lied, every other test here would.
+//! The lab itself, which all other tests rely on.
 
 use std::path::Path;
 use std::time::Duration;
@@ -18,7 +18,7 @@ fn route() -> String {
 }
 
 #[test]
-fn hosts_are_machines_of_their_own_and_can_be_cut_killed_booted_and_reset() {
+fn hosts_are_isolated_and_can_be_cut_killed_booted_and_reset() {
     let Some(lab) = lab(&topology()) else { return };
 
     let ids: Vec<_> =
@@ -32,7 +32,7 @@ fn hosts_are_machines_of_their_own_and_can_be_cut_killed_booted_and_reset() {
         "/home/deploy/.ssh:\nauthorized_keys\n\n/opt:"
     );
 
-    // Stopping a service with everything in its group must not reach over to the other host.
+    // Stopping a service and its control group must not affect the other host.
     lab.sh("h1", "systemctl stop ssh").expect("ssh stops");
     assert!(!lab.answers("h1"));
     assert!(lab.answers("h2"));
@@ -41,21 +41,21 @@ fn hosts_are_machines_of_their_own_and_can_be_cut_killed_booted_and_reset() {
     assert!(route().contains("blackhole"), "{}", route());
     lab.cut("h1").expect("h1 is cut");
     assert!(!lab.answers("h1"));
-    assert!(lab.sh("h1", "true").is_ok(), "a cut host runs on");
+    assert!(lab.sh("h1", "true").is_ok(), "a cut host must keep running");
     lab.heal("h1").expect("h1 is healed");
     assert!(until(Duration::from_secs(10), || lab.answers("h1")));
 
     lab.sh("h1", "echo kept > /opt/mark; sync").expect("a mark is written");
-    lab.kill("h1").expect("h1 dies");
+    lab.kill("h1").expect("h1 is killed");
     assert!(!lab.is_on("h1") && lab.is_on("h2"));
     assert!(matches!(lab.sh("h1", "true"), Err(LabError::Host { .. })));
     lab.boot("h1").expect("h1 boots");
-    assert_eq!(lab.sh("h1", "cat /opt/mark").expect("the mark is there"), "kept\n");
+    assert_eq!(lab.sh("h1", "cat /opt/mark").expect("the mark exists"), "kept\n");
     lab.reset(&["h1"]).expect("h1 is reset");
     assert!(lab.sh("h1", "cat /opt/mark").is_err(), "a reset host has a new disk");
 
     let second = Machines::up(&topology(), Owner::Person);
-    assert!(matches!(second, Err(LabError::Busy(_))), "a living lab is not swept away: {second:?}");
+    assert!(matches!(second, Err(LabError::Busy(_))), "a running lab was removed: {second:?}");
 
     lab.down().expect("the lab goes down");
     assert!(!Path::new("/run/apim-lab").exists());
@@ -63,17 +63,17 @@ fn hosts_are_machines_of_their_own_and_can_be_cut_killed_booted_and_reset() {
 }
 
 #[test]
-fn what_a_dead_lab_left_is_cleared_away() {
+fn remains_of_a_dead_lab_are_removed() {
     let Some(lab) = lab(&topology()) else { return };
-    // A process that is killed drops nothing: the lab stays, and its lock is gone with the process.
+    // A killed process drops nothing: the lab stays, and its lock is released.
     std::mem::forget(lab);
-    // This process lives, so its lock is held; another process is needed to see what the next one sees.
+    // This process still holds the lock, so only another process can be refused.
     let next = std::process::Command::new(apim_tests::cli::program("lab"))
         .args(["up", "1"])
         .output()
         .expect("lab runs");
-    assert!(!next.status.success(), "the lab of a living process was swept away");
-    sweep().expect("everything is cleared away");
+    assert!(!next.status.success(), "the lab of a running process was removed");
+    sweep().expect("everything is removed");
     assert!(!Path::new("/run/apim-lab").exists());
     assert_eq!(route(), "");
 }

@@ -1,20 +1,21 @@
-//! On machines: systemd, OpenSSH, sudo, MariaDB. One at a time, for there is one lab per machine.
+//! The machine lab: systemd, OpenSSH, sudo, MariaDB. One test at a time, since the lab exists once per
+//! machine.
 
-mod balanced;
+mod bad_distribution;
 mod cluster;
+mod daily_use;
 mod databases;
 mod faults;
 mod fleet;
 mod interrupted;
 mod lab;
-mod looked_after;
 mod order;
 mod password;
-mod poisoned;
 mod production;
 mod readiness;
-mod refused;
 mod rolling;
+mod secrets;
+mod under_load;
 
 use std::time::{Duration, Instant};
 
@@ -22,11 +23,14 @@ use apim_tests::cli::{Operator, Run};
 use apim_tests::distributions::Distributions;
 use apim_tests::inventory::Inventory;
 use apim_tests::machine::{Machines, Owner, Topology, can_run};
+use apim_tests::skip::skip;
 
-/// Returns a lab of these hosts, or says why there is none and returns nothing.
+use crate::{JSON, assert_nothing_changed};
+
+/// Returns a lab with these hosts, or skips the test.
 fn lab(topology: &Topology) -> Option<Machines> {
     if let Err(why) = can_run() {
-        eprintln!("SKIPPED: {why}");
+        skip(&why);
         return None;
     }
     Some(
@@ -35,7 +39,7 @@ fn lab(topology: &Topology) -> Option<Machines> {
     )
 }
 
-/// Machines, their inventory, and somebody who deploys to them.
+/// Machines, their inventory, and an operator.
 struct Site {
     lab: Machines,
     inventory: Inventory,
@@ -50,7 +54,7 @@ impl Site {
         Some(Self { lab, inventory, operator: Operator::new() })
     }
 
-    /// Runs a verb on the inventory as it is now.
+    /// Runs a verb with the current inventory.
     fn run(&self, verb: &str, options: &[&str]) -> Run {
         let inventory = self.operator.file("inventory.yaml", &self.inventory.text());
         let begun = Instant::now();
@@ -59,19 +63,32 @@ impl Site {
         run
     }
 
-    /// Runs a shell line on a host as root.
+    /// Runs a verb and prints JSON, for tests that read counts.
+    fn run_json(&self, verb: &str, options: &[&str]) -> Run {
+        self.run(verb, &[options, &JSON[..]].concat())
+    }
+
+    /// Applies and asserts that nothing changed.
+    #[track_caller]
+    fn assert_up_to_date(&self) {
+        assert_nothing_changed(self.run_json("apply", &[]));
+    }
+
+    /// Runs a shell command on a host as root.
     fn sh(&self, host: &str, line: &str) -> String {
         self.lab.sh(host, line).unwrap_or_else(|error| panic!("{host}: {error}"))
     }
 
-    /// Returns when the node's process was started, in microseconds of the machine's monotonic clock, which all hosts share.
+    /// Returns when the node's process was started, in microseconds of the monotonic clock, which all
+    /// hosts share.
     fn started(&self, node: &Node) -> u64 {
         let unit = format!("wso2-{}", node.folder);
         let line = format!("systemctl show -P ExecMainStartTimestampMonotonic {unit}");
         self.sh(&node.host, &line).trim().parse().unwrap_or_else(|_| panic!("{unit} has no start time"))
     }
 
-    /// Returns when the node's log said last that it was started, by the machine's monotonic clock.
+    /// Returns the time of the last start marker in the node's log, in microseconds of the monotonic
+    /// clock.
     fn marked(&self, node: &Node) -> u64 {
         let log = format!("{}/repository/logs/wso2carbon.log", node.home());
         let line = format!(
@@ -81,7 +98,7 @@ impl Site {
              up=$(awk '{{printf \"%d\", $1 * 1000000}}' /proc/uptime); echo $((up - (now - then)))"
         );
         let micros = self.sh(&node.host, &line);
-        // /proc/uptime has hundredths of a second.
+        // /proc/uptime has a resolution of 10 ms.
         micros
             .trim()
             .parse::<u64>()
@@ -89,14 +106,14 @@ impl Site {
             .saturating_sub(20_000)
     }
 
-    /// Returns now, by the machine's monotonic clock.
+    /// Returns the current time of the monotonic clock, in microseconds.
     fn now(&self) -> u64 {
         let uptime = std::fs::read_to_string("/proc/uptime").expect("the machine's clock");
         let seconds: f64 = uptime.split(' ').next().and_then(|text| text.parse().ok()).expect("seconds");
         (seconds * 1e6) as u64
     }
 
-    /// Returns the nodes, in the documented start order.
+    /// Returns the nodes in the documented start order.
     fn nodes(&self) -> Vec<Node> {
         ROLES
             .iter()
@@ -122,7 +139,8 @@ impl Node {
     }
 }
 
-/// Inventory groups and folders below `/opt/wso2`, in the order of step 7 of the distributed deployment page.
+/// Inventory groups and folders in `/opt/wso2`, in the start order of step 7 of the product's page on
+/// distributed deployment.
 const ROLES: &[(&str, &str)] = &[
     ("key_manager", "key-manager"),
     ("gateway", "gateway"),
@@ -130,5 +148,5 @@ const ROLES: &[(&str, &str)] = &[
     ("traffic_manager", "traffic-manager"),
 ];
 
-/// How long a state may take that nothing but the product's own retries brings about.
+/// The time limit for states that only the product's own retries reach.
 const SOON: Duration = Duration::from_secs(30);

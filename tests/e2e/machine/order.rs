@@ -1,4 +1,5 @@
-//! Watches a first apply from outside: at the moment when the first node of a role is started, is every node of the role before healthy?
+//! Watches a first apply from outside: when the first node of a role is started, every node of the role
+//! before must be healthy.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -13,11 +14,12 @@ use rustix::process::Pid;
 
 use super::{ROLES, Site};
 
-/// Plain HTTP of the servlet container, where every component tells its name.
+/// Plain HTTP of the servlet container, where every component returns its name.
 const HTTP: u16 = 9763;
 
-/// The name that a component gives, and the ports that it opens; written here a second time, so that a mistake in the program is one here too
-/// only if somebody makes it twice (facts 5 and 13 of the product's documentation: "basic health checks", "default ports").
+/// The name that a component returns, and the ports that it opens. Does not use the values of the
+/// program, so that it finds errors in them (product documentation: "basic health checks", "default
+/// ports").
 const SIGNS: &[(&str, &str, &[u16])] = &[
     ("key_manager", "WSO2 API Control Plane", &[9443]),
     ("gateway", "WSO2 Universal Gateway", &[9443, 8243, 8280]),
@@ -25,17 +27,17 @@ const SIGNS: &[(&str, &str, &[u16])] = &[
     ("traffic_manager", "WSO2 Traffic Manager", &[9443, 5672, 9611, 9711]),
 ];
 
-/// How often processes are looked at: far below the time from a process's start to its first line.
-const GLANCE: Duration = Duration::from_millis(20);
+/// The polling interval: far below the time from the start of a process to its first log line.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// A watch over the order of starting.
+/// Watches the start order.
 pub(super) struct Order {
     ends: Arc<AtomicBool>,
     watcher: JoinHandle<Vec<String>>,
 }
 
 impl Order {
-    /// Begins to watch the cluster of `site`, where nothing runs yet.
+    /// Starts watching the cluster of `site`, where nothing is running yet.
     pub(super) fn watch(site: &Site) -> Self {
         let nodes = site.nodes();
         let address = |host: &str| site.lab.host(host).expect("a host").address;
@@ -58,13 +60,13 @@ impl Order {
     /// Ends the watch.
     ///
     /// # Panics
-    /// When a role was begun before every node of the role before was healthy, or a role was never seen to start.
-    pub(super) fn kept(self) {
+    /// If a role was started before every node of the role before was healthy, or was not started.
+    pub(super) fn assert_kept(self) {
         self.ends.store(true, Ordering::Relaxed);
-        let story = self.watcher.join().expect("the watcher");
-        assert!(story.iter().all(|line| !line.contains("NOT HEALTHY")), "{story:#?}");
-        assert_eq!(story.len(), ROLES.len(), "not every role was seen to start: {story:#?}");
-        for line in story {
+        let log = self.watcher.join().expect("the watcher");
+        assert!(log.iter().all(|line| !line.contains("NOT HEALTHY")), "{log:#?}");
+        assert_eq!(log.len(), ROLES.len(), "a role was not started: {log:#?}");
+        for line in log {
             eprintln!("{line}");
         }
     }
@@ -79,39 +81,39 @@ struct Watched {
 }
 
 fn watch(roles: &[Watched], networks: &[u64], ended: &AtomicBool) -> Vec<String> {
-    let mut story = Vec::new();
+    let mut log = Vec::new();
     let mut before: Option<&Watched> = None;
     for role in roles {
         let home = format!("-Dcarbon.home=/opt/wso2/{}/", role.folder);
-        // Another lab on this machine has such processes, too.
-        let is_ours = |pid: Pid| {
+        // Other labs of this machine have such processes, too.
+        let is_in_lab = |pid: Pid| {
             let space = std::fs::metadata(format!("/proc/{}/ns/net", pid.as_raw_nonzero()));
             space.is_ok_and(|space| networks.contains(&space.ino()))
         };
-        let runs = || processes(|line| line.contains(&home)).into_iter().any(is_ours);
+        let runs = || processes(|line| line.contains(&home)).into_iter().any(is_in_lab);
         while !runs() {
             if ended.load(Ordering::Relaxed) {
-                return story;
+                return log;
             }
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(INTERVAL);
         }
         let mut line = format!("{} started", role.group);
         for (host, address) in before.iter().flat_map(|role| &role.hosts) {
             let role = before.expect("a role before");
-            match role.lacks(*address) {
+            match role.problem(*address) {
                 None => line.push_str(&format!("; {host} was healthy")),
                 Some(what) => line.push_str(&format!("; {host} was NOT HEALTHY: {what}")),
             }
         }
-        story.push(line);
+        log.push(line);
         before = Some(role);
     }
-    story
+    log
 }
 
 impl Watched {
-    /// Says what a node of the role lacks to be healthy, seen from the network.
-    fn lacks(&self, address: Ipv4Addr) -> Option<String> {
+    /// Returns why a node of the role is not healthy, seen from the network.
+    fn problem(&self, address: Ipv4Addr) -> Option<String> {
         let closed = self.ports.iter().find(|port| connect(address, **port).is_none());
         if let Some(port) = closed {
             return Some(format!("port {port} is closed"));
@@ -121,10 +123,10 @@ impl Watched {
             format!("GET /services/Version HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
         let mut answer = String::new();
         if stream.write_all(request.as_bytes()).is_err() || stream.read_to_string(&mut answer).is_err() {
-            return Some("its HTTP port does not answer".to_owned());
+            return Some("the HTTP port does not answer".to_owned());
         }
-        let is_itself = answer.starts_with("HTTP/1.1 200") && answer.contains(self.product);
-        (!is_itself).then(|| format!("it says {answer:?}"))
+        let is_healthy = answer.starts_with("HTTP/1.1 200") && answer.contains(self.product);
+        (!is_healthy).then(|| format!("answer {answer:?}"))
     }
 }
 

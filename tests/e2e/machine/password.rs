@@ -1,4 +1,5 @@
-//! Hosts that take passwords only: by the method of that name, and by questions that PAM asks; and what is said of a wrong one.
+//! Hosts that accept only passwords: `password` and `keyboard-interactive` authentication, and a wrong
+//! password.
 
 use apim_tests::machine::Topology;
 use serde_json::json;
@@ -11,21 +12,21 @@ const USER: &str = "walker";
 const HOST: &str = "tm1";
 
 #[test]
-fn a_password_opens_a_host_by_either_method_and_a_wrong_one_is_told() {
+fn password_login_by_both_methods_and_wrong_password() {
     let Some(mut site) = Site::up(&Topology::single().expect("a topology")) else { return };
     site.sh(HOST, &format!("useradd -m -s /bin/sh {USER}; echo '{USER}:{PASSWORD}' | chpasswd"));
     let playbook = site.operator.file(
-        "look.yaml",
-        "- name: look\n  hosts: all\n  tasks:\n    - name: a file of mine\n      copy: {content: hello, dest: /home/walker/hello}\n",
+        "hello.yaml",
+        "- name: hello\n  hosts: all\n  tasks:\n    - name: a file\n      copy: {content: hello, dest: /home/walker/hello}\n",
     );
     let playbook = playbook.to_string_lossy().into_owned();
     site.inventory.host(HOST, "ansible_user", json!(USER));
     site.inventory.host(HOST, "ansible_become", json!(false));
     let options = ["--limit", HOST, "--playbook", &playbook];
 
-    for (by_password, by_questions) in [("yes", "no"), ("no", "yes")] {
+    for (password, interactive) in [("yes", "no"), ("no", "yes")] {
         let settings = format!(
-            "PasswordAuthentication {by_password}\\nKbdInteractiveAuthentication {by_questions}\\nUsePAM yes\\nPubkeyAuthentication no\\n"
+            "PasswordAuthentication {password}\\nKbdInteractiveAuthentication {interactive}\\nUsePAM yes\\nPubkeyAuthentication no\\n"
         );
         let file = "/etc/ssh/sshd_config.d/00-passwords.conf";
         site.sh(

@@ -1,5 +1,5 @@
-//! A cluster fit for production, from bare machines at the first try: issued certificates, databases that are made, hardened hosts, nginx in
-//! front; asked the way clients ask, believing the cluster's own authority and nobody else.
+//! A production cluster from bare machines with one apply: issued certificates, created databases,
+//! hardened hosts, nginx as load balancer. Clients trust only the authority of the cluster.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -12,9 +12,9 @@ use apim_tests::poll::until;
 use serde_json::json;
 
 use super::{SOON, Site};
-use crate::changed;
+use crate::changed_steps;
 
-/// The line about the first gateway's HTTPS port.
+/// The file with the `server` line of the first gateway's HTTPS port.
 const SERVER: &str = "/etc/nginx/apim-deploy/servers/gateway-Default.https/gw1-gateway.conf";
 
 fn site() -> Option<Site> {
@@ -41,13 +41,13 @@ fn site() -> Option<Site> {
                 "gateway": "gw.wso2.com",
             }),
         );
-    // Passwords stand in it in the open, so nobody else may read it; what is written later keeps the mode.
+    // Contains passwords in plain text, so it must be private; later writes keep the mode.
     let inventory = site.operator.file("inventory.yaml", "");
     std::fs::set_permissions(inventory, std::fs::Permissions::from_mode(0o600)).expect("a private file");
     Some(site)
 }
 
-/// Somebody outside who asks the load balancer.
+/// A client of the load balancer.
 struct Client {
     authority: PathBuf,
     balancer: Ipv4Addr,
@@ -60,8 +60,8 @@ impl Client {
         Self { authority: inventory.with_extension("pki").join("ca.crt"), balancer }
     }
 
-    /// Returns curl's exit status and what it printed: the body, and behind it the status and where a redirect leads.
-    fn ask(&self, url: &str, trusts: bool) -> (i32, String) {
+    /// Returns curl's exit status and output: the body, the HTTP status and the redirect URL.
+    fn get(&self, url: &str, trusts: bool) -> (i32, String) {
         let (scheme, rest) = url.split_once("://").expect("a URL");
         let host = rest.split('/').next().unwrap_or_default();
         let (name, port) =
@@ -76,78 +76,79 @@ impl Client {
         (output.status.code().unwrap_or(-1), String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
     }
 
-    fn answers(&self, url: &str, expected: &str) {
-        let (status, said) = self.ask(url, true);
-        assert!(status == 0 && said.contains(expected), "{url}: {status}, `{said}`, not `{expected}`");
+    #[track_caller]
+    fn assert_answer(&self, url: &str, expected: &str) {
+        let (status, output) = self.get(url, true);
+        assert!(status == 0 && output.contains(expected), "{url}: {status}, `{output}`, not `{expected}`");
     }
 
-    /// Returns which nodes answered so many calls of an API; each must be answered.
+    /// Calls an API this many times; each call must succeed. Returns the nodes that answered.
     fn nodes(&self, calls: usize) -> BTreeSet<String> {
         let call = |_| {
-            let (status, said) = self.ask("https://gw.wso2.com/pizza/1.0/menu", true);
-            assert!(status == 0 && said.ends_with(" 200"), "an API call: {status}, `{said}`");
-            said.split('"').skip_while(|part| *part != "node").nth(2).unwrap_or_default().to_owned()
+            let (status, output) = self.get("https://gw.wso2.com/pizza/1.0/menu", true);
+            assert!(status == 0 && output.ends_with(" 200"), "an API call: {status}, `{output}`");
+            output.split('"').skip_while(|part| *part != "node").nth(2).unwrap_or_default().to_owned()
         };
         (0..calls).map(call).collect()
     }
 }
 
 #[test]
-fn a_hardened_cluster_with_its_own_certificates_answers_at_its_load_balancer() {
+fn hardened_cluster_serves_clients_through_nginx() {
     let Some(mut site) = site() else { return };
     let first = site.run("apply", &[]).ended_with(0);
     assert!(!first.text().contains("Pass-of-"), "a secret was printed");
-    let second = site.run("apply", &[]).ended_with(0);
-    assert_eq!(changed(&second), 0, "{}", second.text());
+    site.assert_up_to_date();
 
     let client = Client::of(&site);
     for name in ["api.am.wso2.com", "km.wso2.com", "tm.wso2.com"] {
-        client.answers(&format!("https://{name}/services/Version"), " 200");
-        client.answers(
+        client.assert_answer(&format!("https://{name}/services/Version"), " 200");
+        client.assert_answer(
             &format!("http://{name}/services/Version"),
             &format!(" 301 https://{name}/services/Version"),
         );
     }
     assert_eq!(
-        client.ask("https://api.am.wso2.com/services/Version", false).0,
+        client.get("https://api.am.wso2.com/services/Version", false).0,
         60,
-        "believed without the authority"
+        "trusted without the authority"
     );
-    assert_eq!(client.nodes(8).len(), 2, "both gateways answer");
-    client.answers("http://gw.wso2.com/pizza/1.0/menu", " 200");
-    client.answers("http://gw.wso2.com:9099/health", " 200");
-    client.answers("https://gw.wso2.com:8099/health", " 200");
-    client.answers("https://gw.wso2.com/api/am/gateway/v2/server-startup-healthcheck", " 200");
-    // Gateways are managed by control planes, through the name that everybody calls.
-    client.answers("https://gw.wso2.com/services/Version", " 403");
+    assert_eq!(client.nodes(8).len(), 2, "both gateways must answer");
+    client.assert_answer("http://gw.wso2.com/pizza/1.0/menu", " 200");
+    client.assert_answer("http://gw.wso2.com:9099/health", " 200");
+    client.assert_answer("https://gw.wso2.com:8099/health", " 200");
+    client.assert_answer("https://gw.wso2.com/api/am/gateway/v2/server-startup-healthcheck", " 200");
+    // Only control planes may call the management services of gateways through this name.
+    client.assert_answer("https://gw.wso2.com/services/Version", " 403");
     let managed = "curl --silent --insecure --output /dev/null --write-out '%{http_code}' https://gw.wso2.com/services/Version";
     assert_eq!(site.sh("cp1", managed), "200");
 
-    a_node_that_was_left_out_is_taken_in_again(&site, &client);
-    what_nginx_refuses_never_goes_live(&mut site, &client);
+    apply_undrains_node(&site, &client);
+    invalid_nginx_configuration_is_not_activated(&mut site, &client);
 
-    site.lab.kill("gw1").expect("gw1 dies");
-    assert_eq!(client.nodes(6).len(), 1, "the other gateway answers every call");
+    site.lab.kill("gw1").expect("gw1 is killed");
+    assert_eq!(client.nodes(6).len(), 1, "the other gateway must answer every call");
 }
 
-/// As a run leaves it that died over a drain.
-fn a_node_that_was_left_out_is_taken_in_again(site: &Site, client: &Client) {
+/// A node that a killed run left out of rotation.
+fn apply_undrains_node(site: &Site, client: &Client) {
     site.sh("lb", &format!("sed -i 's/;$/ down;/' {SERVER} && nginx -t -q && systemctl reload nginx"));
     assert!(until(SOON, || client.nodes(4).len() == 1), "both still answer");
     let workers = "systemctl show -P MainPID nginx";
     let before = site.sh("lb", workers);
-    assert_eq!(changed(&site.run("apply", &[]).ended_with(0)), 1);
-    assert!(until(SOON, || client.nodes(4).len() == 2), "one is still left out");
-    assert_eq!(site.sh("lb", workers), before, "read, not restarted");
+    let changed = changed_steps(&site.run_json("apply", &[]).ended_with(0));
+    assert_eq!(changed.len(), 1, "{changed:?}");
+    assert!(until(SOON, || client.nodes(4).len() == 2), "one is still out of rotation");
+    assert_eq!(site.sh("lb", workers), before, "nginx was restarted, not reloaded");
 }
 
-fn what_nginx_refuses_never_goes_live(site: &mut Site, client: &Client) {
-    site.sh("lb", "echo 'no_such_word on;' > /etc/nginx/broken.conf");
+fn invalid_nginx_configuration_is_not_activated(site: &mut Site, client: &Client) {
+    site.sh("lb", "echo 'no_such_directive on;' > /etc/nginx/broken.conf");
     let before = site.sh("lb", "cat /etc/nginx/apim-deploy/*.conf");
     site.inventory.set("load_balancer.include", json!("/etc/nginx/broken.conf"));
     let refused = site.run("apply", &[]).ended_with(1).text();
-    assert!(refused.contains("no_such_word") && refused.contains("put back"), "{refused}");
+    assert!(refused.contains("no_such_directive") && refused.contains("put back"), "{refused}");
     assert_eq!(site.sh("lb", "cat /etc/nginx/apim-deploy/*.conf"), before);
-    client.answers("https://api.am.wso2.com/services/Version", " 200");
+    client.assert_answer("https://api.am.wso2.com/services/Version", " 200");
     site.inventory.set("load_balancer", json!({"kind": "nginx"}));
 }

@@ -1,20 +1,15 @@
-//! What is looked at before anything is changed, and what is closed: on real machines, with what stands in the way put there.
+//! `preflight`, `audit` and hardening on real machines.
 
 use apim_tests::cli::Run;
 use apim_tests::machine::Topology;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Node, Site};
-use crate::changed;
+use crate::events;
 
-/// Reads the objects that a verb printed with `-o json`.
-fn objects(run: &Run) -> Vec<Value> {
-    run.stdout.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
-}
-
-/// Returns what a check of a host came to: its status, and what was found.
+/// Returns the status of a check of a host, and what was found.
 fn check(run: &Run, host: &str, check: &str) -> (String, String) {
-    let all = objects(run);
+    let all = events(run);
     let row = all.iter().find(|one| one["event"] == "check" && one["host"] == host && one["check"] == check);
     let row = row.unwrap_or_else(|| panic!("no {check} of {host} in\n{}", run.text()));
     let text = |key: &str| row[key].as_str().unwrap_or_default().to_owned();
@@ -22,28 +17,34 @@ fn check(run: &Run, host: &str, check: &str) -> (String, String) {
 }
 
 #[test]
-fn what_stands_in_the_way_is_named_and_nothing_is_changed_anywhere() {
+fn failed_preflight_changes_no_host() {
     let Some(mut site) = Site::up(&Topology::single().expect("a topology")) else { return };
     let ready = site.run("preflight", &["-o", "json"]).ended_with(0);
     assert_eq!(check(&ready, "gw1", "ports").0, "ok");
     assert_eq!(check(&ready, "gw1", "names").0, "ok");
     assert!(site.run("preflight", &[]).ended_with(0).stdout.contains("ports"));
 
-    // Somebody else's process on a port of the gateway, and a file system that is too small for the traffic manager's release.
+    occupied_port_and_full_disk(&site);
+    unresolved_and_shadowed_names(&mut site);
+    unsupported_jdk(&mut site);
+}
+
+/// Another process on a port of the gateway, and a file system that is too small for a release.
+fn occupied_port_and_full_disk(site: &Site) {
     site.sh("gw1", "systemd-run --unit=taken --collect systemd-socket-activate --listen=8243 --accept cat");
     site.sh("tm1", "mkdir -p /opt/wso2 && mount -t tmpfs -o size=1m tmpfs /opt/wso2");
-    let looked = site.run("preflight", &["-o", "json"]).ended_with(1);
-    let (status, found) = check(&looked, "gw1", "ports");
+    let failed = site.run("preflight", &["-o", "json"]).ended_with(1);
+    let (status, found) = check(&failed, "gw1", "ports");
     let pid = site.sh("gw1", "systemctl show -P MainPID taken");
     assert_eq!(status, "fail");
     assert!(found.contains("8243") && found.contains(&format!("pid {}", pid.trim())), "{found}");
-    let (status, found) = check(&looked, "tm1", "disk");
+    let (status, found) = check(&failed, "tm1", "disk");
     assert!(status == "fail" && found.contains("/opt/wso2"), "{status}: {found}");
-    assert_eq!(check(&looked, "km1", "disk").0, "ok");
+    assert_eq!(check(&failed, "km1", "disk").0, "ok");
 
     let refused = site.run("apply", &[]).ended_with(1);
-    for part in ["8243", "gw1", "tm1", "nothing was changed"] {
-        assert!(refused.text().contains(part), "nothing is said of {part}\n{}", refused.text());
+    for part in ["8243", "gw1", "tm1", "no host was changed"] {
+        assert!(refused.text().contains(part), "{part} is not in\n{}", refused.text());
     }
     for host in ["km1", "gw1", "cp1"] {
         assert_eq!(
@@ -54,23 +55,27 @@ fn what_stands_in_the_way_is_named_and_nothing_is_changed_anywhere() {
     }
     site.sh("tm1", "umount /opt/wso2");
     site.sh("gw1", "systemctl stop taken");
+}
 
-    // Names that nobody knows, once /etc/hosts is left alone.
+/// Names that do not resolve if /etc/hosts is not managed, and names with a conflicting line.
+fn unresolved_and_shadowed_names(site: &mut Site) {
     site.inventory.set("hosts_file", json!({"enabled": false}));
-    let looked = site.run("preflight", &["-o", "json"]).ended_with(1);
-    let (status, found) = check(&looked, "km1", "names");
+    let failed = site.run("preflight", &["-o", "json"]).ended_with(1);
+    let (status, found) = check(&failed, "km1", "names");
     assert!(status == "fail" && found.contains("api.am.wso2.com"), "{status}: {found}");
     site.inventory.set("preflight", json!({"names": "warn"}));
     site.run("preflight", &[]).ended_with(0);
     site.inventory.set("preflight", json!({}));
     site.inventory.set("hosts_file", json!({}));
-    // A line before ours wins, so it is told.
+    // A line before the managed block takes precedence, so it is reported.
     site.sh("cp1", "cp /etc/hosts /etc/hosts.kept; echo '192.0.2.9 tm.wso2.com' >> /etc/hosts");
     let (status, found) = check(&site.run("preflight", &["-o", "json"]).ended_with(1), "cp1", "names");
     assert!(status == "fail" && found.contains("192.0.2.9") && found.contains("line"), "{status}: {found}");
     site.sh("cp1", "cat /etc/hosts.kept > /etc/hosts");
+}
 
-    // A JDK that the start script would pass over with a line that nobody sees.
+/// A JDK about which the start script would only print a warning.
+fn unsupported_jdk(site: &mut Site) {
     for node in site.nodes() {
         let jdk = "mkdir -p /opt/jdk8/bin; printf '#!/bin/sh\\n' > /opt/jdk8/bin/java; chmod 755 /opt/jdk8/bin/java; \
                    echo 'JAVA_VERSION=\"1.8.0_392\"' > /opt/jdk8/release";
@@ -81,24 +86,23 @@ fn what_stands_in_the_way_is_named_and_nothing_is_changed_anywhere() {
     assert!(status == "fail" && found.contains("1.8.0_392") && found.contains("11 to 21"), "{found}");
     let refused = site.run("apply", &["--skip-tags", "preflight"]).ended_with(1);
     for part in ["1.8.0_392", "11 to 21", "/opt/jdk8"] {
-        assert!(refused.text().contains(part), "nothing is said of {part}\n{}", refused.text());
+        assert!(refused.text().contains(part), "{part} is not in\n{}", refused.text());
     }
 }
 
 #[test]
-fn a_hardened_cluster_comes_up_and_its_checklist_holds() {
+fn hardened_cluster_passes_audit_and_hardening_can_be_removed() {
     let Some(mut site) = Site::up(&Topology::single().expect("a topology")) else { return };
     site.inventory.set(
         "hardening",
         json!({"sysctl": true, "limits": true, "sandbox": true, "jvm": true, "jmx": "off"}),
     );
     let first = site.run("apply", &["-v"]).ended_with(0);
-    let second = site.run("apply", &[]).ended_with(0);
-    assert_eq!(changed(&second), 0, "{}", second.text());
+    site.assert_up_to_date();
     site.run("status", &[]).ended_with(0);
 
     let audit = site.run("audit", &["-o", "json"]).ended_with(1);
-    let items = objects(&audit);
+    let items = events(&audit);
     let state = |name: &str| {
         let item = items.iter().find(|one| one["event"] == "item" && one["name"] == name);
         item.unwrap_or_else(|| panic!("no item {name} in\n{}", audit.text()))["state"].clone()
@@ -116,13 +120,14 @@ fn a_hardened_cluster_comes_up_and_its_checklist_holds() {
     ] {
         assert_eq!(state(name), "holds", "{name}\n{}", audit.text());
     }
-    // The lab's cluster has the documentation's passwords and the shipped keystores.
+    // The lab's cluster uses the documented passwords and the shipped keystores.
     for name in ["passwords", "keystores", "shipped_in_use"] {
         assert_eq!(state(name), "broken", "{name}");
     }
     assert!(site.run("audit", &["--offline"]).ended_with(1).stdout.contains("keystores"));
 
-    // The ports are reserved from the next boot on; at once where the kernel's settings can be written, and else that is said.
+    // The ports are reserved at the next boot, and at once if the kernel settings are writable; if not, that
+    // is reported.
     let drop_in = site.sh("gw1", "cat /etc/sysctl.d/90-apim-deploy*");
     let reserved = site.sh("gw1", "cat /proc/sys/net/ipv4/ip_local_reserved_ports");
     for port in ["9443", "8243"] {
@@ -135,11 +140,11 @@ fn a_hardened_cluster_comes_up_and_its_checklist_holds() {
     }
     let gateway = Node { host: "gw1".to_owned(), group: "gateway", folder: "gateway" };
     let before = site.started(&gateway);
-    // Switched off again, the sandbox goes with a restart and our files are taken away.
+    // Without hardening, the sandbox is removed by a restart, and managed files are removed.
     site.inventory.set("hardening", json!("off"));
     site.run("apply", &[]).ended_with(0);
     assert!(site.started(&gateway) > before, "the gateway was not restarted without its sandbox");
     let left = site.sh("gw1", "ls /etc/sysctl.d /etc/security/limits.d");
     assert!(!left.contains("90-apim-deploy"), "{left}");
-    assert_eq!(changed(&site.run("apply", &[]).ended_with(0)), 0);
+    site.assert_up_to_date();
 }

@@ -1,4 +1,5 @@
-//! A real HAProxy in front of two gateways, told by hooks over its socket: no request is lost while they are restarted.
+//! HAProxy in front of two gateways, controlled by hooks over its socket: no request is lost during
+//! restarts.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,6 +13,7 @@ use apim_tests::inventory::Inventory;
 use apim_tests::load::{Load, Target};
 use apim_tests::poll::until;
 use apim_tests::rehearsal::Rehearsal;
+use apim_tests::skip::skip;
 use serde_json::json;
 
 const NODES: &[(&str, &str, &str)] = &[
@@ -20,29 +22,29 @@ const NODES: &[(&str, &str, &str)] = &[
     ("cp1", "control_plane", "control-plane"),
 ];
 
-/// As `inventory/haproxy.yaml` has it: HAProxy says something when it did not do what it was asked.
-const TELL: &str = r#"
+/// Same as in `inventory/haproxy.yaml`: HAProxy prints a text only if it did not execute the command.
+const COMMAND: &str = r#"
 said=$(socat -t 5 stdio "unix-connect:$0") || exit 1
 [ -z "$said" ] || { echo "$said" >&2; exit 1; }
 "#;
 
-/// HAProxy; gone when dropped.
+/// HAProxy, ended on drop.
 struct Haproxy(Child);
 
 impl Drop for Haproxy {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have ended already.
         drop(self.0.kill());
         drop(self.0.wait());
     }
 }
 
-fn is_there(program: &str) -> bool {
+fn is_installed(program: &str) -> bool {
     let version = Command::new(program).arg("-V").stdout(Stdio::null()).stderr(Stdio::null()).status();
     version.is_ok()
 }
 
-/// Starts HAProxy in `folder` in front of the gateways' HTTP ports; it does not look after them by itself.
+/// Starts HAProxy in `folder` in front of the gateways' HTTP ports, without health checks of its own.
 fn haproxy(folder: &Path) -> (Haproxy, SocketAddr) {
     let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|one| one.local_addr()).expect("a port");
     let server =
@@ -67,12 +69,9 @@ fn haproxy(folder: &Path) -> (Haproxy, SocketAddr) {
 }
 
 #[test]
-fn behind_a_real_haproxy_no_request_is_lost_while_gateways_are_restarted() {
-    if !is_there("haproxy") || !is_there("socat") {
-        eprintln!(
-            "skipped: there is no haproxy or no socat on this machine (`apt-get install haproxy socat`)"
-        );
-        return;
+fn restart_behind_haproxy_loses_no_request() {
+    if !is_installed("haproxy") || !is_installed("socat") {
+        return skip(&"haproxy or socat is not installed (`apt-get install haproxy socat`)");
     }
     let mut rehearsal = Rehearsal::up(NODES, &Distributions::ready()).expect("the process lab comes up");
     let operator = Operator::new();
@@ -81,7 +80,7 @@ fn behind_a_real_haproxy_no_request_is_lost_while_gateways_are_restarted() {
     let hook = |state: &str, node: &str| {
         json!({
             "name": format!("HAProxy: {state}"),
-            "command": ["sh", "-c", TELL, socket],
+            "command": ["sh", "-c", COMMAND, socket],
             "stdin": format!("set server gateway/{node} state {state}\n"),
             "retries": 0,
         })
@@ -100,21 +99,21 @@ fn behind_a_real_haproxy_no_request_is_lost_while_gateways_are_restarted() {
     let target =
         Target { name: "gw.wso2.com".to_owned(), address, path: "/pizza/1.0/menu".to_owned(), trust: None };
     let load = Load::on(&[target]);
-    std::thread::sleep(Duration::from_secs(1));
+    load.await_total(50);
     let restarted = run(&["restart", "--role", "gateway"]).ended_with(0);
-    std::thread::sleep(Duration::from_secs(1));
+    load.await_total(load.sent() + 50);
     let tally = load.end();
     assert!(tally.sent > 100, "{tally:?}");
     assert!(tally.failed.is_empty(), "{tally:?}\n{}", restarted.text());
     let text = restarted.text();
     assert!(text.contains("gw1 is out of rotation (hook `HAProxy: drain`)"), "{text}");
 
-    // What HAProxy says when it cannot do it is what the user reads.
+    // The error text of HAProxy is shown to the user.
     rehearsal.inventory.set("load_balancer.drain", hook("drain", "gw9"));
     let path = rehearsal.write();
     let refused = operator.run(["restart", path.to_str().expect("a path"), "--limit", "gw1"]).ended_with(1);
     assert!(
-        refused.text().contains("hook `HAProxy: drain`: exit status 1; it said: No such server."),
+        refused.text().contains("hook `HAProxy: drain`: exit status 1; output: No such server."),
         "{}",
         refused.text()
     );

@@ -1,23 +1,24 @@
-//! On processes: one all-in-one node on a host that is an SSH server of this process. Runs anywhere; says nothing of systemd and sudo.
+//! The process lab: hosts are SSH servers inside this process. Runs anywhere; does not cover systemd
+//! and sudo.
 
-mod bound;
+mod bad_distribution;
+mod broker_tls;
+mod certificates;
 mod converge;
-mod edited;
+mod delta_upload;
+mod drift;
 mod haproxy;
 mod history;
 mod hooks;
+mod inspecting;
 mod interrupted;
-mod issued;
-mod looking;
-mod messaging;
-mod probed;
-mod reading;
-mod refused;
-mod scaled;
+mod logs;
+mod probes;
+mod saved_plans;
+mod scaling;
 mod secrets;
+mod status_watch;
 mod upgrade;
-mod upgraded;
-mod watching;
 
 use std::path::PathBuf;
 
@@ -28,7 +29,9 @@ use apim_tests::rehearsal::Rehearsal;
 use apim_tests::tree;
 use serde_json::json;
 
-/// One operator and one host, `am1`, that is to become an all-in-one node.
+use crate::{JSON, assert_nothing_changed};
+
+/// One operator and one host, `am1`, for an all-in-one node.
 struct Small {
     operator: Operator,
     rehearsal: Rehearsal,
@@ -58,7 +61,20 @@ impl Small {
         self.operator.run(["apply".as_ref(), self.inventory().as_os_str()])
     }
 
-    /// What the host holds, but for what differs between two runs of a server: logs, pid files, times of starts.
+    /// Applies and prints JSON, for tests that read counts.
+    fn apply_json(&self) -> Run {
+        let inventory = self.inventory();
+        self.operator
+            .run(["apply".as_ref(), inventory.as_os_str()].into_iter().chain(JSON.map(AsRef::as_ref)))
+    }
+
+    /// Applies and asserts that nothing changed.
+    #[track_caller]
+    fn assert_up_to_date(&self) {
+        assert_nothing_changed(self.apply_json());
+    }
+
+    /// The files of the host, without those that a running server writes.
     fn tree(&self) -> String {
         tree::describe(&self.host().root, &["opt", "etc"], &super::varies)
     }

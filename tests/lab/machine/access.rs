@@ -1,4 +1,4 @@
-//! The keys that open the hosts, the host keys they are known by, and the files that tell ssh and apim-deploy so.
+//! SSH keys, host keys, and the configuration files with them for ssh and apim-deploy.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -26,12 +26,12 @@ pub(super) fn inventory() -> PathBuf {
     Path::new(DIRECTORY).join("hosts.yaml")
 }
 
-/// Returns the private host key of the host, kept over a reset of its disk.
+/// Returns the path of the private host key, which a reset of the disk keeps.
 pub(super) fn host_key(host: &str) -> PathBuf {
     Path::new(DIRECTORY).join("keys").join(host)
 }
 
-/// Makes the lab's own key, one host key per host, and the files that name them.
+/// Creates the key of the lab, a host key per host, and the files that refer to them.
 pub(super) fn make_keys(hosts: &[Host]) -> Result<(), LabError> {
     let folder = Path::new(DIRECTORY).join("keys");
     fs::create_dir_all(&folder).map_err(LabError::file("create", &folder))?;
@@ -63,7 +63,7 @@ pub(super) fn make_keys(hosts: &[Host]) -> Result<(), LabError> {
     )
     .unwrap_or_default();
     let inventory_text = format!(
-        "# The hosts of the machine lab that is up, and how to reach them.\nall:\n  vars:\n    ansible_user: {DEPLOY}\n    \
+        "# The hosts of the running machine lab, and how to connect to them.\nall:\n  vars:\n    ansible_user: {DEPLOY}\n    \
          ansible_ssh_private_key_file: {}\n    ansible_ssh_common_args: -o UserKnownHostsFile={}\n    \
          ansible_become: true\n  children:\n{groups}",
         key.display(),

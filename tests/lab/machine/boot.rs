@@ -1,4 +1,5 @@
-//! Power: starts hosts, finds their processes, pulls their plugs. Every host has control groups of its own, so none can reach another's.
+//! Starts and kills hosts, and finds their processes. Every host has its own control groups, so that no
+//! host can affect another.
 
 use std::fs;
 use std::io::Read as _;
@@ -15,19 +16,19 @@ use super::topology::Host;
 use super::{LabError, network, root};
 
 const GROUP: &str = "apim-lab";
-/// How long killed processes may take to vanish.
+/// The time limit until killed processes are gone.
 const DEATH_DEADLINE: Duration = Duration::from_secs(15);
-/// How often a condition is looked at that nothing announces.
-const GLANCE: Duration = Duration::from_millis(20);
+/// The polling interval.
+const INTERVAL: Duration = Duration::from_millis(20);
 
-/// Joins the control groups named before `--`, then becomes the rest.
+/// Joins the control groups before `--`, then executes the command after it.
 const JOIN: &str =
     r#"while [ "$1" != -- ]; do echo $$ > "$1/cgroup.procs" || exit 1; shift; done; shift; exec setsid "$@""#;
 
-/// Starts the host on the disk that it has; returns at once.
+/// Starts the host on its disk. Does not wait until it has booted.
 pub(super) fn start(host: &Host) -> Result<(), LabError> {
     if leader(&host.name).is_some() {
-        return Err(LabError::Host { host: host.name.clone(), what: "is on already".to_owned() });
+        return Err(LabError::Host { host: host.name.clone(), what: "is already on".to_owned() });
     }
     let console = Path::new(DIRECTORY).join("hosts").join(&host.name).join("console");
     let out = fs::File::create(&console).map_err(LabError::file("create", &console))?;
@@ -72,21 +73,21 @@ fn hierarchies() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns the host's process 1, as this machine numbers it.
+/// Returns the process id of the host's init process on this machine.
 pub(super) fn leader(host: &str) -> Option<Pid> {
     processes(&groups(host))
         .into_iter()
         .find(|pid| namespace_ids(*pid).is_some_and(|ids| ids.len() > 1 && ids.last() == Some(&1)))
 }
 
-/// Returns the numbers that a process has, from this machine's to its innermost namespace's.
+/// Returns the ids of a process, from the namespace of this machine to the innermost one.
 fn namespace_ids(pid: Pid) -> Option<Vec<u32>> {
     let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
     Some(line.split_whitespace().filter_map(|word| word.parse().ok()).collect())
 }
 
-/// Returns every process in `groups` and below.
+/// Returns all processes in `groups` and their subgroups.
 fn processes(groups: &[PathBuf]) -> Vec<Pid> {
     let mut found = Vec::new();
     let mut folders: Vec<PathBuf> = groups.to_vec();
@@ -102,11 +103,11 @@ fn processes(groups: &[PathBuf]) -> Vec<Pid> {
     found
 }
 
-/// Ends every process of the host at once.
+/// Kills all processes of the host at once.
 pub(super) fn kill(host: &str) -> Result<(), LabError> {
     end(&groups(host)).map_err(|left| LabError::Host {
         host: host.to_owned(),
-        what: format!("did not die: processes {left:?} are left"),
+        what: format!("could not be killed: processes {left:?} are still running"),
     })
 }
 
@@ -121,14 +122,14 @@ fn end(groups: &[PathBuf]) -> Result<(), Vec<Pid>> {
             return Err(left);
         }
         for pid in left {
-            // Gone already is as good.
+            // It may have ended already.
             rustix::process::kill_process(pid, Signal::KILL).unwrap_or_default();
         }
-        std::thread::sleep(GLANCE);
+        std::thread::sleep(INTERVAL);
     }
 }
 
-/// Ends every process of every host, and removes their control groups.
+/// Kills all processes of all hosts, and removes their control groups.
 pub(super) fn end_all() -> Result<(), LabError> {
     for hierarchy in hierarchies() {
         let group = hierarchy.join(GROUP);
@@ -137,7 +138,7 @@ pub(super) fn end_all() -> Result<(), LabError> {
         }
         end(std::slice::from_ref(&group)).map_err(|left| LabError::Host {
             host: "of a lab".to_owned(),
-            what: format!("did not die: processes {left:?} are left"),
+            what: format!("could not be killed: processes {left:?} are still running"),
         })?;
         remove_group(&group)?;
     }
@@ -152,7 +153,7 @@ fn remove_group(group: &Path) -> Result<(), LabError> {
     fs::remove_dir(group).map_err(LabError::file("remove", group))
 }
 
-/// Returns a command that runs `argv` inside the host, past its network.
+/// Returns a command that runs `argv` inside the host, without its network.
 pub(super) fn enter(host: &Host, argv: &[&str]) -> Result<Command, LabError> {
     let leader = leader(&host.name)
         .ok_or_else(|| LabError::Host { host: host.name.clone(), what: "is off".to_owned() })?;
@@ -168,7 +169,7 @@ pub(super) fn enter(host: &Host, argv: &[&str]) -> Result<Command, LabError> {
     Ok(command)
 }
 
-/// Says whether an SSH server greets at this address now.
+/// Whether an SSH server sends its greeting at this address.
 pub(super) fn ssh_answers(address: Ipv4Addr) -> bool {
     let place = SocketAddr::from((address, 22));
     let Ok(mut stream) = TcpStream::connect_timeout(&place, Duration::from_millis(500)) else { return false };
@@ -178,19 +179,19 @@ pub(super) fn ssh_answers(address: Ipv4Addr) -> bool {
         && greeting == *b"SSH-"
 }
 
-/// Waits until every host's sshd answers.
+/// Waits until sshd of every host answers.
 pub(super) fn await_ssh(hosts: &[&Host], limit: Duration) -> Result<(), LabError> {
     let deadline = Instant::now() + limit;
     for host in hosts {
         while !ssh_answers(host.address) {
             if Instant::now() > deadline {
                 let what = format!(
-                    "did not answer on port 22 within {limit:?}; its console says: {}",
+                    "did not answer on port 22 within {limit:?}; last lines of its console: {}",
                     console(host)
                 );
                 return Err(LabError::Host { host: host.name.clone(), what });
             }
-            std::thread::sleep(GLANCE);
+            std::thread::sleep(INTERVAL);
         }
     }
     Ok(())

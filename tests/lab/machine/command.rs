@@ -1,4 +1,4 @@
-//! Runs the programs that the lab is made of, and reports what they said when they fail.
+//! Runs the programs that the lab uses, and reports their errors.
 
 use std::process::{Command, Stdio};
 

@@ -1,4 +1,4 @@
-//! The database hosts: a real MariaDB or PostgreSQL, with the seed's databases and accounts, or with an administrator and nothing else.
+//! Database hosts: MariaDB or PostgreSQL, with databases and accounts, or with only an administrator.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -7,15 +7,15 @@ use super::command::run_in;
 use super::topology::{Host, Kind};
 use super::{LabError, boot, root};
 
-/// The same databases and accounts as on the machines that Vagrant makes.
+/// The databases and accounts of the Vagrant machines.
 const SETUP: &str = include_str!("../../../vagrant/database.sql");
 
-/// Who administers a server that has nobody else.
+/// The administrator of an empty server.
 pub const ADMIN: &str = "dba";
-/// With which password.
+/// The administrator's password.
 pub const ADMIN_PASSWORD: &str = "lab dba, pass word";
 
-/// Small buffers: the lab's machines share one memory.
+/// Small buffers, since all hosts share the memory of this machine.
 const SETTINGS: &str = "\
 [mariadbd]
 bind-address = 0.0.0.0
@@ -26,7 +26,7 @@ innodb-log-file-size = 8M
 innodb-flush-log-at-trx-commit = 2
 ";
 
-/// The data is made at the first boot: making it needs devices, which a disk that is not running lacks.
+/// The data folder is created at the first boot, since that needs devices.
 const POSTGRESQL: &str = "\
 [Unit]
 Description=PostgreSQL of the lab
@@ -43,7 +43,7 @@ ExecStart=@BIN@/postgres -h 0.0.0.0 -k /tmp -c shared_buffers=16MB
 WantedBy=multi-user.target
 ";
 
-/// Makes the host whose disk this is a database server.
+/// Installs the database server of a host on its disk.
 pub(super) fn furnish(root: &Path, host: &Host) -> Result<(), LabError> {
     match host.kind {
         Kind::Bare => Ok(()),
@@ -80,14 +80,14 @@ fn postgresql(root: &Path) -> Result<(), LabError> {
     let bin = bin.ok_or_else(|| LabError::Unsupported("postgresql is not installed".to_owned()))?;
     let unit = POSTGRESQL.replace("@BIN@", &bin.to_string_lossy()).replace("@ADMIN@", ADMIN);
     root::write(root, "etc/systemd/system/lab-postgresql.service", &unit, 0o644)?;
-    // Readable for the account that the server runs as.
+    // The account of the server must be able to read it.
     root::write(root, "etc/lab-postgresql", &format!("{ADMIN_PASSWORD}\n"), 0o644)?;
     let link = root.join("etc/systemd/system/multi-user.target.wants/lab-postgresql.service");
     std::os::unix::fs::symlink("/etc/systemd/system/lab-postgresql.service", &link)
         .map_err(LabError::file("link", &link))
 }
 
-/// Waits until the server of a database host takes connections from the network.
+/// Waits until the database server of a host accepts connections from the network.
 pub(super) fn await_ready(host: &Host, limit: Duration) -> Result<(), LabError> {
     let (port, unit) = match host.kind {
         Kind::Bare => return Ok(()),
@@ -106,9 +106,10 @@ pub(super) fn await_ready(host: &Host, limit: Duration) -> Result<(), LabError> 
                     .output()
                     .map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
                     .unwrap_or_default();
-            let what = format!("has no database on port {port} after {limit:?}; its journal says: {journal}");
+            let what = format!("has no database on port {port} after {limit:?}; its journal: {journal}");
             return Err(LabError::Host { host: host.name.clone(), what });
         }
+        // The polling interval.
         std::thread::sleep(Duration::from_millis(50));
     }
 }

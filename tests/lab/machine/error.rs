@@ -1,65 +1,65 @@
-//! What can go wrong in the machine lab.
+//! Errors of the machine lab.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Why the lab did not do what it was asked.
+/// An error of the machine lab.
 #[derive(Debug, thiserror::Error)]
 pub enum LabError {
     /// This machine cannot run one.
     #[error("this machine cannot run the machine lab: {0}")]
     Unsupported(String),
-    /// Somebody else's is up.
-    #[error("a lab is up already ({0}); take it down first: `lab down`")]
+    /// Another lab is running.
+    #[error("a lab is already running ({0}); stop it first: `lab down`")]
     Busy(String),
-    /// None is up.
-    #[error("no lab is up; bring one up: `lab up --topology ha`")]
+    /// No lab is running.
+    #[error("no lab is running; start one: `lab up --topology ha`")]
     NotUp,
-    /// A host that is not part of it.
-    #[error("no host `{name}` in this lab (it has: {known})")]
+    /// The host does not exist.
+    #[error("unknown host `{name}`; hosts: {known}")]
     NoSuchHost {
-        /// The name asked for.
+        /// The requested name.
         name: String,
-        /// Those there are.
+        /// The existing hosts.
         known: String,
     },
-    /// A host in the wrong state.
+    /// A host has a problem.
     #[error("host `{host}` {what}")]
     Host {
-        /// Its name.
+        /// The name of the host.
         host: String,
-        /// What is wrong.
+        /// The problem.
         what: String,
     },
-    /// A program that could not be started.
+    /// A program cannot be started.
     #[error("cannot start `{program}`")]
     Start {
-        /// Which.
+        /// The program.
         program: String,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// A program that failed.
-    #[error("`{command}` ended with {status}: {stderr}")]
+    /// A program failed.
+    #[error("`{command}` failed with exit code {status}: {stderr}")]
     Command {
-        /// What was run.
+        /// The command line.
         command: String,
-        /// Its exit status.
+        /// The exit code.
         status: i32,
-        /// What it said.
+        /// Its standard error.
         stderr: String,
     },
-    /// A file that could not be read or written.
+    /// An operation on a file failed.
     #[error("cannot {what} `{path}`")]
     File {
         /// What was attempted.
         what: &'static str,
-        /// On which path.
+        /// The path.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// Names that do not make a lab.
+    /// The list of hosts is invalid.
     #[error("{0}")]
     Topology(String),
 }

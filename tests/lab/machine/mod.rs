@@ -1,6 +1,8 @@
-//! The machine lab: every host boots systemd on an overlay of this machine's own root, in a network namespace of its own, with a real sshd.
+//! The machine lab: every host boots systemd on an overlay of this machine's root file system, in its own
+//! network namespace, with sshd.
 //!
-//! Order matters: the subnet's blackhole route comes before its bridge, so no packet for a lab address can leave this machine.
+//! The blackhole route of the subnet is created before its bridge, so that no packet for a lab address
+//! can leave this machine.
 
 mod access;
 mod boot;
@@ -28,12 +30,12 @@ pub use topology::{Host, Kind, Topology};
 
 use state::{Hold, State};
 
-/// How long a host may take from its start until sshd answers.
+/// The time limit from the start of a host until sshd answers.
 const BOOT_DEADLINE: Duration = Duration::from_secs(90);
 
 /// A running machine lab.
 ///
-/// One owned by a process is taken down when this value is dropped; one brought up by hand stays until `down`.
+/// A lab owned by a process is stopped on drop; a lab started by a person keeps running until `down`.
 #[derive(Debug)]
 pub struct Machines {
     state: State,
@@ -42,12 +44,13 @@ pub struct Machines {
 }
 
 impl Machines {
-    /// Boots the hosts of `topology`, all at once, and returns when every sshd answers.
-    ///
-    /// What a dead lab left behind is cleared away first.
+    /// Boots the hosts of `topology` in parallel, and returns when sshd of every host answers. Removes the
+    /// remains of a dead lab first.
     ///
     /// # Errors
-    /// When a lab is up and its owner lives, when this machine cannot run one, or when a host does not boot.
+    /// - Another lab is running.
+    /// - This machine cannot run a lab.
+    /// - A host does not boot.
     pub fn up(topology: &Topology, owner: Owner) -> Result<Self, LabError> {
         can_run()?;
         let hold = Hold::take()?;
@@ -56,7 +59,7 @@ impl Machines {
         }
         sweep()?;
         packages::install_missing()?;
-        // From here on an error drops `machines`, and that clears away what was made so far.
+        // From here on, an error drops `machines`, which removes everything created so far.
         let mut machines =
             Self { state: State::new(topology.hosts().to_vec(), &owner), owned: true, hold: Some(hold) };
         raise(&machines.state)?;
@@ -67,10 +70,10 @@ impl Machines {
         Ok(machines)
     }
 
-    /// Returns the lab that is up.
+    /// Returns the running lab.
     ///
     /// # Errors
-    /// When none is.
+    /// If no lab is running.
     pub fn open() -> Result<Self, LabError> {
         match State::load()? {
             Some(state) => Ok(Self { state, owned: false, hold: None }),
@@ -78,10 +81,10 @@ impl Machines {
         }
     }
 
-    /// Ends every host at once and leaves nothing behind.
+    /// Kills all hosts and removes everything.
     ///
     /// # Errors
-    /// When something cannot be removed.
+    /// If something cannot be removed.
     pub fn down(mut self) -> Result<(), LabError> {
         self.owned = false;
         sweep()
@@ -96,7 +99,7 @@ impl Machines {
     /// Returns the host of that name.
     ///
     /// # Errors
-    /// When there is none.
+    /// If the host does not exist.
     pub fn host(&self, name: &str) -> Result<&Host, LabError> {
         self.state.hosts.iter().find(|host| host.name == name).ok_or_else(|| LabError::NoSuchHost {
             name: name.to_owned(),
@@ -104,28 +107,28 @@ impl Machines {
         })
     }
 
-    /// Says whether the host is powered on.
+    /// Whether the host is on.
     #[must_use]
     pub fn is_on(&self, name: &str) -> bool {
         boot::leader(name).is_some()
     }
 
-    /// Says whether sshd of the host answers now.
+    /// Whether sshd of the host answers.
     #[must_use]
     pub fn answers(&self, name: &str) -> bool {
         self.host(name).is_ok_and(|host| boot::ssh_answers(host.address))
     }
 
-    /// Runs `argv` on the host as root, past its network and its sshd, and waits for it.
+    /// Runs `argv` on the host as root, without its network and sshd, and waits until it ends.
     ///
     /// # Errors
-    /// When the host is off or the command cannot be started.
+    /// If the host is off or the command cannot be started.
     pub fn exec(&self, name: &str, argv: &[&str]) -> Result<Output, LabError> {
         let mut command = boot::enter(self.host(name)?, argv)?;
         command.output().map_err(|source| LabError::Start { program: "nsenter".to_owned(), source })
     }
 
-    /// Runs `argv` on the host as root with this process's own input and output.
+    /// Runs `argv` on the host as root, with the input and output of this process.
     ///
     /// # Errors
     /// As [`Machines::exec`].
@@ -134,10 +137,10 @@ impl Machines {
         command.status().map_err(|source| LabError::Start { program: "nsenter".to_owned(), source })
     }
 
-    /// Runs a shell line on the host as root and returns what it printed.
+    /// Runs a shell command on the host as root and returns its standard output.
     ///
     /// # Errors
-    /// When it exits with anything but 0.
+    /// If the exit code is not 0.
     pub fn sh(&self, name: &str, line: &str) -> Result<String, LabError> {
         let output = self.exec(name, &["sh", "-c", line])?;
         if !output.status.success() {
@@ -150,10 +153,10 @@ impl Machines {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Opens an interactive ssh session to the host, through its sshd.
+    /// Opens an interactive SSH session to the host.
     ///
     /// # Errors
-    /// When ssh cannot be started.
+    /// If ssh cannot be started.
     pub fn ssh(&self, name: &str, argv: &[String]) -> Result<ExitStatus, LabError> {
         let host = self.host(name)?;
         std::process::Command::new("ssh")
@@ -165,15 +168,15 @@ impl Machines {
             .map_err(|source| LabError::Start { program: "ssh".to_owned(), source })
     }
 
-    /// Takes the host off the network: packets to it and from it vanish, connections stay open.
+    /// Disconnects the host from the network: packets are dropped, connections stay open.
     ///
     /// # Errors
-    /// When the host is unknown or its link cannot be set.
+    /// If the host is unknown or its link cannot be changed.
     pub fn cut(&self, name: &str) -> Result<(), LabError> {
         network::set_link(self.host(name)?, false)
     }
 
-    /// Puts the host back on the network.
+    /// Reconnects the host to the network.
     ///
     /// # Errors
     /// As [`Machines::cut`].
@@ -181,28 +184,28 @@ impl Machines {
         network::set_link(self.host(name)?, true)
     }
 
-    /// Pulls the host's plug: every process of it is gone at once; its disk stays.
+    /// Kills all processes of the host at once, like a power failure. Its disk is kept.
     ///
     /// # Errors
-    /// When the host is unknown or does not die.
+    /// If the host is unknown or its processes cannot be killed.
     pub fn kill(&self, name: &str) -> Result<(), LabError> {
         boot::kill(&self.host(name)?.name)
     }
 
-    /// Boots the host again on the disk that it had.
+    /// Boots the host again on its disk.
     ///
     /// # Errors
-    /// When it is on already, or does not boot.
+    /// If it is already on, or does not boot.
     pub fn boot(&self, name: &str) -> Result<(), LabError> {
         let host = self.host(name)?;
         boot::start(host)?;
         boot::await_ssh(&[host], BOOT_DEADLINE)
     }
 
-    /// Gives each of `names` a new machine's disk and boots it; its address and host keys stay.
+    /// Resets hosts to new machines and boots them. Addresses and host keys are kept.
     ///
     /// # Errors
-    /// When a host is unknown or does not boot.
+    /// If a host is unknown or does not boot.
     pub fn reset(&self, names: &[&str]) -> Result<(), LabError> {
         let hosts = names.iter().map(|name| self.host(name)).collect::<Result<Vec<_>, _>>()?;
         for host in &hosts {
@@ -215,43 +218,43 @@ impl Machines {
         boot::await_ssh(&hosts, BOOT_DEADLINE)
     }
 
-    /// Returns the disk of the host, as seen from this machine.
+    /// Returns the path of the disk of the host on this machine.
     #[must_use]
     pub fn disk(&self, name: &str) -> PathBuf {
         root::mounted(name)
     }
 
-    /// Returns the part of the host's disk that is its own: what was written since it was made.
+    /// Returns the layer of the host's disk with everything written since it was created.
     #[must_use]
     pub fn layer(&self, name: &str) -> PathBuf {
         root::layer(name)
     }
 
-    /// Returns the numbers of the namespaces that the hosts' networks are in: by them a process of this machine is known to be one of theirs.
+    /// Returns the inodes of the network namespaces of the hosts, which identify processes of the lab.
     #[must_use]
     pub fn networks(&self) -> Vec<u64> {
         self.state.hosts.iter().filter_map(|host| network::inode(&host.name)).collect()
     }
 
-    /// Returns the ssh client configuration that knows every host.
+    /// Returns the SSH client configuration for all hosts.
     #[must_use]
     pub fn ssh_config(&self) -> PathBuf {
         access::ssh_config()
     }
 
-    /// Returns the file with the host keys of every host.
+    /// Returns the `known_hosts` file of all hosts.
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
         access::known_hosts()
     }
 
-    /// Returns the private key that opens every host.
+    /// Returns the private key for all hosts.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         access::key()
     }
 
-    /// Returns an inventory that holds the hosts and how to reach them, and nothing else.
+    /// Returns an inventory with only the hosts and their connection variables.
     #[must_use]
     pub fn inventory(&self) -> PathBuf {
         access::inventory()
@@ -265,22 +268,25 @@ impl Drop for Machines {
         {
             std::mem::drop(std::io::Write::write_all(
                 &mut std::io::stderr(),
-                format!("the lab could not be cleared away: {error}\n").as_bytes(),
+                format!("cannot remove the lab: {error}\n").as_bytes(),
             ));
         }
     }
 }
 
-/// Says why this machine cannot run a machine lab, if it cannot.
+/// Checks whether this machine can run a machine lab.
 ///
 /// # Errors
-/// When it is not Linux, this is not root, or the kernel lacks what the lab needs.
+/// - It is not Linux.
+/// - This process is not root.
+/// - The kernel has no overlay file system or network namespaces.
+/// - Packages are missing and cannot be installed.
 pub fn can_run() -> Result<(), LabError> {
     if !cfg!(target_os = "linux") {
-        return Err(LabError::Unsupported("it needs Linux".to_owned()));
+        return Err(LabError::Unsupported("Linux is required".to_owned()));
     }
     if !rustix::process::geteuid().is_root() {
-        return Err(LabError::Unsupported("it needs root".to_owned()));
+        return Err(LabError::Unsupported("root is required".to_owned()));
     }
     let filesystems = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     if !filesystems.lines().any(|line| line.ends_with("overlay"))
@@ -293,17 +299,17 @@ pub fn can_run() -> Result<(), LabError> {
     }
     if !packages::missing().is_empty() && !packages::can_install() {
         return Err(LabError::Unsupported(format!(
-            "these packages are missing and apt-get is not to be had: {}",
+            "missing packages, and no apt-get to install them: {}",
             packages::missing().join(" ")
         )));
     }
     Ok(())
 }
 
-/// Clears away whatever a lab left, whoever made it.
+/// Removes everything of a lab, running or dead.
 ///
 /// # Errors
-/// When something cannot be removed.
+/// If something cannot be removed.
 pub fn sweep() -> Result<(), LabError> {
     boot::end_all()?;
     root::unmount_all()?;

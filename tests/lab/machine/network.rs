@@ -1,4 +1,5 @@
-//! The lab's network: a bridge on a subnet that no packet can leave, and a namespace with one link per host.
+//! The network of the lab: a bridge on a subnet that no packet can leave, and a namespace with one link
+//! per host.
 
 use std::net::Ipv4Addr;
 
@@ -6,17 +7,17 @@ use super::LabError;
 use super::command::run;
 use super::topology::Host;
 
-/// The subnet of every lab, routed nowhere but to the lab's bridge.
+/// The subnet of every lab, routed only to its bridge.
 pub const SUBNET: &str = "10.77.0.0/24";
-/// This machine's own address in the lab.
+/// The address of this machine in the lab.
 pub const BRIDGE_ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
 
 const BRIDGE: &str = "apimlab0";
 const NAMESPACE: &str = "apim-lab-";
-/// Higher than any route that the kernel makes for a link: used only when the bridge has none.
+/// A lower priority than the routes of links, so that it is used only if the bridge has none.
 const BLACKHOLE_METRIC: &str = "4000000";
 
-/// Returns the address with this last part.
+/// Returns the address with this last octet.
 pub(super) fn address(last: u8) -> Ipv4Addr {
     let [a, b, c, _] = BRIDGE_ADDRESS.octets();
     Ipv4Addr::new(a, b, c, last)
@@ -27,7 +28,7 @@ pub(super) fn namespace_path(host: &str) -> String {
     format!("/run/netns/{NAMESPACE}{host}")
 }
 
-/// Returns the number of the namespace that a host's network is in, where there is one.
+/// Returns the inode of the network namespace of a host, if it exists.
 pub(super) fn inode(host: &str) -> Option<u64> {
     std::fs::metadata(namespace_path(host)).ok().map(|about| std::os::unix::fs::MetadataExt::ino(&about))
 }
@@ -36,7 +37,7 @@ fn link(host: &str) -> String {
     format!("lab-{host}")
 }
 
-/// Makes the blackhole route, then the bridge.
+/// Creates the blackhole route, then the bridge.
 pub(super) fn make_bridge() -> Result<(), LabError> {
     run("ip", &["route", "replace", "blackhole", SUBNET, "metric", BLACKHOLE_METRIC])?;
     run("ip", &["link", "add", BRIDGE, "type", "bridge"])?;
@@ -45,7 +46,7 @@ pub(super) fn make_bridge() -> Result<(), LabError> {
     Ok(())
 }
 
-/// Makes the host's namespace and its link to the bridge.
+/// Creates the host's namespace and its link to the bridge.
 pub(super) fn add_host(host: &Host) -> Result<(), LabError> {
     let space = format!("{NAMESPACE}{}", host.name);
     let link = link(&host.name);
@@ -58,19 +59,20 @@ pub(super) fn add_host(host: &Host) -> Result<(), LabError> {
     Ok(())
 }
 
-/// Connects or cuts the host's link at the bridge's end: its addresses and connections stay, its packets vanish.
+/// Connects or disconnects the link of the host at the bridge. Addresses and connections are kept,
+/// packets are dropped.
 pub(super) fn set_link(host: &Host, connected: bool) -> Result<(), LabError> {
     run("ip", &["link", "set", &link(&host.name), if connected { "up" } else { "down" }])?;
     Ok(())
 }
 
-/// Removes every namespace, the bridge, and last the route.
+/// Removes the namespaces, the bridge, and finally the route.
 pub(super) fn remove_all() -> Result<(), LabError> {
     if let Ok(entries) = std::fs::read_dir("/run/netns") {
         for entry in entries.flatten() {
             let name = entry.file_name().to_string_lossy().into_owned();
             if name.starts_with(NAMESPACE) {
-                // The far end of the link goes with its namespace, but not at once; the near end is removed by name.
+                // Links are removed with their namespace, but not at once, so this removes them first.
                 if let Some(host) = name.strip_prefix(NAMESPACE) {
                     drop(run("ip", &["link", "delete", &link(host)]));
                 }

@@ -1,4 +1,4 @@
-//! The Debian packages that the lab is made of; installed when missing, and nothing of them started here.
+//! The Debian packages that the lab needs. Installs missing ones, without starting their services here.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,7 +7,7 @@ use std::path::Path;
 use super::LabError;
 use super::command::run;
 
-/// A program that must be there, and the package that brings it.
+/// Required programs and their packages.
 const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/systemd-nspawn", "systemd-container"),
     ("/lib/systemd/systemd", "systemd"),
@@ -19,17 +19,19 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/nsenter", "util-linux"),
     ("/usr/bin/curl", "curl"),
     ("/usr/sbin/nginx", "nginx"),
+    ("/usr/sbin/haproxy", "haproxy"),
+    ("/usr/bin/socat", "socat"),
     ("/usr/sbin/mariadbd", "mariadb-server"),
     ("/usr/bin/pg_ctlcluster", "postgresql"),
     ("/usr/bin/keytool", "default-jre-headless"),
 ];
 
-/// Either place serves: Debian has moved it.
+/// Debian has moved this program; one of these paths must exist.
 const IP: &[&str] = &["/usr/sbin/ip", "/usr/bin/ip", "/sbin/ip", "/bin/ip"];
 
 const POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Returns the packages that this machine lacks.
+/// Returns the missing packages.
 pub(super) fn missing() -> Vec<&'static str> {
     let mut missing: Vec<_> = PROGRAMS
         .iter()
@@ -42,32 +44,32 @@ pub(super) fn missing() -> Vec<&'static str> {
     missing
 }
 
-/// Says whether packages can be installed here.
+/// Whether packages can be installed here.
 pub(super) fn can_install() -> bool {
     Path::new("/usr/bin/apt-get").exists() && rustix::process::geteuid().is_root()
 }
 
-/// Installs what is missing; changes nothing when nothing is.
+/// Installs missing packages.
 ///
 /// # Errors
-/// When apt-get is not to be had or fails.
+/// If apt-get is missing or fails.
 pub fn install_missing() -> Result<(), LabError> {
     let missing = missing();
     if missing.is_empty() {
         return Ok(());
     }
     if !can_install() {
-        return Err(LabError::Unsupported(format!("these packages are missing: {}", missing.join(" "))));
+        return Err(LabError::Unsupported(format!("missing packages: {}", missing.join(" "))));
     }
-    // Services of the packages are for lab hosts: the policy keeps them from being started on this machine.
-    let ours = !Path::new(POLICY).exists();
-    if ours {
+    // This policy prevents that services of the packages are started on this machine.
+    let is_created = !Path::new(POLICY).exists();
+    if is_created {
         fs::write(POLICY, "#!/bin/sh\nexit 101\n").map_err(LabError::file("write", POLICY))?;
         fs::set_permissions(POLICY, fs::Permissions::from_mode(0o755))
             .map_err(LabError::file("write", POLICY))?;
     }
     let result = install(&missing);
-    if ours {
+    if is_created {
         fs::remove_file(POLICY).map_err(LabError::file("remove", POLICY))?;
     }
     result
@@ -80,7 +82,7 @@ fn install(packages: &[&str]) -> Result<(), LabError> {
     if run("env", &arguments).is_ok() {
         return Ok(());
     }
-    // Package lists may be absent or old on a fresh machine.
+    // Package lists may be missing or outdated on a new machine.
     run("apt-get", &["update", "-q"])?;
     run("env", &arguments)?;
     Ok(())

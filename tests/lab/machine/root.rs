@@ -1,6 +1,6 @@
-//! The hosts' disks: one base layer over this machine's own root, and a thin layer per host over that.
+//! The disks of hosts: a base layer over the root file system of this machine, and a thin layer per host.
 //!
-//! The base hides what belongs to this machine (homes, data, its services); what it shows are its programs and libraries.
+//! The base layer hides homes, data and services of this machine, and shows its programs and libraries.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -13,20 +13,20 @@ use super::state::DIRECTORY;
 use super::topology::Host;
 use super::{LabError, access, database};
 
-/// The account that ssh opens; sudo asks it nothing.
+/// The SSH account with sudo without a password.
 pub const DEPLOY: &str = "deploy";
-/// The account that ssh opens, and whose sudo asks for [`SUDO_PASSWORD`].
+/// The SSH account whose sudo requires [`SUDO_PASSWORD`].
 pub const DEPLOY_WITH_PASSWORD: &str = "careful";
 /// The password of [`DEPLOY_WITH_PASSWORD`].
 pub const SUDO_PASSWORD: &str = "lab sudo, pass: word";
 
-/// What a host sees of this machine's top level; all else is hidden.
+/// Entries of `/` that are visible on hosts; all others are hidden.
 const SHOWN: &[&str] = &[
     "bin", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc", "sbin", "sys", "usr", "var", "home",
     "root", "opt", "srv", "mnt", "media", "tmp", "run", "boot",
 ];
 
-/// Folders that exist on a host and hold nothing of this machine.
+/// Folders that exist on hosts but show nothing of this machine.
 const EMPTIED: &[&str] = &[
     "home",
     "root",
@@ -62,7 +62,7 @@ const EMPTIED: &[&str] = &[
     "etc/tmpfiles.d",
 ];
 
-/// A user manager for every login would cost more than all else that a host does; terminals nobody sits at.
+/// User managers cost more CPU time than everything else on a host; terminals are not used.
 const MASKED: &[&str] =
     &["user@.service", "getty.target", "console-getty.service", "systemd-networkd.service"];
 
@@ -70,12 +70,12 @@ fn folder(host: &str) -> PathBuf {
     Path::new(DIRECTORY).join("hosts").join(host)
 }
 
-/// Returns where the host's disk is mounted on this machine.
+/// Returns the mount point of the host's disk on this machine.
 pub(super) fn mounted(host: &str) -> PathBuf {
     folder(host).join("root")
 }
 
-/// Returns the host's own layer.
+/// Returns the layer of the host.
 pub(super) fn layer(host: &str) -> PathBuf {
     folder(host).join("upper")
 }
@@ -84,7 +84,7 @@ fn base() -> PathBuf {
     Path::new(DIRECTORY).join("base")
 }
 
-/// Makes the layer that all hosts share.
+/// Creates the layer that all hosts share.
 pub(super) fn make_base() -> Result<(), LabError> {
     let upper = base().join("upper");
     create(&upper)?;
@@ -95,7 +95,7 @@ pub(super) fn make_base() -> Result<(), LabError> {
     result
 }
 
-/// Makes the host's own layer and mounts its disk.
+/// Creates the layer of the host and mounts its disk.
 pub(super) fn make(host: &Host) -> Result<(), LabError> {
     let folder = folder(&host.name);
     create(&folder.join("upper"))?;
@@ -118,7 +118,7 @@ pub(super) fn make(host: &Host) -> Result<(), LabError> {
     database::furnish(&root, host)
 }
 
-/// Throws the host's own layer away.
+/// Removes the layer of the host.
 pub(super) fn wipe(host: &str) -> Result<(), LabError> {
     unmount(&mounted(host))?;
     fs::remove_dir_all(folder(host)).map_err(LabError::file("remove", folder(host)))
@@ -137,7 +137,7 @@ pub(super) fn unmount_all() -> Result<(), LabError> {
     Ok(())
 }
 
-/// Hides what is this machine's own. Whiteouts and opaque folders are how an overlay says "not here".
+/// Hides files of this machine, with whiteouts and opaque folders of the overlay.
 fn hide(upper: &Path) -> Result<(), LabError> {
     let top = fs::read_dir("/").map_err(LabError::file("list", "/"))?;
     for entry in top.flatten() {
@@ -175,7 +175,7 @@ fn furnish(root: &Path) -> Result<(), LabError> {
     write(root, "etc/resolv.conf", "# the lab has no name server\n", 0o644)?;
     write(root, "etc/nsswitch.conf", "passwd: files\ngroup: files\nshadow: files\nhosts: files\n", 0o644)?;
     write(root, "etc/environment", "", 0o644)?;
-    // Packages bring folders for their logs; those of this machine are hidden.
+    // The log folders of packages are hidden with /var/log, so they are created again.
     create(&root.join("var/log/nginx"))?;
     write(root, "etc/sudoers.d/lab", &sudoers(), 0o440)?;
     let old = root.join("etc/ssh");
@@ -232,7 +232,7 @@ fn link(to: &str, path: &Path) -> Result<(), LabError> {
     symlink(to, path).map_err(LabError::file("link", path))
 }
 
-/// Writes a file anew: what was at its place, a link perhaps, is removed first.
+/// Replaces a file. An existing file or link is removed first.
 pub(super) fn write(root: &Path, name: &str, text: &str, mode: u32) -> Result<(), LabError> {
     let path = root.join(name);
     if path.symlink_metadata().is_ok() {

@@ -1,4 +1,4 @@
-//! What is kept about the lab that is up, who owns it, and the lock that keeps labs apart.
+//! The state of the running lab, its owner, and the lock that prevents a second lab.
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -10,20 +10,20 @@ use serde::{Deserialize, Serialize};
 use super::topology::Host;
 use super::{LabError, boot};
 
-/// Everything of the lab lies here, on a file system of its own.
+/// The folder of the lab, with its own file system.
 pub const DIRECTORY: &str = "/run/apim-lab";
 const LOCK: &str = "/run/apim-lab.lock";
 
-/// Who a lab belongs to.
+/// The owner of a lab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Owner {
-    /// The person who brought it up: it stays until taken down.
+    /// A person: it runs until it is stopped.
     Person,
-    /// This process: it goes when the process does, and the next one may clear it away.
+    /// This process: it is stopped with the process, or removed by the next lab.
     Process,
 }
 
-/// The lock on the lab of this machine; the kernel gives it back when the process ends.
+/// The lock of the lab of this machine; released when the process ends.
 #[derive(Debug)]
 pub(super) struct Hold {
     _file: OwnedFd,
@@ -39,7 +39,7 @@ impl Hold {
     }
 }
 
-/// What is known of the lab that is up.
+/// The state of the running lab.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct State {
     pub(super) hosts: Vec<Host>,
@@ -58,7 +58,7 @@ impl State {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(LabError::File { what: "read", path, source }),
         };
-        // A half-written state belongs to a lab that died while it was made.
+        // An incomplete file is from a lab that died while it was started.
         Ok(serde_json::from_str(&text).ok())
     }
 
@@ -67,11 +67,11 @@ impl State {
         fs::write(file(), text).map_err(LabError::file("write", file()))
     }
 
-    /// Refuses when the lab is one brought up by hand and runs. One of a process is dead, or its lock were held.
+    /// Refuses if a lab started by a person is running. A lab of a process is dead, since its lock is free.
     pub(super) fn refuse_if_alive(&self) -> Result<(), LabError> {
         let running = self.hosts.iter().filter(|host| boot::leader(&host.name).is_some()).count();
         if self.owner.is_none() && running > 0 {
-            return Err(LabError::Busy(format!("brought up by hand, {running} hosts running")));
+            return Err(LabError::Busy(format!("started by `lab up`, {running} hosts running")));
         }
         Ok(())
     }
@@ -81,14 +81,15 @@ fn file() -> PathBuf {
     Path::new(DIRECTORY).join("lab.json")
 }
 
-/// Makes the lab's folder on memory: an overlay's upper folder may not lie on the file system that it covers.
+/// Creates the folder of the lab in memory: the upper folder of an overlay must not be on the file system
+/// that it covers.
 pub(super) fn make_directory() -> Result<(), LabError> {
     fs::create_dir_all(DIRECTORY).map_err(LabError::file("create", DIRECTORY))?;
     super::command::run("mount", &["-t", "tmpfs", "-o", "mode=0755,size=75%", "apim-lab", DIRECTORY])?;
     Ok(())
 }
 
-/// Takes the lab's folder away.
+/// Removes the folder of the lab.
 pub(super) fn remove() -> Result<(), LabError> {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
     for _ in mounts.lines().filter(|line| line.split(' ').nth(1) == Some(DIRECTORY)) {

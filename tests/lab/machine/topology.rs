@@ -1,4 +1,4 @@
-//! Which hosts a lab has, and where they are on its network.
+//! The hosts of a lab and their addresses.
 
 use std::net::Ipv4Addr;
 
@@ -7,56 +7,56 @@ use serde::{Deserialize, Serialize};
 use super::LabError;
 use super::network;
 
-/// The addresses of hosts begin here within the subnet; below are the bridge and spares.
+/// The last octet of the first host address; lower ones are for the bridge and spare.
 const FIRST: u8 = 11;
 
-/// What a host has beyond a bare machine.
+/// What is installed on a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
-    /// Nothing: a fresh machine with sshd.
+    /// Only sshd.
     Bare,
-    /// MariaDB with the databases and accounts of the seed.
+    /// MariaDB with databases and accounts.
     Database,
-    /// MariaDB with an administrator and nothing else.
+    /// MariaDB with only an administrator.
     EmptyDatabase,
-    /// PostgreSQL with an administrator and nothing else.
+    /// PostgreSQL with only an administrator.
     EmptyPostgresql,
 }
 
-/// One machine of the lab.
+/// A host of the lab.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
-    /// Its hostname; at most 10 letters, digits and dashes.
+    /// The host name: at most 10 letters, digits and dashes.
     pub name: String,
-    /// Its address.
+    /// The IPv4 address.
     pub address: Ipv4Addr,
-    /// The inventory group that it belongs to.
+    /// The inventory group.
     pub group: String,
-    /// What it has.
+    /// What is installed.
     pub kind: Kind,
 }
 
-/// The hosts that a lab is made of.
+/// The hosts of a lab.
 #[derive(Debug, Clone)]
 pub struct Topology {
     hosts: Vec<Host>,
 }
 
 impl Topology {
-    /// Returns `count` bare hosts, `h1` and on.
+    /// Returns `count` bare hosts: `h1`, `h2` ...
     ///
     /// # Errors
-    /// When the subnet has no room for so many.
+    /// If the subnet is too small.
     pub fn bare(count: usize) -> Result<Self, LabError> {
         let names: Vec<_> = (1..=count).map(|n| (format!("h{n}"), "lab", Kind::Bare)).collect();
         Self::place(names)
     }
 
-    /// Returns the highly available cluster of the seed: two of each role and a database.
+    /// Returns the highly available cluster: two hosts of each role and a database host.
     ///
     /// # Errors
-    /// Never, as long as the table below is well-formed.
+    /// Never: [`ROLES`] is valid.
     pub fn ha() -> Result<Self, LabError> {
         Self::place(
             ROLES
@@ -67,10 +67,10 @@ impl Topology {
         )
     }
 
-    /// Returns one of each role and a database.
+    /// Returns one host of each role and a database host.
     ///
     /// # Errors
-    /// Never, as long as the table below is well-formed.
+    /// Never: [`ROLES`] is valid.
     pub fn single() -> Result<Self, LabError> {
         Self::place(
             ROLES
@@ -81,23 +81,22 @@ impl Topology {
         )
     }
 
-    /// Returns as many of each role as `counts` says, by the short names `km`, `gw`, `cp` and `tm`, and a database.
+    /// Returns a number of hosts per role (`km`, `gw`, `cp`, `tm`) and a database host.
     ///
     /// # Errors
-    /// When a name is none of these, or the subnet has no room for so many.
+    /// If a role is unknown, or the subnet is too small.
     pub fn of(counts: &[(&str, usize)]) -> Result<Self, LabError> {
         let mut names = Vec::new();
         for (short, count) in counts {
             let known = ROLES.iter().find(|(name, _)| name == short);
-            let (_, group) = known
-                .ok_or_else(|| LabError::Topology(format!("there is no role with the short name {short}")))?;
+            let (_, group) = known.ok_or_else(|| LabError::Topology(format!("unknown role `{short}`")))?;
             names.extend((1..=*count).map(|n| (format!("{short}{n}"), *group, Kind::Bare)));
         }
         names.push(("db".to_owned(), "database", Kind::Database));
         Self::place(names)
     }
 
-    /// Returns the topology with one more machine, `lb`, for a load balancer.
+    /// Adds a host `lb` for a load balancer.
     #[must_use]
     pub fn behind_balancer(mut self) -> Self {
         let last = self.hosts.last().map_or(FIRST, |host| host.address.octets()[3].saturating_add(1));
@@ -110,7 +109,7 @@ impl Topology {
         self
     }
 
-    /// Returns the topology with its database host of another kind.
+    /// Sets the kind of the database host.
     #[must_use]
     pub fn on(mut self, kind: Kind) -> Self {
         for host in self.hosts.iter_mut().filter(|host| host.kind != Kind::Bare) {
@@ -127,7 +126,7 @@ impl Topology {
 
     fn place(names: Vec<(String, &str, Kind)>) -> Result<Self, LabError> {
         if names.is_empty() || names.len() > usize::from(u8::MAX - FIRST) {
-            return Err(LabError::Topology(format!("a lab has 1 to 244 hosts, not {}", names.len())));
+            return Err(LabError::Topology(format!("a lab must have 1 to 244 hosts, not {}", names.len())));
         }
         let hosts = (FIRST..)
             .zip(names)

@@ -1,6 +1,7 @@
-//! The process lab: hosts that are SSH servers within this process, each on a loopback address of its own, each with a folder for its root.
+//! The process lab: hosts are SSH servers inside this process, each with its own loopback address and a
+//! folder as its root.
 //!
-//! It needs no root and no package. What it cannot show (systemd, accounts, sudo, OpenSSH itself) is the machine lab's business.
+//! Needs neither root nor packages. Systemd, accounts, sudo and OpenSSH are tested in the machine lab.
 
 mod relay;
 mod server;
@@ -26,29 +27,29 @@ pub use relay::Fault;
 use relay::Wire;
 use server::Keys;
 
-/// The account name that the servers take.
+/// The account of the servers.
 pub const USER: &str = "deploy";
-/// The password that the servers take, besides the lab's key.
+/// The password of the account. The key of the lab is accepted, too.
 pub const PASSWORD: &str = "process lab, pass: word";
 
-/// How long killed processes may take to vanish.
+/// The time limit until killed processes are gone.
 const DEATH_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why a process lab cannot be had.
+/// Why a process lab cannot be started.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessLabError {
-    /// A file or socket.
+    /// Operation on a file or socket failed.
     #[error("cannot {what}")]
     Io {
         /// What was attempted.
         what: String,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
-    /// A key.
-    #[error("cannot make a key")]
+    /// A key cannot be generated.
+    #[error("cannot generate a key")]
     Key(#[from] russh::keys::Error),
-    /// The text form of a key.
+    /// A key cannot be encoded.
     #[error("cannot write a key")]
     KeyText(#[from] russh::keys::ssh_key::Error),
 }
@@ -58,22 +59,22 @@ fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> ProcessLabError 
     move |source| ProcessLabError::Io { what, source }
 }
 
-/// One host of the process lab.
+/// A host of the process lab.
 #[derive(Debug)]
 pub struct ProcessHost {
-    /// Its name.
+    /// The name in the inventory.
     pub name: String,
-    /// Where its SSH server listens.
+    /// The address of its SSH server.
     pub address: SocketAddr,
-    /// What it takes for `/`.
+    /// The folder that is used as `/`.
     pub root: PathBuf,
-    /// Where the agent keeps its state and itself.
+    /// The folder of the agent and its state.
     pub state: PathBuf,
     folder: PathBuf,
     wire: Arc<Wire>,
 }
 
-/// Hosts within this process; gone, with everything they started, when dropped.
+/// Hosts inside this process; removed on drop, with all processes that they started.
 #[derive(Debug)]
 pub struct ProcessLab {
     hosts: Vec<ProcessHost>,
@@ -85,10 +86,10 @@ impl ProcessLab {
     /// Starts one host per name.
     ///
     /// # Errors
-    /// When a socket, a file or a key cannot be had.
+    /// If a socket, file or key cannot be created.
     pub fn up(names: &[&str]) -> Result<Self, ProcessLabError> {
         let folder =
-            tempfile::Builder::new().prefix("apim-lab-").tempdir().map_err(failed("make a folder"))?;
+            tempfile::Builder::new().prefix("apim-lab-").tempdir().map_err(failed("create a folder"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -100,13 +101,13 @@ impl ProcessLab {
         let mut known = String::new();
         for (last, name) in (11_u8..).zip(names) {
             let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)?;
-            let place_of_host = folder.path().join(name);
-            // Only Linux answers on all of 127.0.0.0/8 without being told to.
-            let place =
+            let host_folder = folder.path().join(name);
+            // Only Linux has all of 127.0.0.0/8 by default.
+            let ip =
                 if cfg!(target_os = "linux") { Ipv4Addr::new(127, 0, 0, last) } else { Ipv4Addr::LOCALHOST };
             let listener = runtime
-                .block_on(TcpListener::bind((IpAddr::from(place), 0)))
-                .map_err(failed(format!("listen on {place}")))?;
+                .block_on(TcpListener::bind((IpAddr::from(ip), 0)))
+                .map_err(failed(format!("listen on {ip}")))?;
             let address = listener.local_addr().map_err(failed("read a socket's address"))?;
             writeln!(known, "[{}]:{} {}", address.ip(), address.port(), key.public_key().to_openssh()?)
                 .unwrap_or_default();
@@ -115,12 +116,12 @@ impl ProcessLab {
             let host = ProcessHost {
                 name: (*name).to_owned(),
                 address,
-                root: place_of_host.join("root"),
-                state: place_of_host.join("state"),
-                folder: place_of_host,
+                root: host_folder.join("root"),
+                state: host_folder.join("state"),
+                folder: host_folder,
                 wire: Arc::clone(&wire),
             };
-            host.furnish()?;
+            host.create_files()?;
             runtime.spawn(server::listen(listener, keys, host.folder.join("home"), wire));
             hosts.push(host);
         }
@@ -141,19 +142,19 @@ impl ProcessLab {
         self.hosts.iter().find(|host| host.name == name)
     }
 
-    /// Returns a folder that lives as long as the lab.
+    /// Returns a folder that is removed with the lab.
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
     }
 
-    /// Returns the private key that opens every host.
+    /// Returns the private key for every host.
     #[must_use]
     pub fn key(&self) -> PathBuf {
         self.folder.path().join("id_ed25519")
     }
 
-    /// Returns the file with every host key.
+    /// Returns the `known_hosts` file of all hosts.
     #[must_use]
     pub fn known_hosts(&self) -> PathBuf {
         self.folder.path().join("known_hosts")
@@ -161,43 +162,43 @@ impl ProcessLab {
 }
 
 impl ProcessHost {
-    /// Ends what runs on the host and makes it a new machine; its address and keys stay.
+    /// Ends all processes of the host and resets it to a new machine with the same address and keys.
     ///
     /// # Errors
-    /// When its folders cannot be made anew.
+    /// If its folders cannot be created.
     pub fn reset(&self) -> Result<(), ProcessLabError> {
         end_all_below(&self.folder);
         if self.folder.exists() {
             fs::remove_dir_all(&self.folder).map_err(failed("remove the host's folder"))?;
         }
-        self.furnish()
+        self.create_files()
     }
 
-    fn furnish(&self) -> Result<(), ProcessLabError> {
+    fn create_files(&self) -> Result<(), ProcessLabError> {
         for path in [&self.root.join("etc"), &self.root.join("tmp"), &self.state, &self.folder.join("home")] {
             fs::create_dir_all(path).map_err(failed(format!("create {}", path.display())))?;
         }
         fs::write(self.root.join("etc/hosts"), "127.0.0.1 localhost\n").map_err(failed("write etc/hosts"))
     }
 
-    /// Changes what the host's network does to connections, those that stand and those to come.
+    /// Sets the fault of the host's network, for open and new connections.
     pub fn fault(&self, fault: Fault) {
         self.wire.set(fault);
     }
 
-    /// Returns the commands that were run over SSH so far, in order.
+    /// Returns the commands run over SSH so far, in order.
     #[must_use]
     pub fn commands(&self) -> Vec<String> {
         self.wire.commands()
     }
 
-    /// Returns how many connections were made so far, and how many bytes came in and went out.
+    /// Returns the counts of connections and bytes so far.
     #[must_use]
     pub fn traffic(&self) -> Traffic {
         self.wire.traffic()
     }
 
-    /// Returns the host's variables for an inventory, as one line of flow-style YAML.
+    /// Returns the host's inventory variables, as one line of flow-style YAML.
     #[must_use]
     pub fn variables(&self, lab: &ProcessLab) -> String {
         format!(
@@ -214,14 +215,14 @@ impl ProcessHost {
     }
 }
 
-/// What went over a host's connections.
+/// Traffic over the connections of a host.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Traffic {
-    /// Connections made.
+    /// Opened connections.
     pub connections: u64,
-    /// Bytes from the clients.
+    /// Bytes from clients.
     pub received: u64,
-    /// Bytes to the clients.
+    /// Bytes to clients.
     pub sent: u64,
 }
 
@@ -231,21 +232,21 @@ impl Drop for ProcessLab {
     }
 }
 
-/// Ends every process whose arguments name something below the folder, and waits until they are gone.
+/// Kills every process with a path below the folder in its arguments, and waits until they are gone.
 fn end_all_below(folder: &Path) {
     let mark = format!("{}/", folder.display());
     let gone = until(DEATH_DEADLINE, || {
-        let left = processes(|arguments| arguments.contains(&mark));
-        for pid in &left {
-            // Gone already is as good.
+        let remaining = processes(|arguments| arguments.contains(&mark));
+        for pid in &remaining {
+            // It may have ended already.
             rustix::process::kill_process(*pid, Signal::KILL).unwrap_or_default();
         }
-        left.is_empty()
+        remaining.is_empty()
     });
-    debug_assert!(gone, "processes below {mark} do not die");
+    debug_assert!(gone, "processes below {mark} are still running");
 }
 
-/// Returns the processes of this machine, but for this one, whose arguments `fits` accepts.
+/// Returns the processes of this machine, except this one, for whose arguments `fits` is true.
 pub fn processes(fits: impl Fn(&str) -> bool) -> Vec<Pid> {
     let own = rustix::process::getpid();
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };

@@ -1,4 +1,4 @@
-//! The wire between a client and a host of the process lab: counts what passes, and breaks it when told to.
+//! The connection between clients and a host of the process lab: counts bytes and injects faults.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,21 +9,21 @@ use tokio::sync::watch;
 
 use super::Traffic;
 
-/// What the wire does to connections.
+/// A network fault.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Fault {
-    /// Carries every byte.
+    /// No fault.
     #[default]
     None,
-    /// Closes standing connections, and new ones before a byte is said.
+    /// Closes open connections, and new ones before the first byte.
     Refuse,
-    /// Carries nothing any more, and closes nothing.
+    /// Stops forwarding, and closes nothing.
     Stall,
-    /// Closes a connection when this many more bytes have come from the client; then carries on as usual.
+    /// Closes a connection after this many more bytes from the client; then behaves as without fault.
     CutAfter(u64),
 }
 
-/// The wire of one host.
+/// The network of one host.
 #[derive(Debug)]
 pub(super) struct Wire {
     fault: watch::Sender<Fault>,
@@ -68,7 +68,7 @@ impl Wire {
         }
     }
 
-    /// Carries bytes between the client and the server until either ends or the wire breaks.
+    /// Forwards bytes between client and server until either ends or a fault closes the connection.
     pub(super) async fn carry(&self, mut client: TcpStream, server: DuplexStream) {
         self.connections.fetch_add(1, Ordering::Relaxed);
         let (mut from_client, mut to_client) = client.split();
@@ -99,14 +99,14 @@ impl Wire {
         }
     }
 
-    /// Resolves when standing connections are to be closed.
+    /// Resolves when open connections must be closed.
     async fn broken(&self) {
         let mut fault = self.fault.subscribe();
         // The sender lives as long as `self`, so waiting cannot fail.
         drop(fault.wait_for(|fault| *fault == Fault::Refuse).await);
     }
 
-    /// Waits while the wire is stalled; says whether the bytes may pass.
+    /// Waits while the network is stalled. Returns whether the bytes may pass.
     async fn passes(&self, count: u64) -> bool {
         let mut fault = self.fault.subscribe();
         drop(fault.wait_for(|fault| *fault != Fault::Stall).await);

@@ -1,4 +1,5 @@
-//! The SSH server of one host of the process lab: takes the lab's key or password, and runs commands with `sh` in the host's home.
+//! The SSH server of one host of the process lab: accepts the key or password of the lab, and runs
+//! commands with `sh` in the host's home folder.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -16,7 +17,7 @@ use tokio::process::{ChildStdin, Command};
 use super::relay::Wire;
 use super::{PASSWORD, USER};
 
-/// How much may wait between the wire and the server.
+/// The buffer between the network and the server, in bytes.
 const BUFFER: usize = 1 << 20;
 
 pub(super) struct Keys {
@@ -24,7 +25,7 @@ pub(super) struct Keys {
     pub(super) client: PublicKey,
 }
 
-/// Takes connections until the runtime ends.
+/// Accepts connections until the runtime ends.
 pub(super) async fn listen(listener: TcpListener, keys: Keys, home: PathBuf, wire: Arc<Wire>) {
     let config = Arc::new(Config {
         keys: vec![keys.host],
@@ -50,7 +51,7 @@ pub(super) async fn listen(listener: TcpListener, keys: Keys, home: PathBuf, wir
         let config = Arc::clone(&config);
         tokio::spawn(async move {
             if let Ok(session) = run_stream(config, far, host).await {
-                // A client that vanishes ends its session with an error; that is its own business.
+                // Errors are expected: clients close connections early.
                 drop(session.await);
             }
         });
@@ -87,7 +88,7 @@ impl Handler for Server {
         Ok(())
     }
 
-    /// What a jump host does: a stream to a third address, which for the lab is another of its hosts.
+    /// Forwards a stream to another host of the lab, as a jump host does.
     async fn channel_open_direct_tcpip(
         &mut self,
         channel: Channel<Msg>,
@@ -99,9 +100,9 @@ impl Handler for Server {
         _session: &mut Session,
     ) -> Result<(), Self::Error> {
         let port = u16::try_from(port).unwrap_or(0);
-        let place: Option<std::net::IpAddr> = host.parse().ok();
-        let Some(place) = place.filter(std::net::IpAddr::is_loopback) else { return Ok(()) };
-        let Ok(mut stream) = tokio::net::TcpStream::connect((place, port)).await else { return Ok(()) };
+        let target: Option<std::net::IpAddr> = host.parse().ok();
+        let Some(target) = target.filter(std::net::IpAddr::is_loopback) else { return Ok(()) };
+        let Ok(mut stream) = tokio::net::TcpStream::connect((target, port)).await else { return Ok(()) };
         reply.accept().await;
         tokio::spawn(async move {
             drop(tokio::io::copy_bidirectional(&mut channel.into_stream(), &mut stream).await);
@@ -143,7 +144,7 @@ impl Handler for Server {
     }
 }
 
-/// Gives the command what the client sends; its input ends when the client says so, or is gone.
+/// Copies data from the client to the command, until the client ends the input or disconnects.
 async fn feed(mut from: ChannelReadHalf, input: Option<ChildStdin>) {
     let Some(mut input) = input else { return };
     while let Some(message) = from.wait().await {
@@ -156,7 +157,7 @@ async fn feed(mut from: ChannelReadHalf, input: Option<ChildStdin>) {
         }
     }
     drop(input);
-    // What comes after the command's end is thrown away, or it would hold up the connection.
+    // Data after the end of the command is discarded, since it would block the connection.
     while from.wait().await.is_some() {}
 }
 

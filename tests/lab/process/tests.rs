@@ -1,7 +1,9 @@
-//! The process lab against OpenSSH's own client.
+//! The process lab with the client of OpenSSH.
 
 use std::process::{Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use crate::poll::until;
 
 use super::{Fault, ProcessHost, ProcessLab};
 
@@ -33,7 +35,7 @@ fn output(lab: &ProcessLab, host: &ProcessHost, line: &str) -> Output {
 }
 
 #[test]
-fn runs_commands_and_returns_what_they_say_and_how_they_end() {
+fn commands_return_output_and_exit_code() {
     let lab = ProcessLab::up(&["a", "b"]).expect("the lab comes up");
     for host in lab.hosts() {
         let output = output(&lab, host, "echo out; echo err >&2; pwd >&2; exit 7");
@@ -45,7 +47,7 @@ fn runs_commands_and_returns_what_they_say_and_how_they_end() {
 }
 
 #[test]
-fn carries_a_large_input_unharmed_and_ends_it() {
+fn large_input_arrives_complete() {
     let lab = ProcessLab::up(&["a"]).expect("the lab comes up");
     let host = &lab.hosts()[0];
     let file = lab.folder().join("large");
@@ -62,7 +64,7 @@ fn carries_a_large_input_unharmed_and_ends_it() {
 }
 
 #[test]
-fn breaks_as_told_and_recovers() {
+fn refused_connections_fail_and_recover() {
     let lab = ProcessLab::up(&["a"]).expect("the lab comes up");
     let host = &lab.hosts()[0];
     host.fault(Fault::Refuse);
@@ -78,14 +80,10 @@ fn breaks_as_told_and_recovers() {
         .expect("ssh starts");
     let mut ready = [0; 6];
     let stdout = client.stdout.as_mut().expect("its output");
-    std::io::Read::read_exact(stdout, &mut ready).expect("the command has begun");
+    std::io::Read::read_exact(stdout, &mut ready).expect("the command has started");
     host.fault(Fault::Refuse);
     assert_eq!(client.wait().expect("ssh ends").code(), Some(255));
-    // The command outlives the connection: it sees its input end, and goes on.
+    // The command continues after the connection was lost: its input ends.
     let ended = lab.folder().join("a/home/ended");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !ended.exists() {
-        assert!(Instant::now() < deadline, "the command did not see its input end");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    assert!(until(Duration::from_secs(10), || ended.exists()), "the input of the command did not end");
 }

@@ -1,4 +1,4 @@
-//! Servers that take encrypted connections only: an authority, and a certificate that it issued to the server.
+//! Servers that accept only encrypted connections: an authority and a server certificate.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ const AUTHORITY: &str = "ca.pem";
 const CERTIFICATE: &str = "server.pem";
 const KEY: &str = "server.key";
 
-/// Issues a certificate for `name` by an authority made for it, all as files of `folder`.
+/// Creates an authority and a certificate for `name`, as files of `folder`.
 pub(super) fn issue(folder: &Path, name: &str) {
     let authority_key = KeyPair::generate().expect("a key");
     let mut authority = CertificateParams::default();
@@ -29,17 +29,17 @@ pub(super) fn issue(folder: &Path, name: &str) {
     ] {
         fs::write(folder.join(file), text).expect("a file of the certificate");
     }
-    // PostgreSQL does not read a key that others may read.
+    // PostgreSQL refuses a key that other accounts can read.
     let owner_only = std::os::unix::fs::PermissionsExt::from_mode(0o600);
     fs::set_permissions(folder.join(KEY), owner_only).expect("the key's mode");
 }
 
-/// Returns where the authority of the server in `folder` is.
+/// Returns the path of the certificate of the authority.
 pub(super) fn authority(folder: &Path) -> PathBuf {
     folder.join(AUTHORITY)
 }
 
-/// Has a MariaDB server refuse whoever does not encrypt.
+/// Makes a MariaDB server refuse unencrypted connections.
 pub(super) fn of_mariadb(server: &mut Command, folder: &Path) {
     server.arg("--require-secure-transport=ON");
     for (option, file) in [("ca", AUTHORITY), ("cert", CERTIFICATE), ("key", KEY)] {
@@ -47,7 +47,7 @@ pub(super) fn of_mariadb(server: &mut Command, folder: &Path) {
     }
 }
 
-/// Has a PostgreSQL server refuse whoever comes over the network and does not encrypt.
+/// Makes a PostgreSQL server refuse unencrypted network connections.
 pub(super) fn of_postgresql(server: &mut Command, folder: &Path) {
     let rules = folder.join("data/pg_hba.conf");
     let text = fs::read_to_string(&rules).expect("the rules of initdb");

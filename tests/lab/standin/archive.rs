@@ -1,4 +1,4 @@
-//! Writing archives whose bytes depend on their content only: fixed times, sorted entries, one compression.
+//! Writes reproducible archives: fixed times, sorted entries, one compression.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Cursor, Write};
@@ -10,10 +10,10 @@ use zip::{CompressionMethod, DateTime, ZipArchive, ZipWriter};
 
 use super::tree::Entry;
 
-/// Where the server program lies in a distribution.
+/// The path of the server program in a distribution.
 const SERVER: &str = "lib/stand-in/java";
 
-/// The size of one padding file.
+/// The size of a padding file, in bytes.
 const PAD: u64 = 4 << 20;
 
 /// The server program, compressed once for all zips.
@@ -77,7 +77,7 @@ fn pad<W: Write + io::Seek>(zip: &mut ZipWriter<W>, top: &str, left: u64) -> io:
     Ok(())
 }
 
-/// Bytes without a pattern, the same for the same `seed`.
+/// Returns pseudorandom bytes, equal for equal seeds.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
     let start: [u8; 32] = Sha256::digest(seed.to_le_bytes()).into();
     let mut state = u64::from_le_bytes(start[..8].try_into().unwrap_or_default()) | 1;

@@ -1,4 +1,4 @@
-//! The components and versions of the product, with the names that their distributions carry. What is inside is in `tree`.
+//! The components and versions of the product, and the names of their distributions. `tree` has the files.
 //!
 //! Source: wso2/product-apim, `<component>/modules/distribution/product` (pom.xml, assembly/bin.xml, assembly/filter.properties).
 
@@ -8,26 +8,26 @@ use std::str::FromStr;
 /// A component with a distribution of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Component {
-    /// API Control Plane; a copy of it becomes the key manager.
+    /// API Control Plane, also used as the key manager.
     ControlPlane,
     /// Universal Gateway.
     Gateway,
     /// Traffic Manager.
     TrafficManager,
-    /// All of them in one process.
+    /// All components in one process.
     AllInOne,
 }
 
 /// A version of the product.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Version {
-    /// 4.5.0, whose gateways lose their listeners for good when the control plane is not there at their start.
+    /// 4.5.0. Its gateways lose their listeners until a restart if no control plane is running at their start.
     V4_5_0,
     /// 4.6.0.
     V4_6_0,
 }
 
-/// A name that stands for no component or version.
+/// An unknown component or version.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not one of {1}")]
 pub struct UnknownName(String, &'static str);
@@ -37,7 +37,7 @@ impl Component {
     pub const ALL: [Component; 4] =
         [Component::ControlPlane, Component::Gateway, Component::TrafficManager, Component::AllInOne];
 
-    /// The single folder that the distribution unpacks to.
+    /// The top folder of the distribution.
     pub fn top_folder(self, version: Version) -> String {
         match self {
             Component::ControlPlane => format!("wso2am-acp-{version}"),
@@ -91,7 +91,7 @@ impl Version {
     /// All of them.
     pub const ALL: [Version; 2] = [Version::V4_5_0, Version::V4_6_0];
 
-    /// The version of the kernel below it.
+    /// The version of its Carbon kernel.
     pub fn kernel(self) -> &'static str {
         match self {
             Version::V4_5_0 => "4.9.28",

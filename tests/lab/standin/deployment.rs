@@ -1,5 +1,5 @@
-//! The `deployment.toml` that each distribution ships. The texts are in `standin/files/deployment`, a line that starts with
-//! `%4.5 ` or `%4.6 ` belongs to that version only.
+//! The `deployment.toml` of each distribution. The texts are in `standin/files/deployment`; a line with the
+//! prefix `%4.5 ` or `%4.6 ` belongs only to that version.
 
 use super::component::{Component, Version};
 
@@ -14,7 +14,7 @@ pub(super) fn shipped(component: Component, version: Version) -> String {
     of_version(text, version)
 }
 
-/// What `profileSetup.sh` puts in its place for a key manager.
+/// The configuration that `profileSetup.sh` uses for a key manager.
 pub(super) fn key_manager(version: Version) -> String {
     of_version(include_str!("../../standin/files/deployment/km.toml"), version)
 }

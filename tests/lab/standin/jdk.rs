@@ -1,4 +1,4 @@
-//! A JDK and a JDBC driver that only look like one: what the start scripts and the server look at, no more.
+//! Stand-ins for a JDK and a JDBC driver, with only the files that scripts and the server check.
 
 use std::io;
 
@@ -44,7 +44,7 @@ fn append<W: io::Write>(tar: &mut tar::Builder<W>, path: &str, mode: u32, conten
     tar.append_data(&mut header, path, content.as_bytes())
 }
 
-/// A jar with the class names by which the server knows a MySQL driver.
+/// A jar with the class names by which the server recognizes a MySQL driver.
 pub(super) fn driver() -> io::Result<Vec<u8>> {
     Ok(archive::jar(&[
         (

@@ -1,5 +1,5 @@
-//! Stand-in distributions: zips with the layout, names and behaviour of the product's, built for tests because the real ones
-//! cannot be had. What is in them is here; the server process that they carry is `standin/server`.
+//! Stand-in distributions: zips with the layout, names and behaviour of the product, since tests cannot
+//! download the real ones. Their server process is in `standin/server`.
 
 mod archive;
 mod component;
@@ -19,23 +19,23 @@ pub use component::{Component, Version};
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct Build {
-    /// Where the archives go; made when missing.
+    /// The output folder; created if missing.
     pub out: PathBuf,
-    /// The versions wanted.
+    /// The versions.
     pub versions: Vec<Version>,
-    /// The components wanted, of each version.
+    /// The components of each version.
     pub components: Vec<Component>,
-    /// The size that each zip should reach, in bytes; it is padded with files that do not compress. `None` pads nothing.
+    /// The size of each zip in bytes, reached with incompressible padding. `None`: no padding.
     pub size: Option<u64>,
-    /// The server program to put into them.
+    /// The server program.
     pub server: PathBuf,
 }
 
 impl Build {
-    /// Everything, small, into `out`, with the server program that lies beside the running one.
+    /// Everything, without padding, with the server program next to the running one.
     ///
     /// # Errors
-    /// When the running program's own place cannot be told.
+    /// If the server program is not found.
     pub fn all(out: &Path) -> io::Result<Build> {
         Ok(Build {
             out: out.to_owned(),
@@ -47,12 +47,12 @@ impl Build {
     }
 }
 
-/// One file that was built.
+/// A created file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Built {
-    /// Where it is.
+    /// The path.
     pub path: PathBuf,
-    /// Its SHA-256, in hex.
+    /// The SHA-256 in hex.
     pub sha256: String,
 }
 
@@ -62,10 +62,10 @@ pub const JDK: &str = "jdk-stand-in.tar.gz";
 /// The file name of the JDBC driver stand-in.
 pub const DRIVER: &str = "mysql-connector-j.jar";
 
-/// The `standin-server` beside the running program; a test's program lies one folder deeper.
+/// Finds `standin-server` next to the running program; test programs are one folder deeper.
 ///
 /// # Errors
-/// When the running program's own place cannot be told.
+/// If it is not found.
 pub fn server_beside() -> io::Result<PathBuf> {
     let exe = std::env::current_exe()?;
     let found =
@@ -74,27 +74,33 @@ pub fn server_beside() -> io::Result<PathBuf> {
         let place = exe.parent().unwrap_or(Path::new("/")).display();
         io::Error::new(
             io::ErrorKind::NotFound,
-            format!("no standin-server beside {place}: build it with `cargo build -p apim-tests --bins`"),
+            format!("no standin-server next to {place}: build it with `cargo build -p apim-tests --bins`"),
         )
     })
 }
 
-/// Builds what is asked for, with the JDK and driver stand-ins and `SHA256SUMS`; the same wishes give the same bytes.
+/// Builds distributions, the JDK and driver stand-ins, and `SHA256SUMS`. Equal options give equal bytes.
 ///
 /// # Errors
-/// When the server program cannot be read or the folder not written.
-pub fn build(wish: &Build) -> io::Result<Vec<Built>> {
-    fs::create_dir_all(&wish.out)?;
-    let server = archive::Shared::new(stripped(&wish.server)?)?;
+/// If the server program cannot be read, or the folder cannot be written.
+pub fn build(options: &Build) -> io::Result<Vec<Built>> {
+    fs::create_dir_all(&options.out)?;
+    let server = archive::Shared::new(stripped(&options.server)?)?;
     let mut built = std::thread::scope(|scope| -> io::Result<Vec<Built>> {
         let mut workers = Vec::new();
-        for &version in &wish.versions {
-            for &component in &wish.components {
+        for &version in &options.versions {
+            for &component in &options.components {
                 let server = &server;
                 workers.push(scope.spawn(move || {
-                    let path = wish.out.join(component.zip_name(version));
+                    let path = options.out.join(component.zip_name(version));
                     let entries = tree::entries(component, version);
-                    archive::write_zip(&path, &component.top_folder(version), &entries, server, wish.size)?;
+                    archive::write_zip(
+                        &path,
+                        &component.top_folder(version),
+                        &entries,
+                        server,
+                        options.size,
+                    )?;
                     finished(path)
                 }));
             }
@@ -105,7 +111,7 @@ pub fn build(wish: &Build) -> io::Result<Vec<Built>> {
             .collect()
     })?;
     for (name, bytes) in [(JDK, jdk::tarball()?), (DRIVER, jdk::driver()?)] {
-        let path = wish.out.join(name);
+        let path = options.out.join(name);
         fs::write(&path, bytes)?;
         built.push(finished(path)?);
     }
@@ -114,7 +120,7 @@ pub fn build(wish: &Build) -> io::Result<Vec<Built>> {
         let name = one.path.file_name().unwrap_or_default().to_string_lossy();
         format!("{}  {name}\n", one.sha256)
     });
-    fs::write(wish.out.join("SHA256SUMS"), sums.collect::<String>())?;
+    fs::write(options.out.join("SHA256SUMS"), sums.collect::<String>())?;
     Ok(built)
 }
 
@@ -132,7 +138,8 @@ fn finished(path: PathBuf) -> io::Result<Built> {
     Ok(Built { path, sha256: hex::encode(hasher.finalize()) })
 }
 
-/// The program without its symbols where `strip` is at hand (a debug build is five times the size); as it is otherwise.
+/// Returns the program without symbols if `strip` is installed (a debug build is five times as large), else
+/// unchanged.
 fn stripped(program: &Path) -> io::Result<Vec<u8>> {
     let scratch = tempfile::NamedTempFile::new()?;
     let outcome = std::process::Command::new("strip").arg("-o").arg(scratch.path()).arg(program).output();

@@ -1,11 +1,12 @@
-//! Database scripts of a stand-in distribution: several hundred statements with the shapes of the product's (names, keys, indexes, rows,
-//! procedures with their own delimiter), in every dialect that the product ships. Own text; only the style of names is the product's.
+//! Database scripts of a stand-in distribution: several hundred statements like those of the product
+//! (names, keys, indexes, rows, procedures with their own delimiter), in every dialect of the product.
+//! No text of the product is used.
 
 use std::fmt::Write as _;
 
 use super::component::Version;
 
-/// A dialect: the script's file name, and how its types are called.
+/// A dialect: the file name of the script, and the names of types.
 struct Dialect {
     file: &'static str,
     serial: &'static str,
@@ -108,10 +109,10 @@ const SHARED: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Parts that each of those things has.
+/// Tables of each noun.
 const PARTS: &[&str] = &["", "_PROPERTY", "_AUDIT", "_LOCALE"];
 
-/// Returns every script: path below the top folder, and text.
+/// Returns all scripts: path below the top folder, and text.
 pub(super) fn scripts(version: Version) -> Vec<(String, String)> {
     let mut scripts = Vec::new();
     for dialect in DIALECTS {
@@ -132,7 +133,7 @@ const SHARED_HEADS: [&str; 2] = [
     include_str!("../../standin/files/dbscripts/shared.postgresql.sql"),
 ];
 
-/// The tables that a stand-in server asks for, where they were written out for the dialect.
+/// The tables that a stand-in server queries, for dialects that have them.
 fn head(dialect: &Dialect, name: &str, heads: [&str; 2]) -> String {
     let [mysql, postgresql] = heads;
     match dialect.file {
@@ -152,7 +153,7 @@ fn body(dialect: &Dialect, groups: &[(&str, &[&str])], version: Version, first: 
         }
     }
     if version != Version::V4_5_0 {
-        // What a newer version brings.
+        // Tables of newer versions.
         table(&mut script, dialect, &format!("{first}_GOVERNANCE_RULESET"), true);
         table(&mut script, dialect, &format!("{first}_GOVERNANCE_ARTIFACT"), false);
     }
@@ -163,7 +164,7 @@ fn body(dialect: &Dialect, groups: &[(&str, &[&str])], version: Version, first: 
 fn table(script: &mut String, dialect: &Dialect, name: &str, is_main: bool) {
     let Dialect { file, serial, text, bytes, ending } = dialect;
     let drop = if *file == "mysql" { format!("DROP TABLE IF EXISTS {name};\n") } else { String::new() };
-    // A key of this length fits into an index in a narrow character set only.
+    // A key of this length fits into an index only with a single-byte character set.
     let key = if is_main { 1000 } else { 255 };
     write!(
         script,

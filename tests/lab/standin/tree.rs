@@ -1,4 +1,5 @@
-//! The files of a distribution: path below the top folder, mode, content. The server program is added by `archive`.
+//! The files of a distribution: path below the top folder, mode, content. `archive` adds the server
+//! program.
 //!
 //! Source of the layout: wso2/product-apim `assembly/bin.xml`, wso2/carbon-kernel `distribution/kernel/carbon-home`.
 
@@ -7,7 +8,7 @@ use super::component::{Component, Version};
 use super::deployment;
 use super::schema;
 
-/// A file, or an empty folder (a path that ends in `/`).
+/// A file, or an empty folder if the path ends in `/`.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) path: String,
@@ -21,7 +22,7 @@ macro_rules! asset {
     };
 }
 
-/// Everything but the server program, sorted by path.
+/// All files except the server program, sorted by path.
 pub(super) fn entries(component: Component, version: Version) -> Vec<Entry> {
     let mut tree = Tree(Vec::new());
     scripts(&mut tree, component, version);

@@ -1,5 +1,5 @@
-//! `standin build`: the stand-in distributions, from the command line. What they hold is in the library.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a small tool whose output is its product")]
+//! `standin build`: builds the stand-in distributions.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line tool")]
 
 use std::io;
 use std::path::PathBuf;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use apim_tests::standin::{self, Build, Component, Version};
 use clap::{Parser, Subcommand};
 
-/// Stand-in distributions of WSO2 API Manager for tests.
+/// Stand-in distributions of WSO2 API Manager for tests
 #[derive(Debug, Parser)]
 #[command(name = "standin")]
 struct Arguments {
@@ -18,21 +18,21 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Write the zips, a JDK and a JDBC driver stand-in, and SHA256SUMS.
+    /// Write the zips, a JDK and a JDBC driver stand-in, and SHA256SUMS
     Build {
-        /// The folder to write to.
+        /// The output folder
         #[arg(long)]
         out: PathBuf,
-        /// Versions to build.
+        /// Versions to build
         #[arg(long, value_delimiter = ',', default_values = ["4.5.0", "4.6.0"])]
         versions: Vec<Version>,
-        /// Components to build: acp, gw, tm, aio.
+        /// Components to build: acp, gw, tm, aio
         #[arg(long, value_delimiter = ',', default_values = ["acp", "gw", "tm", "aio"])]
         components: Vec<Component>,
-        /// Pad each zip up to this size with data that does not compress, such as 400M.
+        /// Pad each zip to this size with incompressible data, such as 400M
         #[arg(long, value_parser = parse_size)]
         size: Option<u64>,
-        /// The server program, when it does not lie beside this one.
+        /// The server program [default: next to this program]
         #[arg(long)]
         server: Option<PathBuf>,
     },

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes the keystores that the stand-in distributions ship, with a JDK's keytool: real JKS, the product's names, aliases and
-# passwords, a certificate for CN=localhost only. The results are committed, so that every build of a distribution has the
-# same bytes; run this again only to change them. These keys are test material and protect nothing.
+# Creates the keystores of the stand-in distributions with a JDK's keytool: JKS with the product's names, aliases and
+# passwords, and a certificate for CN=localhost only. The results are committed, so that every build of a distribution has
+# the same bytes; run this again only to change them. These keys are for tests only.
 set -eu
 cd "$(dirname "$0")"
 for version in 4.5 4.6; do
@@ -15,7 +15,7 @@ for version in 4.5 4.6; do
         keytool -importcert -noprompt -alias "$alias" -file default.crt -storetype JKS \
             -keystore "client-truststore-$version.jks" -storepass wso2carbon 2>/dev/null
     done
-    # Stands for the public authorities that the product's truststore lists besides.
+    # In place of the public authorities in the product's truststore.
     for authority in one two; do
         keytool -genkeypair -alias ca -keyalg RSA -keysize 2048 -validity 36500 -ext BasicConstraints:critical=ca:true \
             -dname "CN=Public authority $authority (stand-in)" -storetype JKS -keystore authority.jks -storepass changeit -keypass changeit 2>/dev/null

@@ -1,4 +1,5 @@
-//! What a gateway pulls from the control plane before it serves anything, and a traffic manager's policies.
+//! The artifacts that a gateway pulls from the control plane before it serves APIs, and the policies of a
+//! traffic manager.
 //!
 //! Source: wso2/carbon-apimgt `org.wso2.carbon.apimgt.gateway.listeners.GatewayStartupListener`.
 
@@ -20,10 +21,10 @@ const STARTUP: &str = "org.wso2.carbon.apimgt.gateway.listeners.GatewayStartupLi
 const POLICIES: &str = "org.wso2.carbon.apimgt.throttle.policy.deployer.PolicyRetriever";
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// How often a gateway in `sync` mode tries before it starts without artifacts.
+/// The number of attempts in `sync` mode before a gateway starts without artifacts.
 const SYNC_TRIES: u32 = 10;
 
-/// The part that holds up the start: nothing, unless a gateway retrieves in `sync` mode.
+/// Delays the start of gateways in `sync` mode until artifacts were pulled.
 pub(crate) async fn before_start(node: &Arc<Node>) {
     let mode = node.config.text("apim.sync_runtime_artifacts.gateway.data_retrieval_mode");
     if !node.product.kind.is_gateway() || mode.as_deref() != Some("sync") {
@@ -44,7 +45,7 @@ pub(crate) async fn before_start(node: &Arc<Node>) {
     );
 }
 
-/// Starts what goes on beside and after the start.
+/// Starts the tasks that run during and after the start.
 pub(crate) fn start(node: &Arc<Node>) {
     let kind = node.product.kind;
     if kind.is_gateway() && !node.is_deployed() {
@@ -94,7 +95,7 @@ async fn policies(node: Arc<Node>) {
 async fn pull(node: &Node, what: &str) -> io::Result<()> {
     let get = |key: &str| node.config.text(&format!("apim.event_hub.{key}")).unwrap_or_default();
     let url = node.expand(&get("service_url"));
-    let to = Endpoint::parse(&url).ok_or_else(|| io::Error::other(format!("`{url}` is no URL")))?;
+    let to = Endpoint::parse(&url).ok_or_else(|| io::Error::other(format!("`{url}` is not a URL")))?;
     let mut stream = node
         .network
         .connect_tls(&to)

@@ -1,4 +1,4 @@
-//! Long-lived connections: the broker's and the receivers' end, and what both ends do to notice that the other is gone.
+//! Long-lived connections of brokers and receivers, and how both ends detect a dead peer.
 
 use std::io;
 use std::time::Instant;
@@ -7,17 +7,18 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use crate::node::Node;
 
-/// What an AMQP 0-9-1 client sends first.
+/// The protocol header of an AMQP 0-9-1 client.
 const HEADER: &[u8] = b"AMQP\x00\x00\x09\x01";
 
 /// An AMQP heartbeat frame.
 const HEARTBEAT: &[u8] = &[8, 0, 0, 0, 0, 0, 0, 0xce];
 
-/// The receiver's answers to a login.
+/// The answers of a receiver to a login.
 const WELCOME: u8 = b'+';
 const REFUSED: u8 = b'-';
 
-/// Keeps a connection until it is lost or this node stops. An end that never sends heartbeats may be silent for ever.
+/// Keeps a connection until it is lost or this node stops. A peer that never sends heartbeats has no
+/// timeout.
 pub(crate) async fn hold<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, node: &Node) -> io::Result<()> {
     let mut beat = tokio::time::interval(node.switches.heartbeat);
     let mut heard: Option<Instant> = None;
@@ -42,12 +43,12 @@ pub(crate) async fn hold<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, node
     }
 }
 
-/// The broker's end.
+/// Serves a broker connection.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, node: &Node) -> io::Result<()> {
     hold(&mut stream, node).await
 }
 
-/// The receiver's end, which wants a login first.
+/// Serves a receiver connection, which requires a login.
 pub(crate) async fn serve_login<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     node: &Node,
@@ -68,7 +69,7 @@ pub(crate) async fn serve_login<S: AsyncRead + AsyncWrite + Unpin>(
     hold(&mut stream, node).await
 }
 
-/// Begins a broker connection from the client's side.
+/// Starts a broker connection as the client.
 pub(crate) async fn greet<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) -> io::Result<()> {
     stream.write_all(HEADER).await
 }

@@ -1,4 +1,4 @@
-//! Databases: whether the configured one is there, as far as the switch `database` says. H2 always is.
+//! Checks the configured databases, as far as the switch `database` says. H2 always works.
 
 use std::fs;
 use std::path::Path;
@@ -15,7 +15,7 @@ use crate::switches::{DatabaseCheck, Switches};
 
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// An external database, as one `[database.…]` section has it.
+/// An external database of a `[database.…]` section.
 #[derive(Debug)]
 pub(crate) struct Database {
     kind: String,
@@ -28,7 +28,7 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// The database `id` (`shared_db`, `apim_db`), unless it is embedded or not configured.
+    /// Returns the database `id` (`shared_db`, `apim_db`), unless it is embedded or not configured.
     pub(crate) fn of(config: &Config, id: &str) -> Option<Database> {
         let get = |key: &str| config.text(&format!("database.{id}.{key}"));
         let kind = get("type")?;
@@ -63,14 +63,14 @@ impl Database {
         })
     }
 
-    /// Whether it can be used; the error is the cause as a JDBC driver words it.
+    /// Checks whether it is usable. Errors have the text of a JDBC driver.
     pub(crate) async fn check(
         &self,
         home: &Path,
         network: &Network,
         switches: &Switches,
     ) -> Result<(), String> {
-        if switches.driver_check && !driver_is_there(home, &self.driver) {
+        if switches.driver_check && !has_driver(home, &self.driver) {
             return Err(format!("java.lang.ClassNotFoundException: {}", self.driver));
         }
         if switches.database == DatabaseCheck::Off {
@@ -118,8 +118,8 @@ async fn answers_as_postgres(stream: &mut TcpStream) -> Result<(), String> {
     }
 }
 
-/// Whether a jar of the folders for drivers has the class (its name stands in clear in a zip's directory).
-fn driver_is_there(home: &Path, class: &str) -> bool {
+/// Whether a jar in the driver folders contains the class (zip directories contain names in plain text).
+fn has_driver(home: &Path, class: &str) -> bool {
     let wanted = format!("{}.class", class.replace('.', "/"));
     ["lib", "dropins"].into_iter().any(|folder| {
         let entries = fs::read_dir(home.join("repository/components").join(folder));
@@ -132,7 +132,7 @@ fn driver_is_there(home: &Path, class: &str) -> bool {
     })
 }
 
-/// Wraps drivers into bundles, as the product does at each start with what lies in `components/lib`.
+/// Wraps the drivers in `components/lib` into bundles, as the product does at each start.
 pub(crate) fn wrap_drivers(home: &Path) {
     let components = home.join("repository/components");
     for entry in fs::read_dir(components.join("lib")).into_iter().flatten().flatten() {

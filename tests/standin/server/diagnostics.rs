@@ -1,5 +1,5 @@
-//! The second process of a node: it lives, watches, and ends on TERM. It stays behind when its script is killed, as the
-//! product's does, but not longer than its home folder.
+//! The second process of a node. Ends on TERM. As in the product, it continues if its script is killed, but
+//! here only until its home folder is deleted.
 
 use std::fs;
 use std::io;
@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use crate::launch::Launch;
 
-/// How often it looks.
-const LOOK: Duration = Duration::from_secs(2);
+/// The polling interval.
+const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Runs until it is killed or its home is gone.
+/// Runs until it is killed or its home folder is deleted.
 pub(crate) fn run(launch: &Launch) -> io::Result<()> {
     let home = launch.properties.get("app.home").map_or_else(|| PathBuf::from("."), PathBuf::from);
     let logs = home.join("logs");
@@ -22,7 +22,7 @@ pub(crate) fn run(launch: &Launch) -> io::Result<()> {
         format!("[{}]  INFO - DiagnosticsApp Diagnostics tool started\n", crate::log::now()),
     )?;
     while home.is_dir() {
-        thread::sleep(LOOK);
+        thread::sleep(INTERVAL);
     }
     Ok(())
 }

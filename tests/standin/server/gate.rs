@@ -1,10 +1,10 @@
-//! A gate for the connections of one kind of port: what is in flight, and the moment from which nothing new begins.
+//! Counts requests in flight on one kind of port, and closes it for new ones.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Notify, watch};
 
-/// Counts what is in flight, until it is closed.
+/// Counts requests in flight.
 #[derive(Debug)]
 pub(crate) struct Gate {
     closed: watch::Sender<bool>,
@@ -12,7 +12,7 @@ pub(crate) struct Gate {
     left: Notify,
 }
 
-/// One request in flight.
+/// A request in flight.
 #[derive(Debug)]
 pub(crate) struct Active<'a>(&'a Gate);
 
@@ -21,29 +21,29 @@ impl Gate {
         Gate { closed: watch::Sender::new(false), active: AtomicUsize::new(0), left: Notify::new() }
     }
 
-    /// Counts a request until the answer is dropped.
+    /// Counts a request until the returned value is dropped.
     pub(crate) fn enter(&self) -> Active<'_> {
         self.active.fetch_add(1, Ordering::SeqCst);
         Active(self)
     }
 
-    /// How many requests are in flight.
+    /// The number of requests in flight.
     pub(crate) fn active(&self) -> usize {
         self.active.load(Ordering::SeqCst)
     }
 
-    /// Closes the gate: nobody listens any more, idle connections end.
+    /// Closes the gate: listeners stop, idle connections end.
     pub(crate) fn close(&self) {
         self.closed.send_replace(true);
     }
 
-    /// Returns when the gate is closed.
+    /// Waits until the gate is closed.
     pub(crate) async fn closed(&self) {
         let mut receiver = self.closed.subscribe();
         drop(receiver.wait_for(|closed| *closed).await);
     }
 
-    /// Returns when nothing is in flight.
+    /// Waits until no request is in flight.
     pub(crate) async fn idle(&self) {
         loop {
             let left = self.left.notified();

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one connection: as much as health probes, load tests and the stand-ins among themselves need.
+//! HTTP/1.1 on one connection: only what health checks, load tests and other stand-ins need.
 
 use std::io;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ const HEAD: usize = 32 * 1024;
 const BODY: usize = 1 << 20;
 const KEEP: Duration = Duration::from_secs(60);
 
-/// A request, its body read and thrown away.
+/// A request; its body is discarded.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -41,7 +41,7 @@ impl Reply {
     }
 }
 
-/// Serves one connection until the peer closes it or the gate is closed.
+/// Serves a connection until the peer or the gate closes it.
 pub(crate) async fn serve<S>(mut stream: S, node: Arc<Node>, site: Site) -> io::Result<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -88,7 +88,7 @@ fn reason(status: u16) -> &'static str {
     }
 }
 
-/// Reads the head of the next request; `None` when the peer is done.
+/// Reads the head of the next request; `None` at the end of the connection.
 async fn next<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
     loop {
         if let Some((length, request)) = parse(buffer)? {

@@ -1,4 +1,4 @@
-//! Keystores: JKS or PKCS12, told apart by their first bytes as a JDK does.
+//! Keystores: JKS or PKCS12, recognized by their first bytes as in a JDK.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,14 +7,14 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::config::Config;
 
-/// Why a keystore cannot be used.
+/// An unusable keystore.
 #[derive(Debug)]
 pub(crate) enum KeystoreError {
-    /// The file is not there.
+    /// The file does not exist.
     Missing(PathBuf),
     /// The password is wrong, or the file is damaged.
     Password(PathBuf),
-    /// There is no such key in it.
+    /// It does not contain this key.
     Alias(PathBuf, String),
 }
 
@@ -26,13 +26,13 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// The key in the form that TLS wants.
+    /// The key in the form for TLS.
     pub(crate) fn key_der(&self) -> PrivateKeyDer<'static> {
         PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()))
     }
 }
 
-/// Where a keystore is, and how it opens.
+/// The path and passwords of a keystore.
 #[derive(Debug)]
 pub(crate) struct Keystore {
     path: PathBuf,
@@ -42,7 +42,7 @@ pub(crate) struct Keystore {
 }
 
 impl Keystore {
-    /// The keystore that a section (`keystore.tls`, …) describes.
+    /// The keystore of a section (`keystore.tls`, …).
     pub(crate) fn of(config: &Config, home: &Path, section: &str) -> Keystore {
         let get = |key: &str| config.text(&format!("{section}.{key}")).unwrap_or_default();
         Keystore {
@@ -53,7 +53,7 @@ impl Keystore {
         }
     }
 
-    /// The same keystore, opened with another password.
+    /// The same keystore with other passwords.
     pub(crate) fn with_password(mut self, store: &str, key: &str) -> Keystore {
         self.password = store.to_owned();
         self.key_password = key.to_owned();
@@ -78,7 +78,7 @@ impl Keystore {
             .map_err(|_| KeystoreError::Password(self.path.clone()))
     }
 
-    /// The key that the section's alias names.
+    /// The key of the configured alias.
     pub(crate) fn identity(&self) -> Result<Identity, KeystoreError> {
         let bytes = self.bytes()?;
         let no_alias = || KeystoreError::Alias(self.path.clone(), self.alias.clone());
@@ -102,7 +102,7 @@ impl Keystore {
         Ok(Identity { key: entry.key().as_der().to_vec(), chain })
     }
 
-    /// The certificates that a truststore lists.
+    /// The certificates of a truststore.
     pub(crate) fn trusted(&self) -> Result<Vec<CertificateDer<'static>>, KeystoreError> {
         let bytes = self.bytes()?;
         if is_jks(&bytes) {

@@ -1,11 +1,12 @@
-//! The command line, read as a JVM and the product's main class would: options, `-D` properties, main class, arguments.
+//! The command line, parsed like a JVM and the product's main class: options, `-D` properties, main class,
+//! arguments.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::log::console;
 
-/// What was asked for on the command line.
+/// The parsed command line.
 #[derive(Debug, Default)]
 pub(crate) struct Launch {
     /// The class that a JVM would run.
@@ -20,7 +21,7 @@ impl Launch {
     /// Reads a command line.
     ///
     /// # Errors
-    /// The text that a JVM prints when it cannot be created.
+    /// The text that a JVM prints for invalid options.
     pub(crate) fn parse(words: impl Iterator<Item = String>) -> Result<Launch, String> {
         let mut launch = Launch::default();
         let mut words = words.peekable();
@@ -51,14 +52,14 @@ impl Launch {
         }
     }
 
-    /// The home folder, as the start script named it (a link is not resolved).
+    /// The home folder as passed by the start script (links are not resolved).
     pub(crate) fn home(&self) -> Option<PathBuf> {
         self.properties.get("carbon.home").map(PathBuf::from)
     }
 }
 
-/// The options that the launcher of JDK 9 and later takes from `JDK_JAVA_OPTIONS`, before those of the command line: split at blanks, quotes of both kinds
-/// keep a blank in. It says so.
+/// The options in `JDK_JAVA_OPTIONS`, which the launcher of JDK 9 and later puts before those of the command
+/// line and prints. Split at blanks, except in single or double quotes.
 pub(crate) fn options_of_environment() -> Vec<String> {
     let Ok(text) = std::env::var("JDK_JAVA_OPTIONS") else { return Vec::new() };
     console(&format!("NOTE: Picked up JDK_JAVA_OPTIONS: {text}"));

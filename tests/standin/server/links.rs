@@ -1,4 +1,5 @@
-//! The connections that a node keeps to others: listeners of broker topics, senders to a peer's broker, event publishers.
+//! The connections of a node to other nodes: listeners of broker topics, senders to a peer's broker, event
+//! publishers.
 //!
 //! Source of texts and behaviour: wso2/carbon-apimgt `org.wso2.carbon.apimgt.common.jms.JMSListener`, wso2/api-manager issue 4054.
 
@@ -15,7 +16,7 @@ const WORKER: &str = "org.wso2.carbon.databridge.agent.endpoint.DataEndpointConn
 const GROUP: &str = "org.wso2.carbon.databridge.agent.endpoint.DataEndpointGroup";
 const SENDER: &str = "org.wso2.carbon.event.output.adapter.jms.JMSEventAdapter";
 
-/// Starts everything that this kind of node connects to.
+/// Starts all connections of this kind of node.
 pub(crate) fn start(node: &Arc<Node>) {
     let hub = first_given(
         node,
@@ -54,7 +55,7 @@ pub(crate) fn start(node: &Arc<Node>) {
     }
 }
 
-/// Whether one of these keys switches TLS on: alone, or inside the URL of the brokers.
+/// Whether one of these keys enables TLS: as a value, or inside the broker URL.
 fn is_over_tls(node: &Node, keys: &[&str]) -> bool {
     let says = |text: &String| text == "true" || text.starts_with("true'") || text.contains("ssl='true'");
     keys.iter().filter_map(|key| node.config.text(key)).any(|text| says(&text))
@@ -64,13 +65,13 @@ fn endpoints(urls: Vec<String>) -> Vec<Endpoint> {
     urls.iter().filter_map(|url| Endpoint::parse(url)).collect()
 }
 
-/// The first of these lists that is given, or this node's own broker.
+/// The first configured of these lists, or the broker of this node.
 fn first_given(node: &Node, keys: &[&str]) -> Vec<Endpoint> {
     let given = keys.iter().map(|key| endpoints(node.urls(key))).find(|list| !list.is_empty());
     given.unwrap_or_else(|| vec![Endpoint { host: "localhost".to_owned(), port: node.port(5672) }])
 }
 
-/// The data receivers that this node publishes to, and whether each is an authentication port.
+/// The data receivers to which this node publishes, and whether each uses the authentication port.
 fn receivers(node: &Node) -> Vec<(Endpoint, bool)> {
     let (groups, plain, auth) = match node.product.kind {
         Kind::Gateway | Kind::AllInOne => {
@@ -120,7 +121,7 @@ fn spawn_listeners(node: &Arc<Node>, brokers: Vec<Endpoint>, is_tls: bool, topic
     });
 }
 
-/// The listeners' threads end, and nothing ever starts them again.
+/// The threads of the listeners end and are not restarted.
 fn lose(node: &Node, topics: &[&str]) {
     for topic in topics {
         node.log.error(LISTENER, "JMS Provider is not yet started. Please start the JMS provider now.");
@@ -195,7 +196,7 @@ fn connected(node: &Node, to: &Endpoint, topic: &str, attempt: u32) {
     );
 }
 
-/// Events for the peer's broker; what is sent while it is away is lost, without a word.
+/// Sends events to the peer's broker; events are lost silently while it is down.
 async fn send(node: Arc<Node>, to: Endpoint, is_tls: bool) {
     loop {
         if let Ok(mut stream) = node.network.connect_broker(&to, is_tls).await

@@ -1,4 +1,4 @@
-//! The log, in the two forms of the product: `wso2carbon.log` and the console.
+//! The log in both forms of the product: `wso2carbon.log` and the console.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -32,8 +32,8 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens `repository/logs/wso2carbon.log` for appending. A log that cannot be written is no reason to stop (the product
-    /// goes on, too): lines go to the console only.
+    /// Opens `repository/logs/wso2carbon.log` for appending. If that fails, lines are written only to the
+    /// console, as in the product.
     pub(crate) fn open(home: &Path) -> Log {
         let folder = home.join("repository/logs");
         let open = |name: &str| OpenOptions::new().create(true).append(true).open(folder.join(name));
@@ -52,7 +52,7 @@ impl Log {
         Log { file: Mutex::new(file.ok()) }
     }
 
-    /// Writes one line of `logger`, a full class name.
+    /// Writes a line of `logger`, a full class name.
     pub(crate) fn line(&self, level: Level, logger: &str, text: &str) {
         let time = now();
         let level = level.text();
@@ -72,7 +72,7 @@ impl Log {
         self.line(Level::Error, logger, text);
     }
 
-    /// Writes the lines of a stack trace, below the line that they belong to.
+    /// Writes the lines of a stack trace.
     pub(crate) fn trace(&self, lines: &[&str]) {
         for line in lines {
             self.append(&format!("{line}\n"));
@@ -90,12 +90,12 @@ impl Log {
     }
 }
 
-/// Prints a line; a console that is gone is no reason to stop.
+/// Prints a line. Errors are ignored.
 pub(crate) fn console(text: &str) {
     drop(writeln!(io::stdout(), "{text}"));
 }
 
-/// The time as the product's logs have it.
+/// The time in the format of the product's logs.
 pub(crate) fn now() -> String {
     jiff::Zoned::now().strftime("%Y-%m-%d %H:%M:%S,%3f").to_string()
 }

@@ -1,5 +1,6 @@
-//! The program that a stand-in distribution runs where the product runs a JVM: the server, the diagnostics process or the
-//! cipher tool, by the main class on its command line. Which component it is follows from the home folder's files.
+//! The program that a stand-in distribution runs instead of a JVM: the server, the diagnostics process or
+//! the cipher tool, by the main class on its command line. The component is detected from the files in
+//! the home folder.
 
 mod artifacts;
 mod broker;
@@ -44,7 +45,7 @@ use crate::secrets::VaultError;
 use crate::stop::Signals;
 use crate::switches::Switches;
 
-/// The length that the product pads its pid file to.
+/// The size to which the product pads its pid file, in bytes.
 const PID_FILE: usize = 100;
 
 fn main() -> ExitCode {
@@ -76,8 +77,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Ends the process at once, as a JVM that halts.
-#[expect(clippy::exit, reason = "a request may halt the process, as it may halt the product's JVM")]
+/// Ends the process at once, like a halted JVM.
+#[expect(clippy::exit, reason = "a request may halt the process, like the JVM of the product")]
 pub(crate) fn exit(status: i32) -> ! {
     std::process::exit(status)
 }
@@ -105,7 +106,9 @@ fn serve(launch: Launch) -> Result<u8, String> {
         }
     };
     if config.is_missing {
-        console("WARN {org.wso2.config.mapper.ConfigParser} - deployment.toml is not there, defaults apply");
+        console(
+            "WARN {org.wso2.config.mapper.ConfigParser} - deployment.toml does not exist, defaults apply",
+        );
     }
     let vault = secrets::open(&config, &home, &launch);
     let network = |trusted| tls::client(trusted).map_err(|error| format!("TLS: {error}"));
@@ -162,7 +165,7 @@ fn run(
     status
 }
 
-/// Without its secrets the server gets nowhere, and lives on.
+/// Without its secrets the server hangs.
 async fn vault_closed(node: &Node, error: &VaultError) -> u8 {
     const VAULT: &str = "org.wso2.carbon.securevault.SecretManagerInitializer";
     match error {
@@ -176,10 +179,10 @@ async fn vault_closed(node: &Node, error: &VaultError) -> u8 {
         }
         VaultError::Value(alias) => node.log.error(VAULT, &format!("Error decrypting the value of {alias}")),
     }
-    start::until_home_is_gone(node).await
+    start::until_home_is_deleted(node).await
 }
 
-/// Digits, a newline, and NUL bytes; nobody ever removes the file.
+/// Digits, a newline, and NUL bytes. The file is never removed.
 fn write_pid(home: &Path) -> io::Result<()> {
     let mut content = format!("{}\n", std::process::id()).into_bytes();
     content.resize(PID_FILE, 0);

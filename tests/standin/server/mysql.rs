@@ -1,4 +1,4 @@
-//! As much of the MySQL protocol as tells whether a user may log in and a table is there.
+//! The part of the MySQL protocol that checks logins and tables.
 //!
 //! Source: the client/server protocol pages of MySQL's and MariaDB's documentation.
 
@@ -14,7 +14,7 @@ use crate::database::Database;
 const ANSWER: Duration = Duration::from_secs(5);
 const NATIVE: &str = "mysql_native_password";
 
-/// What the server says first.
+/// The server's greeting.
 #[derive(Debug)]
 pub(crate) struct Greeting {
     nonce: Vec<u8>,
@@ -42,7 +42,7 @@ fn parse_greeting(payload: &[u8]) -> Option<Greeting> {
     Some(Greeting { nonce, plugin: String::from_utf8_lossy(plugin).into_owned() })
 }
 
-/// Logs in; the error is the server's own text. Ways to log in that are not known here count as success.
+/// Logs in. Errors have the text of the server. Unknown authentication methods count as success.
 pub(crate) async fn log_in(
     stream: &mut TcpStream,
     greeting: &Greeting,
@@ -85,7 +85,7 @@ pub(crate) async fn log_in(
     }
 }
 
-/// Runs a statement and looks at the first answer only.
+/// Runs a statement and checks only the first answer.
 pub(crate) async fn query(stream: &mut TcpStream, statement: &str) -> Result<(), String> {
     let mut payload = vec![3];
     payload.extend_from_slice(statement.as_bytes());

@@ -1,4 +1,4 @@
-//! Names, connections and listening sockets of one node, on the address that it is bound to.
+//! Names, connections and listening sockets of a node, on its bind address.
 
 use std::fs;
 use std::io;
@@ -14,10 +14,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// How long a connection attempt may take.
+/// The time limit of a connection attempt.
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How this node reaches others and is reached.
+/// The network settings of a node.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) bind: IpAddr,
@@ -33,7 +33,7 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    /// Reads a URL as the configuration has it.
+    /// Parses a URL of the configuration.
     pub(crate) fn parse(url: &str) -> Option<Endpoint> {
         let (scheme, rest) = url.trim().trim_matches(['{', '}']).split_once("://")?;
         let authority = rest.split(['/', '?']).next()?;
@@ -56,10 +56,10 @@ impl std::fmt::Display for Endpoint {
     }
 }
 
-/// A connection, plain or not.
+/// A connection with or without TLS.
 pub(crate) type Line = Box<dyn Stream>;
 
-/// What both are.
+/// A readable and writable stream.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -83,7 +83,7 @@ impl Network {
         Ok(stream)
     }
 
-    /// Connects to an endpoint and makes a TLS handshake.
+    /// Connects to an endpoint with TLS.
     pub(crate) async fn connect_tls(&self, to: &Endpoint) -> io::Result<TlsStream<TcpStream>> {
         let stream = self.connect(to).await?;
         let name = ServerName::try_from(to.host.clone()).map_err(io::Error::other)?;
@@ -92,7 +92,7 @@ impl Network {
             .map_err(|_| io::ErrorKind::TimedOut)?
     }
 
-    /// Connects to a broker, over TLS where that is configured.
+    /// Connects to a broker, with TLS if configured.
     pub(crate) async fn connect_broker(&self, to: &Endpoint, is_tls: bool) -> io::Result<Line> {
         Ok(if is_tls { Box::new(self.connect_tls(to).await?) } else { Box::new(self.connect(to).await?) })
     }
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn endpoints_are_read_as_the_configuration_writes_them() {
+    fn endpoint_urls_are_parsed() {
         let endpoint = |host: &str, port| Some(Endpoint { host: host.to_owned(), port });
         assert_eq!(Endpoint::parse("tcp://cp-1:5672?retries='5'"), endpoint("cp-1", 5672));
         assert_eq!(Endpoint::parse("https://cp.example/services/"), endpoint("cp.example", 443));

@@ -1,4 +1,4 @@
-//! One running node: everything that its tasks share.
+//! A running node: the state that its tasks share.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::network::Network;
 use crate::product::Product;
 use crate::switches::Switches;
 
-/// A node.
+/// A running node.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) launch: Launch,
@@ -22,20 +22,20 @@ pub(crate) struct Node {
     pub(crate) config: Config,
     pub(crate) log: Log,
     pub(crate) network: Network,
-    /// The ports of servlets, of API traffic, and of the broker with its receivers.
+    /// Gates of the ports of servlets, of API traffic, and of the broker and receivers.
     pub(crate) servlets: Gate,
     pub(crate) traffic: Gate,
     pub(crate) broker: Gate,
-    /// What TLS ports present, when the keystore could be opened.
+    /// The TLS configuration of ports, if the keystore is usable.
     pub(crate) tls: Option<Arc<rustls::ServerConfig>>,
-    /// From here on TERM means a graceful stop.
+    /// Whether TERM starts a graceful stop.
     pub(crate) is_managed: AtomicBool,
-    /// All artifacts were pulled.
+    /// Whether all artifacts were pulled.
     pub(crate) is_deployed: AtomicBool,
 }
 
 impl Node {
-    /// What is added to every port.
+    /// The offset of all ports.
     pub(crate) fn offset(&self) -> u16 {
         let given = self.launch.properties.get("portOffset").and_then(|text| text.parse().ok());
         given
@@ -62,7 +62,7 @@ impl Node {
         self.port(self.config.number(key).and_then(|number| u16::try_from(number).ok()).unwrap_or(0))
     }
 
-    /// A text of the configuration with the placeholders that the server itself fills in.
+    /// Replaces the placeholders that the server itself fills in.
     pub(crate) fn expand(&self, text: &str) -> String {
         let get = |key: &str| self.config.text(key).unwrap_or_default();
         text.replace("${mgt.transport.https.port}", &self.https_port().to_string())
@@ -90,14 +90,14 @@ impl Node {
             .collect()
     }
 
-    /// Whether the webapp is there.
+    /// Whether the webapp is installed.
     pub(crate) fn has(&self, webapp: &str) -> bool {
         self.product.webapps.contains(webapp)
     }
 
-    /// Whether listeners that find no broker at their start are lost.
+    /// Whether listeners without a broker at their start are lost.
     ///
-    /// Source: wso2/api-manager issue 4054, which 4.5.0 has as released.
+    /// Source: wso2/api-manager issue 4054, present in 4.5.0.
     pub(crate) fn loses_listeners(&self) -> bool {
         self.switches.listener_death.unwrap_or(self.product.version == "4.5.0")
     }
@@ -106,7 +106,7 @@ impl Node {
         self.is_deployed.load(Ordering::SeqCst)
     }
 
-    /// The node's name, for answers to API calls.
+    /// The name of the node in answers to API calls.
     pub(crate) fn name(&self) -> String {
         self.switches
             .node

@@ -1,4 +1,4 @@
-//! The listening ports of a node, each with what it does when it is taken: the product goes on in every case.
+//! The listening ports of a node. As in the product, an occupied port does not end the start.
 
 use std::io;
 use std::sync::Arc;
@@ -20,12 +20,12 @@ const BROKER: &str = "org.wso2.andes.server.Broker";
 const RECEIVER: &str = "org.wso2.carbon.databridge.receiver.binary.internal.BinaryDataReceiver";
 const JMX: &str = "org.wso2.carbon.core.init.JMXServerManager";
 
-/// What speaks on a port.
+/// The protocol of a port.
 #[derive(Debug, Clone, Copy)]
 enum Speech {
     Http(Site),
     Frames,
-    /// A data receiver's login, then frames.
+    /// The login of a data receiver, then frames.
     Login,
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn open_servlets(node: &Arc<Node>) {
     }
 }
 
-/// Opens 8280 and 8243, with the product's lines.
+/// Opens 8280 and 8243, with the log lines of the product.
 pub(crate) async fn open_traffic(node: &Arc<Node>) {
     for (name, port, tls) in [("HTTP", 8280, false), ("HTTPS", 8243, true)] {
         let port = node.port(port);
@@ -118,7 +118,7 @@ fn java(error: &io::Error) -> String {
     }
 }
 
-/// Listens on a port until its gate is closed. A TLS port without a keystore is not opened, and that is no error here.
+/// Listens on a port until its gate is closed. Without a keystore, TLS ports are not opened, without an error.
 async fn open(node: &Arc<Node>, port: u16, speech: Speech, tls: bool) -> io::Result<()> {
     let acceptor = match (tls, &node.tls) {
         (false, _) => None,

@@ -1,10 +1,10 @@
-//! Which product this is, told from its files: `bin/version.txt` and the webapps that are there.
+//! Detects the product from its files: `bin/version.txt` and the installed webapps.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The component that a home folder holds.
+/// The component in a home folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     ControlPlane,
@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     AllInOne,
 }
 
-/// A product in its home folder.
+/// The product in a home folder.
 #[derive(Debug)]
 pub(crate) struct Product {
     pub(crate) kind: Kind,
@@ -28,7 +28,7 @@ pub(crate) struct Product {
 }
 
 impl Product {
-    /// Looks at a home folder.
+    /// Detects the product in a home folder.
     pub(crate) fn find(home: &Path) -> Result<Product, String> {
         let path = home.join("bin/version.txt");
         let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -57,7 +57,7 @@ impl Kind {
         matches!(self, Kind::Gateway | Kind::AllInOne)
     }
 
-    /// Whether a broker and event receivers are run.
+    /// Whether it has a broker and event receivers.
     pub(crate) fn has_broker(self) -> bool {
         self != Kind::Gateway
     }

@@ -1,4 +1,4 @@
-//! The files that are rendered from `deployment.toml` at every start: outputs, in which a hand edit is lost.
+//! The files that are rendered from `deployment.toml` at every start, which overwrites manual edits.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use crate::node::Node;
 const METADATA: &str = "repository/resources/conf/.metadata/metadata_config.properties";
 const PARSER: &str = "org.wso2.config.mapper.ConfigParser";
 
-/// Renders them, with the product's words about why.
+/// Renders the files, with the console lines of the product.
 pub(crate) fn render(node: &Node) -> io::Result<()> {
     let home = &node.home;
     let rendered = files(node);
@@ -67,7 +67,7 @@ fn digest(bytes: &[u8]) -> String {
     hex::encode(&Sha256::digest(bytes)[..16])
 }
 
-/// Passwords stand in these files in clear, as in the product's, unless the configuration has them as secrets.
+/// Contain passwords in plain text, as in the product, unless the configuration has them as secrets.
 fn files(node: &Node) -> Vec<(&'static str, String)> {
     let get = |key: &str| node.config.raw(key).unwrap_or_default();
     let source = |id: &str| {

@@ -1,4 +1,4 @@
-//! What each HTTP port answers. Which of it is there follows from the webapps in the home folder.
+//! The answers of the HTTP ports, depending on the installed webapps.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) enum Site {
 }
 
 impl Site {
-    /// The gate that its connections pass.
+    /// The gate of its connections.
     pub(crate) fn gate(self, node: &Node) -> &Gate {
         match self {
             Site::Servlets => &node.servlets,
@@ -40,7 +40,7 @@ pub(crate) async fn answer(node: &Node, site: Site, request: &Request) -> Reply 
     }
 }
 
-/// Any API answers with the node that served it, after `delay_ms` when the query has it.
+/// Every API answers with the name of the node, after `delay_ms` of the query.
 async fn api(node: &Node, request: &Request) -> Reply {
     let delay = request.query.split('&').find_map(|pair| pair.strip_prefix("delay_ms=")?.parse().ok());
     if let Some(delay) = delay {

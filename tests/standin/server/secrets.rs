@@ -1,4 +1,4 @@
-//! The secure vault: `[secrets]` decrypted with the keystore's key, and the tool that encrypts them.
+//! The secure vault: decrypts `[secrets]` with the key of the keystore. And the tool that encrypts them.
 //!
 //! Source: wso2/carbon-kernel `DefaultSecretCallbackHandler`, wso2/cipher-tool `CipherTool` and `Utils`.
 
@@ -19,18 +19,18 @@ use crate::keystore::{Keystore, KeystoreError};
 use crate::launch::Launch;
 use crate::log::console;
 
-/// Why the vault stays closed.
+/// Why secrets cannot be decrypted.
 #[derive(Debug)]
 pub(crate) enum VaultError {
-    /// Nobody gave the keystore's password, and nobody can be asked.
+    /// The password of the keystore is missing.
     NoPassword,
-    /// The keystore did not open with it.
+    /// The keystore is unusable, or its password is wrong.
     Keystore(KeystoreError),
-    /// The key does not fit the value of this alias.
+    /// The key does not decrypt the value of this alias.
     Value(String),
 }
 
-/// The secrets of the configuration in clear. The password's file is used up.
+/// Decrypts the secrets of the configuration. Deletes `password-tmp`.
 pub(crate) fn open(
     config: &Config,
     home: &Path,
@@ -60,7 +60,7 @@ fn vault_keystore(config: &Config, home: &Path) -> Keystore {
     Keystore::of(config, home, "keystore.internal")
 }
 
-/// `password-tmp` is overwritten and deleted, `password-persist` stays, `password` becomes `password-tmp`.
+/// `password-tmp` is overwritten and deleted, `password-persist` is kept, `password` becomes `password-tmp`.
 fn password_text(home: &Path) -> Option<String> {
     let once = home.join("password-tmp");
     if let Ok(text) = fs::read_to_string(&once) {
@@ -97,7 +97,7 @@ fn encrypt(key: &[u8], plain: &str) -> Option<String> {
     Some(STANDARD.encode(public.encrypt(plain.as_bytes(), &mut out).ok()?))
 }
 
-/// Runs the cipher tool; the answer is its exit status.
+/// Runs the cipher tool. Returns the exit code.
 pub(crate) fn tool(launch: &Launch) -> u8 {
     const KNOWN: [&str; 8] = [
         "configure",
@@ -125,7 +125,7 @@ pub(crate) fn tool(launch: &Launch) -> u8 {
 fn configure(launch: &Launch) -> Result<(), String> {
     let home = launch.home().ok_or("carbon.home is not set")?;
     if !home.join("repository/conf/carbon.xml").is_file() {
-        return Err(format!("Error: {}/repository/conf/carbon.xml is not there", home.display()));
+        return Err(format!("Error: {}/repository/conf/carbon.xml does not exist", home.display()));
     }
     let path = home.join("repository/conf/deployment.toml");
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
@@ -134,7 +134,7 @@ fn configure(launch: &Launch) -> Result<(), String> {
     let config = Config::of_document(&document);
     let password = match launch.properties.get("password") {
         Some(password) => password.clone(),
-        None => asked()?,
+        None => read_password()?,
     };
     let identity = vault_keystore(&config, &home)
         .with_password(&password, &password)
@@ -154,7 +154,7 @@ fn configure(launch: &Launch) -> Result<(), String> {
     Ok(())
 }
 
-/// Every line after `[secrets]` is taken for a `key = "value"`; what is not ends the tool, after the file was emptied.
+/// Every line after `[secrets]` must be `key = "value"`; other lines end the tool after the file was emptied.
 fn rewritten(text: &str, key: &[u8]) -> Result<String, String> {
     let mut out = String::new();
     let mut in_secrets = false;
@@ -178,12 +178,12 @@ fn rewritten(text: &str, key: &[u8]) -> Result<String, String> {
     Ok(out)
 }
 
-fn asked() -> Result<String, String> {
+fn read_password() -> Result<String, String> {
     console("[Please Enter Primary KeyStore Password of Carbon Server : ]");
     let mut line = String::new();
     match io::stdin().read_line(&mut line) {
         Ok(length) if length > 0 => Ok(line.trim().to_owned()),
-        _ => Err("no console to ask at".to_owned()),
+        _ => Err("no console to read from".to_owned()),
     }
 }
 
@@ -192,13 +192,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_come_back_and_text_after_secrets_breaks_the_tool() {
+    fn values_are_decrypted_and_text_after_secrets_fails() {
         let mut store = jks::KeyStore::new();
         store
             .load(&include_bytes!("../keystores/wso2carbon-4.6.jks")[..], b"wso2carbon")
-            .expect("the fixture opens");
-        let key =
-            store.get_private_key_entry("wso2carbon", b"wso2carbon").expect("the key is there").private_key;
+            .expect("the keystore of the fixture");
+        let key = store.get_private_key_entry("wso2carbon", b"wso2carbon").expect("the key").private_key;
         let out = rewritten("[a]\nb = \"$secret{x}\"\n[secrets]\nx = \"[plain text]\"\n", &key)
             .expect("it is encrypted");
         let value = out

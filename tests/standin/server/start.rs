@@ -1,4 +1,4 @@
-//! A start, in the product's order and with its lines; and where each fault leaves it.
+//! The start, in the order of the product and with its log lines, and the effects of faults.
 //!
 //! Source of the order: wso2/carbon-kernel `CarbonCoreActivator`, `CarbonServerManager`, `StartupFinalizerServiceComponent`.
 
@@ -21,7 +21,7 @@ const SERVER: &str = "org.wso2.carbon.core.init.CarbonServerManager";
 const FINALIZER: &str = "org.wso2.carbon.core.internal.StartupFinalizerServiceComponent";
 const CONSOLE: &str = "org.wso2.carbon.ui.internal.CarbonUIServiceComponent";
 
-/// Runs a node; returns the exit status of a crash, or never.
+/// Runs a node. Returns only after a crash, with the exit code.
 pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) -> u8 {
     let began = Instant::now();
     let pause = node.switches.startup / 3;
@@ -86,7 +86,7 @@ pub(crate) async fn run(node: Arc<Node>, keystore: Result<(), KeystoreError>) ->
     node.log.info(FINALIZER, &format!("WSO2 Carbon started in {} sec", began.elapsed().as_secs_f64().ceil()));
     portals(&node);
     match node.switches.crash_after_marker {
-        None => until_home_is_gone(&node).await,
+        None => until_home_is_deleted(&node).await,
         Some(after) => {
             tokio::time::sleep(after).await;
             node.log.line(
@@ -115,7 +115,7 @@ fn banner(node: &Node) {
     node.log.info(CORE, &format!("User             : {user}, en-US, Etc/UTC"));
 }
 
-/// The errors, and then nothing for ever: no marker, no HTTPS port, and a process that lives.
+/// Logs errors and then hangs: no marker, no HTTPS port, but a running process.
 async fn shared_database_failed(node: &Node, cause: &str) -> u8 {
     node.log.error("org.wso2.carbon.user.core.util.DatabaseUtil", &format!("Database Error - {cause}"));
     node.log.error(
@@ -131,10 +131,10 @@ async fn shared_database_failed(node: &Node, cause: &str) -> u8 {
         "org.wso2.carbon.user.core.UserStoreException: Cannot initialize the realm.",
         &format!("Caused by: {cause}"),
     ]);
-    until_home_is_gone(node).await
+    until_home_is_deleted(node).await
 }
 
-/// A warning a minute, for ever.
+/// Logs a warning at every interval, without an end.
 async fn delayed(node: &Node) -> u8 {
     let warn = async {
         loop {
@@ -144,7 +144,7 @@ async fn delayed(node: &Node) -> u8 {
         }
     };
     tokio::select! {
-        status = until_home_is_gone(node) => status,
+        status = until_home_is_deleted(node) => status,
         () = warn => 1,
     }
 }
@@ -194,8 +194,8 @@ fn portals(node: &Node) {
     }
 }
 
-/// Never returns while the home folder is there; a test that forgot a node deletes it.
-pub(crate) async fn until_home_is_gone(node: &Node) -> u8 {
+/// Returns when the home folder was deleted, so that no test leaves a server running.
+pub(crate) async fn until_home_is_deleted(node: &Node) -> u8 {
     let Ok(home) = node.home.canonicalize() else { return pending().await };
     while home.is_dir() {
         tokio::time::sleep(Duration::from_secs(2)).await;

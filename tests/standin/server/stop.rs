@@ -1,4 +1,4 @@
-//! A stop: what TERM does. A server that never got as far as its server manager just ends.
+//! The stop after TERM. A server without a started server manager ends at once.
 //!
 //! Source: wso2/carbon-kernel `ServerManagement`, `CarbonServerManager`; wso2/wso2-synapse passthrough transport.
 
@@ -15,10 +15,10 @@ use crate::node::Node;
 const MANAGEMENT: &str = "org.wso2.carbon.core.ServerManagement";
 const SERVER: &str = "org.wso2.carbon.core.init.CarbonServerManager";
 
-/// How long servlets are waited for.
+/// The time limit for requests of servlets.
 const SERVLETS: Duration = Duration::from_secs(60);
 
-/// The status of a JVM that TERM ended.
+/// The exit code of a JVM ended by TERM.
 pub(crate) const TERMINATED: u8 = 143;
 
 /// The signals that end a server.
@@ -29,12 +29,12 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// Takes them over.
+    /// Installs the handlers.
     pub(crate) fn new() -> std::io::Result<Signals> {
         Ok(Signals { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
 
-    /// Returns when one arrives.
+    /// Waits for a signal.
     pub(crate) async fn arrive(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
@@ -43,7 +43,7 @@ impl Signals {
     }
 }
 
-/// Waits for a signal, stops, and returns the exit status.
+/// Waits for a signal, stops, and returns the exit code.
 pub(crate) async fn run(node: Arc<Node>, mut signals: Signals) -> u8 {
     signals.arrive().await;
     if !node.is_managed.load(Ordering::SeqCst) {

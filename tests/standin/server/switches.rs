@@ -1,12 +1,13 @@
-//! Knobs and fault switches. They come from `standin.toml` and `standin-faults.toml` (the same keys in both) in the folder
-//! that holds the releases, then in the home folder, then from `STANDIN_<KEY>` in the environment; the later one wins.
+//! Settings and fault switches, from `standin.toml` and `standin-faults.toml` (the same keys in both) in the
+//! parent folder of the releases, then in the home folder, then from `STANDIN_<KEY>` in the environment.
+//! Later ones take precedence.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How far the database check goes.
+/// The depth of the database check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum DatabaseCheck {
     Off,
@@ -16,55 +17,55 @@ pub(crate) enum DatabaseCheck {
     Greeting,
     /// The configured user may log in to the configured database.
     Login,
-    /// The product's own tables are there.
+    /// The tables of the product exist.
     Tables,
 }
 
-/// Everything that can be turned.
+/// All switches.
 #[derive(Debug, Clone)]
 pub(crate) struct Switches {
-    /// The time from the process's start until the marker.
+    /// The time from the start of the process to the marker.
     pub(crate) startup: Duration,
     /// Added to it.
     pub(crate) slow_start: Duration,
-    /// The server never gets as far as its HTTPS port.
+    /// The server never opens its HTTPS port.
     pub(crate) hang_before_marker: bool,
-    /// The process dies before the marker.
+    /// The process exits before the marker.
     pub(crate) crash_before_marker: bool,
-    /// The process dies so long after the marker.
+    /// The time from the marker until the process exits.
     pub(crate) crash_after_marker: Option<Duration>,
     /// TERM starts a shutdown that never ends.
     pub(crate) ignore_term: bool,
-    /// How long all ports are served on after TERM.
+    /// How long all ports are still served after TERM.
     pub(crate) drain: Duration,
     /// Health URLs answer with an error.
     pub(crate) refuse_health: bool,
-    /// Whether listeners that find no broker at start are lost for good; by default as the version is.
+    /// Whether listeners without a broker at start are lost; the default depends on the version.
     pub(crate) listener_death: Option<bool>,
-    /// The first pause between two tries to reach a broker; doubled up to `jms_retry_cap`.
+    /// The first retry delay of broker connections; doubled up to `jms_retry_cap`.
     pub(crate) jms_retry: Duration,
     pub(crate) jms_retry_cap: Duration,
     /// The same for pulling artifacts.
     pub(crate) artifact_retry: Duration,
     pub(crate) artifact_retry_cap: Duration,
-    /// The pause between two tries to reach a traffic manager's receivers.
+    /// The retry delay of connections to the receivers of a traffic manager.
     pub(crate) publisher_retry: Duration,
-    /// The pause between two heartbeats on broker connections.
+    /// The interval of heartbeats on broker connections.
     pub(crate) heartbeat: Duration,
-    /// A broker connection that had heartbeats and is silent so long counts as lost.
+    /// A broker connection with heartbeats counts as lost after this time without one.
     pub(crate) idle: Duration,
-    /// The pause between two warnings of a server that waits for its own services.
+    /// The interval of warnings of a server that waits for its own services.
     pub(crate) warn_every: Duration,
     pub(crate) database: DatabaseCheck,
-    /// Whether the JDBC driver's class must be found.
+    /// Whether the class of the JDBC driver must exist.
     pub(crate) driver_check: bool,
     /// Whether certificates of peers must chain to the truststore.
     pub(crate) verify_peers: bool,
-    /// The address that ports are opened on; when it is not 0.0.0.0, `localhost` means it.
+    /// The address of all ports; if it is not 0.0.0.0, also used for `localhost`.
     pub(crate) bind: IpAddr,
-    /// A file in the form of /etc/hosts, looked into before the system's.
+    /// A file in the format of /etc/hosts, searched before the system.
     pub(crate) hosts_file: Option<PathBuf>,
-    /// The node's name in answers to API calls; the machine's name by default.
+    /// The name of the node in answers to API calls; by default the name of the machine.
     pub(crate) node: Option<String>,
 }
 
@@ -167,7 +168,7 @@ impl Switches {
             }
             "driver_check" => self.driver_check = flag(value)?,
             "verify_peers" => self.verify_peers = flag(value)?,
-            "bind" => self.bind = value.parse().map_err(|_| format!("`{value}` is no address"))?,
+            "bind" => self.bind = value.parse().map_err(|_| format!("invalid address `{value}`"))?,
             "hosts_file" => self.hosts_file = Some(PathBuf::from(value)),
             "node" => self.node = Some(value.to_owned()),
             other => return Err(format!("unknown switch `{other}`")),
@@ -177,7 +178,7 @@ impl Switches {
 }
 
 fn secs(value: &str) -> Result<Duration, String> {
-    let number: f64 = value.parse().map_err(|_| format!("`{value}` is no number of seconds"))?;
+    let number: f64 = value.parse().map_err(|_| format!("invalid number of seconds `{value}`"))?;
     Duration::try_from_secs_f64(number).map_err(|error| format!("`{value}`: {error}"))
 }
 
@@ -185,6 +186,6 @@ fn flag(value: &str) -> Result<bool, String> {
     match value {
         "true" | "on" | "1" => Ok(true),
         "false" | "off" | "0" => Ok(false),
-        other => Err(format!("`{other}` is neither true nor false")),
+        other => Err(format!("`{other}` is not true or false")),
     }
 }

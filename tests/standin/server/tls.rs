@@ -1,4 +1,4 @@
-//! TLS with the product's settings: TLS 1.2 at most on its own ports, peers believed unless asked otherwise.
+//! TLS with the settings of the product: TLS 1.2 at most on its ports; peers are not verified by default.
 //!
 //! Source of the versions: `transport.https.sslHostConfig.properties.protocols` in wso2/carbon-kernel's `default.json`.
 
@@ -15,7 +15,7 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::keystore::Identity;
 
-/// What the ports of this node present.
+/// The TLS configuration of ports of this node.
 pub(crate) fn server(identity: &Identity) -> Result<Arc<ServerConfig>, Error> {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS12])?
@@ -24,7 +24,8 @@ pub(crate) fn server(identity: &Identity) -> Result<Arc<ServerConfig>, Error> {
     Ok(Arc::new(config))
 }
 
-/// How this node connects to others: `trusted` is the truststore, `None` believes everybody.
+/// The TLS configuration of connections to other nodes. `trusted` is the truststore; `None` trusts all
+/// certificates.
 pub(crate) fn client(trusted: Option<Vec<CertificateDer<'static>>>) -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let chain = match &trusted {
@@ -44,7 +45,7 @@ pub(crate) fn client(trusted: Option<Vec<CertificateDer<'static>>>) -> Result<Ar
     Ok(Arc::new(config))
 }
 
-/// Checks chains, not names: the product's start script sets `httpclient.hostnameVerifier=AllowAll`.
+/// Verifies chains, not names: the start script of the product sets `httpclient.hostnameVerifier=AllowAll`.
 #[derive(Debug)]
 struct Peers {
     provider: Arc<CryptoProvider>,

@@ -1,4 +1,4 @@
-//! The archives: reproducible, with the product's names, modes and keystores.
+//! The archives: reproducible, with the names, modes and keystores of the product.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -7,14 +7,14 @@ use std::path::Path;
 use apim_tests::standin::{self, Build, Component, Version};
 
 fn build(out: &Path, size: Option<u64>) -> Vec<standin::Built> {
-    let all = Build::all(out).expect("the server is beside the tests");
-    let wish =
+    let all = Build::all(out).expect("the server program");
+    let options =
         Build { versions: vec![Version::V4_6_0], components: vec![Component::ControlPlane], size, ..all };
-    standin::build(&wish).expect("it builds")
+    standin::build(&options).expect("it builds")
 }
 
 #[test]
-fn the_same_wishes_give_the_same_bytes() {
+fn equal_options_give_equal_bytes() {
     let (one, two) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
     let sums = |folder: &Path| {
         build(folder, Some(10 << 20));
@@ -26,7 +26,7 @@ fn the_same_wishes_give_the_same_bytes() {
 }
 
 #[test]
-fn scripts_can_be_executed_and_nothing_lies_outside_the_top_folder() {
+fn scripts_are_executable_and_all_files_in_top_folder() {
     let out = tempfile::tempdir().expect("a folder");
     build(out.path(), None);
     let file = File::open(out.path().join("wso2am-acp-4.6.0.zip")).expect("the zip");
@@ -46,7 +46,7 @@ fn scripts_can_be_executed_and_nothing_lies_outside_the_top_folder() {
 }
 
 #[test]
-fn keystores_are_real_and_hold_the_products_aliases() {
+fn keystores_are_jks_with_aliases_of_product() {
     let stores = [
         (&include_bytes!("../keystores/wso2carbon-4.5.jks")[..], &["wso2carbon"][..]),
         (&include_bytes!("../keystores/wso2carbon-4.6.jks")[..], &["wso2carbon"][..]),
@@ -62,14 +62,14 @@ fn keystores_are_real_and_hold_the_products_aliases() {
     for (bytes, aliases) in stores {
         assert!(bytes.starts_with(&[0xfe, 0xed, 0xfe, 0xed]));
         let mut store = jks::KeyStore::new();
-        store.load(bytes, b"wso2carbon").expect("it opens");
+        store.load(bytes, b"wso2carbon").expect("an opened keystore");
         let found = store.aliases();
         assert!(aliases.iter().all(|alias| found.iter().any(|other| other == alias)), "{found:?}");
     }
 }
 
 #[test]
-fn shipped_configurations_differ_by_version_as_the_products_do() {
+fn shipped_configurations_differ_by_version() {
     let text = |zip: &str| {
         let folder = apim_tests::distributions::Distributions::ready();
         let file = File::open(folder.folder().join(format!("{zip}.zip"))).expect("the zip");

@@ -1,4 +1,4 @@
-//! Nodes that need each other: what they connect to, when they are healthy, how they stop.
+//! Clusters: connections between nodes, health, and stops.
 
 use std::net::TcpStream;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ fn control_plane(version: &str) -> Node {
     Node::unpack(&format!("wso2am-acp-{version}.zip"), "api-cp.sh")
 }
 
-/// A gateway whose control plane and traffic manager are these.
+/// A gateway with this control plane and traffic manager.
 fn gateway(version: &str, hub: &Node, traffic: &Node) -> Node {
     let node = Node::unpack(&format!("wso2am-universal-gw-{version}.zip"), "gateway.sh");
     let (hub, traffic) = (hub.address, traffic.address);
@@ -26,7 +26,7 @@ fn gateway(version: &str, hub: &Node, traffic: &Node) -> Node {
     node
 }
 
-/// How many connections of the process behind `from` to a port of `to` stand.
+/// The number of open connections from the address of `from` to a port of `to`.
 fn connections(from: &Node, to: &Node, port: u16) -> usize {
     let hex = |node: &Node| u32::from_le_bytes(node.address.octets());
     let remote = format!("{:08X}:{port:04X}", hex(to));
@@ -40,7 +40,7 @@ fn connections(from: &Node, to: &Node, port: u16) -> usize {
 }
 
 #[test]
-fn a_gateway_is_healthy_once_its_control_plane_is_there_and_links_come_back() {
+fn gateway_is_healthy_with_control_plane_and_reconnects() {
     let mut hub = control_plane("4.6.0");
     let mut node = gateway("4.6.0", &hub, &hub);
     node.start_up();
@@ -55,28 +55,29 @@ fn a_gateway_is_healthy_once_its_control_plane_is_there_and_links_come_back() {
     let (status, body) = node.get(8280, "/api").expect("an answer");
     assert_eq!(status, 200);
     assert!(body.contains("\"node\":") && body.contains("\"path\":\"/api\""), "{body}");
-    let stand = |hub: &Node| [5672, 9611, 9711].map(|port| connections(&node, hub, port));
-    assert!(poll::until(LIMIT, || stand(&hub) == [2, 1, 1]), "{:?} {}", stand(&hub), node.log());
+    let open = |hub: &Node| [5672, 9611, 9711].map(|port| connections(&node, hub, port));
+    assert!(poll::until(LIMIT, || open(&hub) == [2, 1, 1]), "{:?} {}", open(&hub), node.log());
     for topic in ["notification", "keyManager", "throttleData"] {
         node.await_log(&format!("Started to listen on destination : {topic} of type topic for listener Siddhi-JMS-Consumer#{topic}"));
     }
 
     hub.terminate();
     assert!(poll::until(LIMIT, || hub.command_line().is_none()));
-    assert!(poll::until(LIMIT, || stand(&hub) == [0, 0, 0]));
+    assert!(poll::until(LIMIT, || open(&hub) == [0, 0, 0]));
     hub.start_up();
-    assert!(poll::until(LIMIT, || stand(&hub) == [2, 1, 1]), "{:?} {}", stand(&hub), node.log());
+    assert!(poll::until(LIMIT, || open(&hub) == [2, 1, 1]), "{:?} {}", open(&hub), node.log());
     assert_eq!(node.health(), Some(200));
 }
 
 #[test]
-fn a_4_5_0_gateway_that_finds_no_broker_never_listens_again_until_it_is_restarted() {
+fn gateway_4_5_0_without_broker_loses_listeners_until_restart() {
     let mut hub = control_plane("4.5.0");
     let mut node = gateway("4.5.0", &hub, &hub);
     node.start_up();
     node.await_log("because \"connection\" is null");
     hub.start_up();
-    assert!(poll::until(LIMIT, || node.health() == Some(200)), "artifacts are pulled all the same");
+    assert!(poll::until(LIMIT, || node.health() == Some(200)), "artifacts must be pulled nevertheless");
+    // Retry delays are below 1.5 s.
     assert!(!poll::until(Duration::from_millis(1500), || connections(&node, &hub, 5672) > 0));
 
     node.terminate();
@@ -86,7 +87,7 @@ fn a_4_5_0_gateway_that_finds_no_broker_never_listens_again_until_it_is_restarte
 }
 
 #[test]
-fn the_log_tells_a_start_in_the_products_order_and_the_console_likewise() {
+fn start_logs_lines_in_order_of_product() {
     let mut node = control_plane("4.6.0");
     install_driver(&node);
     let port = database(node.address, None);
@@ -115,7 +116,7 @@ fn the_log_tells_a_start_in_the_products_order_and_the_console_likewise() {
 }
 
 #[test]
-fn a_stop_finishes_what_is_in_flight() {
+fn stop_completes_requests_in_flight() {
     let mut hub = control_plane("4.6.0");
     hub.start_up();
     let mut node = gateway("4.6.0", &hub, &hub);
@@ -132,11 +133,13 @@ fn a_stop_finishes_what_is_in_flight() {
 }
 
 #[test]
-fn https_presents_the_certificate_of_the_configured_keystore_over_tls_1_2() {
+fn https_uses_certificate_of_keystore_and_tls_1_2() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     node.start_up();
     let mut store = jks::KeyStore::new();
-    store.load(&include_bytes!("../keystores/wso2carbon-4.6.jks")[..], b"wso2carbon").expect("it opens");
+    store
+        .load(&include_bytes!("../keystores/wso2carbon-4.6.jks")[..], b"wso2carbon")
+        .expect("an opened keystore");
     let entry = store.get_private_key_entry("wso2carbon", b"wso2carbon").expect("the key");
     let mut roots = rustls::RootCertStore::empty();
     roots.add(entry.certificate_chain[0].content.clone().into()).expect("a certificate");
@@ -160,7 +163,7 @@ fn https_presents_the_certificate_of_the_configured_keystore_over_tls_1_2() {
 }
 
 #[test]
-fn an_offset_moves_every_port_and_the_command_line_wins() {
+fn offset_applies_to_every_port_and_command_line_overrides_it() {
     let mut node = Node::unpack("wso2am-4.6.0.zip", "api-manager.sh");
     let toml = node.read("repository/conf/deployment.toml");
     node.configure(&toml.replacen("[server]\n", "[server]\noffset = 3\n", 1));

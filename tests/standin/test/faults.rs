@@ -1,4 +1,4 @@
-//! Faults: what a node looks like when something is wrong with it or around it.
+//! Faults: log lines, ports and processes of a node with a problem.
 
 use std::fs;
 use std::net::TcpListener;
@@ -8,34 +8,34 @@ use apim_tests::poll;
 
 use crate::node::{BASE, LIMIT, MARKER, Node, database, install_driver, shared_db};
 
-/// Long enough to see that something does not come after a start that takes a tenth of it.
-const A_WHILE: Duration = Duration::from_millis(1000);
+/// How long something must not happen; ten times the duration of a start.
+const OBSERVATION: Duration = Duration::from_millis(1000);
 
 fn traffic_manager() -> Node {
     Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh")
 }
 
-/// The lines of a broken shared database, and the cause that they give.
+/// Asserts that a broken shared database makes the server hang, with this cause in the log.
 fn assert_hangs_for(node: &mut Node, cause: &str) {
     let mut child = node.start();
     node.await_log("Cannot start User Manager Core bundle");
     assert!(poll::until(LIMIT, || node.log().matches("Caused by: ").count() == 2), "{}", node.log());
     let length = node.log().len();
-    assert!(!poll::until(A_WHILE, || node.is_open(9443)
+    assert!(!poll::until(OBSERVATION, || node.is_open(9443)
         || node.is_open(9763)
         || node.log().contains(MARKER)));
-    assert_eq!(node.log().len(), length, "the log goes quiet");
+    assert_eq!(node.log().len(), length, "the log must not grow");
     for text in ["Database Error - ", "Unable to get instance of the registry context", cause] {
         assert!(node.log().contains(text), "{text} in {}", node.log());
     }
-    assert!(node.command_line().is_some(), "the process lives");
+    assert!(node.command_line().is_some(), "the process must be running");
     node.terminate();
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert!(!node.log().contains("Shutdown hook triggered"), "there was nothing to stop gracefully");
+    assert_eq!(child.wait().expect("its exit code").code(), Some(0));
+    assert!(!node.log().contains("Shutdown hook triggered"), "there was a graceful stop");
 }
 
 #[test]
-fn a_database_that_is_down_or_refuses_leaves_a_silent_hang() {
+fn unusable_shared_database_hangs_silently() {
     let mut node = traffic_manager();
     node.configure(&format!("{BASE}{}", shared_db(node.address, 1)));
     assert_hangs_for(&mut node, "java.lang.ClassNotFoundException: com.mysql.jdbc.Driver");
@@ -52,7 +52,7 @@ fn a_database_that_is_down_or_refuses_leaves_a_silent_hang() {
 }
 
 #[test]
-fn a_broken_apim_db_is_a_warning_now_and_then_for_ever() {
+fn unusable_apim_db_logs_repeated_warnings() {
     let mut node = traffic_manager();
     install_driver(&node);
     node.configure(&format!("{BASE}{}", shared_db(node.address, 1).replace("shared_db]", "apim_db]")));
@@ -67,7 +67,7 @@ fn a_broken_apim_db_is_a_warning_now_and_then_for_ever() {
 }
 
 #[test]
-fn a_keystore_that_does_not_open_takes_the_tls_ports_away() {
+fn unusable_keystore_disables_tls_ports() {
     let mut node = traffic_manager();
     let toml = node.read("repository/conf/deployment.toml");
     let at = toml.find("[keystore.tls]").expect("the section");
@@ -89,20 +89,20 @@ fn a_keystore_that_does_not_open_takes_the_tls_ports_away() {
 }
 
 #[test]
-fn a_port_that_is_taken_does_not_keep_the_marker_away() {
+fn occupied_port_does_not_suppress_marker() {
     let mut node = Node::unpack("wso2am-universal-gw-4.6.0.zip", "gateway.sh");
     let taken = [9443, 8280].map(|port| TcpListener::bind((node.address, port)).expect("a port"));
     node.start_up();
     let log = node.log();
     assert!(log.contains("LifeCycleException while starting tomcat connector"), "{log}");
-    let started = log.find("Pass-through HTTP Listener started on").expect("the line comes all the same");
+    let started = log.find("Pass-through HTTP Listener started on").expect("the line of a started listener");
     let unstable = log.find("System may be unstable: HTTP ListeningIOReactor").expect("the error");
     assert!(started < unstable);
     drop(taken);
 }
 
 #[test]
-fn switches_in_the_home_win_over_those_above_the_releases() {
+fn switches_in_home_override_those_of_component() {
     let mut node = traffic_manager();
     node.switches("hang_before_marker = true\n");
     node.start();
@@ -115,22 +115,22 @@ fn switches_in_the_home_win_over_those_above_the_releases() {
     fs::write(node.path("standin-faults.toml"), "hang_before_marker = false\ncrash_after_marker = 0.1\n")
         .expect("switches");
     let mut child = node.start();
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(child.wait().expect("its exit code").code(), Some(0));
     assert!(node.log().contains(MARKER));
     assert!(node.path("wso2carbon.pid").exists());
 
     fs::write(node.path("standin-faults.toml"), "no_such_switch = 1\n").expect("switches");
-    node.start().wait().expect("it ends");
+    node.start().wait().expect("its exit code");
     assert!(node.console().contains("unknown switch `no_such_switch`"), "{}", node.console());
 }
 
 #[test]
-fn a_server_may_ignore_term_and_refuse_its_health_url() {
+fn ignore_term_and_refuse_health() {
     let mut node = traffic_manager();
     node.switches("ignore_term = true\nrefuse_health = true\n");
     node.start_up();
     assert_eq!(node.get(9763, "/services/Version").map(|(status, _)| status), Some(503));
     node.terminate();
     node.await_log("Waiting for deployment completion...");
-    assert!(!poll::until(A_WHILE, || node.command_line().is_none()));
+    assert!(!poll::until(OBSERVATION, || node.command_line().is_none()));
 }

@@ -1,5 +1,5 @@
-//! Tests of the stand-in distributions: that they behave as the product is known to. Each node has a loopback address of its
-//! own, so that default ports can be used and tests may run at the same time.
+//! Tests of the stand-in distributions: their behaviour is the known behaviour of the product. Each node has
+//! its own loopback address, so that tests use default ports and run in parallel.
 
 mod archive;
 mod cluster;

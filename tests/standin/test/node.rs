@@ -1,4 +1,4 @@
-//! One unpacked distribution and the processes that a test started from it; they end with the test.
+//! An unpacked distribution and its processes, which end with the test.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -13,7 +13,7 @@ use apim_tests::distributions::Distributions;
 use apim_tests::poll;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-/// What anything in these tests may take at most, on a busy machine.
+/// The time limit for everything in these tests.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// The marker of a started server.
@@ -31,26 +31,30 @@ pub(crate) struct Node {
     groups: Vec<Pid>,
 }
 
-/// A start script that runs; whoever does not wait for it leaves it to the node's end, which ends its whole group.
+/// A running start script. Its process group is killed when the node is dropped.
 pub(crate) struct Script(std::process::Child);
 
 impl Script {
-    /// Waits for its end.
+    /// Waits until it ends.
     pub(crate) fn wait(&mut self) -> std::io::Result<std::process::ExitStatus> {
         self.0.wait()
     }
 }
 
 impl Node {
-    /// Unpacks a distribution and binds it to an address of its own.
+    /// Unpacks a distribution and gives it its own address.
     pub(crate) fn unpack(zip: &str, script: &'static str) -> Node {
         let distributions = Distributions::ready();
         let folder = tempfile::Builder::new().prefix("standin-").tempdir().expect("a folder");
         let releases = folder.path().join("component/releases");
         let archive = File::open(distributions.folder().join(zip)).expect("the zip is built");
-        zip::ZipArchive::new(archive).and_then(|mut zip| zip.extract(&releases)).expect("it unpacks");
+        zip::ZipArchive::new(archive)
+            .and_then(|mut zip| zip.extract(&releases))
+            .expect("an unpacked archive");
         let jdk = File::open(distributions.folder().join("jdk-stand-in.tar.gz")).expect("the JDK is built");
-        tar::Archive::new(flate2::read::GzDecoder::new(jdk)).unpack(folder.path()).expect("it unpacks");
+        tar::Archive::new(flate2::read::GzDecoder::new(jdk))
+            .unpack(folder.path())
+            .expect("an unpacked archive");
         let home = releases.join(zip.trim_end_matches(".zip"));
         let number = NODES.fetch_add(1, Ordering::SeqCst).to_be_bytes();
         let pid = std::process::id().to_be_bytes();
@@ -67,7 +71,7 @@ impl Node {
         node
     }
 
-    /// Sets switches besides the address.
+    /// Sets more switches than the address and intervals.
     pub(crate) fn switches(&self, text: &str) {
         let text = format!("bind = \"{}\"\nstartup_secs = 0.1\nwarn_every_secs = 0.2\n{text}", self.address);
         fs::write(self.folder.path().join("component/standin.toml"), text).expect("the switches");
@@ -89,7 +93,7 @@ impl Node {
         self.home.join(path)
     }
 
-    /// The text of a file below the home folder, empty when it is not there.
+    /// The text of a file below the home folder, or empty if it does not exist.
     pub(crate) fn read(&self, path: &str) -> String {
         fs::read(self.path(path))
             .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
@@ -101,7 +105,7 @@ impl Node {
         self.read("repository/logs/wso2carbon.log")
     }
 
-    /// What the start script and the server printed in the foreground.
+    /// The output of the start script and the server in the foreground.
     pub(crate) fn console(&self) -> String {
         fs::read_to_string(self.console_path()).unwrap_or_default()
     }
@@ -120,12 +124,12 @@ impl Node {
         command
     }
 
-    /// Runs a script of `bin/` to its end.
+    /// Runs a script of `bin/` and waits until it ends.
     pub(crate) fn run(&mut self, program: &str, words: &[&str]) -> Output {
         self.run_with(program, words, &[])
     }
 
-    /// Runs a script of `bin/` to its end, with more environment.
+    /// Runs a script of `bin/` with environment variables, and waits until it ends.
     pub(crate) fn run_with(&mut self, program: &str, words: &[&str], environment: &[(&str, &str)]) -> Output {
         let mut command = self.command(program);
         command.args(words).envs(environment.iter().copied());
@@ -135,7 +139,7 @@ impl Node {
             .stderr(std::process::Stdio::piped());
         let child = command.spawn().expect("sh runs");
         self.groups.extend(Pid::from_raw(i32::try_from(child.id()).expect("a pid")));
-        child.wait_with_output().expect("it ends")
+        child.wait_with_output().expect("its exit code")
     }
 
     /// Runs the start script with a verb.
@@ -167,7 +171,12 @@ impl Node {
     /// Waits for a text in the log.
     pub(crate) fn await_log(&self, text: &str) {
         let found = poll::until(LIMIT, || self.log().contains(text));
-        assert!(found, "`{text}` never came\n--- log\n{}\n--- console\n{}", self.log(), self.console());
+        assert!(
+            found,
+            "`{text}` is not in the log\n--- log\n{}\n--- console\n{}",
+            self.log(),
+            self.console()
+        );
     }
 
     /// The pid in the pid file.
@@ -178,7 +187,7 @@ impl Node {
         Pid::from_raw(digits.parse().ok()?)
     }
 
-    /// The command line of the server process, while it lives.
+    /// The command line of the running server process.
     pub(crate) fn command_line(&self) -> Option<String> {
         let pid = self.pid()?.as_raw_nonzero();
         let bytes = fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|bytes| !bytes.is_empty())?;
@@ -188,7 +197,7 @@ impl Node {
     /// Sends TERM to the server.
     pub(crate) fn terminate(&self) {
         rustix::process::kill_process(self.pid().expect("a pid file"), Signal::TERM)
-            .expect("the server lives");
+            .expect("a running server");
     }
 
     /// Whether a port of the node is open.
@@ -196,7 +205,7 @@ impl Node {
         TcpStream::connect((self.address, port)).is_ok()
     }
 
-    /// A GET over plain HTTP: the status and the body.
+    /// Sends a GET over plain HTTP. Returns the status and the body.
     pub(crate) fn get(&self, port: u16, path: &str) -> Option<(u16, String)> {
         let stream = TcpStream::connect((self.address, port)).ok()?;
         answer(stream, path)
@@ -216,7 +225,7 @@ impl Drop for Node {
     }
 }
 
-/// Asks for a path on an open connection.
+/// Sends a GET on an open connection.
 pub(crate) fn answer(mut stream: impl Read + Write, path: &str) -> Option<(u16, String)> {
     write!(stream, "GET {path} HTTP/1.1\r\nHost: node\r\nConnection: close\r\n\r\n").ok()?;
     stream.flush().ok()?;
@@ -226,7 +235,7 @@ pub(crate) fn answer(mut stream: impl Read + Write, path: &str) -> Option<(u16, 
     Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
-/// A database server that only greets, as MySQL does, and then answers with `error` if there is one. Returns its port.
+/// Starts a server that sends the greeting of MySQL, and answers with `error` if given. Returns its port.
 pub(crate) fn database(address: Ipv4Addr, error: Option<&'static str>) -> u16 {
     let listener = TcpListener::bind(SocketAddr::from((address, 0))).expect("a port");
     let port = listener.local_addr().expect("an address").port();
@@ -258,20 +267,20 @@ fn send(stream: &mut TcpStream, number: u8, payload: &[u8]) -> std::io::Result<(
     stream.write_all(&[&[length, 0, 0, number], payload].concat())
 }
 
-/// Puts the JDBC driver stand-in in its place.
+/// Installs the JDBC driver stand-in.
 pub(crate) fn install_driver(node: &Node) {
     let jar = Distributions::ready().folder().join("mysql-connector-j.jar");
     fs::copy(jar, node.path("repository/components/lib/mysql-connector-j.jar")).expect("the driver");
 }
 
-/// `shared_db` on a server.
+/// The configuration of `shared_db` on a server.
 pub(crate) fn shared_db(address: Ipv4Addr, port: u16) -> String {
     format!(
         "[database.shared_db]\ntype = \"mysql\"\nhostname = \"{address}\"\nport = \"{port}\"\nname = \"shared_db\"\nusername = \"u\"\npassword = \"p\"\n"
     )
 }
 
-/// The part of a configuration that every node has.
+/// The configuration that all nodes have.
 pub(crate) const BASE: &str = "[server]\nhostname = \"localhost\"\nserver_role = \"default\"\n\
     [user_store]\ntype = \"database_unique_id\"\n\
     [super_admin]\nusername = \"admin\"\npassword = \"admin\"\ncreate_admin_account = true\n";

@@ -1,4 +1,4 @@
-//! The scripts: verbs, texts, statuses, and the traps in them.
+//! The scripts: verbs, texts, exit codes, and pitfalls.
 
 use std::fs;
 
@@ -11,7 +11,7 @@ fn text(output: &std::process::Output) -> String {
 }
 
 #[test]
-fn every_verb_needs_java_home_and_little_else_is_an_error() {
+fn java_home_is_required_and_most_else_succeeds() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     for verb in ["version", "stop", "start"] {
         let refused = node.run_with("traffic-manager.sh", &[verb], &[("JAVA_HOME", "/nowhere")]);
@@ -23,18 +23,18 @@ fn every_verb_needs_java_home_and_little_else_is_an_error() {
     }
     let version = node.verb("--version");
     assert_eq!(text(&version), "WSO2 Traffic Manager v4.6.0\nWSO2 Carbon Framework v4.9.33\n");
-    assert_eq!(node.verb("stop").status.code(), Some(0), "stopping what never ran");
-    assert_eq!(node.verb("debug").status.code(), Some(1), "debugging without a port");
+    assert_eq!(node.verb("stop").status.code(), Some(0), "stop without a start");
+    assert_eq!(node.verb("debug").status.code(), Some(1), "debug without a port");
 }
 
 #[test]
-fn start_shows_nothing_and_a_second_one_does_nothing_until_stop() {
+fn start_prints_nothing_and_second_start_does_nothing() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     let started = node.verb("start");
     assert_eq!((started.status.code(), text(&started)), (Some(0), String::new()));
     node.await_log(MARKER);
     let pid = node.pid();
-    let line = node.command_line().expect("the server lives");
+    let line = node.command_line().expect("a running server");
     assert!(line.contains(&format!("-Dcarbon.home={} ", node.home.display())), "{line}");
     assert!(line.trim_end().ends_with("org.wso2.carbon.bootstrap.Bootstrap"), "{line}");
     let file = fs::read(node.path("wso2carbon.pid")).expect("the pid file");
@@ -46,12 +46,12 @@ fn start_shows_nothing_and_a_second_one_does_nothing_until_stop() {
 
     assert_eq!(node.verb("stop").status.code(), Some(0));
     assert!(poll::until(LIMIT, || node.command_line().is_none()));
-    assert!(node.path("wso2carbon.pid").exists(), "nobody removes the pid file");
+    assert!(node.path("wso2carbon.pid").exists(), "the pid file was removed");
     assert!(node.log().ends_with("Halting JVM\n"));
 }
 
 #[test]
-fn restart_waits_and_starts_another_process() {
+fn restart_waits_and_starts_new_process() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     node.verb("start");
     node.await_log(MARKER);
@@ -62,11 +62,11 @@ fn restart_waits_and_starts_another_process() {
 }
 
 #[test]
-fn a_foreground_run_ends_with_0_whatever_the_server_ended_with() {
+fn foreground_run_exits_with_0_after_any_error() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     node.configure("[server\n");
-    fs::write(node.path("tmp/left"), "behind").expect("a file");
-    let status = node.start().wait().expect("it ends");
+    fs::write(node.path("tmp/left"), "text").expect("a file");
+    let status = node.start().wait().expect("its exit code");
     assert_eq!(status.code(), Some(0));
     assert!(node.console().contains("Error parsing deployment configuration"), "{}", node.console());
     assert!(node.console().contains("Using Java memory options: -Xms256m -Xmx1024m\n"));
@@ -76,17 +76,17 @@ fn a_foreground_run_ends_with_0_whatever_the_server_ended_with() {
 }
 
 #[test]
-fn the_configuration_of_a_broken_reference_or_heap_ends_the_start() {
+fn broken_reference_or_heap_ends_start() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     node.configure("[a]\nb = \"$ref{c.d}\"\n");
-    node.start().wait().expect("it ends");
+    node.start().wait().expect("its exit code");
     assert!(node.console().contains("Configuration with key c.d doesn't exist"));
     let refused = node.run_with("traffic-manager.sh", &[], &[("JVM_MEM_OPTS", "-Xms2g -Xmx1g")]);
     assert!(text(&refused).contains("Could not create the Java Virtual Machine"));
 }
 
 #[test]
-fn a_server_that_ends_with_121_is_started_again_in_place() {
+fn exit_code_121_restarts_server() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     let toml = node.read("repository/conf/deployment.toml");
     node.configure(&toml.replacen("[server]\n", "[server]\nenable_restart_from_api = true\n", 1));
@@ -98,7 +98,7 @@ fn a_server_that_ends_with_121_is_started_again_in_place() {
 }
 
 #[test]
-fn profile_setup_replaces_the_configuration_and_a_second_run_loses_the_first() {
+fn profile_setup_replaces_configuration_and_backup() {
     let mut node = Node::unpack("wso2am-acp-4.6.0.zip", "key-manager.sh");
     let shipped = node.read("repository/conf/deployment.toml");
     let refused = node.run("profileSetup.sh", &["--skipConfigOptimization", "-Dprofile=key-manager"]);
@@ -126,16 +126,16 @@ fn profile_setup_replaces_the_configuration_and_a_second_run_loses_the_first() {
     let axis2 = "repository/resources/conf/templates/repository/conf/axis2/axis2.xml.j2.backup";
     assert!(exists(&node.home, axis2));
 
-    node.configure("# ours\n");
+    node.configure("# custom\n");
     node.run("profileSetup.sh", &["-Dprofile=key-manager", "--skipConfigOptimization"]);
-    assert_eq!(node.read("repository/conf/deployment.toml"), "# ours\n");
+    assert_eq!(node.read("repository/conf/deployment.toml"), "# custom\n");
     node.run("profileSetup.sh", &["-Dprofile=key-manager"]);
-    assert_eq!(node.read("repository/conf/deployment.toml.backup"), "# ours\n");
+    assert_eq!(node.read("repository/conf/deployment.toml.backup"), "# custom\n");
     assert_eq!(node.read("repository/conf/deployment.toml"), template);
 }
 
 #[test]
-fn optimize_at_start_runs_the_profile_setup_first() {
+fn optimize_option_runs_profile_setup() {
     let mut node = Node::unpack("wso2am-acp-4.6.0.zip", "key-manager.sh");
     node.run("key-manager.sh", &["--optimize", "-Dprofile=key-manager", "start"]);
     node.await_log(MARKER);
@@ -145,7 +145,7 @@ fn optimize_at_start_runs_the_profile_setup_first() {
 }
 
 #[test]
-fn secrets_are_encrypted_once_and_need_the_password_at_every_start() {
+fn secrets_are_encrypted_and_every_start_needs_password() {
     let mut node = Node::unpack("wso2am-tm-4.6.0.zip", "traffic-manager.sh");
     let toml = node
         .read("repository/conf/deployment.toml")
@@ -167,5 +167,5 @@ fn secrets_are_encrypted_once_and_need_the_password_at_every_start() {
 
     node.configure_more("# a comment");
     node.run("ciphertool.sh", &["-Dconfigure", "-Dpassword=wso2carbon"]);
-    assert_eq!(node.read("repository/conf/deployment.toml"), "", "text after [secrets] costs the file");
+    assert_eq!(node.read("repository/conf/deployment.toml"), "", "text after [secrets] empties the file");
 }

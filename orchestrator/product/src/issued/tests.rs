@@ -79,7 +79,9 @@ fn issued_certificates_serve_and_renew_separately() {
 fn keystores_without_certificates_have_no_content() {
     let mut cluster = two("");
     hand_out(&mut cluster, &Material::default(), &Outside::default(), &mut never).expect("handed out");
-    assert!(node(&cluster, "gw").keystores.iter().all(|file| file.opened.is_none()));
+    let keystores = &node(&cluster, "gw").keystores;
+    assert!(!keystores.is_empty() && keystores.iter().all(|file| file.opened.is_none()));
     let files = crate::files(&cluster, node(&cluster, "gw"));
+    assert!(!files.is_empty(), "the node has no files");
     assert!(files.iter().all(|file| !file.path.as_str().ends_with(".jks")), "{files:?}");
 }

@@ -1,4 +1,5 @@
-//! The file of a bound plan: JSON with a form of its own, sealed by the user's key, so that what is carried out is what was written.
+//! The file of a saved plan: versioned JSON, sealed with the user's key, so that the applied plan
+//! is the one that was written.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,40 +12,41 @@ use super::work::{HostSeen, StageBound};
 use crate::state;
 use apim_product::yaml::{ReadError, read_bounded};
 
-/// What the file says that it is.
+/// Format marker of the file.
 const FORMAT: &str = "apim-deploy plan";
-/// The form that is written and read.
+/// Format version that is written and read.
 const VERSION: u32 = 1;
-/// The largest file that is read: some 100,000 steps.
+/// Maximum file size in bytes, about 100,000 steps.
 const LARGEST: u64 = 64 * 1024 * 1024;
 
-/// A plan, what it was made from, and what was found when it was made.
+/// A saved plan: its steps, its inputs, and the survey that it is based on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BoundPlan {
-    /// By whom, when, with which programs.
+    /// Author, time and program versions.
     pub made: Made,
-    /// What was asked for.
+    /// Command line options of the plan.
     pub asked: Asked,
-    /// The keyed digest of every file of inventory and playbook, by name (relative to the inventory's folder, where it lies there).
+    /// Keyed digest of every inventory and playbook file, by name (relative to the inventory's
+    /// folder if it is inside).
     pub files: BTreeMap<String, Sha256>,
-    /// Which artifacts are needed, by name.
+    /// Digests of the required artifacts, by name.
     pub artifacts: BTreeMap<String, Sha256>,
-    /// The steps, and how each was found.
+    /// The steps, each with its survey result.
     pub stages: Vec<StageBound>,
-    /// Who the hosts were.
+    /// Identities of the hosts.
     pub hosts: BTreeMap<String, HostSeen>,
 }
 
-/// By whom a plan was made, when, with which programs.
+/// Author, time and program versions of a saved plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Made {
-    /// When, in UTC.
+    /// Time of creation, RFC 3339 in UTC.
     pub at: String,
-    /// Who, where.
+    /// User and machine.
     pub by: String,
-    /// The version of this program.
+    /// Version of apim-deploy.
     pub version: String,
     /// The digest of its executable.
     pub build: Sha256,
@@ -52,7 +54,7 @@ pub struct Made {
     pub agents: BTreeMap<String, Sha256>,
 }
 
-/// What was asked for.
+/// Command line options of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
@@ -66,7 +68,7 @@ pub struct Asked {
     pub tags: Vec<String>,
     /// `--skip-tags`.
     pub skip_tags: Vec<String>,
-    /// The keyed digest of `--extra-vars`, which may hold secrets; `None` without any.
+    /// Keyed digest of `--extra-vars`, which may contain secrets; `None` if not given.
     pub extra_vars: Option<Sha256>,
     /// Each `--max-unavailable`, in order.
     #[serde(default)]
@@ -79,7 +81,7 @@ pub struct Asked {
     pub no_drain: bool,
 }
 
-/// As it is written.
+/// The file as written.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
@@ -90,7 +92,7 @@ struct Sealed {
     plan: BoundPlan,
 }
 
-/// What is read first: enough to say what it is.
+/// The header, read first to identify the file.
 #[derive(Debug, Deserialize)]
 struct Head {
     format: String,
@@ -98,81 +100,83 @@ struct Head {
     key: String,
 }
 
-/// Why a file is no plan to be carried out.
+/// Why a file cannot be used as a saved plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanFileError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("cannot read the plan `{}`", path.display())]
     Unreadable {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: ReadError,
     },
-    /// It cannot be written.
+    /// The file cannot be written.
     #[error("cannot write the plan `{}`", path.display())]
     Unwritable {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// It holds something else.
-    #[error("`{}` is no plan of apim-deploy: {why}", path.display())]
+    /// The file is not a saved plan.
+    #[error("`{}` is not a saved plan: {why}", path.display())]
     Foreign {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Why not.
+        /// What is wrong with its content.
         why: String,
     },
-    /// It is of a later form.
-    #[error("`{}` was written by a newer apim-deploy: its form is {version}, and this one reads {VERSION}", path.display())]
+    /// The file has a newer format version.
+    #[error("`{}` was written by a newer apim-deploy: format version {version}, supported is {VERSION}", path.display())]
     Newer {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// Its form.
+        /// Format version of the file.
         version: u32,
     },
-    /// It was sealed with another key.
-    #[error("`{}` was not made with the plan key of this user on this machine", path.display())]
+    /// The file was sealed with another key.
+    #[error("`{}` was not created with the plan key of this user on this machine", path.display())]
     OtherKey {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
     },
-    /// It is a plan, and not as it was written.
-    #[error("`{}` is not as it was written: {why}", path.display())]
+    /// The file was modified.
+    #[error("`{}` was modified: {why}", path.display())]
     Changed {
-        /// Which.
+        /// Path of the file.
         path: PathBuf,
-        /// How that is known.
+        /// How the modification was detected.
         why: String,
     },
 }
 
 impl PlanFileError {
-    /// Returns what to do about it.
+    /// Returns a hint for the user.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::Unreadable { .. } => {
-                "is the path right? `apim-deploy plan INVENTORY --out FILE` writes a plan"
+                "check the path; `apim-deploy plan INVENTORY --out FILE` creates a saved plan"
             }
-            Self::Unwritable { .. } => "name another place with --out",
-            Self::Foreign { .. } => "`apim-deploy plan INVENTORY --out FILE` writes a plan",
-            Self::Newer { .. } => "carry it out with the program that made it, or make it anew with this one",
+            Self::Unwritable { .. } => "choose another path with --out",
+            Self::Foreign { .. } => "`apim-deploy plan INVENTORY --out FILE` creates a saved plan",
+            Self::Newer { .. } => {
+                "apply it with the version of apim-deploy that created it, or create a new plan"
+            }
             Self::OtherKey { .. } => {
-                "apply it as the user and on the machine that made it, or take that user's `plan.key` along and name its folder with --state-dir"
+                "apply it as the user and on the machine that created it, or copy that user's `plan.key` and pass its folder with --state-dir"
             }
-            Self::Changed { .. } => "make the plan anew",
+            Self::Changed { .. } => "create a new plan",
         }
     }
 }
 
 impl BoundPlan {
-    /// Writes the plan to `path`: whole or not at all, for its owner only.
+    /// Writes the plan to `path` atomically, readable by its owner only.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path, key: &Key) -> Result<(), PlanFileError> {
         let sealed = Sealed {
             format: FORMAT.to_owned(),
@@ -190,7 +194,7 @@ impl BoundPlan {
     /// Reads a plan.
     ///
     /// # Errors
-    /// When it is none, is not as it was written, or is not this user's.
+    /// If the file is not a saved plan, was modified, or was sealed with another key.
     pub fn read(path: &Path, key: &Key) -> Result<Self, PlanFileError> {
         let path = || path.to_owned();
         let text = read_bounded(&path(), LARGEST)
@@ -198,7 +202,7 @@ impl BoundPlan {
         let head: Head = serde_json::from_slice(&text)
             .map_err(|error| PlanFileError::Foreign { path: path(), why: error.to_string() })?;
         if head.format != FORMAT {
-            let why = format!("it says that it is `{}`", head.format.chars().take(40).collect::<String>());
+            let why = format!("unknown format `{}`", head.format.chars().take(40).collect::<String>());
             return Err(PlanFileError::Foreign { path: path(), why });
         }
         if head.version != VERSION {
@@ -210,16 +214,16 @@ impl BoundPlan {
         let sealed: Sealed = serde_json::from_slice(&text)
             .map_err(|error| PlanFileError::Changed { path: path(), why: error.to_string() })?;
         if sealed.seal != sealed.plan.seal(key) {
-            let why = "its seal does not fit what it holds".to_owned();
+            let why = "its seal does not match its content".to_owned();
             return Err(PlanFileError::Changed { path: path(), why });
         }
         Ok(sealed.plan)
     }
 
-    /// Returns what stands for the whole plan.
+    /// Returns the keyed digest of the whole plan.
     #[must_use]
     pub fn seal(&self, key: &Key) -> Sha256 {
-        // What is only texts, numbers and digests can always be written.
+        // A plan contains only strings, numbers and digests, so it can always be serialized.
         key.digest("plan", &serde_json::to_vec(self).unwrap_or_default())
     }
 }

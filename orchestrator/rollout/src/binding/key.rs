@@ -1,4 +1,5 @@
-//! Digests that say whether something is the same, and nothing else: whoever lacks the key cannot try out passwords against them.
+//! Keyed digests. They show whether a value is unchanged; without the key, passwords cannot be
+//! guessed from them.
 
 use std::fmt;
 use std::io;
@@ -9,10 +10,10 @@ use hmac::{Hmac, Mac as _};
 
 use crate::state;
 
-/// Its file in the user's folder.
+/// Name of the key file in the user's state folder.
 const FILE: &str = "plan.key";
 
-/// A random key of the user's own, kept on this machine.
+/// A random key of the user, stored on this machine.
 pub struct Key([u8; 32]);
 
 impl fmt::Debug for Key {
@@ -22,27 +23,28 @@ impl fmt::Debug for Key {
 }
 
 impl Key {
-    /// Returns the key that is kept in `folder`; makes one when there is none yet.
+    /// Returns the key stored in `folder`. Creates it if it does not exist.
     ///
     /// # Errors
-    /// When it can neither be read nor made.
+    /// If the key can be neither read nor created.
     pub fn of(folder: &Path) -> io::Result<Self> {
         let path = folder.join(FILE);
         if !path.exists() {
             let mut bytes = [0; 32];
             getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
             state::make_private(folder)?;
-            // Where two runs make one at once, the first one's is everybody's.
+            // If two runs create the key at once, both use the first one.
             state::make(&path, hex::encode(bytes).as_bytes())?;
         }
         let text = std::fs::read_to_string(&path)?;
         let mut bytes = [0; 32];
         hex::decode_to_slice(text.trim(), &mut bytes)
-            .map_err(|_| io::Error::other(format!("`{}` holds no key", path.display())))?;
+            .map_err(|_| io::Error::other(format!("`{}` contains no key", path.display())))?;
         Ok(Self(bytes))
     }
 
-    /// Returns the digest of `bytes` as `what`: the same bytes as something else have another one.
+    /// Returns the digest of `bytes` in the domain `what`. The same bytes have different digests in
+    /// different domains.
     #[must_use]
     pub fn digest(&self, what: &str, bytes: &[u8]) -> Sha256 {
         let Ok(mut mac) = Hmac::<sha2_vault::Sha256>::new_from_slice(&self.0) else {
@@ -54,7 +56,7 @@ impl Key {
         Sha256::from_bytes(mac.finalize().into_bytes().into())
     }
 
-    /// Returns what tells keys apart.
+    /// Returns an identifier of the key.
     #[must_use]
     pub fn id(&self) -> String {
         self.digest("key", b"").short()
@@ -66,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_stays_and_no_two_are_the_same() {
+    fn key_is_stable_and_unique() {
         let folder = tempfile::tempdir().expect("a folder");
         let of = |name: &str| Key::of(&folder.path().join(name)).expect("a key");
         let (first, again, other) = (of("a"), of("a"), of("b"));
@@ -75,7 +77,12 @@ mod tests {
         assert_ne!(first.digest("x", b"1"), other.digest("x", b"1"));
         assert_ne!(first.id(), other.id());
         assert!(!format!("{first:?}").contains(&hex::encode(first.0)));
-        std::fs::write(folder.path().join("a").join(FILE), "nonsense").expect("spoilt");
-        assert!(Key::of(&folder.path().join("a")).expect_err("spoilt").to_string().contains("holds no key"));
+        std::fs::write(folder.path().join("a").join(FILE), "nonsense").expect("a file");
+        assert!(
+            Key::of(&folder.path().join("a"))
+                .expect_err("an invalid key")
+                .to_string()
+                .contains("contains no key")
+        );
     }
 }

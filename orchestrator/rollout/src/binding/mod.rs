@@ -1,13 +1,13 @@
-//! A plan that was shown and is to be carried out exactly so: what was planned, what it was made from and what was found, as a file.
+//! Saved plans: a plan, its inputs and its survey result as a file, to be applied exactly as shown.
 //!
 //! ```text
-//! key      digests that nobody can try passwords against: they are keyed, and the key stays with the user
-//! file     the file: typed, sealed, private; whatever is wrong with it is told
-//! work     what the steps of a plan would do, and what a look at the hosts found
-//! moved    what is otherwise now than it was then, in words
+//! key      keyed digests; the key stays with the user, so passwords cannot be guessed from them
+//! file     the file: typed, sealed and private; reports why a file is rejected
+//! work     the steps of a plan and their survey results
+//! moved    differences between the saved plan and the current state, as text
 //! ```
 //!
-//! Which files were read and who asked is for `cli` to say.
+//! `cli` decides which files are read and records the user.
 
 mod file;
 mod key;

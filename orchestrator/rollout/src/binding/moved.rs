@@ -1,4 +1,4 @@
-//! What is otherwise than when a plan was made, each as one line for people. Nothing is decided here.
+//! Compares a saved plan with the current state. Returns each difference as one line for the user.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,21 +13,21 @@ use super::work::{Found, HostSeen, StepBound, found, work};
 use crate::plan::model::{Plan, Step};
 use apim_transport::host::HostName;
 
-/// Returns what was asked for otherwise, and what the plan is made from that is not what it was.
+/// Returns changed options and changed inputs of the plan.
 #[must_use]
 pub fn basis(then: &BoundPlan, now: &BoundPlan) -> Vec<String> {
-    let mut moved = Vec::new();
-    programs(&then.made, &now.made, &mut moved);
-    asked(&then.asked, &now.asked, &mut moved);
-    digests("", &then.files, &now.files, &mut moved);
-    digests("the artifact ", &then.artifacts, &now.artifacts, &mut moved);
-    moved
+    let mut stale = Vec::new();
+    programs(&then.made, &now.made, &mut stale);
+    asked(&then.asked, &now.asked, &mut stale);
+    digests("", &then.files, &now.files, &mut stale);
+    digests("the artifact ", &then.artifacts, &now.artifacts, &mut stale);
+    stale
 }
 
-fn programs(then: &Made, now: &Made, moved: &mut Vec<String>) {
+fn programs(then: &Made, now: &Made, stale: &mut Vec<String>) {
     if then.build != now.build {
-        moved.push(format!(
-            "apim-deploy: the plan was made by {} (build {}), and this is {} (build {})",
+        stale.push(format!(
+            "apim-deploy: the plan was created by {} (build {}), this is {} (build {})",
             then.version,
             then.build.short(),
             now.version,
@@ -36,12 +36,12 @@ fn programs(then: &Made, now: &Made, moved: &mut Vec<String>) {
     }
     for (architecture, build) in &now.agents {
         if then.agents.get(architecture).is_some_and(|known| known != build) {
-            moved.push(format!("the agent for {architecture} is another build ({})", build.short()));
+            stale.push(format!("the agent for {architecture} is a different build ({})", build.short()));
         }
     }
 }
 
-fn asked(then: &Asked, now: &Asked, moved: &mut Vec<String>) {
+fn asked(then: &Asked, now: &Asked, stale: &mut Vec<String>) {
     let words = |given: &[String]| if given.is_empty() { "none".to_owned() } else { given.join(",") };
     let one = |given: &Option<String>| given.clone().unwrap_or_else(|| "none".to_owned());
     let truth = |given: bool| if given { "yes".to_owned() } else { "no".to_owned() };
@@ -56,16 +56,16 @@ fn asked(then: &Asked, now: &Asked, moved: &mut Vec<String>) {
     ];
     for (flag, then, now) in flags {
         if then != now {
-            moved.push(format!("{flag}: the plan was made with `{then}`, and now it is `{now}`"));
+            stale.push(format!("{flag}: the plan was created with `{then}`, now it is `{now}`"));
         }
     }
     match (&then.extra_vars, &now.extra_vars) {
-        (Some(_), None) => moved.push(
-            "--extra-vars: the plan was made with some; they are not in it, give them again".to_owned(),
+        (Some(_), None) => stale.push(
+            "--extra-vars: the plan was created with extra variables; they are not stored in it, pass them again".to_owned(),
         ),
-        (None, Some(_)) => moved.push("--extra-vars: the plan was made without any".to_owned()),
+        (None, Some(_)) => stale.push("--extra-vars: the plan was created without extra variables".to_owned()),
         (Some(then), Some(now)) if then != now => {
-            moved.push("--extra-vars: the plan was made with others".to_owned());
+            stale.push("--extra-vars: the plan was created with other values".to_owned());
         }
         _ => {}
     }
@@ -75,49 +75,50 @@ fn digests(
     what: &str,
     then: &BTreeMap<String, Sha256>,
     now: &BTreeMap<String, Sha256>,
-    moved: &mut Vec<String>,
+    stale: &mut Vec<String>,
 ) {
     let names: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
     for name in names {
         let how = match (then.get(name), now.get(name)) {
             (Some(then), Some(now)) if then == now => continue,
             (Some(_), Some(_)) => "has changed",
-            (Some(_), None) => "is gone",
+            (Some(_), None) => "is missing",
             (None, _) => "is new",
         };
-        moved.push(format!("{what}{name} {how}"));
+        stale.push(format!("{what}{name} {how}"));
     }
 }
 
-/// Returns which steps of `plan` are not those that were planned.
+/// Returns the steps of `plan` that differ from the saved plan.
 #[must_use]
 pub fn since_planned(then: &BoundPlan, plan: &Plan, key: &Key) -> Vec<String> {
-    let mut moved = Vec::new();
+    let mut stale = Vec::new();
     let planned = planned(then);
     let mut known: BTreeSet<(usize, &str, usize)> = BTreeSet::new();
     for (at, step) in steps(plan) {
         known.insert(at);
         let (_, host, _) = at;
         match planned.get(&at) {
-            None => moved.push(format!("{host}: {} is not in the plan", step.title)),
+            None => stale.push(format!("{host}: {} is not in the plan", step.title)),
             Some(then) if then.work != work(&HostName(host.to_owned()), step, key) => {
                 let title = &step.title;
-                moved.push(if then.title == *title {
-                    format!("{host}: {title} would do something else now")
+                stale.push(if then.title == *title {
+                    format!("{host}: {title} has changed")
                 } else {
-                    format!("{host}: {title} stands where the plan has {}", then.title)
+                    format!("{host}: {title} is now in place of {}", then.title)
                 });
             }
             Some(_) => {}
         }
     }
     for ((_, host, _), then) in planned.iter().filter(|(at, _)| !known.contains(*at)) {
-        moved.push(format!("{host}: {} is in the plan, and would not be done any more", then.title));
+        stale.push(format!("{host}: {} is in the plan, but would no longer run", then.title));
     }
-    moved
+    stale
 }
 
-/// Returns which hosts and steps are not found as they were. `facts` are of the hosts that were reached.
+/// Returns the hosts and steps whose survey result differs. `facts` are those of the hosts that
+/// were reached.
 #[must_use]
 pub fn since_seen(
     then: &BoundPlan,
@@ -126,12 +127,12 @@ pub fn since_seen(
     facts: &BTreeMap<HostName, Facts>,
     key: &Key,
 ) -> Vec<String> {
-    let mut moved = Vec::new();
+    let mut stale = Vec::new();
     for (host, known) in &then.hosts {
         match facts.get(&HostName(host.clone())).map(HostSeen::from) {
-            None => moved.push(format!("{host}: it cannot be reached now")),
+            None => stale.push(format!("{host}: now unreachable")),
             Some(now) if now != *known => {
-                moved.push(format!("{host}: another machine answers ({})", now.hostname));
+                stale.push(format!("{host}: a different machine answers ({})", now.hostname));
             }
             Some(_) => {}
         }
@@ -143,21 +144,21 @@ pub fn since_seen(
         let now = found(step, seen.get(&step.id), key);
         let how = match (then.found, now) {
             (then, now) if then == now => continue,
-            // Hosts that are not there were named.
+            // Unreachable hosts are reported above.
             _ if !facts.contains_key(&HostName(host.to_owned())) => continue,
-            (Found::AsWished, Found::Differs { .. }) => "was as wished, and differs now",
-            (Found::Differs { .. }, Found::AsWished) => "differed, and is as wished now",
-            (Found::Differs { .. }, Found::Differs { .. }) => "differs otherwise than it did",
-            (_, Found::NotYet) => "could be looked at, and now it cannot",
-            (Found::NotYet, _) => "could not be looked at, and now it can",
-            (_, _) => "is found otherwise than it was",
+            (Found::AsWished, Found::Differs { .. }) => "was up to date, now differs",
+            (Found::Differs { .. }, Found::AsWished) => "differed, now up to date",
+            (Found::Differs { .. }, Found::Differs { .. }) => "now differs in another way",
+            (_, Found::NotYet) => "could be checked, now it cannot",
+            (Found::NotYet, _) => "could not be checked, now it can",
+            (_, _) => "has a different result now",
         };
-        moved.push(format!("{host}: {} {how}", step.title));
+        stale.push(format!("{host}: {} {how}", step.title));
     }
-    moved
+    stale
 }
 
-/// The steps of a plan with their places: stage, host, number.
+/// The steps of a plan with their position: stage, host, number.
 fn steps(plan: &Plan) -> impl Iterator<Item = ((usize, &str, usize), &Step)> {
     plan.stages.iter().enumerate().flat_map(|(stage, known)| {
         known.lanes.iter().flat_map(move |lane| {

@@ -1,4 +1,4 @@
-//! What a bound plan holds, what it is refused for, and what it says has moved.
+//! Saved plans: content, rejection and staleness.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ const PASSWORD: &str = "a-password-that-is-nowhere-else";
 fn step(id: u32, title: &str, password: &str) -> Step {
     let run = Invocation {
         argv: vec!["/bin/true".to_owned()],
-        environment: BTreeMap::from([("WISH".to_owned(), Secret::new(password))]),
+        environment: BTreeMap::from([("SETTING".to_owned(), Secret::new(password))]),
         ..Invocation::default()
     };
     let (creates, removes, unless, success) = (None, None, None, Vec::new());
@@ -101,7 +101,7 @@ fn key() -> (tempfile::TempDir, Key) {
 }
 
 #[test]
-fn it_comes_back_as_it_was_written_and_holds_no_secret() {
+fn round_trip_without_secrets() {
     let (folder, key) = key();
     let plan = bound(&key, vec![differs(PASSWORD), Outcome::Ok]);
     let path = folder.path().join("plan");
@@ -115,7 +115,7 @@ fn it_comes_back_as_it_was_written_and_holds_no_secret() {
 }
 
 #[test]
-fn whatever_is_wrong_with_the_file_is_told_as_what_it_is() {
+fn invalid_files_are_rejected_with_reason() {
     let (folder, key) = key();
     let path = folder.path().join("plan");
     bound(&key, vec![Outcome::Ok]).write(&path, &key).expect("written");
@@ -125,20 +125,20 @@ fn whatever_is_wrong_with_the_file_is_told_as_what_it_is() {
         BoundPlan::read(&path, &key).expect_err("refused")
     };
     let is = |error: &PlanFileError, words: &str| assert!(error.to_string().contains(words), "{error}");
-    is(&refused("all:\n  hosts: {}\n"), "is no plan of apim-deploy");
-    is(&refused(&good[..good.len() / 2]), "is no plan of apim-deploy");
-    is(&refused(&good.replace("apim-deploy plan", "another thing")), "it says that it is `another thing`");
-    is(&refused(&good.replace("\"version\": 1,", "\"version\": 2,")), "its form is 2, and this one reads 1");
-    is(&refused(&good.replace("\"one\"", "\"another\"")), "its seal does not fit");
-    is(&refused(&good.replace("\"hosts\"", "\"surprise\": 1, \"hosts\"")), "is not as it was written");
+    is(&refused("all:\n  hosts: {}\n"), "is not a saved plan");
+    is(&refused(&good[..good.len() / 2]), "is not a saved plan");
+    is(&refused(&good.replace("apim-deploy plan", "another thing")), "unknown format `another thing`");
+    is(&refused(&good.replace("\"version\": 1,", "\"version\": 2,")), "format version 2, supported is 1");
+    is(&refused(&good.replace("\"one\"", "\"another\"")), "its seal does not match");
+    is(&refused(&good.replace("\"hosts\"", "\"surprise\": 1, \"hosts\"")), "was modified");
     fs::write(&path, &good).expect("a file");
-    let (_folder, stranger) = self::key();
-    is(&BoundPlan::read(&path, &stranger).expect_err("refused"), "was not made with the plan key");
+    let (_folder, other_key) = self::key();
+    is(&BoundPlan::read(&path, &other_key).expect_err("refused"), "was not created with the plan key");
     is(&BoundPlan::read(&folder.path().join("none"), &key).expect_err("refused"), "cannot read the plan");
 }
 
 #[test]
-fn what_the_plan_was_made_from_is_named_where_it_moved() {
+fn changed_inputs_are_reported() {
     let (_folder, key) = key();
     let then = bound(&key, vec![Outcome::Ok]);
     assert_eq!(basis(&then, &then), Vec::<String>::new());
@@ -146,22 +146,22 @@ fn what_the_plan_was_made_from_is_named_where_it_moved() {
     now.made.build = Sha256::of(b"another program");
     now.asked.limit = Some("gateway".to_owned());
     now.files = BTreeMap::from([("group_vars/all.yml".to_owned(), Sha256::of(b"new"))]);
-    let moved = basis(&then, &now);
-    assert_eq!(moved.len(), 4, "{moved:?}");
-    assert!(moved[0].starts_with("apim-deploy: the plan was made by 1.0.0"), "{moved:?}");
-    assert_eq!(moved[1], "--limit: the plan was made with `none`, and now it is `gateway`");
-    assert_eq!(moved[2..], ["group_vars/all.yml is new", "i.yaml is gone"]);
+    let stale = basis(&then, &now);
+    assert_eq!(stale.len(), 4, "{stale:?}");
+    assert!(stale[0].starts_with("apim-deploy: the plan was created by 1.0.0"), "{stale:?}");
+    assert_eq!(stale[1], "--limit: the plan was created with `none`, now it is `gateway`");
+    assert_eq!(stale[2..], ["group_vars/all.yml is new", "i.yaml is missing"]);
     now = then.clone();
     now.asked.max_unavailable.push("25 %".to_owned());
     now.asked.allow_outage = true;
     now.asked.no_drain = false;
-    let moved = basis(&then, &now);
+    let stale = basis(&then, &now);
     assert_eq!(
-        moved,
+        stale,
         [
-            "--max-unavailable: the plan was made with `gateway=2`, and now it is `gateway=2,25 %`",
-            "--allow-outage: the plan was made with `no`, and now it is `yes`",
-            "--no-drain: the plan was made with `yes`, and now it is `no`",
+            "--max-unavailable: the plan was created with `gateway=2`, now it is `gateway=2,25 %`",
+            "--allow-outage: the plan was created with `no`, now it is `yes`",
+            "--no-drain: the plan was created with `yes`, now it is `no`",
         ]
     );
     now = then.clone();
@@ -170,42 +170,33 @@ fn what_the_plan_was_made_from_is_named_where_it_moved() {
 }
 
 #[test]
-fn steps_that_would_do_something_else_are_named_a_secret_that_changed_among_them() {
+fn changed_steps_and_secrets_are_reported() {
     let (_folder, key) = key();
     let then = bound(&key, vec![Outcome::Ok]);
-    let moved = |steps| since_planned(&then, &plan(steps), &key);
-    assert_eq!(moved(vec![step(7, "one", PASSWORD), step(8, "two", "")]), Vec::<String>::new());
-    assert_eq!(
-        moved(vec![step(1, "one", "another"), step(2, "two", "")]),
-        ["gw1: one would do something else now"]
-    );
-    assert_eq!(
-        moved(vec![step(1, "one", PASSWORD)]),
-        ["gw1: two is in the plan, and would not be done any more"]
-    );
+    let stale = |steps| since_planned(&then, &plan(steps), &key);
+    assert_eq!(stale(vec![step(7, "one", PASSWORD), step(8, "two", "")]), Vec::<String>::new());
+    assert_eq!(stale(vec![step(1, "one", "another"), step(2, "two", "")]), ["gw1: one has changed"]);
+    assert_eq!(stale(vec![step(1, "one", PASSWORD)]), ["gw1: two is in the plan, but would no longer run"]);
     let third = vec![step(1, "one", PASSWORD), step(2, "two", ""), step(3, "three", "")];
-    assert_eq!(moved(third), ["gw1: three is not in the plan"]);
+    assert_eq!(stale(third), ["gw1: three is not in the plan"]);
 }
 
 #[test]
-fn what_is_found_otherwise_is_named_by_host_and_step() {
+fn changed_results_are_reported_by_host_and_step() {
     let (_folder, key) = key();
     let then = bound(&key, vec![differs("a"), Outcome::Ok]);
     let plan = plan(vec![step(1, "one", PASSWORD), step(2, "two", "")]);
-    let moved = |outcomes, facts: Option<Facts>| {
+    let stale = |outcomes, facts: Option<Facts>| {
         let facts = facts.map(|facts| (host(), facts)).into_iter().collect();
         since_seen(&then, &plan, &seen(outcomes), &facts, &key)
     };
-    assert_eq!(moved(vec![differs("a"), Outcome::Ok], Some(facts())), Vec::<String>::new());
-    let found = moved(vec![differs("b"), differs("c")], Some(facts()));
-    assert_eq!(found, ["gw1: one differs otherwise than it did", "gw1: two was as wished, and differs now"]);
-    let found = moved(vec![Outcome::Ok, Outcome::Failed(Failure::new("x"))], Some(facts()));
-    assert_eq!(
-        found,
-        ["gw1: one differed, and is as wished now", "gw1: two could be looked at, and now it cannot"]
-    );
-    assert_eq!(moved(Vec::new(), None), ["gw1: it cannot be reached now"]);
+    assert_eq!(stale(vec![differs("a"), Outcome::Ok], Some(facts())), Vec::<String>::new());
+    let found = stale(vec![differs("b"), differs("c")], Some(facts()));
+    assert_eq!(found, ["gw1: one now differs in another way", "gw1: two was up to date, now differs"]);
+    let found = stale(vec![Outcome::Ok, Outcome::Failed(Failure::new("x"))], Some(facts()));
+    assert_eq!(found, ["gw1: one differed, now up to date", "gw1: two could be checked, now it cannot"]);
+    assert_eq!(stale(Vec::new(), None), ["gw1: now unreachable"]);
     let other = Facts { machine: "m2".to_owned(), ..facts() };
-    let found = moved(vec![differs("a"), Outcome::Ok], Some(other));
-    assert_eq!(found, ["gw1: another machine answers (gw1)"]);
+    let found = stale(vec![differs("a"), Outcome::Ok], Some(other));
+    assert_eq!(found, ["gw1: a different machine answers (gw1)"]);
 }

@@ -1,4 +1,5 @@
-//! What the steps of a plan would do, and how a look at the hosts found each: as keyed digests, so that a plan holds no secret.
+//! The steps of a saved plan and their survey results, as keyed digests, so that the file contains
+//! no secrets.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +14,7 @@ use super::key::Key;
 use crate::plan::model::{DatabaseWish, Plan, Step, Work};
 use apim_transport::host::HostName;
 
-/// A stage of a bound plan.
+/// A stage of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StageBound {
@@ -23,7 +24,7 @@ pub struct StageBound {
     pub lanes: Vec<LaneBound>,
 }
 
-/// A lane of a bound plan.
+/// A lane of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LaneBound {
@@ -33,42 +34,42 @@ pub struct LaneBound {
     pub steps: Vec<StepBound>,
 }
 
-/// A step of a bound plan.
+/// A step of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StepBound {
     /// Its title.
     pub title: String,
-    /// The keyed digest of all that it would do.
+    /// Keyed digest of everything that the step would do.
     pub work: Sha256,
-    /// How its host was found.
+    /// Its survey result.
     pub found: Found,
 }
 
-/// How a step was found.
+/// Survey result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "state", deny_unknown_fields)]
 pub enum Found {
-    /// As wished.
+    /// Up to date.
     AsWished,
-    /// It differs, and the keyed digest of how; `None` where that varies from look to look.
+    /// Differs: keyed digest of the difference; `None` if it varies between checks.
     Differs {
-        /// How.
+        /// Keyed digest of the difference.
         how: Option<Sha256>,
     },
-    /// It could not be looked at, as long as what comes before it is not done.
+    /// Cannot be checked before earlier steps are applied.
     NotYet,
-    /// It only looks, or was not looked at.
+    /// Read-only, or not checked.
     NotBound,
 }
 
-/// Who a host was.
+/// Identity of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostSeen {
-    /// What tells machines apart; empty where the host has nothing of the kind.
+    /// Machine id; empty if the host has none.
     pub machine: String,
-    /// Its own name.
+    /// Host name as reported by the host.
     pub hostname: String,
     /// `uname -m`.
     pub architecture: String,
@@ -81,12 +82,12 @@ impl From<&Facts> for HostSeen {
     }
 }
 
-/// Returns who the hosts are that were reached.
+/// Returns the identities of the hosts that were reached.
 pub fn hosts<'a>(seen: impl Iterator<Item = (&'a HostName, &'a Facts)>) -> BTreeMap<String, HostSeen> {
     seen.map(|(host, facts)| (host.0.clone(), facts.into())).collect()
 }
 
-/// Returns the stages of `plan`, each step as `seen` tells that it was found.
+/// Returns the stages of `plan`, each step with its result from `seen`.
 #[must_use]
 pub fn stages(plan: &Plan, seen: &BTreeMap<StepId, Outcome>, key: &Key) -> Vec<StageBound> {
     let step = |host: &HostName, step: &Step| StepBound {
@@ -104,18 +105,18 @@ pub fn stages(plan: &Plan, seen: &BTreeMap<StepId, Outcome>, key: &Key) -> Vec<S
     plan.stages.iter().map(|stage| StageBound { title: stage.title.clone(), lanes: lanes(stage) }).collect()
 }
 
-/// Returns the keyed digest of all that a step would do.
+/// Returns the keyed digest of everything that a step would do.
 pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
     let Step { id: _, title, work, node, budget, proves_health, ignore_failure, .. } = step;
     let Step { check_only, no_log, retries, delay_secs, tags, .. } = step;
     let how = (proves_health, ignore_failure, check_only, no_log, retries, delay_secs, tags);
-    let who = (&host.0, title, node.as_ref().map(|node| &node.0), budget, how);
-    let mut bytes = serde_json::to_vec(&who).unwrap_or_default();
+    let identity = (&host.0, title, node.as_ref().map(|node| &node.0), budget, how);
+    let mut bytes = serde_json::to_vec(&identity).unwrap_or_default();
     let mut secrets: Vec<&Secret> = Vec::new();
     match work {
         Work::Host(operation) => bytes.extend(serde_json::to_vec(operation).unwrap_or_default()),
         Work::Database(database) => {
-            // Shown, its secrets are masked; they are part of what is done all the same.
+            // The debug output masks secrets. They are part of the work, so they are added below.
             bytes.extend(format!("{database:?}").into_bytes());
             match &database.wish {
                 DatabaseWish::Schemas(wish) => {
@@ -139,7 +140,7 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
     key.digest("step", &bytes)
 }
 
-/// Returns how a step was found.
+/// Returns the survey result of a step.
 pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
     if matches!(step.operation(), Some(Operation::Examine(_) | Operation::Inspect(_))) {
         return Found::NotBound;
@@ -148,7 +149,7 @@ pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
     match seen {
         None | Some(Outcome::Observed(_)) => Found::NotBound,
         Some(Outcome::Ok | Outcome::Skipped(_)) => Found::AsWished,
-        // What exactly a server that is not up answers is another thing each time.
+        // The exact error of a server that is down varies between checks.
         Some(Outcome::WouldChange(_) | Outcome::Changed(_) | Outcome::Failed(_)) if is_wait => {
             Found::Differs { how: None }
         }
@@ -163,7 +164,7 @@ pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
     }
 }
 
-/// Takes out how long something has lasted: `up for 93 s` is the same thing a minute later.
+/// Removes durations: `up for 93 s` is the same finding a minute later.
 fn without_time(text: &str) -> String {
     let words: Vec<&str> = text.split(' ').collect();
     let is_number = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
@@ -181,8 +182,8 @@ mod tests {
     use super::without_time;
 
     #[test]
-    fn how_long_it_lasts_does_not_count_and_other_numbers_do() {
-        let stuck = |secs| format!("its last start is stuck: up for {secs} s, and it has not said so");
+    fn durations_are_ignored_and_other_numbers_count() {
+        let stuck = |secs| format!("startup is stuck: up for {secs} s, not ready");
         assert_eq!(without_time(&stuck(93)), without_time(&stuck(1200)));
         assert_ne!(without_time("mode 0644 -> 0600"), without_time("mode 0640 -> 0600"));
     }

@@ -81,7 +81,7 @@ impl Session {
         drop(tokio::time::timeout(Duration::from_secs(1), self.conn.disconnect()).await);
     }
 
-    /// Returns the entries of the state table; empty if there is no such table.
+    /// Returns the entries of the state table; empty if it does not exist.
     pub(super) async fn recorded(&mut self) -> Result<Vec<Entry>, DatabaseError> {
         let query = format!("SELECT name, version, script, statements, done, state FROM {STATE_TABLE}");
         let rows =

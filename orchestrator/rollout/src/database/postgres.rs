@@ -72,7 +72,7 @@ pub(super) async fn connect(
 }
 
 impl Session {
-    /// Returns the entries of the state table; empty if there is no such table.
+    /// Returns the entries of the state table; empty if it does not exist.
     pub(super) async fn recorded(&mut self) -> Result<Vec<Entry>, DatabaseError> {
         let query = format!("SELECT name, version, script, statements, done, state FROM {STATE_TABLE}");
         let rows = match within(ANSWER, self.client.query(&query, &[])).await {

@@ -55,7 +55,7 @@ impl Session {
         }
     }
 
-    /// Returns the entries of the state table; empty if there is no such table.
+    /// Returns the entries of the state table; empty if it does not exist.
     pub(super) async fn recorded(&mut self) -> Result<Vec<Entry>, DatabaseError> {
         match self {
             Self::Mysql(session) => session.recorded().await,

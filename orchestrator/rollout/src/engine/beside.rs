@@ -1,4 +1,5 @@
-//! A short conversation beside the run's own with a host: a look, or a small change, that is no step of the plan.
+//! A side session with a host, for a check or a small change that is not a step of the plan. It
+//! runs in parallel to the main session of the run.
 
 use std::time::Duration;
 
@@ -13,43 +14,43 @@ use super::worker::{Manner, Shared, Unreached, open_once};
 use crate::plan::model::Contents;
 use apim_transport::host::HostName;
 
-/// No plan has so many steps: what ends under this name is nobody's step.
+/// Id of operations that are not steps. No plan has so many steps.
 const NAMELESS: StepId = StepId(u32::MAX);
 /// How long one operation may take.
 const DEADLINE: Duration = Duration::from_secs(150);
-/// How long its end is waited for.
+/// How long to wait for the agent's goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 
-/// A conversation.
+/// A side session.
 pub(super) struct Beside<'a> {
     shared: &'a Shared,
     host: &'a HostName,
     wire: Wire,
-    /// Bytes that are no plan's.
+    /// Content that is not part of the plan.
     pub(super) contents: Contents,
 }
 
 impl<'a> Beside<'a> {
-    /// Opens one; with the lock where something is to be changed. An error says why there is none.
+    /// Opens a session. Changes require `lock`. An error is the reason why it failed.
     pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
         match open_once(shared, host, Manner { lock, again: false, beside: true }).await {
             Ok(wire) => Ok(Self { shared, host, wire, contents: Contents::default() }),
             Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
-            Err(Unreached::Interrupted) => Err("the run was called off".to_owned()),
+            Err(Unreached::Interrupted) => Err("interrupted".to_owned()),
         }
     }
 
-    /// Goes on with a conversation that was kept.
+    /// Resumes a session that was kept.
     pub(super) fn resume(shared: &'a Shared, host: &'a HostName, wire: Wire) -> Self {
         Self { shared, host, wire, contents: Contents::default() }
     }
 
-    /// Keeps the conversation for later.
+    /// Keeps the session for later.
     pub(super) fn keep(self) -> (&'a HostName, Wire) {
         (self.host, self.wire)
     }
 
-    /// Has one operation looked at or done; an error says how the conversation broke off.
+    /// Checks or applies one operation. An error is the reason why the session broke off.
     pub(super) async fn run(
         &mut self,
         title: &str,
@@ -59,7 +60,7 @@ impl<'a> Beside<'a> {
         self.run_within(title, operation, mode, DEADLINE).await
     }
 
-    /// As [`Self::run`], for what may take as long as `limit`.
+    /// Like [`Self::run`], with a deadline of `limit`.
     pub(super) async fn run_within(
         &mut self,
         title: &str,
@@ -94,30 +95,30 @@ impl<'a> Beside<'a> {
                             self.wire.give(step, Upload { content, source, parts: Vec::new(), offset });
                         }
                         None => {
-                            let why = "there is no such content".to_owned();
+                            let why = "no such content".to_owned();
                             self.wire.send(Request::NoContent { sha256, why });
                         }
                     }
                 }
                 Ok(Some(Reply::Ask { step, .. })) => self.wire.send(Request::Leave { step, refused: None }),
                 Ok(Some(Reply::Started { .. } | Reply::Progress { .. })) => {}
-                // Nothing that is asked for in passing comes in a zip, and no log is followed.
+                // Side sessions transfer no zips and follow no logs.
                 Ok(Some(Reply::Outline { .. } | Reply::NeedParts { .. } | Reply::Entries { .. })) => {
-                    return Err(format!("{}: the agent speaks of what it was not asked for", self.host));
+                    return Err(format!("{}: protocol error: unexpected reply from the agent", self.host));
                 }
                 Ok(Some(Reply::Hello(_) | Reply::Refused(_) | Reply::Bye) | None) => {
-                    return Err(format!("{}: the agent ended the conversation", self.host));
+                    return Err(format!("{}: the agent closed the session", self.host));
                 }
                 Err(error) => return Err(format!("{}: {error}", self.host)),
             }
         }
     }
 
-    /// Ends the conversation, and with it the lock.
+    /// Closes the session and releases the lock.
     pub(super) async fn close(mut self) {
         self.wire.send(Request::Goodbye);
         let bye = async { while !matches!(self.wire.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {} };
-        // Without an answer the link is closed; the agent leaves then just the same.
+        // Without an answer the link is closed, and the agent exits then as well.
         drop(timeout(GOODBYE, bye).await);
     }
 }

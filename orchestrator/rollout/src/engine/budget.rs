@@ -1,13 +1,14 @@
-//! The availability budget: which nodes are down, who may take another one down, and who waits for that.
+//! The disruption budget: which nodes are down, which nodes get a permit to go down, and which
+//! requests wait.
 //!
-//! A pure ledger: every call returns the decisions that follow from it. The waiting itself is in `leave`.
+//! A pure ledger: every call returns the decisions that follow from it. `leave` does the waiting.
 //!
-//! A pool (a role) has so many *places* (`limits`). A node occupies a place while it is down: because leave was granted to take
-//! it down, or because it was found down. It gives the place back when it is shown to be healthy, or when it turns out that it
-//! was not touched after all, and in no other way.
-//! The first node of a pool goes alone, the *canary*: the others go once it was shown to be healthy. A node that does not
-//! come back ends all leave: the rollout stops.
-//! Nobody waits in vain: when no lane that still moves can bring a place back, the one who asked last is refused.
+//! A pool (a role) has a number of permits (`limits`). A node holds a permit while it is down,
+//! either because one was granted to take it down, or because it was found down. It returns the
+//! permit when its health check passes, or when it was not taken down after all, and in no other
+//! way. The first node of a pool is the *canary*: the others follow after its health check has
+//! passed. A node that does not recover halts the rollout: no more permits are granted. No request
+//! waits forever: if no running lane can return a permit, the latest request is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,11 +21,11 @@ mod tests;
 
 pub use limits::Limits;
 
-/// Names one question for leave.
+/// Identifies a permit request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Ticket(pub(crate) u64);
 
-/// What became of a question.
+/// The decision on a permit request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Decision {
     Granted,
@@ -35,7 +36,7 @@ pub(crate) enum Decision {
 struct Place {
     pool: String,
     why: String,
-    /// Whether leave was granted for it in this run.
+    /// Whether the permit was granted in this run. Otherwise the node was found down.
     granted: bool,
 }
 
@@ -47,40 +48,40 @@ struct Question {
     pool: String,
 }
 
-/// Who is down, who asks, and who may still be shown to be healthy.
+/// Nodes that are down, pending requests and outstanding health checks.
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     limits: Limits,
     places: BTreeMap<NodeName, Place>,
-    /// Proofs of health still to come, by node and by the host whose lane brings them.
-    hopes: BTreeMap<NodeName, BTreeMap<HostName, usize>>,
+    /// Outstanding health checks, by node and by the host whose lane runs them.
+    pending_proofs: BTreeMap<NodeName, BTreeMap<HostName, usize>>,
     questions: Vec<Question>,
-    /// Nodes that were down, or taken down, and shown to be healthy since.
+    /// Nodes that were down and whose health check has passed since.
     renewed: BTreeSet<NodeName>,
-    /// Those of them that were found down after that.
-    fallen: BTreeSet<NodeName>,
-    /// Nodes that are being brought back from a failure.
+    /// Nodes of `renewed` that were found down afterwards.
+    regressed: BTreeSet<NodeName>,
+    /// Nodes that are being rescued after a failure.
     rescued: BTreeSet<NodeName>,
-    /// Pools of which one of those is healthy again.
+    /// Pools with a rescued node that is healthy again.
     returned: BTreeSet<String>,
-    /// Pools whose first node came back.
-    tried: BTreeSet<String>,
-    /// Whether a node that does not come back is no reason to stop.
+    /// Pools whose canary has passed.
+    canary_passed: BTreeSet<String>,
+    /// Whether the rollout continues after a node that does not recover.
     tolerant: bool,
     cancelled: bool,
-    /// Why no more leave is granted.
+    /// Why no more permits are granted.
     halted: Option<String>,
     next: u64,
 }
 
-/// How a node stands, as far as the ledger knows.
+/// The state of a node as far as the ledger knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// It was down or taken down in this run, and is healthy since.
+    /// It was down in this run, and its health check has passed since.
     Renewed,
     /// It was not taken down.
     Untouched,
-    /// It is down, or was when it was last seen: why.
+    /// It was down when it was last checked: the reason.
     Down(String),
 }
 
@@ -89,7 +90,7 @@ impl Ledger {
         Self { limits, ..Self::default() }
     }
 
-    /// Notes that `node` is down without leave having been asked; says whether that is news.
+    /// Records that `node` is down without a permit. Returns whether that was unknown.
     pub(crate) fn found_down(&mut self, node: &NodeName, pool: &str, why: &str) -> bool {
         let is_news = !self.is_down(node);
         if is_news {
@@ -99,8 +100,9 @@ impl Ledger {
         is_news
     }
 
-    /// Notes that `node`, which stood as it `was` when somebody looked at it, is down without anybody here having taken it down; nothing
-    /// where it stands otherwise by now. One that was renewed in this run and did not stay up ends all leave.
+    /// Records that `node` is down although this run did not take it down. Returns `None` if its
+    /// standing is no longer the given one. A node that was renewed in this run has regressed,
+    /// which halts the rollout.
     pub(crate) fn fell(
         &mut self,
         node: &NodeName,
@@ -112,19 +114,19 @@ impl Ledger {
         }
         self.found_down(node, pool, why);
         if *was == Standing::Renewed {
-            self.fallen.insert(node.clone());
-            self.give_up(format!("{node} was healthy when it had been started anew, and did not stay so"));
+            self.regressed.insert(node.clone());
+            self.halt_rollout(format!("{node} became unhealthy after it was started"));
         }
         Some(self.settle())
     }
 
-    /// Says whether `node` was renewed in this run and did not stay up.
+    /// Returns whether `node` was renewed in this run and became unhealthy afterwards.
     pub(crate) fn has_fallen(&self, node: &NodeName) -> bool {
-        self.fallen.contains(node)
+        self.regressed.contains(node)
     }
 
-    /// The nodes of a lane that are to be rescued after the failure of a step: what was stopped is stopped, but for them leave is granted as
-    /// the budget has it.
+    /// Starts the rescue of nodes after a failed step. They get permits from the budget although
+    /// the rollout is halted.
     pub(crate) fn rescue_begins(&mut self, host: &HostName, nodes: &[NodeName]) {
         self.rescued.extend(nodes.iter().cloned());
         self.lane_announced(host, nodes.iter().cloned());
@@ -134,8 +136,8 @@ impl Ledger {
         self.rescued.contains(node) && !self.cancelled
     }
 
-    /// Leave was granted for `node`, which is still up. Where the rollout has stopped since, or more nodes of its pool turned out to
-    /// be down than may be, it is taken back, and asked for anew.
+    /// Confirms the permit of `node`, which is still up. If the rollout has halted since, or too
+    /// many nodes of its pool turned out to be down, the permit is revoked and requested again.
     pub(crate) fn confirm(
         &mut self,
         host: &HostName,
@@ -151,17 +153,17 @@ impl Ledger {
         Some(self.ask(host, node, &pool))
     }
 
-    /// Says whether `node` occupies a place.
+    /// Returns whether `node` is down.
     pub(crate) fn is_down(&self, node: &NodeName) -> bool {
         self.places.contains_key(node)
     }
 
-    /// Says whether a node of `pool` serves, as far as is known.
+    /// Returns whether at least one node of `pool` is not known to be down.
     pub(crate) fn has_healthy(&self, pool: &str) -> bool {
         self.limits.sizes.get(pool).is_none_or(|size| self.held(pool).count() < *size)
     }
 
-    /// Returns how `node` stands.
+    /// Returns the state of `node`.
     pub(crate) fn standing(&self, node: &NodeName) -> Standing {
         match self.places.get(node) {
             Some(place) => Standing::Down(place.why.clone()),
@@ -170,19 +172,22 @@ impl Ledger {
         }
     }
 
-    /// A stage begins; in a `tolerant` one a node that does not come back is no reason to stop.
+    /// Starts a stage. In a `tolerant` stage the rollout continues after a node that does not
+    /// recover.
     pub(crate) const fn stage_begins(&mut self, tolerant: bool) {
         self.tolerant = tolerant;
     }
 
-    /// Announces a lane of the stage that begins: `proofs` names a node once for each step that can prove its health.
+    /// Announces a lane of the starting stage. `proofs` contains a node once for each of its health
+    /// checks.
     pub(crate) fn lane_announced(&mut self, host: &HostName, proofs: impl IntoIterator<Item = NodeName>) {
         for node in proofs {
-            *self.hopes.entry(node).or_default().entry(host.clone()).or_default() += 1;
+            *self.pending_proofs.entry(node).or_default().entry(host.clone()).or_default() += 1;
         }
     }
 
-    /// Asks for leave to take `node` down. The decision may come with this call or with a later one.
+    /// Requests a permit to take `node` down. The decision comes with this call or with a later
+    /// one.
     pub(crate) fn ask(
         &mut self,
         host: &HostName,
@@ -200,7 +205,7 @@ impl Ledger {
         (ticket, self.settle())
     }
 
-    /// One step that can prove the health of `node` is over, in the lane of `host`.
+    /// Records the end of a health check of `node` in the lane of `host`.
     pub(crate) fn proof_over(
         &mut self,
         host: &HostName,
@@ -214,13 +219,13 @@ impl Ledger {
                     self.returned.insert(place.pool.clone());
                 }
                 if place.granted {
-                    self.tried.insert(place.pool);
+                    self.canary_passed.insert(place.pool);
                 }
             }
         } else {
-            self.lose(node);
+            self.mark_failed(node);
         }
-        if let Some(lanes) = self.hopes.get_mut(node) {
+        if let Some(lanes) = self.pending_proofs.get_mut(node) {
             if let Some(count) = lanes.get_mut(host) {
                 *count -= 1;
                 if *count == 0 {
@@ -228,72 +233,75 @@ impl Ledger {
                 }
             }
             if lanes.is_empty() {
-                self.hopes.remove(node);
+                self.pending_proofs.remove(node);
             }
         }
         self.settle()
     }
 
-    /// The lane of `host` is over: nothing more is to be hoped for from it, and its questions are void.
+    /// Records the end of the lane of `host`: its outstanding health checks and its requests are
+    /// void.
     pub(crate) fn lane_over(&mut self, host: &HostName) -> Vec<(Ticket, Decision)> {
         self.questions.retain(|question| question.host != *host);
-        let mut hopeless = Vec::new();
-        self.hopes.retain(|node, lanes| {
+        let mut unproved = Vec::new();
+        self.pending_proofs.retain(|node, lanes| {
             if lanes.remove(host).is_some() {
-                hopeless.push(node.clone());
+                unproved.push(node.clone());
             }
             !lanes.is_empty()
         });
-        for node in hopeless {
+        for node in unproved {
             if self.places.get(&node).is_some_and(|place| place.granted) {
-                self.lose(&node);
+                self.mark_failed(&node);
             }
         }
         self.settle()
     }
 
-    /// Leave was granted for `node`, and it was not taken down after all: its place is free, and for the reason given the rollout
-    /// stops.
+    /// Returns the permit of `node`, which was not taken down after all, and halts the rollout for
+    /// the given reason.
     pub(crate) fn not_taken(&mut self, node: &NodeName, why: &str) -> Vec<(Ticket, Decision)> {
         if self.places.get(node).is_some_and(|place| place.granted) {
             self.places.remove(node);
-            self.give_up(format!("{node} was not taken down: {why}"));
+            self.halt_rollout(format!("{node} was not taken down: {why}"));
         }
         self.settle()
     }
 
-    /// `node` did not come back, as is known before its proof of health is over: the rollout stops.
+    /// Records that `node` did not recover, before its health check has ended. Halts the rollout.
     pub(crate) fn did_not_come_back(&mut self, node: &NodeName) -> Vec<(Ticket, Decision)> {
-        self.lose(node);
+        self.mark_failed(node);
         self.settle()
     }
 
-    /// The questions of `host` are void: its link was lost, and it will ask again if it comes back.
+    /// Voids the requests of `host` after its link was lost. The host requests again after a
+    /// reconnect.
     pub(crate) fn withdraw(&mut self, host: &HostName) -> Vec<(Ticket, Decision)> {
         self.questions.retain(|question| question.host != *host);
         self.settle()
     }
 
-    /// The run is called off: everybody who waits is refused, and everybody who asks from now on.
+    /// Interrupts the run: all pending and later requests are refused.
     pub(crate) fn cancel(&mut self) -> Vec<(Ticket, Decision)> {
         self.cancelled = true;
-        self.halted = Some("the run was called off".to_owned());
+        self.halted = Some("interrupted".to_owned());
         self.settle()
     }
 
-    /// The rollout stops, for a reason that is no node's: no healthy node is taken down any more, in tolerant stages neither.
+    /// Halts the rollout for an external reason. No healthy node is taken down any more, not even
+    /// in tolerant stages.
     pub(crate) fn halt(&mut self, why: &str) -> Vec<(Ticket, Decision)> {
         self.halted.get_or_insert_with(|| why.to_owned());
         self.settle()
     }
 
-    /// Says in words who occupies the places of `pool`.
+    /// Describes the nodes that hold the permits of `pool`.
     pub(crate) fn holders(&self, pool: &str) -> String {
         let held = self.held(pool).map(|(node, place)| format!("{} ({})", node.0, place.why));
         held.collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns how many lanes wait for leave.
+    /// Returns how many lanes wait for a permit.
     pub(crate) fn blocked(&self) -> usize {
         self.questions.iter().map(|question| &question.host).collect::<BTreeSet<_>>().len()
     }
@@ -302,24 +310,24 @@ impl Ledger {
         self.places.iter().filter(move |(_, place)| place.pool == pool)
     }
 
-    /// A node did not come back.
-    fn lose(&mut self, node: &NodeName) {
+    /// Records that a node did not recover.
+    fn mark_failed(&mut self, node: &NodeName) {
         if self.cancelled {
             return;
         }
         if let Some(place) = self.places.get_mut(node) {
-            "it did not become healthy".clone_into(&mut place.why);
+            "did not become healthy".clone_into(&mut place.why);
         }
-        self.give_up(format!("{node} did not become healthy"));
+        self.halt_rollout(format!("{node} did not become healthy"));
     }
 
-    fn give_up(&mut self, why: String) {
+    fn halt_rollout(&mut self, why: String) {
         if !self.tolerant {
             self.halted.get_or_insert(why);
         }
     }
 
-    /// Decides what can be decided now.
+    /// Decides all requests that can be decided now.
     pub(crate) fn settle(&mut self) -> Vec<(Ticket, Decision)> {
         let mut decisions = Vec::new();
         if let Some(why) = &self.halted {
@@ -331,10 +339,10 @@ impl Ledger {
             for Question { ticket, node, .. } in asked {
                 let decision = match self.cancelled {
                     true => Decision::Refused(why.clone()),
-                    // What is down already is not made worse.
+                    // The node is down already, so the permit changes nothing.
                     false if self.places.contains_key(&node) => Decision::Granted,
                     false => Decision::Refused(format!(
-                        "{node} was not touched, because the rollout stopped: {why}"
+                        "{node} was not touched, because the rollout was halted: {why}"
                     )),
                 };
                 decisions.push((ticket, decision));
@@ -343,10 +351,10 @@ impl Ledger {
         loop {
             if let Some(at) = self.questions.iter().position(|question| self.has_room(question)) {
                 let Question { ticket, node, pool, .. } = self.questions.remove(at);
-                let place = Place { pool, why: "being worked on".to_owned(), granted: true };
+                let place = Place { pool, why: "in progress".to_owned(), granted: true };
                 self.places.entry(node).or_insert(place);
                 decisions.push((ticket, Decision::Granted));
-            } else if let Some(at) = self.last_hopeless() {
+            } else if let Some(at) = self.last_unservable() {
                 let question = self.questions.remove(at);
                 let why = self.refusal(&question);
                 decisions.push((question.ticket, Decision::Refused(why)));
@@ -356,33 +364,34 @@ impl Ledger {
         }
     }
 
-    /// The rule: who may be taken down now.
+    /// The rule: whether the node of `question` may be taken down now.
     fn has_room(&self, question: &Question) -> bool {
         let Question { node, pool, .. } = question;
         let granted = self.held(pool).filter(|(_, place)| place.granted).count();
         let down = if self.limits.outage { granted } else { self.held(pool).count() };
-        let first = if self.is_rescued(node) { &self.returned } else { &self.tried };
+        let first = if self.is_rescued(node) { &self.returned } else { &self.canary_passed };
         let may_follow = granted == 0 || first.contains(pool) || !self.limits.canary;
         self.is_down(node) || (down < self.limits.of(pool) && may_follow)
     }
 
-    fn last_hopeless(&self) -> Option<usize> {
+    fn last_unservable(&self) -> Option<usize> {
         let moving = self.moving();
         self.questions.iter().rposition(|question| !self.can_be_served(question, &moving))
     }
 
-    /// Says whether a lane that moves may yet give back a place that `question` waits for.
+    /// Returns whether a running lane may still return a permit that `question` waits for.
     fn can_be_served(&self, question: &Question, moving: &BTreeSet<&HostName>) -> bool {
         self.held(&question.pool).any(|(node, _)| {
-            self.hopes.get(node).is_some_and(|lanes| lanes.keys().any(|host| moving.contains(host)))
+            self.pending_proofs.get(node).is_some_and(|lanes| lanes.keys().any(|host| moving.contains(host)))
         })
     }
 
-    /// Returns the lanes that do not wait, and those that wait for something that such a lane can bring.
+    /// Returns the lanes that do not wait, and those that wait for a permit that such a lane can
+    /// return.
     fn moving(&self) -> BTreeSet<&HostName> {
         let waiting: BTreeSet<&HostName> = self.questions.iter().map(|question| &question.host).collect();
-        let hoped = self.hopes.values().flat_map(BTreeMap::keys);
-        let mut moving: BTreeSet<&HostName> = hoped.filter(|host| !waiting.contains(host)).collect();
+        let proving = self.pending_proofs.values().flat_map(BTreeMap::keys);
+        let mut moving: BTreeSet<&HostName> = proving.filter(|host| !waiting.contains(host)).collect();
         loop {
             let before = moving.len();
             for question in &self.questions {
@@ -400,17 +409,13 @@ impl Ledger {
         let Question { node, pool, .. } = question;
         let limit = self.limits.of(pool);
         if limit == 0 {
-            return format!("the budget of {pool} lets no node be down");
+            return format!("the disruption budget of {pool} is 0");
         }
         let are = if limit == 1 { "one node".to_owned() } else { format!("{limit} nodes") };
         let is_last = self.limits.sizes.get(pool).is_some_and(|size| self.held(pool).count() + 1 >= *size);
-        let last = if is_last {
-            "; it is the last one that serves: --allow-outage takes it down all the same"
-        } else {
-            ""
-        };
+        let last = if is_last { "; it is the last healthy node (--allow-outage overrides this)" } else { "" };
         format!(
-            "{node} was not touched: {are} of {pool} may be down at once, and down are {}; nothing that still runs will change that{last}",
+            "{node} was not touched: {are} of {pool} may be down at once; already down: {}{last}",
             self.holders(pool)
         )
     }

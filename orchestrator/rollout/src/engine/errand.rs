@@ -1,5 +1,5 @@
-//! Steps that the orchestrator does by itself in place of a host's agent: when they are due, and what their outcome counts for.
-//! How they are done is somebody else's: see [`Errands`].
+//! Local tasks: steps that run on the control machine instead of the host's agent. This module
+//! decides when they run and how their outcome counts. [`Errands`] runs them.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,37 +18,37 @@ use super::worker::{Shared, Worker};
 use crate::plan::model::{Contents, DatabaseWork, Step, Work};
 use apim_transport::host::HostName;
 
-/// What is to be done for a host.
+/// A local task for a host.
 pub struct Errand<'a> {
     /// The host.
     pub host: &'a HostName,
-    /// The work.
+    /// The database work to do.
     pub work: &'a DatabaseWork,
-    /// The bytes that it may need, by digest.
+    /// Content that the task may read, by digest.
     pub contents: &'a Contents,
-    /// Whether anything may be changed.
+    /// In check mode nothing may be changed.
     pub mode: Mode,
-    /// Hears how far it is: what, done, total.
+    /// Receives progress: current action, done, total.
     pub progress: &'a (dyn Fn(&str, u64, u64) + Send + Sync),
 }
 
-/// Does errands. In check mode it only looks; applied a second time it changes nothing.
+/// Runs local tasks. Implementations change nothing in check mode, and nothing if applied twice.
 pub trait Errands: Send + Sync + 'static {
-    /// Does one.
+    /// Runs one task.
     fn run<'a>(&'a self, errand: Errand<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 }
 
-/// Where there is nobody who could do one.
+/// Rejects all local tasks.
 #[derive(Debug, Clone, Copy)]
 pub struct NoErrands;
 
 impl Errands for NoErrands {
     fn run<'a>(&'a self, _errand: Errand<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(async { Outcome::Failed(Failure::new("nobody here can do this")) })
+        Box::pin(async { Outcome::Failed(Failure::new("this build cannot run database tasks")) })
     }
 }
 
-/// Looks at every one of `steps`, one after the other; says what each found and how long it took.
+/// Checks all `steps` in order. Returns the outcome and the duration of each.
 pub(super) async fn survey<'a>(
     shared: &Shared,
     host: &HostName,
@@ -66,7 +66,7 @@ pub(super) async fn survey<'a>(
     found
 }
 
-/// Does `steps` in the mode of the run, up to the first failure.
+/// Runs `steps` in the mode of the run, up to the first failure.
 pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step]) {
     for step in steps {
         if shared.is_interrupted() {
@@ -77,7 +77,7 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step]) {
         shared.tell(Event::StepStarted(host.clone(), step.id, step.title.clone()));
         let begun = Instant::now();
         let mode = if step.check_only { Mode::Check } else { shared.settings.mode };
-        let outcome = hidden::outcome(step, tried(shared, &host, step, mode).await);
+        let outcome = hidden::outcome(step, with_retries(shared, &host, step, mode).await);
         let failed = outcome.is_failure() && !step.ignore_failure;
         shared.tell(Event::StepFinished(host, step.id, step.title.clone(), outcome.clone(), begun.elapsed()));
         worker.record(step.id, outcome, step.ignore_failure);
@@ -88,8 +88,8 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step]) {
     }
 }
 
-/// Does a step, again after a failure as often as it says.
-async fn tried(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
+/// Runs a step, with its number of retries.
+async fn with_retries(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
     let mut interrupt = shared.interrupt.clone();
     let mut left = step.retries;
     loop {
@@ -97,12 +97,12 @@ async fn tried(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Out
         let (Outcome::Failed(failure), 1.., false) = (&outcome, left, shared.is_interrupted()) else {
             return outcome;
         };
-        let note = format!("{host}: {}: {}; {left} more tries", step.title, failure.what);
+        let note = format!("{host}: {}: {}; {left} retries left", step.title, failure.what);
         shared.tell(Event::Note(Level::Info, note));
         left -= 1;
         tokio::select! {
             () = sleep(Duration::from_secs(u64::from(step.delay_secs))) => {}
-            _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish) => return outcome,
+            _ = interrupt.wait_for(|level| *level >= Interrupt::Finish) => return outcome,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What happens in a run. The reporter is the only reader; nothing here holds a secret.
+//! Events of a run. The reporter is the only reader. Events contain no secrets.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use apim_agent::protocol::message::StepId;
 
 use apim_transport::host::HostName;
 
-/// One thing that happened.
+/// One event.
 #[derive(Debug, Clone)]
 pub enum Event {
     /// The run began.
@@ -22,15 +22,15 @@ pub enum Event {
     },
     /// Connecting began.
     Connecting(HostName),
-    /// The agent said hello.
+    /// The agent answered.
     Connected(HostName, Box<Facts>),
     /// A host could not be reached, or its link broke.
     Unreachable(HostName, String, Option<String>),
-    /// The link to a host was lost and is being made again: why it was lost.
+    /// The link to a host was lost and is being reopened: the reason.
     Reconnecting(HostName, String),
-    /// A host is being looked at, before anything is changed: how many steps.
+    /// The survey of a host began: number of steps.
     Surveying(HostName, usize),
-    /// A host was looked at: how many of its steps differ from the wish.
+    /// The survey of a host ended: number of steps that differ from the desired state.
     Surveyed(HostName, usize),
     /// A stage began (index from 0).
     StageStarted(usize, String),
@@ -38,43 +38,42 @@ pub enum Event {
     StageFinished(usize, Duration),
     /// A step began.
     StepStarted(HostName, StepId, String),
-    /// How far a step is: what, done, total (0 unknown).
+    /// Progress of a step: current action, done, total (0 if unknown).
     StepProgress(HostName, StepId, String, u64, u64),
     /// Bytes of content sent to a host for a step: done, total.
     Sending(HostName, StepId, u64, u64),
-    /// A step waits for leave to take a node down: who is down already.
+    /// A step waits for a permit to take a node down: the nodes that are down already.
     WaitingForLeave(HostName, StepId, String),
-    /// The wait for leave is over.
+    /// The wait for the permit is over.
     LeaveDecided(HostName, StepId),
     /// A step ended.
     StepFinished(HostName, StepId, String, Outcome, Duration),
-    /// A request that is sent to the cluster's service meanwhile has no good answer, after one that had: the URL, why, and what the
-    /// run was doing.
+    /// A probe request failed after a successful one.
     ProbeFailed {
         /// The URL.
         url: String,
-        /// Why.
+        /// The reason.
         why: String,
-        /// What the run was doing.
+        /// Activity of the run when the request was sent.
         doing: String,
     },
     /// The service answers again.
     ProbeAnswers {
         /// The URL.
         url: String,
-        /// How long there was no good answer.
+        /// Time without a successful response.
         gap: Duration,
-        /// How many requests failed meanwhile.
+        /// Requests that failed in that time.
         failed: u64,
     },
-    /// So many requests were sent to the cluster's service until now, and so many failed.
+    /// Running totals of the probe requests.
     Probed {
         /// Sent.
         sent: u64,
         /// Failed.
         failed: u64,
     },
-    /// Words for the user that belong to no step (a warning, a note).
+    /// A message for the user that belongs to no step.
     Note(Level, String),
     /// The user asked to stop.
     Interrupted,
@@ -85,8 +84,8 @@ pub enum Event {
 /// How much a note matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Level {
-    /// Good to know.
+    /// Information only.
     Info,
-    /// Worth reading.
+    /// Possible problem.
     Warning,
 }

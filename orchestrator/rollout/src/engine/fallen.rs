@@ -1,5 +1,6 @@
-//! Nodes that went to another release in this run, were healthy, and did not stay so: when the run ends before their last proof they are brought
-//! back as if they had failed it.
+//! Rolls back regressed nodes: nodes whose release was changed in this run and that became
+//! unhealthy after their first health check. It runs when the run ends before their last health
+//! check.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use super::run::Run;
 use super::worker::{Shared, Worker};
 use crate::plan::model::Step;
 
-/// Brings them back, one after the other.
+/// Rolls back the regressed nodes, one at a time.
 pub(super) async fn bring_back(run: &mut Run) {
     let shared = Arc::clone(&run.shared);
     for lane in shared.plan.stages.iter().flat_map(|stage| &stage.lanes) {
@@ -37,10 +38,10 @@ fn is_due(shared: &Shared, worker: &Worker, step: &Step) -> bool {
         && rescue::has_moved(shared, worker, step)
 }
 
-/// The proof that was still to come has failed.
+/// Records the outstanding health check as failed.
 fn note(shared: &Shared, worker: &mut Worker, step: &Step) {
-    let failure = Failure::new("it was healthy when it had been started, and did not stay so");
-    let outcome = Outcome::Failed(failure.hint("its log and its unit's journal say why"));
+    let failure = Failure::new("became unhealthy after it was started");
+    let outcome = Outcome::Failed(failure.hint("see its log and the journal of its unit"));
     let (host, title) = (worker.host.clone(), step.title.clone());
     shared.tell(Event::StepFinished(host, step.id, title, outcome.clone(), Duration::ZERO));
     worker.record(step.id, outcome, false);

@@ -1,14 +1,14 @@
-//! What of an outcome may be shown: nothing, where the author of the task asked for that (`no_log`).
+//! Redacts the outcomes of tasks with `no_log`.
 
 use apim_agent::outcome::{Difference, Failure, Outcome};
 
 use super::hooks;
 use crate::plan::model::{Shift, ShiftWish, Step, Work};
 
-/// Returns the outcome as it may be shown.
+/// Returns the outcome without its details if the step has `no_log`.
 pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {
     let outcome = match (&step.work, outcome) {
-        // The agent speaks of the file that says so.
+        // The agent reports the marker file. Show the hook calls instead.
         (Work::Shift(Shift { hooks, wish: ShiftWish::Returned }), Outcome::WouldChange(_)) => {
             Outcome::WouldChange(hooks::calls(&hooks.undrain))
         }
@@ -24,8 +24,8 @@ pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {
         Outcome::Changed(_) => Outcome::Changed(nothing()),
         Outcome::Skipped(_) => Outcome::Skipped("hidden (no_log)".to_owned()),
         Outcome::Failed(_) => {
-            let failure = Failure::new("it failed, and `no_log` hides the details");
-            Outcome::Failed(failure.hint("take `no_log` away from the task to see them"))
+            let failure = Failure::new("failed; details hidden by `no_log`");
+            Outcome::Failed(failure.hint("remove `no_log` from the task to show them"))
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Load balancers that somebody else sees to are told of a node by hooks. What they were told cannot be looked up there, so it is kept
-//! on the node's host, from before the first call until the last one that takes it back: whoever runs next finds it.
+//! Drains nodes on external load balancers by hooks. Their state cannot be queried, so a marker
+//! file on the node's host records it, from before the first drain call until after the last
+//! undrain call. The next run finds it.
 
 use std::time::Duration;
 
@@ -17,17 +18,17 @@ use super::worker::Shared;
 use crate::plan::model::{Hook, Hooks};
 use apim_transport::host::HostName;
 
-/// Why a node counts as down that a hook took out, and that nobody put back.
-pub(super) const LEFT_OUT: &str = "a hook took it out of rotation, and it was not put back";
-/// Between two tries, and between two questions whether a node is free.
+/// Reason for a node that a hook drained and that was not undrained.
+pub(super) const LEFT_OUT: &str = "drained by a hook and not undrained";
+/// Pause between two attempts, and between two drain checks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// What a conversation takes beside what the hook itself may take.
+/// Time for the session itself, on top of the timeout of the hook.
 const SLACK: Duration = Duration::from_secs(15);
 
-/// Keeps on the node's host that it is taken out by hooks from now on.
+/// Writes the marker file on the node's host, before the first hook is called.
 pub(super) async fn mark(shared: &Shared, hooks: &Hooks) -> Result<(), String> {
     let (run, operator) = (&shared.settings.run, &shared.settings.operator);
-    let text = format!("{} was taken out of rotation by hooks, in run {run} of {operator}\n", hooks.node);
+    let text = format!("{} was drained by hooks in run {run} of {operator}\n", hooks.node);
     let host = HostName(hooks.host.clone());
     let mut beside = Beside::open(shared, &host, true).await?;
     let content = beside.contents.add(text.into_bytes());
@@ -38,13 +39,13 @@ pub(super) async fn mark(shared: &Shared, hooks: &Hooks) -> Result<(), String> {
         owner: Owner::default(),
         show: Show::Text,
     };
-    let title = format!("{}: taken out of rotation by hooks", hooks.node);
+    let title = format!("{}: drained by hooks", hooks.node);
     let outcome = beside.run(&title, &Operation::File(file), Mode::Apply).await;
     beside.close().await;
-    done(outcome?, "it cannot be kept on its host that hooks are called")
+    done(outcome?, "cannot write the drain marker on its host")
 }
 
-/// Tells all that are to give it no new requests.
+/// Calls all drain hooks.
 pub(super) async fn drain(shared: &Shared, hooks: &Hooks) -> Result<(), String> {
     for hook in &hooks.drain {
         called(shared, hook).await?;
@@ -52,20 +53,21 @@ pub(super) async fn drain(shared: &Shared, hooks: &Hooks) -> Result<(), String> 
     Ok(())
 }
 
-/// Tells all that are to give it requests again, and forgets that it was out.
+/// Calls all undrain hooks and removes the marker file.
 pub(super) async fn undrain(shared: &Shared, hooks: &Hooks) -> Result<(), String> {
     for hook in &hooks.undrain {
         called(shared, hook).await?;
     }
     let host = HostName(hooks.host.clone());
     let mut beside = Beside::open(shared, &host, true).await?;
-    let title = format!("{}: put back into rotation by hooks", hooks.node);
+    let title = format!("{}: undrained by hooks", hooks.node);
     let outcome = beside.run(&title, &hooks.unmarked(), Mode::Apply).await;
     beside.close().await;
-    done(outcome?, "hooks have put it back, and its host cannot be told so")
+    done(outcome?, "undrained by hooks, but cannot remove the drain marker on its host")
 }
 
-/// Asks until everybody says that nobody is served by the node any more; an error says what was heard last when `limit` is over.
+/// Polls the `drained` hooks until all of them succeed. After `limit` the error contains the last
+/// answer.
 pub(super) async fn drained(shared: &Shared, hooks: &Hooks, limit: Duration) -> Result<(), String> {
     let until = Instant::now() + limit;
     for hook in &hooks.drained {
@@ -86,17 +88,17 @@ pub(super) async fn drained(shared: &Shared, hooks: &Hooks, limit: Duration) -> 
     Ok(())
 }
 
-/// Returns the hooks as they are shown.
+/// Returns the display names of the hooks.
 pub(super) fn shown(hooks: &[Hook]) -> impl Iterator<Item = String> {
     hooks.iter().map(|hook| format!("hook `{}`", hook.words))
 }
 
-/// Returns what calling them is, as a difference.
+/// Returns the hook calls as a difference.
 pub(super) fn calls(hooks: &[Hook]) -> Difference {
     Difference { items: shown(hooks).map(|hook| format!("call {hook}")).collect(), diff: None }
 }
 
-/// Calls one, again after a failure as often as it says.
+/// Calls one hook, with its number of retries.
 async fn called(shared: &Shared, hook: &Hook) -> Result<(), String> {
     let hook = hook.filled(&shared.settings.run, &shared.settings.operator);
     let mut left = hook.retries;
@@ -107,19 +109,19 @@ async fn called(shared: &Shared, hook: &Hook) -> Result<(), String> {
         if left == 0 || !may_pass {
             return Err(words(&failure));
         }
-        let text = format!("{}; {left} more tries", words(&failure));
+        let text = format!("{}; {left} retries left", words(&failure));
         shared.tell(Event::Note(Level::Info, text));
         left -= 1;
         sleep(PAUSE).await;
     }
 }
 
-/// Calls one. In check mode it only asks.
+/// Calls one hook once. In check mode it must not change anything.
 async fn once(shared: &Shared, hook: &Hook, mode: Mode) -> Result<(), Refusal> {
     let (Some(host), Some(operation)) = (hook.on(), hook.operation(mode == Mode::Check)) else {
         return match &shared.settings.hooks {
             Some(caller) => caller.0.call(hook).await,
-            None => Err(refusal(hook.failure("nobody here can call it", ""), false)),
+            None => Err(refusal(hook.failure("this build cannot call HTTP hooks", ""), false)),
         };
     };
     let host = HostName(host.to_owned());
@@ -136,13 +138,13 @@ async fn once(shared: &Shared, hook: &Hook, mode: Mode) -> Result<(), Refusal> {
             [Answer::Printed(printed)] => {
                 let ended = if printed.ended.is_success() { Ok(()) } else { Err(printed.ended.to_string()) };
                 let may_pass = matches!(printed.ended, apim_agent::observation::Ended::Exited(_));
-                let said = format!("{}\n{}", printed.stdout, printed.stderr);
-                hook.judged(ended, &said).map_err(|failure| refusal(failure, may_pass))
+                let output = format!("{}\n{}", printed.stdout, printed.stderr);
+                hook.judged(ended, &output).map_err(|failure| refusal(failure, may_pass))
             }
-            _ => Err(refusal(hook.failure("its host does not say how it ended", ""), false)),
+            _ => Err(refusal(hook.failure("the agent reported no exit status", ""), false)),
         },
         Ok(Outcome::Failed(failure)) => Err(refusal(hook.failure(&failure.what, ""), false)),
-        Ok(_) => Err(refusal(hook.failure("it was not run", ""), false)),
+        Ok(_) => Err(refusal(hook.failure("not run", ""), false)),
     }
 }
 
@@ -150,11 +152,11 @@ const fn refusal(failure: Failure, may_pass: bool) -> Refusal {
     Refusal { failure, may_pass }
 }
 
-/// Returns a failure in one line, with the end of what was said.
+/// Returns a failure on one line, with the end of its output.
 fn words(failure: &Failure) -> String {
     match failure.log.as_slice() {
         [] => failure.what.clone(),
-        said => format!("{}; it said: {}", failure.what, said.join(" / ")),
+        output => format!("{}; output: {}", failure.what, output.join(" / ")),
     }
 }
 

@@ -1,4 +1,5 @@
-//! The judgement on what all hosts answered, between the survey and the first change. What it means is the caller's to say.
+//! The preflight gate: evaluates the answers of all hosts between the survey and the first change.
+//! The caller provides the rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,30 +14,31 @@ use super::run::Run;
 use super::settings::{Surveyed, Testimony, Verdict};
 use super::worker::Worker;
 
-/// Asks the run's judge; says whether the run may go on. The steps of hosts that are found wanting have failed.
+/// Evaluates the answers with the run's judge. Returns whether the run may continue. Steps of hosts
+/// that do not pass have failed.
 pub(super) fn pass(run: &mut Run) -> bool {
     let shared = Arc::clone(&run.shared);
     let Some(judge) = shared.settings.judge.as_ref().filter(|_| !shared.is_interrupted()) else {
         return true;
     };
-    let testimonies = testimonies(run);
-    if testimonies.is_empty() {
+    let host_answers = host_answers(run);
+    if host_answers.is_empty() {
         return true;
     }
-    let Verdict { failures, warnings } = (judge.0)(&testimonies);
+    let Verdict { failures, warnings } = (judge.0)(&host_answers);
     for warning in warnings {
         shared.tell(Event::Note(Level::Warning, warning));
     }
     let mut failed = Vec::new();
     for (step, failure) in failures {
-        let Some(host) = testimonies.iter().find(|one| one.step == step).map(|one| &one.host) else {
+        let Some(host) = host_answers.iter().find(|one| one.step == step).map(|one| &one.host) else {
             continue;
         };
         let Some(worker) = run.workers.get_mut(host) else { continue };
         let outcome = Outcome::Failed(failure);
         let title = title(&shared.plan, step);
         if shared.settings.mode == Mode::Check {
-            // It was counted as answered.
+            // It was counted as ok.
             worker.result.tally.ok = worker.result.tally.ok.saturating_sub(1);
         }
         shared.tell(Event::StepFinished(host.clone(), step, title.clone(), outcome.clone(), Duration::ZERO));
@@ -48,15 +50,12 @@ pub(super) fn pass(run: &mut Run) -> bool {
         return true;
     }
     if shared.settings.mode == Mode::Apply {
-        run.stop(
-            0,
-            &format!("{} cannot take this as it is; nothing was changed anywhere", failed.join(", ")),
-        );
+        run.stop(0, &format!("preflight failed on {}; nothing was changed", failed.join(", ")));
     }
     false
 }
 
-/// Asks whether what was found is what was expected; says whether the run may go on.
+/// Compares the survey with the saved plan. Returns whether the run may continue.
 pub(super) fn is_expected(run: &mut Run) -> bool {
     let shared = Arc::clone(&run.shared);
     let Some(confirm) = shared.settings.confirm.as_ref().filter(|_| !shared.is_interrupted()) else {
@@ -70,11 +69,11 @@ pub(super) fn is_expected(run: &mut Run) -> bool {
     if run.result.unexpected.is_empty() {
         return true;
     }
-    run.stop(0, "what was found is not what was expected; nothing was changed anywhere");
+    run.stop(0, "the hosts differ from the saved plan; nothing was changed");
     false
 }
 
-fn testimonies(run: &Run) -> Vec<Testimony> {
+fn host_answers(run: &Run) -> Vec<Testimony> {
     let lanes = run.shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
     let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
@@ -84,7 +83,7 @@ fn testimonies(run: &Run) -> Vec<Testimony> {
             let answers = match worker.and_then(|worker| worker.outcomes.get(&step.id)) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.clone()),
                 Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
-                _ => Err("it could not be reached".to_owned()),
+                _ => Err("unreachable".to_owned()),
             };
             Testimony {
                 step: step.id,

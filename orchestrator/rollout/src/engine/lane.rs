@@ -1,4 +1,5 @@
-//! One conversation with one host: steps are sent ahead, replies are heard, content and leave are given on demand.
+//! One session with one host: steps are sent ahead, replies are read, content and permits are sent
+//! on demand.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -26,18 +27,19 @@ mod ending;
 mod giving;
 pub(super) mod rescue;
 
-/// What a lane is run for.
+/// The purpose of running a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pass {
-    /// Every step in check mode; failures hold nothing up.
+    /// Every step in check mode; failures stop nothing.
     Survey,
-    /// In the mode that the step has, up to the first failure.
+    /// In the mode of the step, up to the first failure.
     Stage,
-    /// As a stage, for a step of it that failed.
+    /// Like a stage, for the rescue of a failed step.
     Rescue,
 }
 
-/// Runs `steps` for the worker's host: the agent's in a conversation, our own errands beside it (survey) or in their turn (stage).
+/// Runs `steps` for the worker's host. Agent steps run in one session. Local tasks run in parallel
+/// to it (survey) or in their order (stage).
 pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass) {
     let is_agents = |step: &&Step| step.operation().is_some();
     match pass {
@@ -73,7 +75,8 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], p
     }
 }
 
-/// Has the agent run `steps`, over a new link when the present one is lost. Returns the step that failed.
+/// Has the agent run `steps`, over a new link if the current one is lost. Returns the step that
+/// failed.
 async fn talk<'a>(
     shared: &'a Shared,
     worker: &mut Worker,
@@ -93,7 +96,7 @@ async fn talk<'a>(
         returning: None,
         failures: BTreeMap::new(),
         unanswered: 0,
-        again_at: None,
+        retry_at: None,
     };
     loop {
         let mut wire = worker.wire.take()?;
@@ -130,40 +133,40 @@ struct Lane<'a> {
     left: Vec<&'a Step>,
     /// The title of the first step that failed.
     failed: Option<String>,
-    /// That step, where it was run.
+    /// That step, unless it failed in the survey.
     culprit: Option<&'a Step>,
-    /// The title of the first step that was left out because the run was called off.
+    /// The title of the first step that was skipped because of an interrupt.
     stopped: Option<String>,
     cancelled: bool,
-    /// The step in hand, and since when.
+    /// The current step, and when it started.
     begun: Option<(StepId, Instant)>,
-    /// The step that waits for leave.
+    /// The pending permit request.
     asking: Option<Asking<'a>>,
-    /// A node that was shown to be healthy and is being put back into rotation.
+    /// A healthy node that is being undrained.
     returning: Option<Returning<'a>>,
-    /// How often steps have failed that are tried again.
+    /// Failures of steps that are retried.
     failures: BTreeMap<StepId, u32>,
-    /// Steps sent whose end was not heard.
+    /// Number of steps that were sent and have not ended.
     unanswered: usize,
-    /// When a step that failed is tried again; what was sent behind it comes back undone until then.
-    again_at: Option<Instant>,
+    /// When a failed step is retried. Until then the agent skips the steps sent after it.
+    retry_at: Option<Instant>,
 }
 
 impl<'a> Lane<'a> {
-    /// Talks until all steps are finished; an error says how the link was lost.
+    /// Runs the session until all steps are finished. An error is the reason why the link was lost.
     async fn converse(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         let mut interrupt = self.shared.interrupt.clone();
-        self.again_at = None;
+        self.retry_at = None;
         self.unanswered = 0;
         self.catch_up(wire, worker).await?;
         if self.failed.is_some() {
             return Ok(());
         }
         if self.pass == Pass::Rescue {
-            // The agent does nothing more after a failure until it is told to.
+            // After a failure the agent skips all steps until `Resume`.
             wire.send(Request::Resume);
         }
-        if self.again_at.is_none() {
+        if self.retry_at.is_none() {
             self.send_steps(wire);
         }
         let mut heard_at = Instant::now();
@@ -172,7 +175,7 @@ impl<'a> Lane<'a> {
             let notice_at = heard_at + self.shared.settings.patience.notice;
             let lost_at = heard_at + self.silence();
             tokio::select! {
-                // What the host says next waits until the node is back: its steps are done in order, and so are their ends.
+                // Replies of the host wait until the node is undrained: steps end in order.
                 reply = wire.next(), if self.returning.is_none() => {
                     let reply = reply.map_err(|error| error.to_string())?;
                     heard_at = Instant::now();
@@ -188,35 +191,35 @@ impl<'a> Lane<'a> {
                     self.conclude(worker, end)?;
                     heard_at = Instant::now();
                 }
-                _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish), if !self.cancelled => {
+                _ = interrupt.wait_for(|level| *level >= Interrupt::Finish), if !self.cancelled => {
                     self.cancelled = true;
                     wire.send(Request::Cancel);
-                    wire.stop_upload("the run was called off");
+                    wire.stop_upload("interrupted");
                     if self.pass == Pass::Survey {
                         return Ok(());
                     }
                 }
-                () = sleep_until(self.again_at.unwrap_or(lost_at)), if self.again_at.is_some() && self.unanswered == 0 => {
-                    self.again_at = None;
+                () = sleep_until(self.retry_at.unwrap_or(lost_at)), if self.retry_at.is_some() && self.unanswered == 0 => {
+                    self.retry_at = None;
                     heard_at = Instant::now();
                     wire.send(Request::Resume);
                     self.send_steps(wire);
                 }
-                () = sleep_until(notice_at), if !noticed && self.is_owed() => {
+                () = sleep_until(notice_at), if !noticed && self.awaits_reply() => {
                     noticed = true;
                     self.notice(worker, heard_at);
                 }
-                () = sleep_until(lost_at), if self.is_owed() => {
+                () = sleep_until(lost_at), if self.awaits_reply() => {
                     let seconds = heard_at.elapsed().as_secs();
-                    return Err(format!("no sign of life for {seconds} s, {}", self.in_hand()));
+                    return Err(format!("no reply for {seconds} s, {}", self.in_hand()));
                 }
             }
         }
         Ok(())
     }
 
-    /// Takes over what ended on the host while there was no link. What failed there is tried anew, commands apart: what they
-    /// would do a second time is not known.
+    /// Takes over steps that ended on the host while the link was down. Failed steps are retried,
+    /// except commands: it is unknown what they would do a second time.
     async fn catch_up(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         for Done { step, outcome, millis } in std::mem::take(&mut wire.done) {
             let Ok(known) = self.find(step) else { continue };
@@ -248,20 +251,20 @@ impl<'a> Lane<'a> {
         self.unanswered = self.left.len();
     }
 
-    /// Says whether the host has the next word.
-    const fn is_owed(&self) -> bool {
+    /// Returns whether a reply of the host is expected.
+    const fn awaits_reply(&self) -> bool {
         self.asking.is_none() && self.returning.is_none() && self.unanswered > 0
     }
 
-    fn tries_left(&self, step: &Step) -> u32 {
+    fn retries_left(&self, step: &Step) -> u32 {
         step.retries.saturating_sub(self.failures.get(&step.id).copied().unwrap_or(0))
     }
 
-    /// Returns what the agent is asked to do; errands are never in a conversation.
+    /// Returns the request for the agent. Local tasks are never sent.
     fn request(&self, step: &Step) -> Option<Run> {
         let is_survey = self.pass == Pass::Survey;
-        // A failure that is ignored is one only after the last try.
-        let ignore_failure = is_survey || (step.ignore_failure && self.tries_left(step) == 0);
+        // A failure is ignored only after the last retry.
+        let ignore_failure = is_survey || (step.ignore_failure && self.retries_left(step) == 0);
         let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
         let operation = if is_survey { step.look()? } else { step.operation()?.clone() };
         Some(Run { step: step.id, title: step.title.clone(), mode, operation, ignore_failure })
@@ -270,7 +273,7 @@ impl<'a> Lane<'a> {
     fn hear(&mut self, reply: Option<Reply>, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         let host = worker.host.clone();
         let Some(reply) = reply else {
-            return Err(format!("the agent ended the conversation, {}", self.in_hand()));
+            return Err(format!("the agent closed the session, {}", self.in_hand()));
         };
         match reply {
             Reply::Started { step } => {
@@ -278,7 +281,7 @@ impl<'a> Lane<'a> {
                 self.begun = Some((step, Instant::now()));
                 self.tell(Event::StepStarted(host, step, title));
             }
-            // No step of a plan tells logs.
+            // No step of a plan returns log entries.
             Reply::Entries { step, .. } => drop(self.find(step)?),
             Reply::Progress { step, what, done, total } => {
                 self.find(step)?;
@@ -301,7 +304,7 @@ impl<'a> Lane<'a> {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
             }
             Reply::Hello(_) | Reply::Refused(_) | Reply::Bye => {
-                return Err(format!("the agent ended the conversation, {}", self.in_hand()));
+                return Err(format!("the agent closed the session, {}", self.in_hand()));
             }
         }
         Ok(())
@@ -309,7 +312,7 @@ impl<'a> Lane<'a> {
 
     fn find(&self, id: StepId) -> Result<&'a Step, String> {
         let known = self.left.iter().copied().find(|step| step.id == id);
-        known.ok_or_else(|| format!("the agent spoke of a step ({}) that it was not given", id.0))
+        known.ok_or_else(|| format!("protocol error: agent reported unknown step {}", id.0))
     }
 
     fn tell(&self, event: Event) {
@@ -332,7 +335,7 @@ impl<'a> Lane<'a> {
 
     fn notice(&self, worker: &Worker, heard_at: Instant) {
         let seconds = heard_at.elapsed().as_secs();
-        let note = format!("{}: nothing heard for {seconds} s, {}", worker.host, self.in_hand());
+        let note = format!("{}: no reply for {seconds} s, {}", worker.host, self.in_hand());
         self.shared.tell(Event::Note(Level::Warning, note));
     }
 

@@ -1,4 +1,4 @@
-//! Waiting for leave: the ledger of `budget`, shared by the lanes of a run.
+//! Waits for disruption permits: shares the ledger of `budget` among the lanes of a run.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,11 +9,11 @@ use super::budget::{Decision, Ledger, Limits, Standing, Ticket};
 use crate::plan::model::NodeName;
 use apim_transport::host::HostName;
 
-/// The answer to a question for leave.
+/// The answer to a permit request.
 pub(crate) enum Leave {
     /// Granted, or refused with the reason.
     Now(Result<(), String>),
-    /// To be waited for; the text says who occupies the places.
+    /// Pending. The text lists the nodes that hold the permits.
     Later(oneshot::Receiver<Result<(), String>>, String),
 }
 
@@ -34,25 +34,26 @@ impl Budget {
         Self { state: Mutex::new(state), blocked: watch::Sender::new(0) }
     }
 
-    /// Returns a watch on how many lanes wait for leave.
+    /// Returns a watch on the number of lanes that wait for a permit.
     pub(crate) fn blocked(&self) -> watch::Receiver<usize> {
         self.blocked.subscribe()
     }
 
-    /// Notes that `node` is down; says whether that is news.
+    /// Records that `node` is down. Returns whether that was unknown.
     pub(crate) fn found_down(&self, node: &NodeName, pool: &str, why: &str) -> bool {
         let mut state = self.lock();
         let is_news = state.ledger.found_down(node, pool, why);
         let decisions = state.ledger.settle();
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
         is_news
     }
 
-    /// Notes that `node` is down, which stood as it `was` when it was looked at; says whether that is so, and news.
+    /// Records that `node` is down if its standing is still the given one. Returns whether it was
+    /// recorded.
     pub(crate) fn fell(&self, node: &NodeName, pool: &str, found: (&str, &Standing)) -> bool {
         let mut state = self.lock();
         let Some(decisions) = state.ledger.fell(node, pool, found) else { return false };
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
         true
     }
 
@@ -64,14 +65,14 @@ impl Budget {
         self.lock().ledger.rescue_begins(host, nodes);
     }
 
-    /// Returns the new question for leave, where the one that was granted for `node` does not hold any more.
+    /// Returns a new permit request if the permit granted for `node` is no longer valid.
     pub(crate) fn confirm(&self, host: &HostName, node: &NodeName, pool: &str) -> Option<Leave> {
         let mut state = self.lock();
         let asked = state.ledger.confirm(host, node)?;
         Some(self.wait(&mut state, asked, pool))
     }
 
-    /// Says in words which nodes of `pool` are down, and why.
+    /// Describes the nodes of `pool` that are down, and why.
     pub(crate) fn holders(&self, pool: &str) -> String {
         self.lock().ledger.holders(pool)
     }
@@ -110,7 +111,7 @@ impl Budget {
     ) -> Leave {
         let (sender, mut receiver) = oneshot::channel();
         state.waiting.insert(ticket, sender);
-        self.tell(state, decisions);
+        self.deliver(state, decisions);
         match receiver.try_recv() {
             Ok(answer) => Leave::Now(answer),
             Err(_) => Leave::Later(receiver, state.ledger.holders(pool)),
@@ -120,56 +121,56 @@ impl Budget {
     pub(crate) fn proof_over(&self, host: &HostName, node: &NodeName, healthy: bool) {
         let mut state = self.lock();
         let decisions = state.ledger.proof_over(host, node, healthy);
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     pub(crate) fn lane_over(&self, host: &HostName) {
         let mut state = self.lock();
         let decisions = state.ledger.lane_over(host);
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     pub(crate) fn not_taken(&self, node: &NodeName, why: &str) {
         let mut state = self.lock();
         let decisions = state.ledger.not_taken(node, why);
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     pub(crate) fn did_not_come_back(&self, node: &NodeName) {
         let mut state = self.lock();
         let decisions = state.ledger.did_not_come_back(node);
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     pub(crate) fn withdraw(&self, host: &HostName) {
         let mut state = self.lock();
         let decisions = state.ledger.withdraw(host);
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     pub(crate) fn halt(&self, why: &str) {
         let mut state = self.lock();
         let decisions = state.ledger.halt(why);
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     pub(crate) fn cancel(&self) {
         let mut state = self.lock();
         let decisions = state.ledger.cancel();
-        self.tell(&mut state, decisions);
+        self.deliver(&mut state, decisions);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, state: &mut State, decisions: Vec<(Ticket, Decision)>) {
+    fn deliver(&self, state: &mut State, decisions: Vec<(Ticket, Decision)>) {
         for (ticket, decision) in decisions {
             let answer = match decision {
                 Decision::Granted => Ok(()),
                 Decision::Refused(why) => Err(why),
             };
-            // The asking lane may be gone; then nobody needs the answer.
+            // The requesting lane may have ended. Then the answer is not needed.
             if let Some(sender) = state.waiting.remove(&ticket) {
                 drop(sender.send(answer));
             }

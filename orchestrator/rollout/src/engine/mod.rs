@@ -1,20 +1,23 @@
-//! Runs a plan, stage by stage, one worker per host; everything that happens is an event.
+//! Runs a plan stage by stage, with one worker per host. Everything that happens is an event.
 //!
 //! ```text
-//! run      connect all > survey all (check mode) > stage after stage, a barrier behind each > goodbye
-//! worker   one host: its link, its agent, what became of it; makes a lost link anew
-//! stage    its lanes in parallel, and the judgement at the barrier
-//! lane     one conversation: steps sent ahead, replies; asking (for leave), giving (of content), ending (of a step), deadline
-//! errand   what the orchestrator does itself for a host, in its turn
-//! outlines what is in a zip, for hosts that have much of it already; made by somebody else
-//! wire     a link in use: what is sent, what is heard
-//! judgement  what all hosts answered together, between survey and first change: somebody else says what it means
-//! fallen   who went to another release, was healthy, and did not stay so, is brought back
-//! peers    the other nodes of a role: are they still healthy, before one more is taken down
-//! beside   a short conversation beside the run's own
-//! rotation a node is taken out of the load balancers before it is taken down, and put back when it is healthy
-//! hooks    load balancers that somebody else sees to are told, and it is kept on the node's host that they were
-//! budget   who may take a node down (a pure ledger); leave: waiting for it
+//! run        connect all > survey all (check mode) > the stages, a barrier after each > close
+//! worker     one host: its link, its agent and its result; reopens a lost link
+//! stage      the lanes of a stage in parallel, and the check at the barrier
+//! lane       one session: steps sent ahead, replies; asking (for permits), giving (content),
+//!            ending (of a step), deadline, rescue
+//! errand     local tasks, in their order
+//! outlines   contents of a zip, for hosts with an earlier release; created by the caller
+//! wire       an open link: requests, content, replies
+//! judgement  preflight gate: the answers of all hosts, between survey and first change
+//! settled    selects steps whose survey result stays valid
+//! fallen     rolls back nodes that became unhealthy after their release was changed
+//! peers      checks the other nodes of a role before one more is taken down
+//! beside     side sessions in parallel to the main session of the run
+//! rotation   drains a node before it is taken down, undrains it when it is healthy
+//! hooks      drains nodes on external load balancers, with a marker on the node's host
+//! hidden     redacts outcomes of tasks with `no_log`
+//! budget     which nodes may go down (a pure ledger); leave: waiting for a permit
 //! ```
 
 mod beside;

@@ -1,4 +1,5 @@
-//! Outlines of zips for hosts that have a former release: each is made once in a run, when the first host asks.
+//! Outlines of zips for hosts with an earlier release. Each is created at most once per run, on the
+//! first request.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,7 +11,7 @@ use tokio::sync::{OnceCell, mpsc};
 use super::event::{Event, Level};
 use super::settings::Outliner;
 
-/// Where an outline is, and its name.
+/// The path of an outline, and its content id.
 type Made = Option<(PathBuf, Content)>;
 
 /// The outlines of a run.
@@ -25,7 +26,7 @@ impl Outlines {
         Self { outliner, events, made: Mutex::default() }
     }
 
-    /// Returns the outline of the zip `sha256` that is in the file `zip`, if there is one.
+    /// Returns the outline of the zip `sha256` in the file `zip`, if it has one.
     pub(super) async fn of(&self, sha256: Sha256, zip: PathBuf) -> Option<Content> {
         let outliner = self.outliner.clone()?;
         let cell = Arc::clone(self.made().entry(sha256).or_default());
@@ -35,7 +36,7 @@ impl Outlines {
                 Ok(made) => made,
                 Err(why) => {
                     let note = format!(
-                        "no outline of the zip {}… could be made ({why}); hosts are sent all of it",
+                        "cannot create an outline of the zip {}… ({why}); hosts get the whole zip",
                         sha256.short()
                     );
                     drop(self.events.send(Event::Note(Level::Warning, note)));
@@ -46,7 +47,7 @@ impl Outlines {
         cell.get_or_init(make).await.as_ref().map(|(_, outline)| *outline)
     }
 
-    /// Returns where the outline `wanted` of the zip `sha256` is, if it was made.
+    /// Returns the path of the outline `wanted` of the zip `sha256`, if it was created.
     pub(super) fn find(&self, sha256: &Sha256, wanted: &Content) -> Option<PathBuf> {
         let made = self.made();
         let (path, outline) = made.get(sha256)?.get()?.as_ref()?;

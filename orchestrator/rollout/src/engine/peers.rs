@@ -1,5 +1,6 @@
-//! The nodes of a role are looked at beside the run: those that the plan leaves alone before anything is done, and all of them again
-//! before a healthy one is taken down. What the survey found may be minutes old by then.
+//! Checks the other nodes of a role in side sessions: nodes outside the plan before the first
+//! change, and all nodes again before a healthy one is taken down, because the survey may be
+//! minutes old by then.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
@@ -22,14 +23,14 @@ use apim_transport::host::HostName;
 
 /// How long a peer's host may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often a peer that seems to be down is looked at before it counts as that.
-const LOOKS: usize = 3;
-/// How long another run on the same role is waited for; it may wait for this one.
+/// Number of failed checks before a peer counts as down.
+const CHECKS: usize = 3;
+/// How long to wait for another run on the same role, which may be waiting for this one.
 const SOON: Duration = Duration::from_secs(5);
-/// Between two looks.
+/// Pause between two checks.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Conversations with peers' hosts, kept from one look to the next: one login for a host and run.
+/// Sessions with the hosts of peers, kept between checks: one login per host and run.
 #[derive(Default)]
 pub(super) struct Watching(Mutex<HashMap<HostName, Vec<Wire>>>);
 
@@ -47,107 +48,107 @@ impl Watching {
     }
 }
 
-/// Holds the hosts of the nodes that the plan leaves alone: another run that would take one of them down meanwhile is refused there. An
-/// error says which run holds one already.
-pub(super) async fn hold(shared: &Shared) -> Result<(), String> {
-    let hosts: BTreeSet<&HostName> = bystanders(shared).map(|peer| &peer.host).collect();
-    let holds = hosts.into_iter().map(|host| hold_one(shared, host));
+/// Locks the hosts of the unmanaged peers, so that no other run can take one of them down. An error
+/// describes the run that has locked one already.
+pub(super) async fn lock_unmanaged_hosts(shared: &Shared) -> Result<(), String> {
+    let hosts: BTreeSet<&HostName> = unmanaged_peers(shared).map(|peer| &peer.host).collect();
+    let holds = hosts.into_iter().map(|host| lock_host(shared, host));
     let held: Vec<String> = join_all(holds).await.into_iter().flatten().collect();
-    if held.is_empty() { Ok(()) } else { Err(format!("{}; nothing was changed anywhere", held.join("; "))) }
+    if held.is_empty() { Ok(()) } else { Err(format!("{}; nothing was changed", held.join("; "))) }
 }
 
-/// Returns who holds the host, where somebody does.
-async fn hold_one(shared: &Shared, host: &HostName) -> Option<String> {
+/// Returns the other run that has locked the host, if any.
+async fn lock_host(shared: &Shared, host: &HostName) -> Option<String> {
     let begun = Instant::now();
     loop {
-        // A role is one thing: two runs on different nodes of it count on each other's.
+        // Two runs on different nodes of one role rely on each other's nodes.
         match open_once(shared, host, Manner { lock: true, again: false, beside: true }).await {
             Ok(wire) => shared.watching.keep(host, wire),
-            Err(Unreached::Held(who)) if begun.elapsed() >= shared.settings.patience.lock.min(SOON) => {
-                return Some(format!("{host} has a node of the same role, and {who}"));
+            Err(Unreached::Held(holder)) if begun.elapsed() >= shared.settings.patience.lock.min(SOON) => {
+                return Some(format!("{host} has a node of the same role: {holder}"));
             }
             Err(Unreached::Held(_)) => {
                 sleep(PAUSE).await;
                 continue;
             }
-            // Whoever does not answer is found to be down.
+            // An unreachable host is found to be down later.
             Err(Unreached::Gone(..) | Unreached::Interrupted) => {}
         }
         return None;
     }
 }
 
-fn bystanders(shared: &Shared) -> impl Iterator<Item = &Peer> {
+fn unmanaged_peers(shared: &Shared) -> impl Iterator<Item = &Peer> {
     shared.plan.peers.iter().filter(|peer| !peer.is_worked_on)
 }
 
-/// Nodes that the plan leaves alone count against the budget when they are down, or are sent nobody.
-pub(super) async fn look_at_bystanders(shared: &Shared) {
-    let looks = bystanders(shared).map(|peer| async move {
-        if let Err(why) = glance(shared, peer).await {
+/// Counts unmanaged peers that are down or drained against the budget.
+pub(super) async fn check_unmanaged_peers(shared: &Shared) {
+    let checks = unmanaged_peers(shared).map(|peer| async move {
+        if let Err(why) = probe_once(shared, peer).await {
             shared.budget.found_down(&peer.node, &peer.pool, &why);
         }
     });
-    join_all(looks).await;
+    join_all(checks).await;
 }
 
-/// Returns why the nodes of the plan may not leave the rotation: of some role nobody who serves would be left.
-pub(super) fn nobody_is_left(shared: &Shared) -> Option<String> {
+/// Returns why the nodes of the plan may not be drained: a role would have no node in service.
+pub(super) fn ensure_capacity(shared: &Shared) -> Option<String> {
     let is_wanted = !shared.plan.drains || shared.settings.limits.outage;
     let pools: BTreeSet<&str> = match is_wanted {
         true => BTreeSet::new(),
-        false => bystanders(shared).map(|peer| peer.pool.as_str()).collect(),
+        false => unmanaged_peers(shared).map(|peer| peer.pool.as_str()).collect(),
     };
     let serves = |peer: &&Peer| !shared.budget.is_down(&peer.node);
     let empty = pools
         .into_iter()
-        .find(|pool| !bystanders(shared).filter(|peer| peer.pool == *pool).any(|peer| serves(&peer)))?;
+        .find(|pool| !unmanaged_peers(shared).filter(|peer| peer.pool == *pool).any(|peer| serves(&peer)))?;
     Some(format!(
-        "nobody of {empty} who serves would be left: {}; --allow-outage does it all the same",
+        "this would leave no {empty} in service: {}; --allow-outage overrides this",
         shared.budget.holders(empty)
     ))
 }
 
-/// Looks at those of `pool` that are up as far as is known, before `node` is taken down: one that is down by now counts.
-pub(super) async fn look_again(shared: &Shared, node: &NodeName, pool: &str) {
+/// Checks the nodes of `pool` that are not known to be down, before `node` is taken down.
+pub(super) async fn check_peers(shared: &Shared, node: &NodeName, pool: &str) {
     let others = shared.plan.peers.iter().filter(|peer| peer.pool == pool && peer.node != *node);
-    join_all(others.map(|peer| examine(shared, peer))).await;
+    join_all(others.map(|peer| check_standing(shared, peer))).await;
 }
 
-/// Looks at `node` itself, which is up as far as is known.
-pub(super) async fn look_at(shared: &Shared, node: &NodeName) {
+/// Checks `node` itself, which is not known to be down.
+pub(super) async fn check_node(shared: &Shared, node: &NodeName) {
     if let Some(own) = shared.plan.peers.iter().find(|peer| peer.node == *node) {
-        examine(shared, &Peer { balancers: Vec::new(), ..own.clone() }).await;
+        check_standing(shared, &Peer { balancers: Vec::new(), ..own.clone() }).await;
     }
 }
 
-async fn examine(shared: &Shared, peer: &Peer) {
+async fn check_standing(shared: &Shared, peer: &Peer) {
     let was = shared.budget.standing(&peer.node);
     let mut why = String::new();
-    for look in 0..LOOKS {
-        if look > 0 {
+    for check in 0..CHECKS {
+        if check > 0 {
             sleep(PAUSE).await;
         }
-        // Whom the run takes down meanwhile it knows of.
+        // The run already knows about nodes that it takes down itself.
         if shared.budget.is_down(&peer.node) || shared.is_interrupted() {
             return;
         }
-        match glance(shared, peer).await {
+        match probe_once(shared, peer).await {
             Ok(()) => return,
             Err(found) => why = found,
         }
     }
     if shared.budget.fell(&peer.node, &peer.pool, (&why, &was)) {
-        let since = if was == Standing::Renewed { "it was started anew" } else { "the run began" };
-        let note = format!("{} was healthy when {since}, and counts as down now: {why}", peer.node);
+        let since = if was == Standing::Renewed { "it was restarted" } else { "the run began" };
+        let note = format!("{} was healthy when {since}, and now counts as down: {why}", peer.node);
         shared.tell(Event::Note(Level::Warning, note));
     }
 }
 
-/// Looks at a peer once; an error says why it counts as down.
-async fn glance(shared: &Shared, peer: &Peer) -> Result<(), String> {
-    let looks: Vec<&Operation> = std::iter::once(&peer.healthy).chain(&peer.returned).collect();
-    match ask(shared, &peer.host, &looks).await.as_deref() {
+/// Checks a peer once. An error is the reason why it counts as down.
+async fn probe_once(shared: &Shared, peer: &Peer) -> Result<(), String> {
+    let checks: Vec<&Operation> = std::iter::once(&peer.healthy).chain(&peer.returned).collect();
+    match ask(shared, &peer.host, &checks).await.as_deref() {
         Err(_) => return Err("its host is unreachable".to_owned()),
         Ok([Outcome::Ok | Outcome::Observed(_)] | [Outcome::Ok | Outcome::Observed(_), Outcome::Ok]) => {}
         Ok([Outcome::Ok | Outcome::Observed(_), ..]) => return Err(hooks::LEFT_OUT.to_owned()),
@@ -155,26 +156,26 @@ async fn glance(shared: &Shared, peer: &Peer) -> Result<(), String> {
     }
     for balancer in &peer.balancers {
         let known = rotation::look("the node's files", vec![Condition::Exists(balancer.known_by.clone())]);
-        // A load balancer that does not answer is told of when a node is to be taken out of it.
+        // A load balancer that does not answer is reported when a node is drained there.
         let Ok(answers) = ask(shared, &balancer.host, &[&known, &balancer.drain]).await else { continue };
         if let [Outcome::Ok, Outcome::Ok] = answers.as_slice() {
             let host = &balancer.host;
-            return Err(format!("{host} sends it nobody, until `apim-deploy undrain` or apply puts it back"));
+            return Err(format!("drained on {host}; `apim-deploy undrain` or apply undrains it"));
         }
     }
     Ok(())
 }
 
-/// Looks at a host over a conversation that was kept, or a new one; an error says that there was no answer.
-async fn ask(shared: &Shared, host: &HostName, looks: &[&Operation]) -> Result<Vec<Outcome>, String> {
+/// Runs checks on a host over a kept session, or a new one. An error says that there was no answer.
+async fn ask(shared: &Shared, host: &HostName, checks: &[&Operation]) -> Result<Vec<Outcome>, String> {
     if let Some(wire) = shared.watching.take(host)
-        && let Ok(found) = ask_over(Beside::resume(shared, host, wire), shared, looks).await
+        && let Ok(found) = ask_over(Beside::resume(shared, host, wire), shared, checks).await
     {
         return Ok(found);
     }
-    // One that was kept may have broken off since.
+    // A kept session may have broken off.
     match timeout(PATIENCE, Beside::open(shared, host, false)).await {
-        Ok(opened) => ask_over(opened?, shared, looks).await,
+        Ok(opened) => ask_over(opened?, shared, checks).await,
         Err(_) => Err(format!("no connection within {} s", PATIENCE.as_secs())),
     }
 }
@@ -182,12 +183,12 @@ async fn ask(shared: &Shared, host: &HostName, looks: &[&Operation]) -> Result<V
 async fn ask_over(
     mut beside: Beside<'_>,
     shared: &Shared,
-    looks: &[&Operation],
+    checks: &[&Operation],
 ) -> Result<Vec<Outcome>, String> {
     let answers = async {
         let mut answers = Vec::new();
-        for look in looks {
-            answers.push(beside.run("a look", look, Mode::Check).await?);
+        for check in checks {
+            answers.push(beside.run("check", check, Mode::Check).await?);
         }
         Ok::<_, String>(answers)
     };
@@ -200,8 +201,8 @@ async fn ask_over(
     Ok(answers)
 }
 
-/// Ends all conversations.
-pub(super) async fn leave(shared: &Shared) {
+/// Closes all sessions.
+pub(super) async fn close_sessions(shared: &Shared) {
     let all = shared.watching.take_all();
     join_all(all.into_iter().map(|(host, wires)| async move {
         for wire in wires {

@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The result of a run.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -12,24 +12,24 @@ use super::budget::Standing;
 use crate::plan::model::NodeName;
 use apim_transport::host::HostName;
 
-/// What a run came to.
+/// The result of a run.
 #[derive(Debug, Clone, Default)]
 pub struct RunResult {
     /// Every host of the plan.
     pub hosts: BTreeMap<HostName, HostResult>,
-    /// The outcome of each step that was looked at or run (the survey's, where the step was not run after it).
+    /// The outcome of each step that was checked or run (the survey's if the step did not run).
     pub outcomes: BTreeMap<StepId, Outcome>,
-    /// The nodes that were to move to another release, by the step that moves them; what hosts say, names that were looked at.
+    /// Planned release changes of nodes, by step. The names come from the hosts and were checked.
     pub moves: BTreeMap<StepId, Moved>,
-    /// When the answers to questions were heard.
+    /// When answers to questions were received.
     pub heard: BTreeMap<StepId, SystemTime>,
-    /// How long each stage took that was begun, in order: index in the plan, time.
+    /// Duration of each stage that started, in order: index in the plan, time.
     pub stages: Vec<(usize, Duration)>,
-    /// Whether a survey found nothing to do, so that no stage was run.
+    /// Whether the survey found everything up to date, so that no stage ran.
     pub nothing_to_do: bool,
-    /// How the nodes of each pool stand, in the order of the plan, where a run took one of them down or found one down.
+    /// State of the nodes of each pool in which a node was down, in the order of the plan.
     pub nodes: Vec<NodeResult>,
-    /// What was found otherwise than expected, so that nothing was changed; a line each.
+    /// Differences from the saved plan, one line each. If there are any, nothing was changed.
     pub unexpected: Vec<String>,
     /// Where and why the run ended early.
     pub stopped: Option<Stopped>,
@@ -39,36 +39,36 @@ pub struct RunResult {
     pub wall: Duration,
 }
 
-/// How a node stands at the end of a run.
+/// State of a node at the end of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeResult {
     /// The node.
     pub node: NodeName,
     /// The pool that it belongs to.
     pub pool: String,
-    /// How it stands.
+    /// Its state.
     pub standing: Standing,
 }
 
 /// A run that ended early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stopped {
-    /// Index of the stage behind which, or in which, it stopped.
+    /// Index of the stage in or after which it stopped.
     pub stage: usize,
     /// Its title.
     pub title: String,
-    /// Why, as a sentence.
+    /// The reason.
     pub why: String,
 }
 
-/// What became of one host.
+/// Result of one host.
 #[derive(Debug, Clone, Default)]
 pub struct HostResult {
     /// Counts of outcomes.
     pub tally: Tally,
     /// How it ended.
     pub end: HostEnd,
-    /// What it says of itself, once it was reached.
+    /// Facts of the host, if it was reached.
     pub facts: Option<Facts>,
 }
 
@@ -80,26 +80,27 @@ pub enum HostEnd {
     Done,
     /// A step failed: its title.
     Failed(String),
-    /// It was not reached, or its link was lost for good: why, and what to do.
+    /// Unreachable, or its link was lost for good: reason and hint.
     Unreachable(String, Option<String>),
-    /// The run was stopped, by the user or at a barrier, before this step (its title; `None` when the whole stage was left out).
+    /// Stopped by the user or at a barrier before this step (its title; `None` if the whole stage
+    /// was skipped).
     Stopped(Option<String>),
 }
 
-/// Counts in Ansible's recap words.
+/// Counts, named as in Ansible's recap.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// As wished already.
+    /// Up to date.
     pub ok: usize,
     /// Changed, or in check mode would be.
     pub changed: usize,
     /// Not run.
     pub skipped: usize,
-    /// Did not work.
+    /// Failed.
     pub failed: usize,
-    /// Did not work, which the playbook ignores; not among the failed.
+    /// Failed but ignored by the playbook; not included in `failed`.
     pub ignored: usize,
-    /// 1 when the host was not reached or lost.
+    /// 1 if the host was unreachable or lost.
     pub unreachable: usize,
 }
 
@@ -117,7 +118,7 @@ impl Tally {
 }
 
 impl RunResult {
-    /// Says whether no host failed, was unreachable or was stopped.
+    /// Returns whether no host failed, was unreachable or was stopped.
     #[must_use]
     pub fn is_success(&self) -> bool {
         !self.interrupted && self.stopped.is_none() && self.hosts.values().all(|h| h.end == HostEnd::Done)

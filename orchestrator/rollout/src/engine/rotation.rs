@@ -1,4 +1,5 @@
-//! A node is taken out of the load balancers before it is taken down, and put back when it was shown to be healthy.
+//! Drains a node on all load balancers before it is taken down, and undrains it after its health
+//! check has passed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
@@ -16,30 +17,32 @@ use super::hooks;
 use super::worker::Shared;
 use crate::plan::model::{Balancer, Hooks, NodeName, Rotation, Shift, ShiftWish};
 
-/// How often a node's connections are counted.
+/// Pause between two counts of a node's connections.
 const PAUSE: Duration = Duration::from_millis(150);
-/// For how long there must be none. A balancer's former workers may still pick up a request for a moment after they were told to go.
+/// How long there must be no connections. Old workers of a load balancer may still accept a request
+/// shortly after a reload.
 const SETTLE: Duration = Duration::from_millis(1000);
 
-/// Which nodes are out.
+/// The drained nodes.
 #[derive(Default)]
 pub(super) struct Rotating {
     state: StdMutex<State>,
-    /// One balancer is changed at a time: each is to be tested as it will be read.
+    /// One load balancer is changed at a time, because each configuration is tested as it will be
+    /// read.
     turn: Mutex<()>,
 }
 
 #[derive(Default)]
 struct State {
-    /// Those that this run took out, or found left out, and has not put back.
+    /// Nodes that this run drained or found drained, and has not undrained.
     out: BTreeMap<NodeName, Out>,
-    /// Those of them that hooks took out.
+    /// Nodes of `out` that hooks drained.
     hooked: BTreeMap<NodeName, Arc<Hooks>>,
-    /// Those that a hook of a former run took out.
+    /// Nodes that a hook of an earlier run drained.
     left_out: BTreeSet<NodeName>,
 }
 
-/// Why a node is out.
+/// Why a node is drained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Out {
     /// It is about to be taken down.
@@ -48,7 +51,7 @@ enum Out {
     Down,
 }
 
-/// Which way a node goes.
+/// Direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
     Out,
@@ -60,19 +63,19 @@ impl Rotating {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Says whether `node` is out, and has not been put back.
+    /// Returns whether `node` is drained.
     pub(super) fn is_out(&self, node: &NodeName) -> bool {
         self.state().out.contains_key(node)
     }
 
-    /// Notes that `node` may go down now: it stays out until it is healthy.
+    /// Records that `node` may go down now: it stays drained until it is healthy.
     pub(super) fn goes_down(&self, node: &NodeName) {
         if let Some(out) = self.state().out.get_mut(node) {
             *out = Out::Down;
         }
     }
 
-    /// Notes that hooks of a former run took a node out: it is put back once it is healthy.
+    /// Records that hooks of an earlier run drained a node: it is undrained once it is healthy.
     pub(super) fn was_left_out(&self, hooks: &Arc<Hooks>) {
         let mut state = self.state();
         state.out.insert(hooks.node.clone(), Out::Down);
@@ -95,47 +98,53 @@ impl Rotating {
     }
 }
 
-/// Takes `node` out of every balancer, and waits until nobody is served by it any more, or for as long as the plan says. An error
-/// says which balancer did not do it; the others were told to go on as before.
+/// Drains `node` on every load balancer and waits until it has no connections, up to the limit of
+/// the plan. An error describes the load balancer that failed; the node was undrained on the
+/// others.
 pub(super) async fn take_out(shared: &Shared, node: &NodeName) -> Result<(), String> {
     let Some(rotation) = shared.plan.rotations.get(node) else { return Ok(()) };
     shared.rotating.state().out.insert(node.clone(), Out::Leaving);
-    match out_of_all(shared, rotation, node).await {
-        Ok(told) if told.is_empty() => {
+    match drain_everywhere(shared, rotation, node).await {
+        Ok(changed) if changed.is_empty() => {
             shared.rotating.is_back(node);
             Ok(())
         }
-        Ok(told) => {
-            note(shared, Level::Info, format!("{node} is out of rotation ({})", told.join(", ")));
-            become_quiet(shared, rotation, node).await;
+        Ok(changed) => {
+            note(shared, Level::Info, format!("{node} is out of rotation ({})", changed.join(", ")));
+            wait_until_quiet(shared, rotation, node).await;
             if !shared.is_interrupted() {
                 return Ok(());
             }
-            put_back(shared, node).await.and(Err("the run was called off".to_owned()))
+            put_back(shared, node).await.and(Err("interrupted".to_owned()))
         }
         Err(why) => {
             if let Err(worse) = put_back(shared, node).await {
                 note(shared, Level::Warning, worse);
             }
-            Err(format!("{node} could not be taken out of rotation: {why}"))
+            Err(format!("{node} could not be drained: {why}"))
         }
     }
 }
 
-async fn out_of_all(shared: &Shared, rotation: &Rotation, node: &NodeName) -> Result<Vec<String>, String> {
-    let mut told = turn(shared, rotation, node, Way::Out).await?;
+async fn drain_everywhere(
+    shared: &Shared,
+    rotation: &Rotation,
+    node: &NodeName,
+) -> Result<Vec<String>, String> {
+    let mut changed = turn(shared, rotation, node, Way::Out).await?;
     if let Some(hooks) = &rotation.hooks {
         let _turn = shared.rotating.turn.lock().await;
         hooks::mark(shared, hooks).await?;
         shared.rotating.state().hooked.insert(node.clone(), Arc::clone(hooks));
         hooks::drain(shared, hooks).await?;
-        told.extend(hooks::shown(&hooks.drain));
+        changed.extend(hooks::shown(&hooks.drain));
     }
-    Ok(told)
+    Ok(changed)
 }
 
-/// As [`take_out`], for a node that is down already: it should not be found before it is healthy, but that is no reason to leave
-/// it down. Hooks are not called: their balancers look after nodes that are down by themselves.
+/// Like [`take_out`], for a node that is down already: it must get no requests before it is
+/// healthy, but a failure does not keep it down. Hooks are not called, because external load
+/// balancers detect nodes that are down.
 pub(super) async fn keep_out(shared: &Shared, node: &NodeName) {
     let Some(rotation) = shared.plan.rotations.get(node) else { return };
     if rotation.balancers.is_empty() {
@@ -143,26 +152,26 @@ pub(super) async fn keep_out(shared: &Shared, node: &NodeName) {
     }
     shared.rotating.state().out.insert(node.clone(), Out::Down);
     if let Err(why) = turn(shared, rotation, node, Way::Out).await {
-        note(shared, Level::Warning, format!("{node} is started although it is in rotation: {why}"));
+        note(shared, Level::Warning, format!("{node} is started while in rotation: {why}"));
     }
 }
 
-/// Gives `node` requests again, if it is out.
+/// Undrains `node` if it is drained.
 pub(super) async fn put_back(shared: &Shared, node: &NodeName) -> Result<(), String> {
     if !shared.rotating.is_out(node) {
         return Ok(());
     }
-    let told = into_all(shared, node).await;
-    let told = told.map_err(|why| format!("{node} could not be put back into rotation: {why}"))?;
+    let changed = undrain_everywhere(shared, node).await;
+    let changed = changed.map_err(|why| format!("{node} could not be undrained: {why}"))?;
     shared.rotating.is_back(node);
-    if !told.is_empty() {
-        note(shared, Level::Info, format!("{node} is back in rotation ({})", told.join(", ")));
+    if !changed.is_empty() {
+        note(shared, Level::Info, format!("{node} is back in rotation ({})", changed.join(", ")));
     }
     Ok(())
 }
 
-/// One that does not answer keeps nobody else from being told.
-async fn into_all(shared: &Shared, node: &NodeName) -> Result<Vec<String>, String> {
+/// A load balancer that fails does not stop the others.
+async fn undrain_everywhere(shared: &Shared, node: &NodeName) -> Result<Vec<String>, String> {
     let ours = match shared.plan.rotations.get(node) {
         Some(rotation) => turn(shared, rotation, node, Way::In).await,
         None => Ok(Vec::new()),
@@ -170,69 +179,69 @@ async fn into_all(shared: &Shared, node: &NodeName) -> Result<Vec<String>, Strin
     let Some(hooks) = shared.rotating.hooked(node) else { return ours };
     let _turn = shared.rotating.turn.lock().await;
     match (ours, hooks::undrain(shared, &hooks).await) {
-        (Ok(mut told), Ok(())) => {
-            told.extend(hooks::shown(&hooks.undrain));
-            Ok(told)
+        (Ok(mut changed), Ok(())) => {
+            changed.extend(hooks::shown(&hooks.undrain));
+            Ok(changed)
         }
         (Err(one), Err(other)) => Err(format!("{one}; {other}")),
         (Err(why), Ok(())) | (Ok(_), Err(why)) => Err(why),
     }
 }
 
-/// Does a step about load balancers that hooks tell.
+/// Runs a step that drains or undrains a node by hooks.
 pub(super) async fn shift(shared: &Shared, shift: &Shift, mode: Mode) -> Outcome {
     let Shift { hooks, wish } = shift;
     let node = &hooks.node;
-    let (done, told) = match (mode, wish) {
+    let (done, changed) = match (mode, wish) {
         (Mode::Check, ShiftWish::Returned) => return Outcome::Ok,
         (Mode::Check, ShiftWish::Out(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
         (Mode::Check, ShiftWish::In) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
-        // The proof of its health has put it back, most likely.
+        // The health check has usually undrained it already.
         (Mode::Apply, ShiftWish::Returned) if !shared.rotating.state().left_out.contains(node) => {
             return Outcome::Ok;
         }
         (Mode::Apply, ShiftWish::Returned) => (put_back(shared, node).await, &hooks.undrain),
         (Mode::Apply, ShiftWish::In) => (hooks::undrain(shared, hooks).await, &hooks.undrain),
-        (Mode::Apply, ShiftWish::Out(limit)) => (out_by_hand(shared, hooks, *limit).await, &hooks.drain),
+        (Mode::Apply, ShiftWish::Out(limit)) => (drain_by_hooks(shared, hooks, *limit).await, &hooks.drain),
     };
     match done {
-        Ok(()) => Outcome::Changed(hooks::calls(told)),
+        Ok(()) => Outcome::Changed(hooks::calls(changed)),
         Err(why) => Outcome::Failed(Failure::new(why).hint(BY_HAND)),
     }
 }
 
-/// What is done when a hook fails.
-const BY_HAND: &str =
-    "see to the load balancer; `apim-deploy undrain` calls the hooks again that put the node back";
+/// Hint after a failed hook.
+const BY_HAND: &str = "fix the load balancer; `apim-deploy undrain` calls the undrain hooks again";
 
-async fn out_by_hand(shared: &Shared, hooks: &Hooks, limit: u64) -> Result<(), String> {
+async fn drain_by_hooks(shared: &Shared, hooks: &Hooks, limit: u64) -> Result<(), String> {
     hooks::mark(shared, hooks).await?;
     if let Err(why) = hooks::drain(shared, hooks).await {
         let back = hooks::undrain(shared, hooks).await;
         return Err(match back {
             Ok(()) => why,
-            Err(worse) => format!("{why}; it could not be put back: {worse}"),
+            Err(worse) => format!("{why}; undraining failed: {worse}"),
         });
     }
     if let Err(why) = hooks::drained(shared, hooks, Duration::from_secs(limit)).await {
-        note(shared, Level::Warning, format!("{} may still serve somebody: {why}", hooks.node));
+        note(shared, Level::Warning, format!("{} may still have active connections: {why}", hooks.node));
     }
     Ok(())
 }
 
-/// Notes that `node` is down, and is to be put back when it is healthy, wherever a former run took it out.
+/// Records that `node` is down and must be undrained when it is healthy, wherever an earlier run
+/// drained it.
 pub(super) fn expect_back(shared: &Shared, node: &NodeName) {
     if shared.plan.rotations.contains_key(node) {
         shared.rotating.state().out.insert(node.clone(), Out::Down);
     }
 }
 
-/// Puts `node` back where it was taken out, and not taken down after all; says whether that was so. One whose host was `lost` meanwhile
-/// stays out: nobody knows how it is.
+/// Undrains `node` if it was drained but not taken down. Returns whether that was so. A node whose
+/// host was `lost` stays drained, because its state is unknown.
 pub(super) async fn reconsider(shared: &Shared, node: &NodeName, lost: bool) -> bool {
     let is_leaving = shared.rotating.is_leaving(node);
     if is_leaving && lost {
-        let text = format!("{node} stays out of rotation: its host was lost; the next apply puts it back");
+        let text = format!("{node} stays drained: the link to its host was lost; the next apply undrains it");
         note(shared, Level::Warning, text);
         return false;
     }
@@ -242,7 +251,7 @@ pub(super) async fn reconsider(shared: &Shared, node: &NodeName, lost: bool) -> 
     is_leaving
 }
 
-/// Tells every balancer; returns the names of those that know the node.
+/// Changes every load balancer. Returns the names of those that know the node.
 async fn turn(
     shared: &Shared,
     rotation: &Rotation,
@@ -250,24 +259,24 @@ async fn turn(
     way: Way,
 ) -> Result<Vec<String>, String> {
     let _turn = shared.rotating.turn.lock().await;
-    let mut told = Vec::new();
+    let mut changed = Vec::new();
     for balancer in &rotation.balancers {
-        if tell(shared, balancer, node, way).await? {
-            told.push(balancer.host.0.clone());
+        if change_one(shared, balancer, node, way).await? {
+            changed.push(balancer.host.0.clone());
         }
     }
-    Ok(told)
+    Ok(changed)
 }
 
-/// Tells one balancer; says whether it knows the node.
-async fn tell(shared: &Shared, balancer: &Balancer, node: &NodeName, way: Way) -> Result<bool, String> {
+/// Changes one load balancer. Returns whether it knows the node.
+async fn change_one(shared: &Shared, balancer: &Balancer, node: &NodeName, way: Way) -> Result<bool, String> {
     let mut beside = Beside::open(shared, &balancer.host, true).await?;
-    let told = tell_over(&mut beside, balancer, node, way).await;
+    let changed = change_over(&mut beside, balancer, node, way).await;
     beside.close().await;
-    told.map_err(|why| format!("load balancer {}: {why}", balancer.host))
+    changed.map_err(|why| format!("load balancer {}: {why}", balancer.host))
 }
 
-async fn tell_over(
+async fn change_over(
     beside: &mut Beside<'_>,
     balancer: &Balancer,
     node: &NodeName,
@@ -278,8 +287,8 @@ async fn tell_over(
         return Ok(false);
     }
     let (title, operation) = match way {
-        Way::Out => (format!("{node}: taken out of rotation"), &balancer.drain),
-        Way::In => (format!("{node}: put back into rotation"), &balancer.undrain),
+        Way::Out => (format!("{node}: drain"), &balancer.drain),
+        Way::In => (format!("{node}: undrain"), &balancer.undrain),
     };
     match beside.run(&title, operation, Mode::Apply).await? {
         Outcome::Failed(failure) => {
@@ -290,8 +299,8 @@ async fn tell_over(
     }
 }
 
-/// Waits until the node has no connections of the balancers any more.
-async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
+/// Waits until the node has no more connections from the load balancers.
+async fn wait_until_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
     let begun = Instant::now();
     let limit = Duration::from_secs(rotation.limit_secs);
     if let Some(hooks) = rotation.hooks.as_ref().filter(|hooks| !hooks.drained.is_empty()) {
@@ -327,7 +336,7 @@ async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
                         let seen = found.items.first().cloned().unwrap_or_default();
                         break format!("after {} s: {seen}", limit.as_secs());
                     }
-                    Ok(_) => break "its connections cannot be counted".to_owned(),
+                    Ok(_) => break "cannot count its connections".to_owned(),
                     Err(why) => break why,
                 }
                 sleep(PAUSE).await;
@@ -340,7 +349,11 @@ async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
 }
 
 fn still_serves(shared: &Shared, node: &NodeName, why: &str) {
-    note(shared, Level::Warning, format!("{node} is taken down although it may still serve somebody: {why}"));
+    note(
+        shared,
+        Level::Warning,
+        format!("{node} is taken down although it may still have active connections: {why}"),
+    );
 }
 
 pub(super) fn look(awaited: &str, conditions: Vec<Condition>) -> Operation {

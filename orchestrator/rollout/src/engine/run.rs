@@ -1,4 +1,5 @@
-//! The plot of a run: connect all, survey all, then stage after stage with a barrier behind each.
+//! The course of a run: connect all hosts, survey all hosts, then run the stages with a barrier
+//! after each.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
@@ -33,13 +34,13 @@ use crate::plan::model::{Lane, NodeName, Plan, Shift, ShiftWish, Step, Work};
 use apim_transport::host::HostName;
 use apim_transport::session::Connect;
 
-/// Why a run ends that the user stopped.
-const CALLED_OFF: &str = "the run was called off";
+/// Reason for a run that the user stopped.
+const INTERRUPTED: &str = "interrupted";
 
-/// Carries out `plan`: looks at everything first, and where `settings` say so changes what differs.
+/// Runs `plan`: surveys all hosts and, in apply mode, changes what differs.
 ///
-/// Setting `interrupt` to [`Interrupt::Finish`] lets the steps in hand finish; [`Interrupt::Leave`] returns at once.
-#[expect(clippy::too_many_arguments, reason = "a plan, and all that a run needs of the outside")]
+/// [`Interrupt::Finish`] lets the current steps finish; [`Interrupt::Leave`] returns immediately.
+#[expect(clippy::too_many_arguments, reason = "the plan and the external dependencies of a run")]
 pub async fn run(
     plan: Arc<Plan>,
     connect: Arc<dyn Connect>,
@@ -73,8 +74,8 @@ pub async fn run(
     let mut leave = shared.interrupt.clone();
     tokio::select! {
         biased;
-        () = left(&mut leave) => {}
-        () = call_off(&shared) => {}
+        () = quit_requested(&mut leave) => {}
+        () = cancel_on_interrupt(&shared) => {}
         () = halt(&shared) => {}
         () = run.carry_out() => {}
     }
@@ -86,40 +87,40 @@ pub async fn run(
     result
 }
 
-/// Waits until the user wants to leave at once; without a user, for ever.
-async fn left(interrupt: &mut watch::Receiver<Interrupt>) {
-    if interrupt.wait_for(|wish| *wish >= Interrupt::Leave).await.is_err() {
+/// Waits until the user wants to quit immediately; without a user, forever.
+async fn quit_requested(interrupt: &mut watch::Receiver<Interrupt>) {
+    if interrupt.wait_for(|level| *level >= Interrupt::Leave).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Refuses everybody who waits for leave once the run is called off; never ends.
-async fn call_off(shared: &Shared) {
+/// Refuses all permit requests after an interrupt; never returns.
+async fn cancel_on_interrupt(shared: &Shared) {
     let mut interrupt = shared.interrupt.clone();
-    if interrupt.wait_for(|wish| *wish >= Interrupt::Finish).await.is_ok() {
+    if interrupt.wait_for(|level| *level >= Interrupt::Finish).await.is_ok() {
         shared.tell(Event::Interrupted);
         shared.budget.cancel();
     }
     std::future::pending::<()>().await;
 }
 
-/// Stops the rollout once somebody outside wants that; never ends.
+/// Halts the rollout on an external request; never returns.
 async fn halt(shared: &Shared) {
     if let Some(mut halt) = shared.settings.halt.clone()
         && let Ok(why) = halt.wait_for(Option::is_some).await.map(|why| why.clone().unwrap_or_default())
     {
-        shared.tell(Event::Note(Level::Warning, format!("the rollout stops: {why}")));
+        shared.tell(Event::Note(Level::Warning, format!("rollout halted: {why}")));
         shared.budget.halt(&why);
     }
     std::future::pending::<()>().await;
 }
 
-/// A run: its workers, and what it came to so far.
+/// A run: its workers and its result so far.
 pub(super) struct Run {
     pub(super) shared: Arc<Shared>,
     /// All hosts, in the order of the plan.
     hosts: Vec<HostName>,
-    /// Those that are not in a task just now.
+    /// Workers that are not in a task at the moment.
     pub(super) workers: BTreeMap<HostName, Worker>,
     pub(super) result: RunResult,
 }
@@ -148,7 +149,7 @@ impl Run {
         .await;
         if let Some(why) = self.held() {
             self.stop(0, &why);
-            self.leave_hosts().await;
+            self.close_sessions().await;
             return;
         }
         self.survey().await;
@@ -156,13 +157,14 @@ impl Run {
         match (self.shared.settings.mode, self.shared.is_interrupted()) {
             (Mode::Apply, false) if !may_go_on => {}
             (Mode::Apply, false) => self.stages().await,
-            (Mode::Apply, true) => self.stop(0, CALLED_OFF),
+            (Mode::Apply, true) => self.stop(0, INTERRUPTED),
             (Mode::Check, _) => {}
         }
-        self.leave_hosts().await;
+        self.close_sessions().await;
     }
 
-    /// Says which hosts another run holds: two runs at once are kept apart before either does anything, not half-way.
+    /// Returns the hosts that another run has locked. Concurrent runs are detected before anything
+    /// is changed.
     fn held(&self) -> Option<String> {
         let held: Vec<&str> = self
             .workers
@@ -170,13 +172,13 @@ impl Run {
             .filter(|worker| worker.is_held)
             .map(|worker| worker.host.0.as_str())
             .collect();
-        let words = || format!("another run holds {}; nothing was changed anywhere", held.join(", "));
+        let words = || format!("another run has locked {}; nothing was changed", held.join(", "));
         (!held.is_empty()).then(words)
     }
 
-    /// Says goodbye to every host that was reached; each is free for others then.
-    async fn leave_hosts(&mut self) {
-        peers::leave(&self.shared).await;
+    /// Closes the sessions of all hosts and releases their locks.
+    async fn close_sessions(&mut self) {
+        peers::close_sessions(&self.shared).await;
         self.for_each(|shared, mut worker| async move {
             worker.goodbye(&shared).await;
             worker
@@ -184,7 +186,7 @@ impl Run {
         .await;
     }
 
-    /// Looks at every step of every host, all hosts at once.
+    /// Checks every step of every host, all hosts in parallel.
     async fn survey(&mut self) {
         self.for_each(|shared, mut worker| async move {
             if worker.wire.is_some() && !shared.is_interrupted() {
@@ -200,8 +202,8 @@ impl Run {
     }
 
     async fn stages(&mut self) {
-        self.note_who_is_down();
-        self.note_who_was_left_out();
+        self.mark_nodes_down();
+        self.mark_drained_nodes();
         self.note_moves();
         let plan = Arc::clone(&self.shared.plan);
         let met = plan
@@ -214,19 +216,19 @@ impl Run {
         }
         self.result.nothing_to_do = met == plan.stages.len();
         if !self.result.nothing_to_do {
-            if let Err(why) = peers::hold(&self.shared).await {
+            if let Err(why) = peers::lock_unmanaged_hosts(&self.shared).await {
                 self.stop(met, &why);
                 return;
             }
-            peers::look_at_bystanders(&self.shared).await;
-            if let Some(why) = peers::nobody_is_left(&self.shared) {
+            peers::check_unmanaged_peers(&self.shared).await;
+            if let Some(why) = peers::ensure_capacity(&self.shared) {
                 self.stop(met, &why);
                 return;
             }
         }
         for index in met..plan.stages.len() {
             if self.shared.is_interrupted() {
-                self.stop(index, CALLED_OFF);
+                self.stop(index, INTERRUPTED);
                 return;
             }
             if let Err(why) = stage::run(self, index).await {
@@ -243,8 +245,9 @@ impl Run {
         })
     }
 
-    /// Says whether a lane, found to be met by the survey, is still so although other hosts were worked on since: nothing was
-    /// done on its own host, nor on this machine in place of a host, and none of its steps looks further than that.
+    /// Returns whether the survey result of an up-to-date lane is still valid after changes
+    /// elsewhere: nothing was changed on its own host or on the control machine, and its steps
+    /// check nothing but their own host.
     pub(super) fn is_settled(&self, lane: &Lane) -> bool {
         let is_untouched = |host: &HostName| self.workers.get(host).is_none_or(|worker| !worker.is_touched);
         self.is_lane_met(&lane.host, &lane.steps)
@@ -253,7 +256,7 @@ impl Run {
             && lane.steps.iter().all(is_of_its_host)
     }
 
-    /// A stage that the survey found to be met, with nothing applied since, needs no second look.
+    /// Takes the result of an up-to-date stage from the survey.
     fn take_from_survey(&mut self, index: usize) {
         let plan = Arc::clone(&self.shared.plan);
         let Some(stage) = plan.stages.get(index) else { return };
@@ -263,7 +266,7 @@ impl Run {
         self.result.stages.push((index, Duration::ZERO));
     }
 
-    /// What the survey found of a lane is its result.
+    /// Takes the result of a lane from the survey.
     pub(super) fn take_lane_from_survey(&mut self, lane: &Lane) {
         let shared = Arc::clone(&self.shared);
         let Some(worker) = self.workers.get_mut(&lane.host) else { return };
@@ -275,7 +278,8 @@ impl Run {
         }
     }
 
-    /// What the survey found of nodes that are to move to another release: what is run later replaces its findings.
+    /// Records release changes found by the survey. Later results of the steps replace those of the
+    /// survey.
     fn note_moves(&mut self) {
         for (step, outcome) in self.workers.values().flat_map(|worker| &worker.outcomes) {
             if let Outcome::WouldChange(found) = outcome {
@@ -284,12 +288,12 @@ impl Run {
         }
     }
 
-    /// Nodes that are down, and those on hosts that were not reached, count against their pools.
+    /// Counts nodes that are down or on unreachable hosts against their pools.
     ///
-    /// A node is down when none of its proofs of health held. One that only misses the last of them (it serves, but a
-    /// connection to a peer is missing) needs leave as a healthy one does; and where a plan holds nothing but proofs, a
-    /// failed one says too little.
-    fn note_who_is_down(&self) {
+    /// A node is down if all its health checks failed. A node that only fails the last one (it
+    /// serves, but a connection to a peer is missing) needs a permit like a healthy node. If a plan
+    /// contains only health checks, a failed one is not enough evidence.
+    fn mark_nodes_down(&self) {
         let Shared { plan, budget, .. } = self.shared.as_ref();
         let mut nodes: BTreeMap<&NodeName, Seen<'_>> = BTreeMap::new();
         for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
@@ -319,8 +323,8 @@ impl Run {
         }
     }
 
-    /// Nodes that a hook of a former run took out, and that are not back, serve nobody: they count as down until they are put back.
-    fn note_who_was_left_out(&self) {
+    /// Counts nodes as down that a hook of an earlier run drained and that were not undrained.
+    fn mark_drained_nodes(&self) {
         let Shared { plan, budget, rotating, .. } = self.shared.as_ref();
         let steps = || plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
         for (host, step) in plan.steps() {
@@ -361,7 +365,7 @@ impl Run {
         }
     }
 
-    /// Takes a worker back from its task; a bug in there becomes a bug out here.
+    /// Takes a worker back from its task. Panics of the task are propagated.
     pub(super) fn take_back(&mut self, joined: Result<Worker, JoinError>) {
         match joined {
             Ok(worker) => {
@@ -375,14 +379,14 @@ impl Run {
         }
     }
 
-    /// The run ends in or behind stage `index`: hosts with steps left are stopped before what comes next for them.
+    /// Ends the run in or after stage `index`. Hosts with remaining steps are stopped.
     pub(super) fn stop(&mut self, index: usize, why: &str) {
         let plan = Arc::clone(&self.shared.plan);
         for stage in plan.stages.get(index..).unwrap_or_default() {
             for lane in &stage.lanes {
                 let Some(worker) = self.workers.get_mut(&lane.host) else { continue };
-                let left = lane.steps.iter().any(|step| !worker.ran(step.id));
-                if worker.result.end == HostEnd::Done && left {
+                let has_steps_left = lane.steps.iter().any(|step| !worker.ran(step.id));
+                if worker.result.end == HostEnd::Done && has_steps_left {
                     worker.result.end = HostEnd::Stopped(Some(stage.title.clone()));
                 }
             }
@@ -406,7 +410,7 @@ impl Run {
     }
 }
 
-/// Returns how the nodes stand, of those pools in which something happened.
+/// Returns the state of the nodes of all pools in which a node was down.
 fn standings(shared: &Shared) -> Vec<NodeResult> {
     let steps = shared.plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
     let mut seen: BTreeSet<&NodeName> = BTreeSet::new();
@@ -426,18 +430,18 @@ fn standings(shared: &Shared) -> Vec<NodeResult> {
     all
 }
 
-/// What the survey says of a node.
+/// Survey result of a node.
 #[derive(Default)]
 struct Seen<'a> {
     pool: Option<&'a str>,
     is_unreachable: bool,
-    /// Whether the plan does more with it than to prove its health.
+    /// Whether the plan does more with the node than check its health.
     is_managed: bool,
     proofs: usize,
     held: usize,
 }
 
-/// Says whether the survey found `step` to be as wished.
+/// Returns whether `step` is up to date according to the survey.
 fn is_met(worker: &Worker, step: &Step) -> bool {
     matches!(worker.outcomes.get(&step.id), Some(Outcome::Ok | Outcome::Observed(_) | Outcome::Skipped(_)))
 }

@@ -1,4 +1,4 @@
-//! How a run is to be done: look or change, how much at once, how long to wait, who does it.
+//! Settings of a run: mode, parallelism, timeouts and callbacks.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -20,55 +20,56 @@ use super::budget::Limits;
 use crate::plan::model::Hook;
 use apim_transport::host::HostName;
 
-/// How a run is to be done.
+/// Settings of a run.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Look, or change.
+    /// Check or apply.
     pub mode: Mode,
-    /// What the user called for, such as `apply`; shown, and written into events.
+    /// The command, such as `apply`; shown, and written into events.
     pub verb: &'static str,
-    /// How many hosts are worked on at once (connections opened, lanes run).
+    /// Number of hosts in progress at once (connections and lanes).
     pub forks: usize,
-    /// How many uploads of content run at once.
+    /// Number of content uploads at once.
     pub uploads: usize,
     /// How many nodes of a pool may be down at once.
     pub limits: Limits,
     /// The run's id, for locks and journals.
     pub run: String,
-    /// Who runs it and from where, for the lock's message.
+    /// User and machine that run it, for the lock message.
     pub operator: String,
-    /// What it does, for the lock's message (`apply site.yaml`).
+    /// Description of the run for the lock message (`apply site.yaml`).
     pub purpose: String,
-    /// How long to wait for what.
+    /// Timeouts.
     pub patience: Patience,
-    /// Who judges what was seen, before anything is changed.
+    /// Preflight rules, evaluated before the first change.
     pub judge: Option<Judge>,
-    /// Who confirms that what was seen is what was expected, before anything is changed.
+    /// Compares the survey with a saved plan before the first change.
     pub confirm: Option<Confirm>,
-    /// Who makes outlines of zips, so that hosts with a former release are sent only what they lack; without one zips go whole.
+    /// Creates outlines of zips, so that hosts with an earlier release receive only the missing
+    /// parts. `None`: zips are sent whole.
     pub outliner: Option<Outliner>,
-    /// Who calls hooks that are called from this machine.
+    /// Calls hooks from the control machine.
     pub hooks: Option<Caller>,
-    /// Somebody outside who may stop the rollout, and says why: no further healthy node is taken down then.
+    /// Halts the rollout when a reason is set. No further healthy node is taken down then.
     pub halt: Option<watch::Receiver<Option<String>>>,
 }
 
-/// Calls hooks that are called from this machine.
+/// Calls hooks from the control machine.
 pub trait CallHooks: Send + Sync + 'static {
-    /// Calls one, once; within its time. The error says what went wrong, and whether to try again makes sense.
+    /// Calls a hook once, within its timeout. The error says whether a retry makes sense.
     fn call<'a>(&'a self, hook: &'a Hook) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>>;
 }
 
-/// Why a hook did not do what it should.
+/// Why a hook failed.
 #[derive(Debug, Clone)]
 pub struct Refusal {
-    /// What went wrong, and what it said.
+    /// The failure, with the output of the hook.
     pub failure: Failure,
-    /// Whether it may work the next time.
+    /// Whether a retry may succeed.
     pub may_pass: bool,
 }
 
-/// Who calls hooks.
+/// A [`CallHooks`] implementation.
 #[derive(Clone)]
 pub struct Caller(pub Arc<dyn CallHooks>);
 
@@ -78,36 +79,36 @@ impl std::fmt::Debug for Caller {
     }
 }
 
-/// What a host answered to one step's questions.
+/// Answers of a host to the questions of one step.
 #[derive(Debug, Clone)]
 pub struct Testimony {
     /// The step.
     pub step: StepId,
-    /// Whose.
+    /// The host that answered.
     pub host: HostName,
-    /// What the host says of itself.
+    /// Facts of the host, if it was reached.
     pub facts: Option<Facts>,
     /// The answers, or why there are none.
     pub answers: Result<Vec<Answer>, String>,
-    /// When they were heard.
+    /// When the answers were received.
     pub heard: Option<SystemTime>,
-    /// The nodes of the host that are to move to another release: the title of the step, and from where to where.
+    /// Release changes of the host's nodes: title of the step, old and new release.
     pub moves: Vec<(String, Moved)>,
 }
 
-/// What somebody makes of the answers of all hosts together.
+/// Result of the preflight over the answers of all hosts.
 #[derive(Debug, Clone, Default)]
 pub struct Verdict {
-    /// The steps that fail for it, and why; when there is one nothing is changed anywhere.
+    /// Steps that fail the preflight. If there is one, nothing is changed on any host.
     pub failures: Vec<(StepId, Failure)>,
-    /// What is worth knowing all the same.
+    /// Warnings that do not stop the run.
     pub warnings: Vec<String>,
 }
 
-/// What a judge does.
+/// Function of a [`Judge`].
 pub type Judging = dyn Fn(&[Testimony]) -> Verdict + Send + Sync;
 
-/// Judges the answers of all hosts together.
+/// Evaluates the answers of all hosts together.
 #[derive(Clone)]
 pub struct Judge(pub Arc<Judging>);
 
@@ -117,19 +118,19 @@ impl std::fmt::Debug for Judge {
     }
 }
 
-/// What a look at all hosts found.
+/// Result of the survey.
 #[derive(Debug)]
 pub struct Surveyed {
-    /// How each step was found that was looked at.
+    /// Check result of each step.
     pub outcomes: BTreeMap<StepId, Outcome>,
-    /// What the hosts say of themselves that were reached.
+    /// Facts of the hosts that were reached.
     pub facts: BTreeMap<HostName, Facts>,
 }
 
-/// What stands against going on, a line each; nothing when the run may go on.
+/// Returns the differences that stop the run, one line each; empty to continue.
 pub type Confirming = dyn Fn(&Surveyed) -> Vec<String> + Send + Sync;
 
-/// Asked once all hosts were looked at, before anything is changed: whether what was found is what was expected.
+/// Called after the survey, before the first change: compares the survey with the expected state.
 #[derive(Clone)]
 pub struct Confirm(pub Arc<Confirming>);
 
@@ -139,11 +140,11 @@ impl std::fmt::Debug for Confirm {
     }
 }
 
-/// What an outliner does with a zip: its digest and where it is become where its outline is, and the outline's name as content;
-/// `None` for a zip that has none, and a sentence when it failed. It may take seconds.
+/// Creates the outline of a zip from its digest and path. Returns the path and content id of the
+/// outline, or `None` if the zip has none. May take seconds.
 pub type Outlining = dyn Fn(Sha256, &Path) -> Result<Option<(PathBuf, Content)>, String> + Send + Sync;
 
-/// Makes outlines of zips.
+/// Creates outlines of zips.
 #[derive(Clone)]
 pub struct Outliner(pub Arc<Outlining>);
 
@@ -153,36 +154,38 @@ impl std::fmt::Debug for Outliner {
     }
 }
 
-/// How long the engine waits, and for what. Steps bring deadlines of their own; these come on top.
+/// Timeouts of the engine. Deadlines of steps are added to them.
 #[derive(Debug, Clone)]
 pub struct Patience {
     /// Until a host is connected and its agent is started.
     pub connect: Duration,
-    /// Until the agent says hello.
+    /// Until the agent answers.
     pub hello: Duration,
-    /// Until another run lets go of a host.
+    /// Until another run releases a host.
     pub lock: Duration,
     /// Until a lost link is up again.
     pub reconnect: Duration,
-    /// Without a sign from a host in the middle of a step, until the user is told what is awaited.
+    /// Without a reply during a step, until the user is notified.
     pub notice: Duration,
-    /// Without a sign from a host, beyond a step's own deadline, until the link counts as lost.
+    /// Without a reply beyond the step's own deadline, until the link counts as lost.
     pub silence: Duration,
-    /// Until the agent has said goodbye.
+    /// Until the agent has closed the session.
     pub goodbye: Duration,
 }
 
 impl Default for Patience {
     fn default() -> Self {
         Self {
-            // An agent of 5 MB over a slow line, a jump host and a sudo that asks a directory service.
+            // An agent of 5 MB over a slow line, a jump host and a sudo that asks a directory
+            // service.
             connect: Duration::from_secs(120),
             hello: Duration::from_secs(30),
-            // A run that was killed leaves an agent behind that finishes the step in hand.
+            // A killed run leaves an agent behind that finishes the current step.
             lock: Duration::from_secs(60),
             reconnect: Duration::from_secs(60),
             notice: Duration::from_secs(60),
-            // Hashing and unpacking big archives tell their progress; nothing is quiet for this long.
+            // Hashing and unpacking big archives report progress. No operation is silent for this
+            // long.
             silence: Duration::from_secs(600),
             goodbye: Duration::from_secs(5),
         }
@@ -212,14 +215,14 @@ impl Settings {
     }
 }
 
-/// How far the user wants the run to be stopped.
+/// How urgently the user wants to stop the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Interrupt {
     /// Not at all.
     #[default]
     None,
-    /// Start nothing more; let the steps in hand finish.
+    /// Start nothing new; let the current steps finish.
     Finish,
-    /// Leave at once.
+    /// Quit immediately.
     Leave,
 }

@@ -1,17 +1,18 @@
-//! Which steps the survey has settled for good: those that look at nothing but their own host, as long as nothing was done there.
+//! Selects steps whose survey result stays valid: those that depend on their own host only, as long
+//! as nothing was changed there.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::Condition;
 
 use crate::plan::model::{ShiftWish, Step, Work};
 
-/// Says whether what a look at `step` finds depends on its own host alone. What looks at peers, or may (a command), does not: that
-/// nothing was done on this host says nothing about them.
+/// Returns whether the check of `step` depends on its own host only. Steps that check peers, or may
+/// do so (commands), do not: an unchanged host says nothing about its peers.
 pub(super) fn is_of_its_host(step: &Step) -> bool {
     if let Work::Shift(shift) = &step.work {
         return shift.wish == ShiftWish::Returned;
     }
-    // What we do ourselves for a host is about somebody else.
+    // Local tasks check other machines.
     let Some(operation) = step.operation() else { return false };
     match operation {
         Operation::Directory(_)
@@ -31,7 +32,7 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
         | Operation::Sysctl(_)
         | Operation::Unit(_)
         | Operation::Revert(_) => true,
-        // What was answered before the first change is what was judged.
+        // The preflight used the answers from before the first change.
         Operation::Examine(_) => true,
         Operation::Wait(wait) => wait.conditions.iter().all(is_local),
         Operation::Command(_)

@@ -1,4 +1,4 @@
-//! One stage: its lanes in parallel, and the judgement at the barrier.
+//! Runs one stage: its lanes in parallel, then the check at the barrier.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::worker::{Shared, Worker};
 use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
 use apim_transport::host::HostName;
 
-/// Runs the stage with this index; an error says why the run must end at its barrier.
+/// Runs the stage with this index. An error is the reason why the run must end at its barrier.
 pub(super) async fn run(run: &mut Run, index: usize) -> Result<(), String> {
     let plan = Arc::clone(&run.shared.plan);
     let Some(stage) = plan.stages.get(index) else { return Ok(()) };
@@ -26,10 +26,11 @@ pub(super) async fn run(run: &mut Run, index: usize) -> Result<(), String> {
     run_lanes(run, stage, index, &settled).await;
     run.shared.tell(Event::StageFinished(index, begun.elapsed()));
     run.result.stages.push((index, begun.elapsed()));
-    judge(run, stage)
+    check_barrier(run, stage)
 }
 
-/// Runs the lanes, as many at once as the stage and the settings say. A lane that waits for leave makes room for another one.
+/// Runs the lanes in parallel, limited by the width of the stage and the forks of the settings. A
+/// lane that waits for a permit frees its slot.
 async fn run_lanes(run: &mut Run, stage: &Stage, index: usize, settled: &BTreeSet<HostName>) {
     let shared = Arc::clone(&run.shared);
     let at_once = stage.width.unwrap_or(usize::MAX).min(shared.settings.forks).max(1);
@@ -38,7 +39,7 @@ async fn run_lanes(run: &mut Run, stage: &Stage, index: usize, settled: &BTreeSe
     let mut tasks = JoinSet::new();
     loop {
         if shared.is_interrupted() {
-            leave_out(&shared, &mut queue);
+            drop_queued(&shared, &mut queue);
         }
         while (tasks.len() < at_once || *blocked.borrow() >= tasks.len())
             && let Some(host) = queue.pop_front()
@@ -55,16 +56,17 @@ async fn run_lanes(run: &mut Run, stage: &Stage, index: usize, settled: &BTreeSe
                 let is_good = joined.as_ref().is_ok_and(|worker| worker.result.end == HostEnd::Done);
                 run.take_back(joined);
                 if !is_good && stage.on_failure == OnFailure::StopAtOnce {
-                    leave_out(&shared, &mut queue);
+                    drop_queued(&shared, &mut queue);
                 }
             },
-            // The budget lives as long as the run.
+            // The sender lives as long as the run, so this cannot fail.
             _ = blocked.changed() => {}
         }
     }
 }
 
-/// Takes from the survey what nothing since can have changed; returns the hosts that need no second look.
+/// Takes survey results that nothing since can have changed. Returns the hosts that need no second
+/// check.
 fn take_settled(run: &mut Run, stage: &Stage) -> BTreeSet<HostName> {
     let open: BTreeSet<&HostName> =
         stage.lanes.iter().filter(|lane| !run.is_settled(lane)).map(|lane| &lane.host).collect();
@@ -75,7 +77,8 @@ fn take_settled(run: &mut Run, stage: &Stage) -> BTreeSet<HostName> {
     settled.into_iter().map(|lane| lane.host.clone()).collect()
 }
 
-/// Returns the hosts with a lane to run: those first that have a node which is down, because others may wait for it.
+/// Returns the hosts with a lane to run. Hosts with a node that is down come first, because other
+/// lanes may wait for it.
 fn queue(run: &Run, stage: &Stage, settled: &BTreeSet<HostName>) -> VecDeque<HostName> {
     let shared = &run.shared;
     let is_up = |host: &HostName| {
@@ -97,8 +100,8 @@ fn queue(run: &Run, stage: &Stage, settled: &BTreeSet<HostName>) -> VecDeque<Hos
     hosts.into_iter().map(|lane| lane.host.clone()).collect()
 }
 
-/// Lanes that have not begun do not begin.
-fn leave_out(shared: &Shared, queue: &mut VecDeque<HostName>) {
+/// Drops the lanes that have not started.
+fn drop_queued(shared: &Shared, queue: &mut VecDeque<HostName>) {
     for host in queue.drain(..) {
         shared.budget.lane_over(&host);
     }
@@ -121,15 +124,15 @@ async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
     for node in nodes {
         let lost = matches!(worker.result.end, HostEnd::Unreachable(..));
         if rotation::reconsider(&shared, node, lost).await {
-            shared.budget.not_taken(node, "the run did not come to it");
+            shared.budget.not_taken(node, "the run ended before its turn");
         }
     }
     shared.budget.lane_over(&worker.host);
     worker
 }
 
-/// Returns the nodes that are down and that `steps` may bring up, each with whether others of its pool serve: then nobody should be sent
-/// to it before it is healthy.
+/// Returns the nodes that are down and that `steps` may start, each with whether other nodes of its
+/// pool serve. If so, the node must get no requests before it is healthy.
 fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeMap<&'a NodeName, bool> {
     let works = steps.iter().filter(|step| !step.proves_health && !step.check_only);
     let nodes = works.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
@@ -142,8 +145,9 @@ fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeMap<&'a NodeName, boo
     healed.map(|(node, pool)| (node, shared.budget.has_healthy(pool))).collect()
 }
 
-/// Sorts the steps of a host's nodes so that one node is done before the next is begun, those that are down first: otherwise a
-/// node would wait for leave while its neighbour's proof of health waits behind it. Steps of the host itself stay in place.
+/// Sorts the steps of a host so that one node is finished before the next one starts, nodes that
+/// are down first. Otherwise a node would wait for a permit while the health check of its neighbour
+/// is queued behind it. Steps of the host itself keep their position.
 fn node_by_node(steps: &mut [&Step], is_down: &dyn Fn(&NodeName) -> bool) {
     for together in steps.chunk_by_mut(|one, next| one.node.is_some() && next.node.is_some()) {
         let mut order: Vec<(bool, NodeName)> = Vec::new();
@@ -157,8 +161,8 @@ fn node_by_node(steps: &mut [&Step], is_down: &dyn Fn(&NodeName) -> bool) {
     }
 }
 
-/// Says whether the run goes on. Hosts that failed in an earlier stage have dropped out and do not count again.
-fn judge(run: &mut Run, stage: &Stage) -> Result<(), String> {
+/// Returns whether the run continues. Hosts that failed in an earlier stage do not count again.
+fn check_barrier(run: &mut Run, stage: &Stage) -> Result<(), String> {
     let mut failed = Vec::new();
     let mut stopped = false;
     let mut counted = 0_usize;
@@ -175,7 +179,7 @@ fn judge(run: &mut Run, stage: &Stage) -> Result<(), String> {
         }
     }
     if stopped || run.shared.is_interrupted() {
-        return Err("the run was called off".to_owned());
+        return Err("interrupted".to_owned());
     }
     if failed.is_empty() {
         return Ok(());
@@ -183,10 +187,10 @@ fn judge(run: &mut Run, stage: &Stage) -> Result<(), String> {
     let names = failed.join(", ");
     match stage.on_failure {
         OnFailure::StopAtBarrier | OnFailure::StopAtOnce => {
-            Err(format!("{names} failed or could not be reached"))
+            Err(format!("{names} failed or were unreachable"))
         }
         OnFailure::StopAbove(percent) if failed.len() * 100 > usize::from(percent) * counted => Err(format!(
-            "{} of {counted} hosts failed or could not be reached, more than {percent} %: {names}",
+            "{} of {counted} hosts failed or were unreachable, more than {percent} %: {names}",
             failed.len()
         )),
         OnFailure::StopAbove(_) => Ok(()),

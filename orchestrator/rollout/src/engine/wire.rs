@@ -1,4 +1,5 @@
-//! A link in use: requests are queued and never wait for content; content is sent beside them; replies are heard one by one.
+//! An open link. Requests are queued and never wait for content, content is sent in parallel, and
+//! replies are read one at a time.
 
 use std::sync::Arc;
 
@@ -15,10 +16,10 @@ use crate::plan::model::ContentSource;
 use apim_transport::host::HostName;
 use apim_transport::session::{Link, Receiver, Sender, Session, SessionError, Source};
 
-/// A link in use.
+/// An open link.
 pub(super) struct Wire {
     pub(super) facts: Facts,
-    /// What ended on the host while there was no link.
+    /// Steps that ended on the host while the link was down.
     pub(super) done: Vec<Done>,
     receiver: Receiver,
     sender: Sender,
@@ -37,17 +38,17 @@ impl Drop for Wire {
     }
 }
 
-/// What is to be sent.
+/// Content to send.
 pub(super) struct Upload {
     pub(super) content: Content,
     pub(super) source: ContentSource,
-    /// Only these; none means all.
+    /// Only these parts; empty means all.
     pub(super) parts: Vec<Part>,
-    /// From which byte on.
+    /// Offset of the first byte to send.
     pub(super) offset: u64,
 }
 
-/// What a link needs to know of the run around it.
+/// The parts of the run that a link needs.
 pub(super) struct Surroundings {
     pub(super) host: HostName,
     pub(super) events: mpsc::UnboundedSender<Event>,
@@ -55,7 +56,7 @@ pub(super) struct Surroundings {
 }
 
 impl Wire {
-    /// Opens the conversation over `link`.
+    /// Opens the session over `link`.
     pub(super) async fn open(
         link: Link,
         open: Open,
@@ -68,25 +69,25 @@ impl Wire {
         Ok(Self { facts, done, receiver, sender, requests, pump, upload: None, surroundings })
     }
 
-    /// Queues a request; that a link is gone is noticed when listening.
+    /// Queues a request. A lost link shows up in `next`.
     pub(super) fn send(&self, request: Request) {
         drop(self.requests.send(request));
     }
 
-    /// Sends the request that `answer` comes to, beside everything else.
+    /// Sends the request that `answer` resolves to, in the background.
     pub(super) fn send_later(&self, answer: impl Future<Output = Request> + Send + 'static) {
         let requests = self.requests.clone();
         tokio::spawn(async move { drop(requests.send(answer.await)) });
     }
 
-    /// Sends content, beside everything else.
+    /// Sends content in the background.
     pub(super) fn give(&mut self, step: StepId, wanted: Upload) {
         let Surroundings { host, events, uploads_at_once } = &self.surroundings;
         let (host, events, turns) = (host.clone(), events.clone(), Arc::clone(uploads_at_once));
         let sender = self.sender.clone();
         let content = wanted.content;
         let upload = tokio::spawn(async move {
-            // The semaphore is never closed; without a turn the content goes out all the same.
+            // The semaphore is never closed. Without a slot the content is sent anyway.
             let _turn = turns.acquire().await;
             let Upload { content, source, parts, offset } = wanted;
             let total = part::total(&parts, content.size).unwrap_or(content.size);
@@ -95,7 +96,8 @@ impl Wire {
                 ContentSource::Bytes(bytes) => Source::Bytes(Bytes::from_owner(bytes)),
                 ContentSource::File(path) => Source::File(path),
             };
-            // A file that cannot be read was told to the agent, whose step fails; a link that is gone is noticed when listening.
+            // If the file cannot be read, the agent is notified and its step fails. A lost link
+            // shows up in `next`.
             drop(match (source, parts.is_empty()) {
                 (Source::File(path), false) => {
                     sender.send_parts(&content, &path, (&parts, offset), progress).await
@@ -108,7 +110,7 @@ impl Wire {
         }
     }
 
-    /// Stops what is being sent; the host keeps what it has, and goes on from there another time.
+    /// Stops the current upload. The host keeps the received part and resumes from there next time.
     pub(super) fn stop_upload(&mut self, why: &str) {
         if let Some((content, upload)) = self.upload.take()
             && !upload.is_finished()
@@ -118,16 +120,17 @@ impl Wire {
         }
     }
 
-    /// Returns the next reply; `None` after the last. Nothing is lost when the wait is given up.
+    /// Returns the next reply, or `None` after the last one. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<Option<Reply>, SessionError> {
         self.receiver.next().await
     }
 }
 
-/// Sends what is queued until the link is gone or nobody queues any more.
+/// Sends queued requests until the link is lost or the queue is closed.
 async fn send_requests(sender: Sender, mut queued: mpsc::UnboundedReceiver<Request>) {
     while let Some(request) = queued.recv().await {
-        // A step that is too long for a frame is a bug of the plan; the agent never answers it, and the lane's watchdog names it.
+        // A step that exceeds the frame size is a bug in the plan. The agent never answers it, and
+        // the lane's watchdog reports it.
         if sender.send(&request).await.is_err() {
             return;
         }

@@ -1,4 +1,4 @@
-//! One host: its link, its agent, and what became of it.
+//! One host of a run: its link, its agent and its result.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::plan::model::Plan;
 use apim_transport::host::HostName;
 use apim_transport::session::{Connect, ConnectError, SessionError};
 
-/// What all workers of a run share.
+/// State shared by all workers of a run.
 pub(super) struct Shared {
     pub(super) plan: Arc<Plan>,
     pub(super) connect: Arc<dyn Connect>,
@@ -39,7 +39,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// Tells the reporter, which may be gone.
+    /// Sends an event to the reporter, which may have ended.
     pub(super) fn tell(&self, event: Event) {
         drop(self.events.send(event));
     }
@@ -55,27 +55,27 @@ pub(super) struct Worker {
     pub(super) wire: Option<Wire>,
     pub(super) result: HostResult,
     pub(super) outcomes: BTreeMap<StepId, Outcome>,
-    /// When answers were heard.
+    /// When answers were received.
     pub(super) heard: BTreeMap<StepId, SystemTime>,
-    /// Whether another run holds the host.
+    /// Whether another run has locked the host.
     pub(super) is_held: bool,
-    /// Whether a barrier has counted it as lost for the rest of the run.
+    /// Whether a barrier has excluded it from the rest of the run.
     pub(super) is_dropped: bool,
-    /// Whether something was done on the host in this run, or may have been.
+    /// Whether this run changed the host, or may have.
     pub(super) is_touched: bool,
     /// Steps whose outcome was counted.
     counted: BTreeSet<StepId>,
-    /// A lost link is made again once in a run.
+    /// A lost link is reopened at most once per run.
     may_reconnect: bool,
 }
 
-/// Why there is no conversation with a host.
+/// Why there is no session with a host.
 pub(super) enum Unreached {
-    /// It cannot be reached.
+    /// The host is unreachable: reason and hint.
     Gone(String, Option<String>),
-    /// Another run holds it.
+    /// Another run has locked it: reason.
     Held(String),
-    /// The user does not want to wait any more.
+    /// The user interrupted the run.
     Interrupted,
 }
 
@@ -108,7 +108,7 @@ impl Worker {
         }
     }
 
-    /// Makes a lost link anew, once in a run; says whether there is one again.
+    /// Reopens a lost link, at most once per run. Returns whether there is a link again.
     pub(super) async fn reconnect(&mut self, shared: &Shared, lost: &str) -> bool {
         self.wire = None;
         self.is_touched = true;
@@ -124,7 +124,7 @@ impl Worker {
                 true
             }
             Err(Unreached::Gone(why, hint)) => {
-                let why = format!("{lost}; it could not be reached again: {why}");
+                let why = format!("{lost}; reconnecting failed: {why}");
                 self.unreachable(shared, Unreached::Gone(why, hint));
                 false
             }
@@ -140,7 +140,7 @@ impl Worker {
             Unreached::Gone(why, hint) => (why, hint),
             Unreached::Held(why) => {
                 self.is_held = true;
-                let hint = "wait until that run has ended, or end it; then run again";
+                let hint = "wait until that run has ended or stop it, then run again";
                 (why, Some(hint.to_owned()))
             }
             Unreached::Interrupted => {
@@ -153,16 +153,16 @@ impl Worker {
         shared.tell(Event::Unreachable(self.host.clone(), why, hint));
     }
 
-    /// Ends the conversation; waits for the agent's last word where it holds the host's lock.
+    /// Closes the session. Waits for the agent's last reply if it has the host's lock.
     pub(super) async fn goodbye(&mut self, shared: &Shared) {
         let Some(mut wire) = self.wire.take() else { return };
         wire.send(Request::Goodbye);
         let bye = async { while !matches!(wire.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {} };
-        // Without an answer the link is closed; the agent leaves then just the same.
+        // Without an answer the link is closed, and the agent exits then as well.
         drop(timeout(shared.settings.patience.goodbye, bye).await);
     }
 
-    /// Counts an outcome and keeps it.
+    /// Counts and stores an outcome.
     pub(super) fn record(&mut self, step: StepId, outcome: Outcome, ignored: bool) {
         Tally::count(&mut self.result.tally, &outcome, ignored);
         self.is_touched |= matches!(outcome, Outcome::Changed(_) | Outcome::Failed(_));
@@ -170,33 +170,33 @@ impl Worker {
         self.outcomes.insert(step, outcome);
     }
 
-    /// Says whether the outcome of `step` was counted.
+    /// Returns whether the outcome of `step` was counted.
     pub(super) fn ran(&self, step: StepId) -> bool {
         self.counted.contains(&step)
     }
 }
 
-/// Opens a link and waits for another run to let go of the host. One that is made `again` is tried for so long when the host does
-/// not answer.
+/// Opens a link and waits for another run to release the host. `again` is how long to retry a lost
+/// link while the host does not answer.
 async fn open(shared: &Shared, host: &HostName, again: Option<Duration>) -> Result<Wire, Unreached> {
     let retry_for = again.unwrap_or_default();
     let mut interrupt = shared.interrupt.clone();
     let patience = &shared.settings.patience;
     let begun = Instant::now();
     let mut pause = Duration::from_millis(250);
-    let mut told = false;
+    let mut noted = false;
     loop {
         let attempt = tokio::select! {
             attempt = open_once(shared, host, Manner::own(shared, again.is_some())) => attempt,
-            _ = interrupt.wait_for(|wish| *wish >= Interrupt::Finish) => return Err(Unreached::Interrupted),
+            _ = interrupt.wait_for(|level| *level >= Interrupt::Finish) => return Err(Unreached::Interrupted),
         };
         let (why, until) = match attempt {
             Ok(wire) => return Ok(wire),
             Err(Unreached::Gone(..)) => (attempt, retry_for),
-            Err(Unreached::Held(ref who)) => {
-                if !std::mem::replace(&mut told, true) && !patience.lock.is_zero() {
+            Err(Unreached::Held(ref holder)) => {
+                if !std::mem::replace(&mut noted, true) && !patience.lock.is_zero() {
                     let seconds = patience.lock.as_secs();
-                    let note = format!("{}: {who}; waiting up to {seconds} s for that to end", host);
+                    let note = format!("{}: {holder}; waiting up to {seconds} s for that to end", host);
                     shared.tell(Event::Note(Level::Info, note));
                 }
                 (attempt, patience.lock.max(retry_for))
@@ -211,14 +211,14 @@ async fn open(shared: &Shared, host: &HostName, again: Option<Duration>) -> Resu
     }
 }
 
-/// How a conversation is opened.
+/// How a session is opened.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Manner {
-    /// With the host's lock.
+    /// Take the host's lock.
     pub(super) lock: bool,
-    /// After a lost link.
+    /// Resume after a lost link.
     pub(super) again: bool,
-    /// Beside the run's own, if there is one.
+    /// As a side session of the run's main session.
     pub(super) beside: bool,
 }
 
@@ -228,7 +228,7 @@ impl Manner {
     }
 }
 
-/// Opens a conversation, without waiting for another run.
+/// Opens a session, without waiting for another run.
 pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) -> Result<Wire, Unreached> {
     let Settings { patience, run, operator, purpose, .. } = &shared.settings;
     let Manner { lock, again, beside } = manner;
@@ -256,7 +256,7 @@ pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) 
         }
         Err(_) => {
             let seconds = patience.hello.as_secs();
-            Err(gone(format!("the agent on {} was started and did not say hello within {seconds} s", host)))
+            Err(gone(format!("the agent on {} was started but did not answer within {seconds} s", host)))
         }
     }
 }

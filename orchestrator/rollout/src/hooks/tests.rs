@@ -46,16 +46,22 @@ async fn failed_program_is_quoted_without_secrets() {
 #[tokio::test]
 async fn hanging_program_is_killed_with_its_children() {
     let folder = tempfile::tempdir().expect("a folder");
-    let mark = folder.path().join("still-there");
-    let script = format!("(sleep 3; touch {}) & sleep 60", mark.display());
+    let fifo = folder.path().join("alive");
+    let created = std::process::Command::new("mkfifo").arg(&fifo).status().expect("mkfifo");
+    assert!(created.success());
+    let mut alive = tokio::net::unix::pipe::OpenOptions::new().open_receiver(&fifo).expect("the FIFO");
+    // The program and its child keep the FIFO open until they end.
+    let script = format!("exec 9>{}; echo started >&9; sleep 60 & sleep 60", fifo.display());
     let begun = Instant::now();
     let Refusal { failure, may_pass } =
         refusal(&Hook { timeout_secs: 1, ..hook(Call::Command(shell(&script))) }).await;
     assert!(begun.elapsed() < Duration::from_secs(10));
     assert_eq!(failure.what, "hook `it`: timed out after 1 s and was killed");
     assert!(!may_pass, "it would hang again");
-    tokio::time::sleep(Duration::from_millis(3500)).await;
-    assert!(!mark.exists(), "its child was killed too");
+    let mut written = String::new();
+    let closed = tokio::time::timeout(Duration::from_secs(20), alive.read_to_string(&mut written)).await;
+    closed.expect("the child is still running").expect("the end of the FIFO");
+    assert_eq!(written, "started\n");
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ impl Trust {
     /// resumed: each connection does a full handshake, like a new client.
     ///
     /// # Errors
-    /// When there is no trusted authority, or a certificate is not a valid authority.
+    /// When no authority is trusted, or a certificate is not a valid authority.
     pub fn new(authorities: Vec<Vec<u8>>) -> Result<Self, String> {
         let provider = Arc::new(ring::default_provider());
         let authorities = authorities.into_iter().map(CertificateDer::from);

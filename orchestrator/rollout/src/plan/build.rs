@@ -1,7 +1,9 @@
-//! Marries inventory, playbook and cluster: plays become stages, tasks become steps. Pure, and every mistake is told.
+//! Builds a plan from inventory, playbook and cluster: plays become stages, tasks become steps.
+//! Pure. Reports all errors, not only the first.
 //!
-//! A play's batch is a stage; a barrier stands behind each. First everything is *drafted*, which needs no big file and finds
-//! all mistakes; `finish` then makes the plan, once the artifacts that it needs are at hand.
+//! A batch of a play is a stage, with a barrier after it. First everything is *drafted*, which
+//! needs no artifacts and finds all errors. Then `finish` creates the plan, once the artifacts are
+//! available.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -22,10 +24,10 @@ use apim_transport::host::HostName;
 
 mod shifting;
 
-/// The name of this machine, for tasks that are done here in place of a host.
+/// Name of the control machine, for local tasks.
 pub const LOCALHOST: &str = "localhost";
 
-/// What a plan is made from.
+/// Input of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Wish<'a> {
     /// The hosts.
@@ -40,13 +42,13 @@ pub struct Wish<'a> {
     pub tags: &'a Wanted,
 }
 
-/// A plan that lacks nothing but the big files.
+/// A plan without its artifacts.
 #[derive(Debug, Clone, Default)]
 pub struct Drafted {
     stages: Vec<DraftedStage>,
-    /// Hosts whose tasks ask for privilege.
+    /// Hosts with tasks that use `become`.
     pub escalates: BTreeSet<HostName>,
-    /// Tasks that a condition leaves out, by host.
+    /// Number of tasks excluded by a condition, by host.
     left_out: BTreeMap<HostName, usize>,
 }
 
@@ -71,7 +73,7 @@ struct DraftedStep {
 /// Drafts the plan.
 ///
 /// # Errors
-/// Everything that is wrong with the playbook on these hosts.
+/// All errors of the playbook on these hosts.
 pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
     let mut drafting = Drafting {
         wish,
@@ -87,10 +89,10 @@ pub fn draft(wish: &Wish<'_>) -> Result<Drafted, Mistakes> {
     let Drafting { drafted, mut mistakes, has_hosts, .. } = drafting;
     wish.tags.check(wish.playbook, &mut mistakes);
     if let (false, true, Some(limit)) = (has_hosts, mistakes.0.is_empty(), wish.limit) {
-        let hint = "see the hosts of each group with `apim-deploy inventory --graph`";
+        let hint = "list the hosts of each group with `apim-deploy inventory --graph`";
         mistakes.add_hint(
             &Span::flag("--limit"),
-            format!("no host of the plays is in --limit `{limit}`"),
+            format!("--limit `{limit}` matches no host of the plays"),
             hint,
         );
     }
@@ -103,7 +105,7 @@ struct Drafting<'a> {
     mistakes: Mistakes,
     /// Whether a play has a host.
     has_hosts: bool,
-    /// Tasks that say that they are done without privilege, and where.
+    /// Tasks with `become: false`, and their position.
     without: Vec<(HostName, Span)>,
 }
 
@@ -124,8 +126,8 @@ impl Drafting<'_> {
         }
     }
 
-    /// Drafts the stages of one batch: one for all tasks, or one for each where hosts keep step. What is done on this machine
-    /// stands in a stage of its own.
+    /// Drafts the stages of one batch: one stage for all tasks, or one for each task with the
+    /// linear strategy. Local tasks get a stage of their own.
     fn batch(&mut self, play: &Play, title: &str, batch: &[HostName]) {
         let tasks: Vec<&Task> = play.tasks.iter().filter(|task| self.wish.tags.wants(&task.tags)).collect();
         let together = |one: &&Task, next: &&Task| {
@@ -179,7 +181,8 @@ impl Drafting<'_> {
 }
 
 impl Drafting<'_> {
-    /// What the inventory says of `become` on a host; as in Ansible it weighs more than what a task says.
+    /// Returns `become` of the host in the inventory. As in Ansible it takes precedence over the
+    /// task.
     fn inventory_says(&self, lane: &HostName) -> Option<bool> {
         self.wish.inventory.host(&lane.0).and_then(|host| host.connection.become_wish)
     }
@@ -192,22 +195,20 @@ impl Drafting<'_> {
         } else if let (None, Some(false), Some(at)) = (says, bound.escalate, &bound.escalate_at) {
             self.without.push((lane.clone(), at.clone()));
         }
-        // Ansible passes over a `become_user` where nobody says `become`.
+        // Ansible silently ignores `become_user` without `become`.
         if let (Some(user), Some(at), false) = (&bound.become_user, &bound.become_user_at, escalates) {
-            let what = format!("`become_user: {user}` means nothing without `become: true`");
-            self.mistakes.add_hint(at, what, "say `become: true` beside it, or leave it out");
+            let what = format!("`become_user: {user}` has no effect without `become: true`");
+            self.mistakes.add_hint(at, what, "add `become: true`, or remove it");
         }
     }
 
-    /// One agent does all of a host's tasks: with privilege as soon as one of them asks for it.
+    /// One agent runs all tasks of a host, with privilege as soon as one task needs it.
     fn check_accounts(&mut self) {
         for (lane, at) in std::mem::take(&mut self.without) {
             if self.drafted.escalates.contains(&lane) {
-                let what = format!(
-                    "`become: false` cannot be honoured: other tasks on {} say `become: true`",
-                    lane.0
-                );
-                let hint = "all tasks of a host are done by one agent; run a command as another account with `become_user`";
+                let what =
+                    format!("`become: false` is not possible: other tasks on {} set `become: true`", lane.0);
+                let hint = "one agent runs all tasks of a host; use `become_user` to run a command as another account";
                 self.mistakes.add_hint(&at, what, hint);
             }
         }
@@ -215,17 +216,17 @@ impl Drafting<'_> {
 }
 
 impl Drafted {
-    /// Adds a last stage that looks at every node of `hosts` and reports.
+    /// Adds a last stage that inspects every node of `hosts`.
     pub fn add_inspection(&mut self, cluster: &Cluster, hosts: &dyn Fn(&str) -> bool) {
         let mut stage = DraftedStage {
-            title: "look at every node".to_owned(),
+            title: "inspect every node".to_owned(),
             on_failure: OnFailure::StopAtBarrier,
             lanes: Vec::new(),
         };
         for node in cluster.nodes().iter().filter(|node| hosts(&node.host)) {
             let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
             let draft = Draft {
-                title: format!("{}: look", node.words()),
+                title: format!("{}: inspect", node.words()),
                 work: operation.into(),
                 node: Some(node.name.clone()),
                 budget: None,
@@ -242,7 +243,7 @@ impl Drafted {
         }
     }
 
-    /// Adds a last stage that does `drafts` on one host.
+    /// Adds a last stage that runs `drafts` on one host.
     pub fn add_stage(&mut self, title: String, host: &HostName, drafts: Vec<Draft>) {
         if !drafts.is_empty() {
             let steps = drafts.into_iter().map(DraftedStep::plain).collect();
@@ -251,7 +252,7 @@ impl Drafted {
         }
     }
 
-    /// Leaves only the steps about nodes of these roles.
+    /// Keeps only the steps of nodes with these roles.
     pub fn keep_roles(&mut self, cluster: &Cluster, roles: &[Role]) {
         let is_kept = |step: &DraftedStep| {
             let node = cluster.nodes().iter().find(|node| Some(&node.name) == step.draft.node.as_ref());
@@ -264,7 +265,7 @@ impl Drafted {
         self.stages.retain(|stage| !stage.lanes.is_empty());
     }
 
-    /// Returns the nodes that something is done with beside looking at them.
+    /// Returns the nodes that the plan changes.
     #[must_use]
     pub fn nodes(&self) -> BTreeSet<NodeName> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
@@ -272,7 +273,8 @@ impl Drafted {
         worked_on.filter_map(|step| step.draft.node.clone()).collect()
     }
 
-    /// Nodes that go back go to the release of this name, or one whose name begins so; not to the one that each host remembers.
+    /// Sets the release for rollbacks: this name, or a name that starts with it. The default is the
+    /// previous release of each host.
     pub fn go_back_to(&mut self, release: &str) {
         let steps = self.stages.iter_mut().flat_map(|stage| &mut stage.lanes).flat_map(|(_, steps)| steps);
         for step in steps {
@@ -282,14 +284,14 @@ impl Drafted {
         }
     }
 
-    /// Returns the digests of the artifacts that hosts may ask for.
+    /// Returns the digests of the artifacts that hosts may request.
     #[must_use]
     pub fn needs(&self) -> BTreeSet<Sha256> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
         steps.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
     }
 
-    /// Returns the digests of the artifacts that are read on this machine.
+    /// Returns the digests of the artifacts that are read on the control machine.
     #[must_use]
     pub fn reads_here(&self) -> BTreeSet<Sha256> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
@@ -297,13 +299,14 @@ impl Drafted {
         ours.flat_map(|step| step.draft.files.iter().map(|(sha256, _)| *sha256)).collect()
     }
 
-    /// Returns whether something is done on this machine in place of a host.
+    /// Returns whether there are local tasks.
     #[must_use]
     pub fn uses_localhost(&self) -> bool {
         self.stages.iter().flat_map(|stage| &stage.lanes).any(|(host, _)| host.0 == LOCALHOST)
     }
 
-    /// Makes the plan; `artifacts` says where each of those needed is, and how long. One that is missing cannot be sent.
+    /// Creates the plan. `artifacts` contains path and size of each artifact. A missing one cannot
+    /// be sent.
     #[must_use]
     pub fn finish(self, artifacts: &BTreeMap<Sha256, (PathBuf, u64)>) -> Plan {
         let mut contents = Contents::default();
@@ -329,7 +332,7 @@ impl Drafted {
                     })
                     .collect();
                 node_by_node(&mut steps);
-                rescue_what_was_started(&mut steps, &mut started);
+                keep_rescues_of_started(&mut steps, &mut started);
                 Lane { host, steps }
             });
             let lanes = lanes.collect();
@@ -349,7 +352,7 @@ impl DraftedStage {
 }
 
 impl DraftedStep {
-    /// A step that no task of a playbook says anything about.
+    /// A step that comes from no task of a playbook.
     const fn plain(draft: Draft) -> Self {
         Self {
             draft,
@@ -382,7 +385,7 @@ impl DraftedStep {
         *next += 1;
         let Self { draft, tags, ignore_failure, check_only, no_log, retries, delay_secs } = self;
         let Draft { title, work, node, budget, proves_health, contents: _, files: _, rescue } = draft;
-        let behind = |draft| Self {
+        let rescue_step = |draft| Self {
             draft,
             tags: tags.clone(),
             ignore_failure: false,
@@ -391,7 +394,7 @@ impl DraftedStep {
             retries: 0,
             delay_secs: 0,
         };
-        let rescue = rescue.into_iter().map(|draft| behind(draft).numbered(next)).collect();
+        let rescue = rescue.into_iter().map(|draft| rescue_step(draft).numbered(next)).collect();
         Step {
             id,
             title,
@@ -418,8 +421,8 @@ fn on_failure(play: &Play) -> OnFailure {
     }
 }
 
-/// Where a host carries several nodes, one is done before the next is begun: tasks are lowered for all nodes of a host at
-/// once, and a node must be shown to be healthy before its neighbour may go down.
+/// On a host with several nodes, one node is finished before the next one starts: tasks are lowered
+/// for all nodes of a host at once, and a node must be healthy before its neighbour may go down.
 fn node_by_node(steps: &mut [Step]) {
     for together in steps.chunk_by_mut(|one, next| one.node.is_some() && next.node.is_some()) {
         let mut order = Vec::new();
@@ -432,8 +435,9 @@ fn node_by_node(steps: &mut [Step]) {
     }
 }
 
-/// A node is rescued where its health is to be shown after it was started (`started`: so far), and nowhere else: who only looks changes nothing.
-fn rescue_what_was_started(steps: &mut [Step], started: &mut BTreeSet<NodeName>) {
+/// Keeps rescue steps only after a step that started the node; `started` collects those nodes. A
+/// read-only plan changes nothing.
+fn keep_rescues_of_started(steps: &mut [Step], started: &mut BTreeSet<NodeName>) {
     for step in steps {
         let starts = matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
         started.extend(step.node.clone().filter(|_| starts && !step.check_only));

@@ -1,5 +1,5 @@
-//! The hooks of load balancers, made for each node: templates over the node are rendered, and what is wrong is told before anything is
-//! contacted.
+//! Hooks of external load balancers, rendered for each node. All errors are found before any host
+//! is contacted.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use apim_product::{Cluster, FileReader, Node, NodeName, port};
 #[cfg(test)]
 mod tests;
 
-/// Returns the hooks of every node that has some.
+/// Returns the hooks of every node that has hooks.
 ///
 /// # Errors
-/// Everything that is wrong with them, once each.
+/// All errors in the hooks, once each.
 pub fn read(
     inventory: &Inventory,
     cluster: &Cluster,
@@ -27,13 +27,13 @@ pub fn read(
     let mut all = BTreeMap::new();
     for node in cluster.nodes() {
         let Some(host) = inventory.host(&node.host) else { continue };
-        let making = Making { inventory, node, scope: &host.scope, later: &host.later, files };
-        if let Some(hooks) = making.hooks(&mut found) {
+        let node_hooks = NodeHooks { inventory, node, scope: &host.scope, later: &host.later, files };
+        if let Some(hooks) = node_hooks.hooks(&mut found) {
             all.insert(node.name.clone(), Arc::new(hooks));
         }
     }
     if all.is_empty() && found.0.is_empty() {
-        tell_unused(inventory, &mut found);
+        report_unused(inventory, &mut found);
     }
     let mut mistakes = Mistakes::default();
     for mistake in found.0 {
@@ -44,17 +44,17 @@ pub fn read(
     if mistakes.0.is_empty() { Ok(all) } else { Err(mistakes) }
 }
 
-/// Hooks that no node has would look like hooks that are called.
-fn tell_unused(inventory: &Inventory, mistakes: &mut Mistakes) {
+/// Reports hooks that apply to no node: they would never be called.
+fn report_unused(inventory: &Inventory, mistakes: &mut Mistakes) {
     let keys = inventory.hosts.iter().filter_map(|host| host.later.entries()).flatten();
     for (key, _) in keys {
-        let what = format!("`apim.load_balancer.{}` reaches no node", key.text);
-        let hint = "hooks belong to the nodes that they are called for: set them under `all`, or for the nodes' groups";
+        let what = format!("`apim.load_balancer.{}` applies to no node", key.text);
+        let hint = "set hooks under `all` or for the groups of the nodes";
         mistakes.add_hint(&key.span, what, hint);
     }
 }
 
-struct Making<'a> {
+struct NodeHooks<'a> {
     inventory: &'a Inventory,
     node: &'a Node,
     scope: &'a Scope,
@@ -62,7 +62,7 @@ struct Making<'a> {
     files: &'a dyn FileReader,
 }
 
-impl Making<'_> {
+impl NodeHooks<'_> {
     fn hooks(&self, mistakes: &mut Mistakes) -> Option<Hooks> {
         self.check_pairs(mistakes);
         let hooks = Hooks {
@@ -77,19 +77,19 @@ impl Making<'_> {
         is_any.then_some(hooks)
     }
 
-    /// Who is taken out must be put back.
+    /// Checks that `drain` and `undrain` come in pairs.
     fn check_pairs(&self, mistakes: &mut Mistakes) {
         let key = |action: Action| {
             let entries = self.later.entries().unwrap_or_default();
             entries.iter().find(|(key, value)| key.text == action.word() && value.kind != Kind::Null)
         };
         for (given, needed, hint) in [
-            (Action::Drain, Action::Undrain, "say how a node is put back"),
-            (Action::Undrain, Action::Drain, "say how a node is taken out before it is taken down"),
-            (Action::Drained, Action::Drain, "say how a node is taken out before it is taken down"),
+            (Action::Drain, Action::Undrain, "add `undrain` hooks"),
+            (Action::Undrain, Action::Drain, "add `drain` hooks"),
+            (Action::Drained, Action::Drain, "add `drain` hooks"),
         ] {
             if let (Some((at, _)), None) = (key(given), key(needed)) {
-                let what = format!("`apim.load_balancer` has `{}` and no `{}`", given.word(), needed.word());
+                let what = format!("`apim.load_balancer` has `{}` but no `{}`", given.word(), needed.word());
                 mistakes.add_hint(&at.span, what, hint);
             }
         }
@@ -102,7 +102,7 @@ impl Making<'_> {
         let reading = Reading { action, facts: &facts, files: self.files };
         let known = mistakes.0.len();
         let mut hooks = Vec::new();
-        // One after the other, so that all mistakes are found.
+        // Continues after an error, so that all errors are found.
         for item in raw.items().unwrap_or(std::slice::from_ref(raw)) {
             match scope.render(item) {
                 Ok(rendered) => {
@@ -113,13 +113,13 @@ impl Making<'_> {
             }
         }
         if hooks.is_empty() && mistakes.0.len() == known && raw.kind != Kind::Null {
-            let what = format!("`apim.load_balancer.{}` holds no hook", action.word());
-            mistakes.add_hint(&raw.span, what, "a hook, or a list of hooks");
+            let what = format!("`apim.load_balancer.{}` contains no hook", action.word());
+            mistakes.add_hint(&raw.span, what, "expected a hook or a list of hooks");
         }
         hooks
     }
 
-    /// A command runs on every host of its pattern, one after the other.
+    /// Expands a command hook to one hook per host of its pattern.
     fn placed(&self, (hook, on): Read, mistakes: &mut Mistakes) -> Vec<Hook> {
         let Some(pattern) = on else { return vec![hook] };
         let hosts = match pattern::select(self.inventory, &pattern.value, &pattern.span) {
@@ -130,11 +130,11 @@ impl Making<'_> {
             }
         };
         if hosts.is_empty() {
-            let what = format!("`hosts`: no host is in `{}`", pattern.value);
+            let what = format!("`hosts`: `{}` matches no host", pattern.value);
             mistakes.add_hint(
                 &pattern.span,
                 what,
-                "a host or a group of this inventory; without `hosts` it runs on this machine",
+                "expected a host or a group of this inventory; without `hosts` the command runs on the control machine",
             );
         }
         let on_host = |name: &str| {
@@ -149,7 +149,7 @@ impl Making<'_> {
     }
 }
 
-/// Returns what a command finds in its environment.
+/// Returns the environment variables of a hook command.
 fn facts(node: &Node, action: Action) -> BTreeMap<String, String> {
     let serving = port::serving(node.role);
     let numbers: Vec<String> = serving.iter().map(|(_, base)| node.port(*base).to_string()).collect();
@@ -171,7 +171,7 @@ fn facts(node: &Node, action: Action) -> BTreeMap<String, String> {
     facts
 }
 
-/// Returns what templates see beside the variables of the node's host.
+/// Returns the template variables in addition to those of the node's host.
 fn variables(node: &Node, action: Action) -> HashMap<String, yaml::Node> {
     let ports = port::serving(node.role);
     let ports = ports.into_iter().map(|(name, base)| (name, value(Kind::Int(i64::from(node.port(base))))));

@@ -1,4 +1,4 @@
-//! The plan: everything that is to be done, as a value. Pure: building one touches nothing but the named files.
+//! The plan: all work of a run as a value. Building one is pure and reads only the named files.
 
 pub mod build;
 pub mod hooks;

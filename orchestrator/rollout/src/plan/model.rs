@@ -1,4 +1,4 @@
-//! Plan, stage, lane, step: the four nested words that carry the engine.
+//! The plan model: plan, stage, lane, step.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -16,67 +16,69 @@ pub use apim_product::hook::{Call, Hook, Hooks, Program, Shift, ShiftWish};
 pub use apim_product::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
 use apim_transport::host::HostName;
 
-/// Everything that is to be done; never changed once built.
+/// All work of a run. Immutable once built.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
-    /// In order; a barrier stands behind each.
+    /// In order, with a barrier after each.
     pub stages: Vec<Stage>,
-    /// The bytes that operations name by digest.
+    /// Content that operations reference by digest.
     pub contents: Contents,
-    /// How nodes are taken out of rotation before they are taken down, and put back.
+    /// How nodes are drained before they are taken down, and undrained afterwards.
     pub rotations: BTreeMap<NodeName, Rotation>,
-    /// All nodes of the roles of which it may take a node down: those that are down count against the budget.
+    /// All nodes of the roles in which the plan may take a node down. Those that are down count
+    /// against the budget.
     pub peers: Vec<Peer>,
-    /// Whether those that it works on leave the rotation until somebody puts them back: of each role one that serves must be left.
+    /// Whether the nodes of the plan stay drained until a later undrain. Each role must keep a node
+    /// in service.
     pub drains: bool,
-    /// How many tasks a condition left out, by host; they count as skipped.
+    /// Number of tasks excluded by a condition, by host; they count as skipped.
     pub left_out: BTreeMap<HostName, usize>,
 }
 
-/// How a node is taken out of rotation, so that nobody is sent to it any more, and put back.
+/// How a node is drained and undrained.
 #[derive(Debug, Clone)]
 pub struct Rotation {
     /// The node's host.
     pub host: HostName,
-    /// Where it is taken out.
+    /// Load balancers managed by apim-deploy.
     pub balancers: Vec<Balancer>,
-    /// How load balancers are told that somebody else sees to.
+    /// Hooks of external load balancers.
     pub hooks: Option<Arc<Hooks>>,
-    /// When nobody is served by it any more.
+    /// Condition that the node has no more connections.
     pub quiet: Condition,
-    /// How long that is waited for, in seconds.
+    /// How long to wait for `quiet`, in seconds.
     pub limit_secs: u64,
 }
 
-/// One load balancer, and what its host's agent is asked for.
+/// A load balancer, and the operations for its agent.
 #[derive(Debug, Clone)]
 pub struct Balancer {
     /// Its host.
     pub host: HostName,
-    /// Where it is to be found whether it knows the node; one that does not is left alone.
+    /// Path that exists if the load balancer knows the node. Otherwise it is skipped.
     pub known_by: AbsPath,
     /// The node gets no new requests.
     pub drain: Operation,
-    /// It gets them again.
+    /// The node gets requests again.
     pub undrain: Operation,
 }
 
-/// A node of a role of which a plan may take a node down.
+/// A node of a role in which the plan may take a node down.
 #[derive(Debug, Clone)]
 pub struct Peer {
     /// The node.
     pub node: NodeName,
     /// Its host.
     pub host: HostName,
-    /// The pool that it counts in.
+    /// The pool that it belongs to.
     pub pool: String,
-    /// What holds when it is healthy, whatever release it runs from.
+    /// Health check, independent of the installed release.
     pub healthy: Operation,
-    /// Whether the plan may take it down itself; otherwise nothing is done with it.
+    /// Whether the plan may take it down itself. Otherwise it is only checked.
     pub is_worked_on: bool,
-    /// What holds when no hook keeps it from getting requests, where it has hooks.
+    /// Check that no hook has drained it; `None` without hooks.
     pub returned: Option<Operation>,
-    /// The load balancers that may have been told to send it nobody.
+    /// Load balancers on which it may be drained.
     pub balancers: Vec<Balancer>,
 }
 
@@ -92,7 +94,7 @@ impl Plan {
         hooks.flat_map(|hooks| hooks.hosts()).map(|host| HostName(host.to_owned())).collect()
     }
 
-    /// Returns every step with its host, in order; behind each those that are done when it has failed.
+    /// Returns every step with its host, in order, each followed by its rescue steps.
     pub fn steps(&self) -> impl Iterator<Item = (&HostName, &Step)> {
         let lanes = self.stages.iter().flat_map(|stage| &stage.lanes);
         lanes.flat_map(|lane| {
@@ -102,12 +104,12 @@ impl Plan {
     }
 }
 
-/// What lies between two barriers.
+/// The work between two barriers.
 #[derive(Debug, Clone)]
 pub struct Stage {
-    /// For people, such as `start key managers`.
+    /// Shown to users, such as `start key managers`.
     pub title: String,
-    /// One per host, run in parallel (as many at once as `width` says).
+    /// One per host, run in parallel (limited by `width`).
     pub lanes: Vec<Lane>,
     /// How many lanes at once; `None` for all (forks still cap it).
     pub width: Option<usize>,
@@ -115,23 +117,24 @@ pub struct Stage {
     pub on_failure: OnFailure,
 }
 
-/// What a failed lane means for the other lanes and the stages behind.
+/// What a failed lane means for the other lanes and the later stages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnFailure {
     /// The others finish the stage; the run ends at the barrier.
     StopAtBarrier,
-    /// The run ends at the barrier when more than this percentage of the stage's hosts failed; otherwise failed hosts drop out.
+    /// The run ends at the barrier when more than this percentage of the stage's hosts failed;
+    /// otherwise failed hosts drop out.
     StopAbove(u8),
-    /// Lanes not begun do not begin; the run ends at the barrier.
+    /// Lanes that have not started are skipped; the run ends at the barrier.
     StopAtOnce,
 }
 
 /// One host's part of a stage; its steps run in order and stop at the first failure.
 #[derive(Debug, Clone)]
 pub struct Lane {
-    /// Where.
+    /// Host that runs the steps.
     pub host: HostName,
-    /// What.
+    /// Steps, in order.
     pub steps: Vec<Step>,
 }
 
@@ -140,46 +143,47 @@ pub struct Lane {
 pub struct Step {
     /// Unique in the plan.
     pub id: StepId,
-    /// For people, such as `key manager km1: write deployment.toml`.
+    /// Shown to users, such as `key manager km1: write deployment.toml`.
     pub title: String,
-    /// The wish.
+    /// The work to do.
     pub work: Work,
-    /// Which node it concerns, where it concerns one.
+    /// The node that it belongs to, if any.
     pub node: Option<NodeName>,
-    /// The pool that leave to take a node down comes from (a role's name); `None`: leave is always granted.
+    /// Pool (role name) that grants the permit to take the node down; `None`: no permit required.
     pub budget: Option<String>,
-    /// Whether the success of this step shows that `node` is healthy (gives back its permit).
+    /// Whether success shows that `node` is healthy and returns its permit.
     pub proves_health: bool,
     /// Whether later steps run although this one failed.
     pub ignore_failure: bool,
-    /// `Some(mode)` fixes check or apply whatever the run's mode is (a read-only step in apply: check).
+    /// Whether the step always runs in check mode, even in an apply.
     pub check_only: bool,
     /// Whether results of the step must not be shown (`no_log`).
     pub no_log: bool,
-    /// How often it is tried again after a failure.
+    /// Number of retries after a failure.
     pub retries: u32,
-    /// Seconds between tries.
+    /// Seconds between two attempts.
     pub delay_secs: u32,
     /// Tags, for `--tags` and `--skip-tags`.
     pub tags: Vec<String>,
-    /// What is done for its node once it has failed: in order, up to the first that does not succeed. The step has failed all the same.
+    /// Steps that run for its node after it has failed: in order, up to the first that does not
+    /// succeed. The step still counts as failed.
     pub rescue: Vec<Step>,
 }
 
 impl Step {
-    /// Returns the wish that the host's agent sees to; `None` where the orchestrator does the work itself.
+    /// Returns the operation for the host's agent; `None` for local tasks.
     #[must_use]
     pub const fn operation(&self) -> Option<&Operation> {
         self.work.operation()
     }
 
-    /// Returns what the agent is asked for when it is only looked at; `None` where the agent cannot tell.
+    /// Returns the operation for a check by the agent; `None` if the agent cannot check it.
     #[must_use]
     pub fn look(&self) -> Option<Operation> {
         self.work.look()
     }
 
-    /// Returns the contents that the operation names; a host may ask for these and no others.
+    /// Returns the contents that the operation uses. A host may request only these.
     pub fn contents(&self) -> impl Iterator<Item = Content> {
         self.operation().map(contents_of).unwrap_or_default().into_iter()
     }
@@ -217,14 +221,14 @@ fn contents_of(operation: &Operation) -> Vec<Content> {
     }
 }
 
-/// The bytes behind digests.
+/// Content by digest.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
-    /// Where each is.
+    /// Source of each content.
     pub sources: BTreeMap<Sha256, ContentSource>,
 }
 
-/// Where bytes are.
+/// Source of content.
 #[derive(Debug, Clone)]
 pub enum ContentSource {
     /// In memory (configuration, small files).
@@ -234,7 +238,7 @@ pub enum ContentSource {
 }
 
 impl Contents {
-    /// Adds bytes and returns their name.
+    /// Adds bytes and returns their content id.
     pub fn add(&mut self, bytes: impl Into<Arc<[u8]>>) -> Content {
         let bytes = bytes.into();
         let content = Content::of(&bytes);

@@ -1,4 +1,5 @@
-//! How the nodes of a plan leave and enter rotation, and which nodes beside it count against a budget. Pure.
+//! How the nodes of a plan are drained and undrained, and which other nodes count against a budget.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -12,8 +13,9 @@ use apim_product::{Cluster, Gate, Node, health, port};
 use apim_transport::host::HostName;
 
 impl Plan {
-    /// Adds how its nodes are taken out of the load balancers, and put back. A role of one node has nobody who could be sent requests
-    /// in its place. `whole` is the cluster before a host leaves it: load balancers that hooks tell still know that host.
+    /// Adds how its nodes are drained and undrained. A role with one node is not drained, because
+    /// no other node could serve. `whole` is the cluster before a host is removed: external load
+    /// balancers still know that host.
     pub fn rotate(&mut self, cluster: &Cluster, whole: &Cluster) {
         for name in self.worked_on() {
             let Some(node) = whole.nodes().iter().find(|node| node.name == name) else { continue };
@@ -35,13 +37,14 @@ impl Plan {
         }
     }
 
-    /// Adds the nodes of the roles of which it may take a node down.
+    /// Adds the nodes of all roles in which the plan may take a node down.
     pub fn look_beside(&mut self, cluster: &Cluster) {
         let worked_on = self.worked_on();
         self.add_peers(cluster, &worked_on);
     }
 
-    /// Notes that the nodes that it names leave the rotation, and adds the others of their roles: they must go on.
+    /// Records that the plan drains its nodes, and adds the other nodes of their roles, which must
+    /// stay in service.
     pub fn drain(&mut self, cluster: &Cluster) {
         let drained = self.steps().filter_map(|(_, step)| step.node.clone()).collect();
         self.drains = true;
@@ -76,7 +79,7 @@ impl Plan {
     }
 
     fn balancers(&mut self, cluster: &Cluster, node: &Node) -> Vec<Balancer> {
-        // What cannot be made was told as a mistake when the cluster was built.
+        // Errors were reported when the cluster was built.
         let held = balancer::shift(cluster, node, Flow::Held).unwrap_or_default();
         let open = balancer::shift(cluster, node, Flow::Open).unwrap_or_default();
         let mut open: BTreeMap<String, _> = open.into_iter().collect();
@@ -98,17 +101,17 @@ impl Plan {
     }
 }
 
-/// Returns when no load balancer is connected to the ports of `node` by which it serves. Where the address of one is not known, whoever
-/// is no node of the cluster counts.
+/// Returns the condition that no load balancer is connected to the serving ports of `node`. If an
+/// address is unknown, all connections from outside the cluster count.
 #[must_use]
 pub fn quiet(cluster: &Cluster, node: &Node) -> Condition {
     let ports = port::serving(node.role).into_iter().map(|(_, base)| node.port(base)).collect();
-    let theirs = &node.settings.load_balancer.addresses;
-    // Hooks tell balancers of which we know nothing but the addresses that the inventory names.
-    let is_known = cluster.hooks(&node.name).is_none() || !theirs.is_empty();
-    let ours = balancer::hosts(cluster).map(|host| host.address);
+    let external = &node.settings.load_balancer.addresses;
+    // Of external load balancers only the addresses in the inventory are known.
+    let is_known = cluster.hooks(&node.name).is_none() || !external.is_empty();
+    let managed = balancer::hosts(cluster).map(|host| host.address);
     let from: Option<Vec<IpAddr>> =
-        ours.chain(theirs.iter().copied().map(Some)).map(|address| address.map(IpAddr::V4)).collect();
+        managed.chain(external.iter().copied().map(Some)).map(|address| address.map(IpAddr::V4)).collect();
     let from = from.filter(|_| is_known).unwrap_or_default();
     let nodes = cluster.nodes().iter().filter_map(|node| node.address.map(IpAddr::V4));
     let except = if from.is_empty() { nodes.collect() } else { Vec::new() };

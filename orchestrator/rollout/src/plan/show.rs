@@ -1,15 +1,15 @@
-//! A plan as text, without having looked at any host.
+//! Shows a plan without contacting a host.
 
 use super::model::{OnFailure, Plan};
 
-/// Returns every stage with its hosts and steps. Hosts with the same steps stand together.
+/// Returns every stage with its hosts and steps. Hosts with the same steps are grouped.
 #[must_use]
 pub fn text(plan: &Plan) -> String {
     let mut text = String::new();
     for (number, stage) in plan.stages.iter().enumerate() {
         let rule = match stage.on_failure {
             OnFailure::StopAtBarrier => String::new(),
-            OnFailure::StopAbove(percent) => format!("  (goes on with up to {percent} % of hosts failed)"),
+            OnFailure::StopAbove(percent) => format!("  (continues with up to {percent} % failed hosts)"),
             OnFailure::StopAtOnce => "  (stops at the first failure)".to_owned(),
         };
         line(&mut text, &format!("{}. {}{rule}", number + 1, stage.title));
@@ -31,7 +31,7 @@ pub fn text(plan: &Plan) -> String {
     text
 }
 
-/// Returns one JSON object a line for each step.
+/// Returns one line of JSON per step.
 #[must_use]
 pub fn json(plan: &Plan) -> String {
     let mut text = String::new();

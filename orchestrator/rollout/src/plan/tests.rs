@@ -45,7 +45,7 @@ all:
     database: {hosts: {db: {ansible_host: 10.0.0.9}}}
 "#;
 
-pub(super) fn world(text: &str) -> (Inventory, Cluster) {
+pub(super) fn load(text: &str) -> (Inventory, Cluster) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("inventory.yaml");
     std::fs::write(&path, text).unwrap();
@@ -69,7 +69,7 @@ pub(super) fn world(text: &str) -> (Inventory, Cluster) {
 }
 
 fn plan_of(playbook: &Playbook, limit: Option<&str>, tags: &Wanted) -> super::model::Plan {
-    let (inventory, cluster) = world(INVENTORY);
+    let (inventory, cluster) = load(INVENTORY);
     let wish = Wish { inventory: &inventory, playbook, cluster: &cluster, limit, tags };
     draft(&wish)
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(apim_product::yaml::Colours::Off)))
@@ -92,7 +92,7 @@ fn the_built_in_site_as_text() {
 }
 
 #[test]
-fn for_programs_every_step_is_one_object() {
+fn json_has_one_object_per_step() {
     let plan = plan_of(&site(), Some("gw1"), &Wanted::default());
     let steps: usize = plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();
     let text = show::json(&plan);
@@ -105,7 +105,7 @@ fn for_programs_every_step_is_one_object() {
 }
 
 #[test]
-fn a_limit_leaves_out_other_hosts_and_what_becomes_empty() {
+fn limit_removes_other_hosts_and_empty_stages() {
     let plan = plan_of(&site(), Some("gateway:!gw2"), &Wanted::default());
     let hosts: Vec<&str> =
         plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.host.0.as_str()).collect();
@@ -114,16 +114,17 @@ fn a_limit_leaves_out_other_hosts_and_what_becomes_empty() {
 }
 
 #[test]
-fn tags_choose_tasks() {
+fn tags_select_tasks() {
     let only = Wanted { only: vec!["start".into()], skip: Vec::new() };
     let plan = plan_of(&site(), None, &only);
+    assert!(plan.steps().count() > 0, "the plan is empty");
     assert!(
         plan.stages.iter().all(|stage| stage.title.contains("start") || stage.title.contains("complete"))
     );
 }
 
 fn mistakes_of(limit: Option<&str>, tags: &Wanted) -> Vec<(String, Option<String>)> {
-    let (inventory, cluster) = world(INVENTORY);
+    let (inventory, cluster) = load(INVENTORY);
     let playbook = site();
     let wish = Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit, tags };
     let mistakes = draft(&wish).err().unwrap_or_default();
@@ -131,27 +132,27 @@ fn mistakes_of(limit: Option<&str>, tags: &Wanted) -> Vec<(String, Option<String
 }
 
 #[test]
-fn a_tag_that_no_task_has_is_a_mistake() {
+fn unknown_tag_is_an_error() {
     for flag in ["--tags", "--skip-tags"] {
         let mut tags = Wanted::default();
         let list = if flag == "--tags" { &mut tags.only } else { &mut tags.skip };
         list.extend(["strat".to_owned(), "untagged".to_owned()]);
         let found = mistakes_of(None, &tags);
-        let what = "no task has the tag `strat`".to_owned();
+        let what = "unknown tag `strat`".to_owned();
         assert_eq!(found, [(what, Some("did you mean `start`?".to_owned()))], "{flag}");
     }
 }
 
 #[test]
-fn a_limit_that_leaves_no_host_of_any_play_is_a_mistake() {
+fn limit_without_hosts_is_an_error() {
     let found = mistakes_of(Some("load_balancer"), &Wanted::default());
     assert_eq!(found.len(), 1);
-    assert_eq!(found[0].0, "no host of the plays is in --limit `load_balancer`");
+    assert_eq!(found[0].0, "--limit `load_balancer` matches no host of the plays");
     assert!(mistakes_of(Some("gw1"), &Wanted::default()).is_empty());
 }
 
 #[test]
-fn every_batch_is_a_stage_and_says_what_a_failure_means() {
+fn batch_becomes_stage_with_failure_rule() {
     let plan = plan_of(
         &parsed(
             "- {name: a, hosts: gateway, serial: 1, max_fail_percentage: 30, tasks: [{command: /bin/true}]}\n\
@@ -173,7 +174,7 @@ fn every_batch_is_a_stage_and_says_what_a_failure_means() {
 }
 
 #[test]
-fn linear_hosts_keep_step_and_what_runs_once_runs_on_the_first_host() {
+fn linear_strategy_and_run_once() {
     let plan = plan_of(
         &parsed(
             "- name: a\n  hosts: gateway\n  strategy: linear\n  tasks:\n\
@@ -188,7 +189,7 @@ fn linear_hosts_keep_step_and_what_runs_once_runs_on_the_first_host() {
 }
 
 #[test]
-fn what_is_delegated_stands_in_a_stage_of_its_own_on_this_machine() {
+fn delegated_task_gets_own_stage_on_localhost() {
     let plan = plan_of(
         &parsed(
             "- name: a\n  hosts: gw1\n  tasks:\n\
@@ -204,7 +205,7 @@ fn what_is_delegated_stands_in_a_stage_of_its_own_on_this_machine() {
 }
 
 #[test]
-fn a_condition_that_does_not_hold_counts_as_skipped() {
+fn false_condition_counts_as_skipped() {
     let plan = plan_of(
         &parsed(
             "- name: a\n  hosts: gateway\n  tasks:\n\
@@ -218,18 +219,18 @@ fn a_condition_that_does_not_hold_counts_as_skipped() {
 }
 
 #[test]
-fn no_secret_is_in_the_text_of_a_plan() {
+fn plan_text_contains_no_secret() {
     let text = show::text(&plan_of(&site(), None, &Wanted::default()));
     assert!(!text.contains("plain-secret"));
 }
 
 #[test]
-fn steps_of_neighbours_on_one_host_are_done_node_by_node() {
+fn nodes_on_one_host_run_one_after_another() {
     let text = INVENTORY.replace(
         "gateway: {hosts: {gw1: {ansible_host: 10.0.0.3}, gw2: {ansible_host: 10.0.0.4}}}",
         "gateway: {hosts: {km1: {apim: {gateway: {port_offset: 1}}}}}",
     );
-    let (inventory, cluster) = world(&text);
+    let (inventory, cluster) = load(&text);
     let playbook = parsed(
         "- name: a\n  hosts: km1\n  tasks:\n    - apim_service: {state: started}\n    - apim_health: {gate: started}\n",
     );
@@ -241,13 +242,13 @@ fn steps_of_neighbours_on_one_host_are_done_node_by_node() {
         plan.stages[0].lanes[0].steps.iter().filter_map(|step| step.node.clone()).collect();
     let steps = nodes.len();
     nodes.dedup();
-    assert_eq!(nodes.len(), 2, "one node is done before the next is begun");
+    assert_eq!(nodes.len(), 2, "one node is finished before the next one starts");
     assert!(steps >= 4);
 }
 
-/// Returns the one mistake of a playbook whose tasks are for gw1: its line, and what it says.
+/// Returns the errors of a playbook whose tasks are for gw1: line and message.
 fn mistake_of(inventory: &str, play: &str) -> Vec<(usize, String)> {
-    let (inventory, cluster) = world(inventory);
+    let (inventory, cluster) = load(inventory);
     let playbook = parsed(&format!("- hosts: gw1\n{play}"));
     let tags = Wanted::default();
     let wish =
@@ -257,29 +258,29 @@ fn mistake_of(inventory: &str, play: &str) -> Vec<(usize, String)> {
 }
 
 #[test]
-fn what_a_task_says_of_accounts_is_honoured_or_a_mistake_at_its_line() {
+fn become_options_work_or_fail_with_line() {
     for (play, expected) in [
         ("  tasks:\n    - command: a\n      become: false\n", None),
         ("  become: true\n  tasks:\n    - command: a\n      become_user: app\n", None),
         (
             "  become: true\n  tasks:\n    - command: a\n    - command: b\n      become: false\n",
-            Some((6, "`become: false` cannot be honoured: other tasks on gw1 say `become: true`")),
+            Some((6, "`become: false` is not possible: other tasks on gw1 set `become: true`")),
         ),
         (
             "  tasks:\n    - command: a\n      become_user: app\n",
-            Some((4, "`become_user: app` means nothing without `become: true`")),
+            Some((4, "`become_user: app` has no effect without `become: true`")),
         ),
         (
             "  become: true\n  tasks:\n    - copy: {content: a, dest: /a}\n      become_user: app\n",
-            Some((5, "`become_user: app` cannot be honoured by `copy`")),
+            Some((5, "`copy` does not support `become_user: app`")),
         ),
         (
             "  become: true\n  tasks:\n    - apim_configuration:\n      become_user: app\n",
-            Some((5, "`become_user: app` cannot be honoured by `apim_configuration`")),
+            Some((5, "`apim_configuration` does not support `become_user: app`")),
         ),
         (
             "  tasks:\n    - apim_configuration:\n      delegate_to: localhost\n",
-            Some((3, "`apim_configuration` is done on the hosts of its nodes, not here")),
+            Some((3, "`apim_configuration` runs on the hosts of its nodes and cannot be delegated")),
         ),
     ] {
         let found = mistake_of(INVENTORY, play);
@@ -288,14 +289,14 @@ fn what_a_task_says_of_accounts_is_honoured_or_a_mistake_at_its_line() {
             Some((line, what)) => assert_eq!(found, [(line, what.to_owned())], "{play}"),
         }
     }
-    // The inventory weighs more, as in Ansible.
+    // The inventory takes precedence, as in Ansible.
     let play = "  tasks:\n    - command: a\n      become_user: app\n    - command: b\n      become: false\n";
     let says = INVENTORY.replace("ansible_host: 10.0.0.3", "ansible_host: 10.0.0.3, ansible_become: true");
     assert_eq!(mistake_of(&says, play), []);
 }
 
 #[test]
-fn what_a_task_says_of_tries_checks_and_places_is_in_its_steps() {
+fn retries_check_mode_and_delegation_reach_steps() {
     let plan = plan_of(
         &parsed(
             "- name: a\n  hosts: gateway\n  tasks:\n\
@@ -327,7 +328,7 @@ fn what_a_task_says_of_tries_checks_and_places_is_in_its_steps() {
     );
 }
 
-/// The same cluster behind an nginx that we see to.
+/// The same cluster behind a managed nginx.
 fn balanced() -> String {
     let issued =
         "keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}";
@@ -344,8 +345,8 @@ fn balanced() -> String {
 }
 
 #[test]
-fn nodes_that_may_go_down_leave_rotation_first_and_their_peers_beside_the_plan_are_looked_at() {
-    let (inventory, cluster) = world(&balanced());
+fn plan_drains_nodes_and_adds_unmanaged_peers() {
+    let (inventory, cluster) = load(&balanced());
     let playbook = parsed(playbook::built_in("rolling-restart.yaml").unwrap());
     let tags = Wanted::default();
     let wish = Wish {
@@ -375,7 +376,7 @@ fn nodes_that_may_go_down_leave_rotation_first_and_their_peers_beside_the_plan_a
         assert!(ports.contains(&9443));
         assert_eq!(from.as_slice(), ["10.0.0.10".parse::<std::net::IpAddr>().unwrap()]);
     }
-    let beside: Vec<&str> =
+    let unmanaged: Vec<&str> =
         plan.peers.iter().filter(|one| !one.is_worked_on).map(|one| one.host.0.as_str()).collect();
-    assert_eq!(beside, ["km2", "gw2"]);
+    assert_eq!(unmanaged, ["km2", "gw2"]);
 }

@@ -1,5 +1,6 @@
-//! Sends the requests to one URL: one client that keeps its connection and one that makes a new one each time, in turn. Each waits for
-//! its answer before it asks again.
+//! Sends the probe requests to one URL with two clients in turn: one keeps its connection, the
+//! other opens a new one for each request. Each client waits for its response before the next
+//! request.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -14,42 +15,42 @@ use super::{Probes, Shared};
 use crate::engine::event::{Event, Level};
 use crate::http::{Caller, Place};
 
-/// Requests in hand when the run ends get so much longer.
-pub(super) const MOMENT: Duration = Duration::from_secs(1);
-/// So often it is told that a URL fails; then failures are only counted.
-const TOLD: usize = 20;
+/// Extra time for pending requests when the run ends.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+/// Failures reported per URL; further ones are only counted.
+const MAX_REPORTED: usize = 20;
 
-/// Whether requests go on.
+/// Whether and how the probes end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     NotYet,
-    /// Those in hand get a moment more.
-    Soon,
-    /// Nobody waits.
-    AtOnce,
+    /// Pending requests get extra time.
+    Graceful,
+    /// Pending requests are dropped.
+    Immediate,
 }
 
-/// Who sends, and counts.
+/// The prober of one URL.
 pub(super) struct Desk {
     url: String,
     interval: Duration,
     expected: Expected,
     tally: Tally,
     begun: Instant,
-    told: usize,
+    reported: usize,
     shared: Arc<Shared>,
     events: mpsc::UnboundedSender<Event>,
 }
 
-/// A client: at rest, or with a request in hand, sent when and while the run did what.
-struct Seat {
+/// A client slot: idle, or with a pending request (when it was sent, activity of the run).
+struct ClientSlot {
     idle: Option<Caller>,
-    in_hand: Option<(Duration, String)>,
+    pending: Option<(Duration, String)>,
 }
 
-impl Seat {
+impl ClientSlot {
     const fn new(caller: Caller) -> Self {
-        Self { idle: Some(caller), in_hand: None }
+        Self { idle: Some(caller), pending: None }
     }
 }
 
@@ -68,45 +69,45 @@ impl Desk {
             tally: Tally::new(url.clone(), SystemTime::now()),
             url,
             begun: Instant::now(),
-            told: 0,
+            reported: 0,
             shared,
             events,
         }
     }
 
-    /// Sends until it is to end.
+    /// Sends requests until it is stopped.
     pub(super) async fn serve(mut self, callers: [Caller; 2], mut stop: watch::Receiver<Ending>) -> Sum {
-        let mut seats = callers.map(Seat::new);
-        let mut at_work: JoinSet<Done> = JoinSet::new();
-        let mut turns = (0..seats.len()).cycle();
+        let mut slots = callers.map(ClientSlot::new);
+        let mut requests: JoinSet<Done> = JoinSet::new();
+        let mut turns = (0..slots.len()).cycle();
         let mut ticks = interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let ending = loop {
             tokio::select! {
                 biased;
-                // Whoever could end this and is gone has ended it.
-                asked = stop.changed() => break if asked.is_ok() { *stop.borrow() } else { Ending::AtOnce },
-                Some(joined) = at_work.join_next() => self.hear(joined, &mut seats),
+                // A dropped sender ends the probes.
+                asked = stop.changed() => break if asked.is_ok() { *stop.borrow() } else { Ending::Immediate },
+                Some(joined) = requests.join_next() => self.hear(joined, &mut slots),
                 _ = ticks.tick() => {
-                    if let Some(who) = turns.next() {
-                        self.ask(who, &mut seats, &mut at_work);
+                    if let Some(client) = turns.next() {
+                        self.ask(client, &mut slots, &mut requests);
                     }
                 }
             }
         };
-        if ending == Ending::Soon {
-            // What the last step did shows in what is asked after it.
-            let mut owed: Vec<usize> = (0..seats.len()).collect();
-            let until = Instant::now() + MOMENT;
+        if ending == Ending::Graceful {
+            // Effects of the last step show only in requests sent after it.
+            let mut unsent: Vec<usize> = (0..slots.len()).collect();
+            let until = Instant::now() + GRACE;
             loop {
-                owed.retain(|who| !self.ask(*who, &mut seats, &mut at_work));
-                match timeout_at(until, at_work.join_next()).await {
-                    Ok(Some(joined)) => self.hear(joined, &mut seats),
+                unsent.retain(|client| !self.ask(*client, &mut slots, &mut requests));
+                match timeout_at(until, requests.join_next()).await {
+                    Ok(Some(joined)) => self.hear(joined, &mut slots),
                     Ok(None) | Err(_) => break,
                 }
             }
         }
-        let left = seats.into_iter().filter_map(|seat| seat.in_hand).collect();
+        let left = slots.into_iter().filter_map(|slot| slot.pending).collect();
         let before = self.tally.counts();
         let sum = self.tally.end(self.begun.elapsed(), left);
         for _ in before.1..sum.failed {
@@ -115,31 +116,31 @@ impl Desk {
         sum
     }
 
-    /// Sends a request, if that client is not waiting for an answer; says whether it was sent.
-    fn ask(&self, who: usize, seats: &mut [Seat], at_work: &mut JoinSet<Done>) -> bool {
-        let Some(seat) = seats.get_mut(who) else { return false };
-        let Some(mut caller) = seat.idle.take() else { return false };
+    /// Sends a request if the client is idle. Returns whether it was sent.
+    fn ask(&self, client: usize, slots: &mut [ClientSlot], requests: &mut JoinSet<Done>) -> bool {
+        let Some(slot) = slots.get_mut(client) else { return false };
+        let Some(mut caller) = slot.idle.take() else { return false };
         let (begun, doing, expected) = (self.begun.elapsed(), self.shared.doing(), self.expected.clone());
-        seat.in_hand = Some((begun, doing.clone()));
-        at_work.spawn(async move {
+        slot.pending = Some((begun, doing.clone()));
+        requests.spawn(async move {
             let sent = Instant::now();
             let call = caller.get().await;
             let (outcome, again) = (expected.judge(call.outcome), call.again);
-            (who, caller, Sample { begun, took: sent.elapsed(), doing, again, outcome })
+            (client, caller, Sample { begun, took: sent.elapsed(), doing, again, outcome })
         });
         true
     }
 
-    fn hear(&mut self, joined: Result<Done, JoinError>, seats: &mut [Seat]) {
-        let (who, caller, sample) = match joined {
+    fn hear(&mut self, joined: Result<Done, JoinError>, slots: &mut [ClientSlot]) {
+        let (client, caller, sample) = match joined {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => return,
             },
         };
-        if let Some(seat) = seats.get_mut(who) {
-            *seat = Seat::new(caller);
+        if let Some(slot) = slots.get_mut(client) {
+            *slot = ClientSlot::new(caller);
         }
         let before = self.tally.counts();
         let turn = self.tally.hear(sample);
@@ -148,19 +149,19 @@ impl Desk {
             self.shared.count(after.1 == before.1);
         }
         if let Some(turn) = turn {
-            self.tell(turn);
+            self.report(turn);
         }
     }
 
-    fn tell(&mut self, turn: Turn) {
+    fn report(&mut self, turn: Turn) {
         let url = self.url.clone();
         let event = match turn {
             Turn::Begins => {
-                Event::Note(Level::Info, format!("{url} answers as wished: from now on its probes count"))
+                Event::Note(Level::Info, format!("{url} is healthy: its probes count from now on"))
             }
             Turn::Fails { why, doing } => {
-                self.told += 1;
-                match self.told.cmp(&(TOLD + 1)) {
+                self.reported += 1;
+                match self.reported.cmp(&(MAX_REPORTED + 1)) {
                     std::cmp::Ordering::Less => Event::ProbeFailed { url, why, doing },
                     std::cmp::Ordering::Equal => {
                         Event::Note(Level::Warning, format!("{url}: further failures are only counted"))
@@ -168,10 +169,10 @@ impl Desk {
                     std::cmp::Ordering::Greater => return,
                 }
             }
-            Turn::Answers { .. } if self.told > TOLD => return,
+            Turn::Answers { .. } if self.reported > MAX_REPORTED => return,
             Turn::Answers { gap, failed } => Event::ProbeAnswers { url, gap, failed },
         };
-        // Who does not listen any more misses nothing.
+        // The receiver may have ended.
         drop(self.events.send(event));
     }
 }

@@ -1,4 +1,4 @@
-//! What the run is doing, in words: the steps in hand, those first that take nodes down.
+//! Describes what the run is doing: the current steps, those that take nodes down first.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,24 +9,24 @@ use crate::engine::event::Event;
 use crate::plan::model::Plan;
 use apim_transport::host::HostName;
 
-/// So many steps are named.
+/// Maximum number of steps that are named.
 const NAMED: usize = 2;
-/// Longest name of one.
+/// Maximum length of a name in characters.
 const LONG: usize = 120;
 
-/// What is in hand.
+/// The current activity.
 #[derive(Debug)]
 pub(super) struct Doing {
     /// The steps that may take a node down or bring one up.
-    shaking: BTreeSet<StepId>,
-    steps: BTreeMap<HostName, InHand>,
-    at_large: String,
-    /// What was changed last in this stage, until something else is in hand.
+    disruptive: BTreeSet<StepId>,
+    steps: BTreeMap<HostName, CurrentStep>,
+    phase: String,
+    /// The last change in this stage, until another step starts.
     changed: Option<String>,
 }
 
 #[derive(Debug)]
-struct InHand {
+struct CurrentStep {
     step: StepId,
     title: String,
     progress: String,
@@ -35,32 +35,32 @@ struct InHand {
 
 impl Doing {
     pub(super) fn new(plan: &Plan) -> Self {
-        let shaking = plan.steps().filter(|(_, step)| step.budget.is_some()).map(|(_, step)| step.id);
-        let at_large = "connecting".to_owned();
-        Self { shaking: shaking.collect(), steps: BTreeMap::new(), at_large, changed: None }
+        let disruptive = plan.steps().filter(|(_, step)| step.budget.is_some()).map(|(_, step)| step.id);
+        let phase = "connecting".to_owned();
+        Self { disruptive: disruptive.collect(), steps: BTreeMap::new(), phase, changed: None }
     }
 
     pub(super) fn hear(&mut self, event: &Event) {
         match event {
-            Event::Surveying(..) => "looking at the hosts".clone_into(&mut self.at_large),
+            Event::Surveying(..) => "checking the hosts".clone_into(&mut self.phase),
             Event::StageStarted(index, title) => {
                 self.changed = None;
-                self.at_large = format!("stage {}: {title}", index + 1);
+                self.phase = format!("stage {}: {title}", index + 1);
             }
             Event::StepStarted(host, step, title) => {
                 let (title, progress) = (title.clone(), String::new());
-                self.steps.insert(host.clone(), InHand { step: *step, title, progress, waits: false });
+                self.steps.insert(host.clone(), CurrentStep { step: *step, title, progress, waits: false });
             }
             Event::StepProgress(host, step, what, ..) => {
-                self.change(host, *step, |in_hand| {
-                    what.clone_into(&mut in_hand.progress);
-                    in_hand.waits = false;
+                self.change(host, *step, |current| {
+                    what.clone_into(&mut current.progress);
+                    current.waits = false;
                 });
             }
-            Event::WaitingForLeave(host, step, _) => self.change(host, *step, |in_hand| in_hand.waits = true),
-            Event::LeaveDecided(host, step) => self.change(host, *step, |in_hand| {
-                in_hand.progress.clear();
-                in_hand.waits = false;
+            Event::WaitingForLeave(host, step, _) => self.change(host, *step, |current| current.waits = true),
+            Event::LeaveDecided(host, step) => self.change(host, *step, |current| {
+                current.progress.clear();
+                current.waits = false;
             }),
             Event::StepFinished(host, _, title, outcome, _) => {
                 self.steps.remove(host);
@@ -74,28 +74,28 @@ impl Doing {
             Event::RunFinished(_) => {
                 self.steps.clear();
                 self.changed = None;
-                "the end of the run".clone_into(&mut self.at_large);
+                "the end of the run".clone_into(&mut self.phase);
             }
             _ => {}
         }
     }
 
-    fn change(&mut self, host: &HostName, step: StepId, change: impl FnOnce(&mut InHand)) {
-        if let Some(in_hand) = self.steps.get_mut(host).filter(|in_hand| in_hand.step == step) {
-            change(in_hand);
+    fn change(&mut self, host: &HostName, step: StepId, change: impl FnOnce(&mut CurrentStep)) {
+        if let Some(current) = self.steps.get_mut(host).filter(|current| current.step == step) {
+            change(current);
         }
     }
 
     pub(super) fn words(&self) -> String {
-        let mut moving: Vec<(&HostName, &InHand)> =
-            self.steps.iter().filter(|(_, in_hand)| !in_hand.waits).collect();
-        moving.sort_by_key(|(_, in_hand)| !self.shaking.contains(&in_hand.step));
+        let mut moving: Vec<(&HostName, &CurrentStep)> =
+            self.steps.iter().filter(|(_, current)| !current.waits).collect();
+        moving.sort_by_key(|(_, current)| !self.disruptive.contains(&current.step));
         let named: Vec<String> =
             moving.iter().take(NAMED).map(|(host, one)| name(host, &one.title, &one.progress)).collect();
         match moving.len() {
             0 => match &self.changed {
                 Some(changed) => format!("after {changed}"),
-                None => self.at_large.clone(),
+                None => self.phase.clone(),
             },
             1..=NAMED => named.join("; "),
             more => format!("{}; and {} more", named.join("; "), more - NAMED),
@@ -120,9 +120,9 @@ mod tests {
     }
 
     #[test]
-    fn steps_in_hand_are_named_those_first_that_shake_nodes() {
+    fn disruptive_steps_are_named_first() {
         let mut doing = Doing::new(&Plan::default());
-        doing.shaking.insert(StepId(7));
+        doing.disruptive.insert(StepId(7));
         assert_eq!(doing.words(), "connecting");
         doing.hear(&Event::StageStarted(3, "start gateways".into()));
         assert_eq!(doing.words(), "stage 4: start gateways");
@@ -134,8 +134,8 @@ mod tests {
         doing.hear(&Event::StepProgress(host("gw1"), StepId(7), "stopping".into(), 1, 300));
         assert_eq!(doing.words(), "gateway gw1: service, stopping; a1: motd; and 1 more");
         doing.hear(&Event::WaitingForLeave(host("gw1"), StepId(7), "gw2".into()));
-        assert_eq!(doing.words(), "a1: motd; a2: a file", "who waits does nothing");
-        let drain = "it is taken out of rotation";
+        assert_eq!(doing.words(), "a1: motd; a2: a file", "waiting steps are not active");
+        let drain = "draining";
         doing.hear(&Event::StepProgress(host("gw1"), StepId(7), drain.into(), 0, 0));
         assert_eq!(doing.words(), format!("gateway gw1: service, {drain}; a1: motd; and 1 more"));
         doing.hear(&Event::LeaveDecided(host("gw1"), StepId(7)));
@@ -147,7 +147,7 @@ mod tests {
         let changed = Outcome::Changed(Difference { items: Vec::new(), diff: None });
         let (took, title) = (std::time::Duration::ZERO, "gateway gw1: service".to_owned());
         doing.hear(&Event::StepFinished(host("gw1"), StepId(7), title, changed, took));
-        assert_eq!(doing.words(), "after gateway gw1: service", "what was done has its effects after it");
+        assert_eq!(doing.words(), "after gateway gw1: service", "a change has effects after its step");
         doing.hear(&Event::RunFinished(std::time::Duration::ZERO));
         assert_eq!(doing.words(), "the end of the run");
     }

@@ -1,8 +1,8 @@
-//! Which answers count as good.
+//! Which responses count as successful.
 
 use std::str::FromStr;
 
-/// Which statuses are good: single ones and whole classes; 2xx and 3xx where nothing is said.
+/// Expected HTTP statuses: single ones and whole classes; 2xx and 3xx by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected(Vec<Statuses>);
 
@@ -17,7 +17,7 @@ impl FromStr for Statuses {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is no status: write 200, 401, or 2xx for all of a class");
+        let wrong = || format!("invalid status `{text}`: expected 200, 401, or 2xx for a class");
         let lower = text.trim().to_ascii_lowercase();
         let (digits, width) = match lower.strip_suffix("xx") {
             Some(class) => (class, 100),
@@ -27,7 +27,7 @@ impl FromStr for Statuses {
         let first =
             digits.parse::<u16>().ok().filter(|_| is_number).and_then(|number| number.checked_mul(width));
         match first {
-            // Answers below 200 are none yet.
+            // Statuses below 200 are not final.
             Some(first @ 200..=599) => Ok(Self { first, last: first + width - 1 }),
             _ => Err(wrong()),
         }
@@ -41,13 +41,13 @@ impl Default for Expected {
 }
 
 impl Expected {
-    /// Returns what is good: these, or the usual where there is none.
+    /// Returns the expected statuses, or the default if `statuses` is empty.
     #[must_use]
     pub fn new(statuses: Vec<Statuses>) -> Self {
         if statuses.is_empty() { Self::default() } else { Self(statuses) }
     }
 
-    /// Says whether an answer is good, or why not.
+    /// Checks a response. The error is the reason why it does not count as successful.
     pub(super) fn judge(&self, outcome: Result<u16, String>) -> Result<(), String> {
         let status = outcome?;
         let is_good = self.0.iter().any(|Statuses { first, last }| (*first..=*last).contains(&status));

@@ -1,15 +1,16 @@
-//! Requests that are sent to the cluster's own service while a run goes on, to see what its users see: how many were answered, and how
-//! long nobody was.
+//! Availability probes: requests to the cluster's service during a run. They measure how many
+//! requests succeed, and how long the service was unavailable.
 //!
 //! ```text
-//! expected  which answers count as good
-//! doing     what the run is doing, in words
-//! tally     what came of the requests to one URL: counts, the longest gap, first failures; pure, and of bounded size
-//! desk      sends the requests to one URL: one client that keeps its connection and one that makes a new one each time, in turn
+//! expected  which responses count as successful
+//! doing     what the run is doing, as text
+//! tally     result of the requests to one URL: counts, longest gap, first failures; pure, bounded
+//! desk      sends the requests to one URL: one client keeps its connection, the other opens a
+//!           new one for each request
 //! ```
 //!
-//! A request that is sent again over a new connection, because the kept one was closed before a byte of the answer, has not failed:
-//! every client does that with a GET.
+//! A request that is retried over a new connection, because the kept connection was closed before
+//! the first byte of the response, has not failed: every client does that with a GET.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -37,27 +38,27 @@ use doing::Doing;
 pub use expected::{Expected, Statuses};
 pub use tally::{Failures, Gap, Slow, Sum};
 
-/// A URL that does not answer before the run is asked so often before that is told.
+/// Attempts before a URL counts as unhealthy at the start.
 const TRIES: usize = 3;
-/// So often a terminal is told how many were sent.
-const TOLD: Duration = Duration::from_millis(500);
+/// Interval between two updates of the totals.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What is to be asked, and how.
+/// What to probe, and how.
 #[derive(Debug, Clone)]
 pub struct Probes {
     /// The URLs.
     pub places: Vec<Arc<Place>>,
-    /// From one request to a URL to the next.
+    /// Interval between two requests to a URL.
     pub interval: Duration,
-    /// How long one request may take.
+    /// Timeout of one request.
     pub limit: Duration,
-    /// Which answers are good.
+    /// Expected statuses.
     pub expected: Expected,
-    /// Whom to trust; needed where a URL is encrypted.
+    /// Trusted certificates; required for HTTPS URLs.
     pub trust: Option<Trust>,
-    /// Addresses of names, in place of what they resolve to.
+    /// Addresses of names, overriding DNS.
     pub addresses: BTreeMap<String, Vec<IpAddr>>,
-    /// The rollout stops when so many requests have failed, of all URLs together.
+    /// Halts the rollout after this many failed requests, over all URLs.
     pub stop_after: Option<u64>,
 }
 
@@ -68,7 +69,7 @@ impl Probes {
         Caller::new(Arc::clone(place), terms, keeps)
     }
 
-    /// Asks every URL, a few times if need be; returns those that do not answer as wished, and why.
+    /// Requests every URL, with a few retries. Returns the unhealthy ones, each with the reason.
     pub async fn look(&self) -> Vec<(Arc<Place>, String)> {
         let mut asked = JoinSet::new();
         for (at, place) in self.places.iter().enumerate() {
@@ -85,13 +86,13 @@ impl Probes {
                 (at, why)
             });
         }
-        let mut silent = asked.join_all().await;
-        silent.sort_unstable();
+        let mut unhealthy = asked.join_all().await;
+        unhealthy.sort_unstable();
         let named = |(at, why): (usize, Option<String>)| Some((Arc::clone(self.places.get(at)?), why?));
-        silent.into_iter().filter_map(named).collect()
+        unhealthy.into_iter().filter_map(named).collect()
     }
 
-    /// Begins to send. What is worth telling at once goes to `events`.
+    /// Starts probing. Failures and recoveries are sent to `events`.
     #[must_use]
     pub fn begin(&self, plan: &Plan, events: &mpsc::UnboundedSender<Event>) -> Probing {
         let (halt, halted) = watch::channel(None);
@@ -109,22 +110,22 @@ impl Probes {
             tokio::spawn(desk.serve(callers, stopped.clone()))
         };
         let desks = self.places.iter().map(desk).collect();
-        let teller = tokio::spawn(tell(Arc::clone(&shared), events.clone()));
-        Probing { shared, desks, teller, stop, halted }
+        let reporter = tokio::spawn(report_totals(Arc::clone(&shared), events.clone()));
+        Probing { shared, desks, reporter, stop, halted }
     }
 }
 
-/// Requests that are being sent.
+/// Running probes.
 #[derive(Debug)]
 pub struct Probing {
     shared: Arc<Shared>,
     desks: Vec<JoinHandle<Sum>>,
-    teller: JoinHandle<()>,
+    reporter: JoinHandle<()>,
     stop: watch::Sender<Ending>,
     halted: watch::Receiver<Option<String>>,
 }
 
-/// What the requests of all URLs have in common.
+/// State shared by all probers.
 #[derive(Debug)]
 struct Shared {
     doing: Mutex<Doing>,
@@ -135,12 +136,12 @@ struct Shared {
 }
 
 impl Shared {
-    /// Says in words what the run is doing.
+    /// Describes what the run is doing.
     fn doing(&self) -> String {
         self.doing.lock().unwrap_or_else(PoisonError::into_inner).words()
     }
 
-    /// Counts a request that counts; once too many have failed the rollout stops.
+    /// Counts a request. Halts the rollout after too many failures.
     fn count(&self, is_good: bool) {
         self.sent.fetch_add(1, Ordering::Relaxed);
         if is_good {
@@ -148,10 +149,10 @@ impl Shared {
         }
         let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
         if self.stop_after.is_some_and(|most| failed >= most) {
-            let words = if failed == 1 { "1 request" } else { &format!("{failed} requests") };
+            let words = if failed == 1 { "1 probe request" } else { &format!("{failed} probe requests") };
             self.halt.send_if_modified(|halt| {
                 let is_first = halt.is_none();
-                halt.get_or_insert_with(|| format!("{words} of --probe failed (--probe-stop-after)"));
+                halt.get_or_insert_with(|| format!("{words} failed (--probe-stop-after)"));
                 is_first
             });
         }
@@ -159,7 +160,7 @@ impl Shared {
 }
 
 impl Probing {
-    /// Hears what the run does, on its way to others.
+    /// Tracks the events of the run and forwards them.
     #[must_use]
     pub fn hears(&self, mut events: mpsc::UnboundedReceiver<Event>) -> mpsc::UnboundedReceiver<Event> {
         let shared = Arc::clone(&self.shared);
@@ -167,26 +168,26 @@ impl Probing {
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
                 shared.doing.lock().unwrap_or_else(PoisonError::into_inner).hear(&event);
-                // Who does not listen any more misses nothing.
+                // The receiver may have ended.
                 drop(onward.send(event));
             }
         });
         heard
     }
 
-    /// Returns why the rollout is to stop, once it is.
+    /// Returns a watch that receives the reason to halt the rollout.
     #[must_use]
     pub fn halted(&self) -> watch::Receiver<Option<String>> {
         self.halted.clone()
     }
 
-    /// Ends: requests in hand get a moment more, or none where the user left `at_once`.
+    /// Ends the probes. Pending requests get extra time, or none if `at_once`.
     pub async fn end(self, at_once: bool) -> Vec<Sum> {
-        let Self { desks, teller, stop, .. } = self;
-        stop.send_replace(if at_once { Ending::AtOnce } else { Ending::Soon });
-        teller.abort();
-        // It was ended just now.
-        drop(teller.await);
+        let Self { desks, reporter, stop, .. } = self;
+        stop.send_replace(if at_once { Ending::Immediate } else { Ending::Graceful });
+        reporter.abort();
+        // It was aborted above.
+        drop(reporter.await);
         let mut sums = Vec::new();
         for desk in desks {
             match desk.await {
@@ -202,15 +203,16 @@ impl Probing {
     }
 }
 
-/// Tells every now and then how many were sent.
-async fn tell(shared: Arc<Shared>, events: mpsc::UnboundedSender<Event>) {
-    let mut told = 0;
-    let mut ticks = interval(TOLD);
+/// Reports the totals at intervals.
+async fn report_totals(shared: Arc<Shared>, events: mpsc::UnboundedSender<Event>) {
+    let mut reported = 0;
+    let mut ticks = interval(REPORT_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         let (sent, failed) = (shared.sent.load(Ordering::Relaxed), shared.failed.load(Ordering::Relaxed));
-        if std::mem::replace(&mut told, sent) != sent && events.send(Event::Probed { sent, failed }).is_err()
+        if std::mem::replace(&mut reported, sent) != sent
+            && events.send(Event::Probed { sent, failed }).is_err()
         {
             return;
         }

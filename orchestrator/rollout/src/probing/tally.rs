@@ -1,110 +1,112 @@
-//! What came of the requests to one URL. Pure: it is told what happened and when, and holds no more for a million requests than for ten.
+//! Result of the requests to one URL. Pure: time comes from the caller, and memory use is bounded.
 
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// So many kinds of failures are kept; the others are counted.
+/// Number of failure kinds that are kept; the others are only counted.
 const KEPT: usize = 8;
 
-/// One request that is over. Times count from when the probes began.
+/// A finished request. Times count from the start of the probes.
 #[derive(Debug, Clone)]
 pub(super) struct Sample {
     pub(super) begun: Duration,
     pub(super) took: Duration,
-    /// What the run was doing when it began.
+    /// Activity of the run when the request was sent.
     pub(super) doing: String,
     pub(super) again: bool,
-    /// Why it has no good answer.
+    /// The error is the reason why it failed.
     pub(super) outcome: Result<(), String>,
 }
 
-/// Something worth telling at once.
+/// A change to report immediately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// It answers, and did not before: from now on requests count.
+    /// The first success after failures: requests count from now on.
     Begins,
-    /// It fails, after a good answer.
+    /// A failure after a success.
     Fails { why: String, doing: String },
-    /// It answers again: after how long, and how many requests failed meanwhile.
+    /// A success after failures: length of the gap and number of failed requests.
     Answers { gap: Duration, failed: u64 },
 }
 
-/// What came of the requests to one URL. Moments are UTC (`2026-11-22T03:12:07.123Z`), times are seconds.
+/// Result of the requests to one URL. Times are RFC 3339 in UTC (`2026-11-22T03:12:07.123Z`),
+/// durations are in seconds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Sum {
-    /// The URL, as it may be shown.
+    /// The URL without secrets.
     pub url: String,
-    /// When it answered as wished for the first time: what was before does not count.
+    /// Time of the first success; earlier requests do not count.
     pub since: Option<String>,
-    /// Why it did not, before.
+    /// Why the requests before it failed.
     pub refusal: Option<String>,
-    /// How many requests were sent that have ended.
+    /// Number of finished requests.
     pub sent: u64,
-    /// Those without a good answer.
+    /// Number of failed requests.
     pub failed: u64,
-    /// Those that were sent again, because a kept connection was closed before a byte of the answer.
+    /// Requests that were retried, because a kept connection was closed before the first byte of
+    /// the response.
     pub again: u64,
-    /// Those in hand when the run ended, of which nobody knows what would have come.
+    /// Pending requests at the end of the run, with unknown result.
     pub left_out: u64,
-    /// The longest time between two good answers.
+    /// The longest time between two successes.
     pub gap: Option<Gap>,
-    /// The good answer that took longest.
+    /// The slowest success.
     pub slowest: Option<Slow>,
-    /// The failures, by kind; only the kinds that came first.
+    /// The first kinds of failures.
     pub failures: Vec<Failures>,
-    /// How many failed in other ways.
+    /// Number of failures of other kinds.
     pub more: u64,
 }
 
-/// A time without a good answer.
+/// A time without success.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Gap {
-    /// When the last good answer before it came.
+    /// Time of the last success before it.
     pub at: String,
-    /// How long it was.
+    /// Length in seconds.
     pub seconds: f64,
-    /// How many requests failed in it.
+    /// Requests that failed in it.
     pub failed: u64,
-    /// What the run was doing.
+    /// Activity of the run.
     pub doing: String,
-    /// Whether there was no good answer until the end of the run.
+    /// Whether it lasted until the end of the run.
     pub open: bool,
 }
 
-/// A good answer that was slow.
+/// A slow success.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Slow {
     /// When the request was sent.
     pub at: String,
-    /// How long it took.
+    /// Duration in seconds.
     pub seconds: f64,
-    /// What the run was doing.
+    /// Activity of the run.
     pub doing: String,
 }
 
-/// Failures that are alike.
+/// Failures of one kind.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failures {
     /// When the first request was sent.
     pub at: String,
     /// Why they failed.
     pub why: String,
-    /// What the run was doing.
+    /// Activity of the run.
     pub doing: String,
     /// How many.
     pub count: u64,
 }
 
 impl Sum {
-    /// Says whether every request was answered as wished, and at least one.
+    /// Returns whether requests were counted and none of them failed.
     #[must_use]
     pub const fn is_good(&self) -> bool {
         self.since.is_some() && self.failed == 0
     }
 }
 
-/// Counts.
+/// Counts requests.
 #[derive(Debug)]
 pub(super) struct Tally {
     /// When the probes began.
@@ -160,7 +162,7 @@ impl Tally {
                 self.good(sample, done);
                 failed.map(|failed| Turn::Answers { gap, failed })
             }
-            // It was sent before the first good answer.
+            // Sent before the first success.
             Err(_) if sample.begun < since => None,
             Err(why) => {
                 self.count(sample.again);
@@ -221,11 +223,12 @@ impl Tally {
         }
     }
 
-    /// The run is over at `now`. Requests still in hand have failed when they waited longer than any good answer took, twice over.
-    pub(super) fn end(mut self, now: Duration, in_hand: Vec<(Duration, String)>) -> Sum {
+    /// Ends the count at `now`. Pending requests have failed if they waited longer than twice the
+    /// slowest success.
+    pub(super) fn end(mut self, now: Duration, pending: Vec<(Duration, String)>) -> Sum {
         let Some(since) = self.since else { return self.sum };
-        let patience = (self.slowest * 2).max(super::desk::MOMENT);
-        for (begun, doing) in in_hand {
+        let patience = (self.slowest * 2).max(super::desk::GRACE);
+        for (begun, doing) in pending {
             let waited = now.saturating_sub(begun);
             if begun >= since && waited >= patience {
                 self.count(false);

@@ -1,8 +1,8 @@
-//! What is counted, and what is told: with made-up moments, and with a server that fails.
+//! Counts and reports, with given times and with a failing server.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc;
@@ -31,20 +31,20 @@ fn sample(begun: u64, took: u64, outcome: Result<(), &str>) -> Sample {
 }
 
 #[test]
-fn counting_begins_with_the_first_good_answer() {
+fn counting_starts_with_first_success() {
     let mut tally = tally();
     assert_eq!(tally.hear(sample(0, 10, Err("status 503"))), None);
     assert_eq!(tally.hear(sample(100, 10, Ok(()))), Some(Turn::Begins));
-    // Sent before it, and ended after it.
+    // Sent before it, ended after it.
     assert_eq!(tally.hear(sample(50, 5000, Err("no answer"))), None);
     let sum = tally.end(ms(200), Vec::new());
     assert_eq!((sum.sent, sum.failed, sum.is_good()), (1, 0, true));
     assert_eq!(sum.since.as_deref(), Some("1970-01-01T00:00:00.110Z"));
-    assert_eq!(sum.gap.map(|gap| (gap.seconds, gap.open)), Some((0.09, true)), "since the last good answer");
+    assert_eq!(sum.gap.map(|gap| (gap.seconds, gap.open)), Some((0.09, true)), "since the last success");
 }
 
 #[test]
-fn one_that_never_answered_as_wished_proves_nothing() {
+fn url_that_never_succeeded_is_not_good() {
     let mut tally = tally();
     tally.hear(sample(0, 10, Err("status 503")));
     let sum = tally.end(ms(5000), vec![(ms(10), "x".into())]);
@@ -52,13 +52,13 @@ fn one_that_never_answered_as_wished_proves_nothing() {
 }
 
 #[test]
-fn the_longest_gap_is_told_with_what_was_done_when_it_began() {
+fn longest_gap_has_activity_of_its_start() {
     let mut tally = tally();
-    assert_eq!(tally.hear(sample(0, 10, Ok(()))), None, "it answered at once");
+    assert_eq!(tally.hear(sample(0, 10, Ok(()))), None, "the first request succeeded");
     let fails = Turn::Fails { why: "connection refused".into(), doing: "step 1".into() };
     assert_eq!(tally.hear(sample(1000, 10, Err("connection refused"))), Some(fails));
     for begun in (1100..4000).step_by(100) {
-        assert_eq!(tally.hear(sample(begun, 10, Err("connection refused"))), None, "told once");
+        assert_eq!(tally.hear(sample(begun, 10, Err("connection refused"))), None, "reported once");
     }
     let answers = Turn::Answers { gap: ms(4000), failed: 30 };
     assert_eq!(tally.hear(sample(4000, 10, Ok(()))), Some(answers));
@@ -75,11 +75,11 @@ fn the_longest_gap_is_told_with_what_was_done_when_it_began() {
 }
 
 #[test]
-fn a_gap_until_the_end_is_one_and_whoever_hangs_then_has_failed() {
+fn open_gap_counts_and_hanging_request_fails() {
     let mut tally = tally();
     tally.hear(sample(0, 10, Ok(())));
-    let in_hand = vec![(ms(100), "step 0".to_owned()), (ms(4900), "step 4".to_owned())];
-    let sum = tally.end(ms(5000), in_hand);
+    let pending = vec![(ms(100), "step 0".to_owned()), (ms(4900), "step 4".to_owned())];
+    let sum = tally.end(ms(5000), pending);
     assert_eq!((sum.sent, sum.failed, sum.left_out), (2, 1, 1));
     assert_eq!(sum.failures[0].why, "no answer for 4.9 s when the run ended");
     let gap = sum.gap.expect("a gap");
@@ -87,7 +87,7 @@ fn a_gap_until_the_end_is_one_and_whoever_hangs_then_has_failed() {
 }
 
 #[test]
-fn what_is_slow_as_a_rule_has_not_failed_when_the_run_ends_meanwhile() {
+fn usually_slow_request_has_not_failed_at_end() {
     let mut tally = tally();
     tally.hear(sample(0, 2000, Ok(())));
     let sum = tally.end(ms(5500), vec![(ms(2500), "step 2".into())]);
@@ -95,7 +95,7 @@ fn what_is_slow_as_a_rule_has_not_failed_when_the_run_ends_meanwhile() {
 }
 
 #[test]
-fn a_million_failures_need_no_more_room_than_ten() {
+fn failures_use_bounded_memory() {
     let mut tally = tally();
     tally.hear(sample(0, 1, Ok(())));
     for number in 1..10_000 {
@@ -107,7 +107,7 @@ fn a_million_failures_need_no_more_room_than_ten() {
 }
 
 #[test]
-fn statuses_are_single_ones_or_classes() {
+fn statuses_are_single_or_classes() {
     let expected =
         |text: &str| -> Result<Vec<Statuses>, String> { text.split(',').map(str::parse).collect() };
     let good = |text: &str, status: u16| Expected::new(expected(text).unwrap()).judge(Ok(status)).is_ok();
@@ -134,12 +134,42 @@ fn probes(server: &Server) -> Probes {
     }
 }
 
-/// A server that can be broken while it serves.
-async fn breakable(broken: Act) -> (Server, Arc<AtomicBool>) {
-    let is_broken = Arc::new(AtomicBool::new(false));
-    let seen = Arc::clone(&is_broken);
-    let act = move |_, _| if seen.load(Ordering::SeqCst) { broken.clone() } else { Act::Say(200) };
-    (Server::start(act).await, is_broken)
+/// A server that can be broken while it runs.
+struct Breakable {
+    server: Server,
+    is_broken: Arc<AtomicBool>,
+    /// Requests received since it was last repaired, and since it was last broken.
+    received: Arc<[AtomicUsize; 2]>,
+}
+
+impl Breakable {
+    async fn start(broken: Act) -> Self {
+        let is_broken = Arc::new(AtomicBool::new(false));
+        let received = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let (switch, counts) = (Arc::clone(&is_broken), Arc::clone(&received));
+        let act = move |_, _| {
+            let is_broken = switch.load(Ordering::SeqCst);
+            counts[usize::from(is_broken)].fetch_add(1, Ordering::SeqCst);
+            if is_broken { broken.clone() } else { Act::Say(200) }
+        };
+        Self { server: Server::start(act).await, is_broken, received }
+    }
+
+    fn set_broken(&self, is_broken: bool) {
+        self.received[usize::from(is_broken)].store(0, Ordering::SeqCst);
+        self.is_broken.store(is_broken, Ordering::SeqCst);
+    }
+
+    /// Waits until this many requests were received in the current state.
+    async fn await_requests(&self, number: usize) {
+        let count = &self.received[usize::from(self.is_broken.load(Ordering::SeqCst))];
+        let polled = async {
+            while count.load(Ordering::SeqCst) < number {
+                tokio::time::sleep(ms(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), polled).await.expect("requests in time");
+    }
 }
 
 async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
@@ -153,23 +183,25 @@ async fn next(events: &mut mpsc::UnboundedReceiver<Event>) -> Event {
 }
 
 #[tokio::test]
-async fn failures_are_told_while_they_happen_and_counted_in_the_end() {
-    let (server, is_broken) = breakable(Act::Say(503)).await;
+async fn failures_are_reported_live_and_counted() {
+    let service = Breakable::start(Act::Say(503)).await;
     let (sender, mut events) = mpsc::unbounded_channel();
-    let probing = probes(&server).begin(&Plan::default(), &sender);
+    let probing = probes(&service.server).begin(&Plan::default(), &sender);
     let (run, happened) = mpsc::unbounded_channel();
     let mut heard = probing.hears(happened);
-    run.send(Event::StageStarted(0, "start gateways".into())).expect("it is heard");
-    heard.recv().await.expect("it is handed on");
-    tokio::time::sleep(ms(300)).await;
-    is_broken.store(true, Ordering::SeqCst);
+    run.send(Event::StageStarted(0, "start gateways".into())).expect("sent");
+    heard.recv().await.expect("forwarded");
+    service.await_requests(20).await;
+    service.set_broken(true);
     let Event::ProbeFailed { url, why, doing } = next(&mut events).await else { panic!("a failure") };
     assert_eq!((why.as_str(), doing.as_str()), ("status 503", "stage 1: start gateways"));
-    tokio::time::sleep(ms(200)).await;
-    is_broken.store(false, Ordering::SeqCst);
+    let failing = Instant::now();
+    service.await_requests(10).await;
+    let outage = failing.elapsed();
+    service.set_broken(false);
     let Event::ProbeAnswers { gap, failed, .. } = next(&mut events).await else { panic!("an answer") };
-    assert!(gap >= ms(200) && failed > 3, "{gap:?}, {failed}");
-    tokio::time::sleep(ms(100)).await;
+    assert!(gap >= outage && failed > 3, "{gap:?}, {outage:?}, {failed}");
+    service.await_requests(20).await;
     let sums = probing.end(false).await;
     let [sum] = sums.as_slice() else { panic!("one URL: {sums:?}") };
     assert_eq!((&sum.url, sum.failed, sum.left_out), (&url, failed, 0));
@@ -179,15 +211,16 @@ async fn failures_are_told_while_they_happen_and_counted_in_the_end() {
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_keeps_the_end_waiting_for_a_moment_at_most() {
-    let (server, is_broken) = breakable(Act::Hang).await;
+async fn hanging_server_delays_end_briefly() {
+    let service = Breakable::start(Act::Hang).await;
     let (sender, _events) = mpsc::unbounded_channel();
     for (at_once, failed, limit) in [(true, 0, ms(500)), (false, 2, ms(2500))] {
-        is_broken.store(false, Ordering::SeqCst);
-        let probing = probes(&server).begin(&Plan::default(), &sender);
-        tokio::time::sleep(ms(200)).await;
-        is_broken.store(true, Ordering::SeqCst);
-        tokio::time::sleep(ms(200)).await;
+        service.set_broken(false);
+        let probing = probes(&service.server).begin(&Plan::default(), &sender);
+        service.await_requests(10).await;
+        service.set_broken(true);
+        // Both clients hang.
+        service.await_requests(2).await;
         let begun = Instant::now();
         let sums = probing.end(at_once).await;
         assert!(begun.elapsed() < limit, "{:?}", begun.elapsed());
@@ -196,40 +229,40 @@ async fn a_server_that_hangs_keeps_the_end_waiting_for_a_moment_at_most() {
 }
 
 #[tokio::test]
-async fn once_too_many_have_failed_the_rollout_is_to_stop() {
-    let (server, is_broken) = breakable(Act::Close).await;
+async fn rollout_halts_after_too_many_failures() {
+    let service = Breakable::start(Act::Close).await;
     let (sender, _events) = mpsc::unbounded_channel();
-    let probing = Probes { stop_after: Some(3), ..probes(&server) }.begin(&Plan::default(), &sender);
-    tokio::time::sleep(ms(200)).await;
+    let probing = Probes { stop_after: Some(3), ..probes(&service.server) }.begin(&Plan::default(), &sender);
+    service.await_requests(10).await;
     let mut halted = probing.halted();
     assert_eq!(*halted.borrow(), None);
-    is_broken.store(true, Ordering::SeqCst);
-    let why = halted.wait_for(Option::is_some).await.expect("it is told").clone();
-    assert_eq!(why.as_deref(), Some("3 requests of --probe failed (--probe-stop-after)"));
+    service.set_broken(true);
+    let why = halted.wait_for(Option::is_some).await.expect("halted").clone();
+    assert_eq!(why.as_deref(), Some("3 probe requests failed (--probe-stop-after)"));
     assert!(probing.end(false).await[0].failed >= 3);
 }
 
 #[tokio::test]
-async fn who_does_not_answer_before_a_run_is_named() {
+async fn unhealthy_url_is_found_before_run() {
     let server =
         Server::start(|connection, _| if connection == 0 { Act::Close } else { Act::Say(200) }).await;
-    assert!(probes(&server).look().await.is_empty(), "one slip is none");
+    assert!(probes(&server).look().await.is_empty(), "one failure is tolerated");
     let server = Server::start(|_, _| Act::Say(404)).await;
-    let silent = probes(&server).look().await;
-    assert_eq!(silent.len(), 1);
-    assert_eq!(silent[0].1, "status 404");
+    let unhealthy = probes(&server).look().await;
+    assert_eq!(unhealthy.len(), 1);
+    assert_eq!(unhealthy[0].1, "status 404");
     let fits = Probes { expected: Expected::new(vec!["404".parse().unwrap()]), ..probes(&server) };
     assert!(fits.look().await.is_empty());
 }
 
 #[tokio::test]
-async fn what_the_last_step_broke_is_seen_by_both_clients() {
-    let (server, is_broken) = breakable(Act::Say(503)).await;
+async fn both_clients_detect_failure_of_last_step() {
+    let service = Breakable::start(Act::Say(503)).await;
     let (sender, _events) = mpsc::unbounded_channel();
-    let probes = Probes { interval: Duration::from_secs(60), ..probes(&server) };
+    let probes = Probes { interval: Duration::from_secs(60), ..probes(&service.server) };
     let probing = probes.begin(&Plan::default(), &sender);
-    tokio::time::sleep(ms(200)).await;
-    is_broken.store(true, Ordering::SeqCst);
+    service.await_requests(2).await;
+    service.set_broken(true);
     let sum = probing.end(false).await.remove(0);
     assert_eq!((sum.sent, sum.failed), (3, 2), "{sum:?}");
 }

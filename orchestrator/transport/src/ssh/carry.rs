@@ -17,7 +17,7 @@ use crate::session::text::{Tail, one_line};
 use super::connect::Opened;
 use super::stream::{ChannelReader, ChannelWriter, next_piece};
 
-/// Time for the agent to exit after its input was closed and its output is no longer read.
+/// Time for the agent to exit after its input was closed and nothing reads its output.
 const EXIT_GRACE: Duration = Duration::from_secs(5);
 
 /// Maximum number of queued output pieces.
@@ -81,7 +81,7 @@ struct Ending {
     signal: Option<String>,
 }
 
-/// Receives until the channel is closed. When the output is no longer read, the agent gets
+/// Receives until the channel is closed. When nothing reads the output any more, the agent gets
 /// [`EXIT_GRACE`] to exit.
 async fn receive(
     mut reader: ChannelReadHalf,

@@ -136,7 +136,7 @@ pub(super) struct Trust {
     name: String,
     pins: Vec<Pin>,
     lines: Vec<Known>,
-    /// Lines for the name without the port, which OpenSSH accepts if there is no line with the
+    /// Lines for the name without the port, which OpenSSH accepts if no line contains the
     /// port.
     plain: Vec<Known>,
     learn_to: PathBuf,

@@ -19,7 +19,7 @@ const KEY_FILE_LIMIT: u64 = 64 * 1024;
 
 /// Source of passphrases.
 pub trait AskPassphrase: Send + Sync + 'static {
-    /// Returns the passphrase of `key`, or `None` if there is no way to ask. `again` is set if the
+    /// Returns the passphrase of `key`, or `None` if it cannot ask. `again` is set if the
     /// previous answer was wrong.
     fn ask(&self, key: &Path, again: bool) -> Option<Secret>;
 }
@@ -55,7 +55,7 @@ pub(super) enum KeyError {
     #[error("it is accessible by other users (mode {0:04o}); change the mode to 0600")]
     Open(u32),
     #[error(
-        "it is encrypted, and there is no terminal to ask for its passphrase; add it to ssh-agent, or set `apim_ssh_key_passphrase`"
+        "it is encrypted, and its passphrase cannot be asked for without a terminal; add it to ssh-agent, or set `apim_ssh_key_passphrase`"
     )]
     Locked,
     #[error("wrong passphrase")]

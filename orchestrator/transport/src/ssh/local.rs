@@ -23,7 +23,7 @@ use super::error::SshError;
 use super::launch::nonce;
 use super::opening::exit_words;
 
-/// Time for the agent to exit after its input was closed and its output is no longer read.
+/// Time for the agent to exit after its input was closed and nothing reads its output.
 const EXIT_GRACE: Duration = Duration::from_secs(5);
 
 /// Timeout for sudo to ask for the password or to start the agent.
@@ -46,7 +46,7 @@ impl LocalConnect {
     /// Starts the agent for `host`.
     ///
     /// # Errors
-    /// When there is no agent for this machine's architecture, or it cannot be started as the
+    /// When this machine's architecture has no agent, or the agent cannot be started as the
     /// configured account.
     pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
         let connection = self.hosts.get(host).ok_or_else(|| SshError::Setting {

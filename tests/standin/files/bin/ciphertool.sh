@@ -1,6 +1,6 @@
 #!/bin/sh
-# Encrypts the [plain] values of [secrets] in deployment.toml with the keystore's key. It truncates the file when something
-# else follows [secrets], as the product's tool does.
+# Encrypts the [plain] values of [secrets] in deployment.toml with the key of the keystore. Like the tool of the
+# product, it truncates the file if other text follows [secrets].
 if [ -z "$CARBON_HOME" ]; then
     CARBON_HOME=$(cd "$(dirname "$0")/.." && pwd)
 fi

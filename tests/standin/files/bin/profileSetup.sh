@@ -1,7 +1,7 @@
 #!/bin/bash
-# Profile optimisation of a stand-in distribution: the effects, texts and status of the product's script, none of its code.
-# The traps are kept: the profile must be the first argument to the letter, the status is 0 whatever happens, and a second
-# run makes backups of what the first one put in place.
+# Profile optimisation of a stand-in distribution: the effects, texts and exit code of the product's script, without its
+# code. It has the same pitfalls: the profile must be exactly the first argument, the exit code is always 0, and a second
+# run overwrites the backups of the first one.
 
 here=$(pwd)
 cd "$(dirname "$0")" || exit 0
@@ -35,7 +35,7 @@ for word in "$@"; do
     case $word in
         skipConfigOptimization | -skipConfigOptimization | --skipConfigOptimization)
             skip=yes
-            say "Passed 'skipConfigOptimization': deployment.toml is left alone"
+            say "Passed 'skipConfigOptimization': deployment.toml is not changed"
             ;;
     esac
 done

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Start script of a stand-in distribution. It has the verbs, texts and exit statuses of the product's script and none of its code.
-# What it imitates, traps included: status 0 nearly everywhere, `start` that shows nothing, `stop` that does not wait,
-# `restart` that waits for ever, JAVA_HOME needed even to stop, CARBON_HOME from the environment before the own place.
+# Start script of a stand-in distribution: the verbs, texts and exit codes of the product's script, without its code.
+# It has the same pitfalls: exit code 0 nearly everywhere, `start` prints nothing, `stop` does not wait, `restart` waits
+# without a limit, JAVA_HOME is needed even to stop, and CARBON_HOME in the environment overrides the script's location.
 
 self=$0
 while [ -h "$self" ]; do

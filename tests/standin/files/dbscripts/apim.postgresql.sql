@@ -1,4 +1,4 @@
--- apim_db of a stand-in distribution: a few tables with the names and traits of the product's.
+-- apim_db of a stand-in distribution: tables with the names and properties of the product's.
 CREATE TABLE AM_SUBSCRIBER (
     SUBSCRIBER_ID SERIAL,
     USER_ID VARCHAR (255) NOT NULL,

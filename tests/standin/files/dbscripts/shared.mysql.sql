@@ -1,4 +1,4 @@
--- shared_db of a stand-in distribution: a few tables with the names and traits of the product's (no guards, so that a second run fails).
+-- shared_db of a stand-in distribution: tables with the names and properties of the product's (without IF NOT EXISTS, so that a second run fails).
 CREATE TABLE REG_CLUSTER_LOCK (
     REG_LOCK_NAME VARCHAR (20),
     REG_LOCK_STATUS VARCHAR (20),

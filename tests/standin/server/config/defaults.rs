@@ -1,8 +1,8 @@
-//! The defaults of the keys that the stand-in looks at.
+//! The defaults of the keys that the stand-in reads.
 //!
 //! Source: `default.json` of wso2/carbon-apimgt, wso2/product-apim and wso2/carbon-kernel.
 
-/// The default of a key; `$ref{…}` names the key whose value it is.
+/// The default of a key; `$ref{…}` refers to the key with the value.
 pub(super) fn of(path: &str) -> Option<&'static str> {
     Some(match path {
         "server.offset" => "0",

@@ -1,6 +1,8 @@
-//! `deployment.toml`, read as the product's mapper does: unknown keys pass, references are resolved, defaults stand behind.
+//! `deployment.toml`, read like the config mapper of the product: unknown keys are ignored, references are
+//! resolved, missing keys have defaults.
 //!
-//! Source: wso2/config-mapper. `$ref{}` inside arrays of tables stays as it is; `$secret{}` stays until it is used.
+//! Source: wso2/config-mapper. `$ref{}` inside arrays of tables is not resolved; `$secret{}` is resolved when
+//! it is used.
 
 mod defaults;
 mod resolve;
@@ -12,7 +14,7 @@ use std::path::Path;
 
 pub(crate) use value::{Table, Value};
 
-/// Why the configuration cannot be used: the process ends with these lines on the console.
+/// An unusable configuration: the process prints these lines and ends.
 #[derive(Debug)]
 pub(crate) struct Unusable(pub(crate) Vec<String>);
 
@@ -21,12 +23,12 @@ pub(crate) struct Unusable(pub(crate) Vec<String>);
 pub(crate) struct Config {
     values: Table,
     secrets: BTreeMap<String, String>,
-    /// Nothing was there to read.
+    /// The file does not exist.
     pub(crate) is_missing: bool,
 }
 
 impl Config {
-    /// Reads the file of a home folder.
+    /// Reads the file in a home folder.
     pub(crate) fn load(home: &Path, properties: &BTreeMap<String, String>) -> Result<Config, Unusable> {
         let path = home.join("repository/conf/deployment.toml");
         let (text, is_missing) = match fs::read_to_string(&path) {
@@ -46,7 +48,7 @@ impl Config {
         Ok(config)
     }
 
-    /// A configuration as it stands in a document, references and all.
+    /// The configuration of a document, without resolving references.
     pub(crate) fn of_document(document: &toml_edit::DocumentMut) -> Config {
         Config { values: value::table(document.as_table()), ..Config::default() }
     }
@@ -96,7 +98,7 @@ impl Config {
         }
     }
 
-    /// The value at a dotted path, or its default, with secrets as references.
+    /// The value at a dotted path, or its default, with unresolved secrets.
     pub(crate) fn raw(&self, path: &str) -> Option<String> {
         value::find(&self.values, path).and_then(Value::text).map(str::to_owned).or_else(|| {
             let default = defaults::of(path)?;
@@ -118,7 +120,7 @@ impl Config {
             .fold(text.to_owned(), |text, (alias, plain)| text.replace(&format!("$secret{{{alias}}}"), plain))
     }
 
-    /// Whether the value at a path is `true`; `default` when there is none.
+    /// Whether the value at a path is `true`; `default` if it is missing.
     pub(crate) fn flag(&self, path: &str, default: bool) -> bool {
         self.text(path).map_or(default, |text| text == "true")
     }
@@ -128,7 +130,7 @@ impl Config {
         self.text(path)?.trim().parse().ok()
     }
 
-    /// The texts of a list (a single text counts as a list of one).
+    /// The texts of a list (a single text is a list of one).
     pub(crate) fn list(&self, path: &str) -> Vec<String> {
         value::find(&self.values, path).map(|value| value.texts()).unwrap_or_default()
     }

@@ -1,11 +1,12 @@
-//! The mapper's own placeholders: `$ref{key}`, `$env{NAME}`, `$sys{property}`, and the check of `$secret{alias}`.
+//! The placeholders of the config mapper: `$ref{key}`, `$env{NAME}`, `$sys{property}`, and the check of
+//! `$secret{alias}`.
 
 use std::collections::BTreeMap;
 
 use super::defaults;
 use super::value::{Table, Value, find};
 
-/// References that lead on to references so many times lead nowhere.
+/// The maximum depth of references to references.
 const DEPTH: usize = 12;
 
 struct Resolver<'a> {
@@ -13,7 +14,7 @@ struct Resolver<'a> {
     properties: &'a BTreeMap<String, String>,
 }
 
-/// Resolves every text of a configuration; the error is the product's line.
+/// Resolves every text of a configuration. Errors have the text of the product.
 pub(super) fn resolve(source: Table, properties: &BTreeMap<String, String>) -> Result<Table, String> {
     let resolver = Resolver { source: &source, properties };
     resolver.table(&source, true)
@@ -93,12 +94,12 @@ mod tests {
     use super::*;
 
     fn resolved(toml: &str) -> Result<Table, String> {
-        let document: toml_edit::DocumentMut = toml.parse().expect("the test's own text is TOML");
+        let document: toml_edit::DocumentMut = toml.parse().expect("valid TOML");
         resolve(super::super::value::table(document.as_table()), &BTreeMap::new())
     }
 
     #[test]
-    fn references_are_followed_through_defaults_but_not_inside_arrays_of_tables() {
+    fn references_are_resolved_except_in_arrays_of_tables() {
         let table = resolved(
             "[super_admin]\npassword = \"p\"\n[a]\nb = \"x$ref{apim.event_hub.password}\"\n[[c]]\nd = \"$ref{super_admin.password}\"\n",
         )
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_references_end_the_start_with_the_products_words() {
+    fn broken_references_have_error_text_of_product() {
         assert_eq!(
             resolved("a = \"$ref{no.such}\""),
             Err("Configuration with key no.such doesn't exist".to_owned())

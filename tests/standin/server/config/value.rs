@@ -1,4 +1,4 @@
-//! Configuration values: text, lists, tables. Numbers and booleans are text, since the mapper pastes them.
+//! Configuration values: text, lists, tables. Numbers and booleans are text, as in the config mapper.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ pub(crate) enum Value {
 }
 
 impl Value {
-    /// The text, if it is one.
+    /// The text, if it is a text.
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Value::Text(text) => Some(text),
@@ -43,7 +43,7 @@ pub(crate) fn find<'a>(table: &'a Table, path: &str) -> Option<&'a Value> {
     }
 }
 
-/// A parsed table as ours.
+/// Converts a parsed table.
 pub(crate) fn table(table: &dyn toml_edit::TableLike) -> Table {
     table.iter().filter_map(|(key, item)| Some((key.to_owned(), of_item(item)?))).collect()
 }

@@ -1,4 +1,4 @@
-//! The rule: how many nodes of a pool may be down at once, from what people say and how many there are.
+//! Computes how many nodes of a pool may be down at once, from the settings and the pool size.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use crate::plan::model::Allowance;
 /// How many nodes of each pool may be down at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// For pools that are not named below.
+    /// For pools that are not in `pools`.
     pub default: Allowance,
     /// By pool.
     pub pools: BTreeMap<String, Allowance>,
-    /// How many nodes each pool has in all, in this run or not.
+    /// Number of nodes of each pool, including nodes outside this run.
     pub sizes: BTreeMap<String, usize>,
-    /// Whether the last healthy node of a pool may be taken down, too: an outage that the user wants. What was down before the
-    /// run does not count then.
+    /// Whether the last healthy node of a pool may be taken down (`--allow-outage`). Nodes that
+    /// were down before the run do not count then.
     pub outage: bool,
-    /// Whether one node of a pool goes first, alone, until it was shown to be healthy.
+    /// Whether one node of a pool goes first, alone, until its health check has passed.
     pub canary: bool,
 }
 
@@ -33,8 +33,8 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Returns how many nodes of `pool` may be down at once: never all of them, unless an outage is wanted. A pool of one node
-    /// has no availability to protect.
+    /// Returns how many nodes of `pool` may be down at once. Never all of them, except with
+    /// `outage`. A pool of one node has no availability to protect.
     #[must_use]
     pub fn of(&self, pool: &str) -> usize {
         let allowance = self.pools.get(pool).copied().unwrap_or(self.default);
@@ -46,7 +46,7 @@ impl Limits {
         }
     }
 
-    /// Says whether `pool` is known to have one node only.
+    /// Returns whether `pool` is known to have only one node.
     pub(crate) fn is_single(&self, pool: &str) -> bool {
         self.sizes.get(pool) == Some(&1)
     }
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn never_all_of_them_but_where_there_is_one_or_an_outage_is_wanted() {
+    fn limit_is_below_pool_size_without_outage() {
         for size in 2..20 {
             for allowance in
                 [Allowance::Nodes(99), Allowance::Nodes(size), Allowance::Percent(99), Allowance::All]
@@ -76,11 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn two_three_and_five_nodes() {
+    fn limits_of_two_three_and_five_nodes() {
         let of = |allowance| [2, 3, 5].map(|size| limit(allowance, size, false));
         assert_eq!(of(Allowance::default()), [1, 1, 1]);
         assert_eq!(of(Allowance::Nodes(2)), [1, 2, 2]);
         assert_eq!(of(Allowance::Percent(50)), [1, 1, 2]);
-        assert_eq!(of(Allowance::Nodes(0)), [0, 0, 0], "nothing may be restarted");
+        assert_eq!(of(Allowance::Nodes(0)), [0, 0, 0], "no node may be restarted");
     }
 }

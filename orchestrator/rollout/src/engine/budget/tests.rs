@@ -1,4 +1,4 @@
-//! The ledger by itself.
+//! Unit tests of the ledger.
 
 use super::*;
 use crate::plan::model::Allowance;
@@ -20,7 +20,7 @@ fn refused(decisions: &[(Ticket, Decision)]) -> Vec<u64> {
 }
 
 #[test]
-fn a_place_is_given_back_by_proof_of_health_and_not_by_the_end_of_a_lane() {
+fn permit_returns_with_health_check_not_with_lane_end() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.lane_announced(&host("a"), [node("g1")]);
     ledger.lane_announced(&host("b"), [node("g2")]);
@@ -31,7 +31,7 @@ fn a_place_is_given_back_by_proof_of_health_and_not_by_the_end_of_a_lane() {
 }
 
 #[test]
-fn nobody_waits_for_a_lane_that_is_over() {
+fn requests_waiting_for_an_ended_lane_are_refused() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.lane_announced(&host("a"), [node("g1")]);
     ledger.lane_announced(&host("b"), [node("g2")]);
@@ -40,11 +40,11 @@ fn nobody_waits_for_a_lane_that_is_over() {
     let decisions = ledger.lane_over(&host("a"));
     assert_eq!(refused(&decisions), [1]);
     let [(_, Decision::Refused(why))] = decisions.as_slice() else { panic!("{decisions:?}") };
-    assert_eq!(why, "g2 was not touched, because the rollout stopped: g1 did not become healthy");
+    assert_eq!(why, "g2 was not touched, because the rollout was halted: g1 did not become healthy");
 }
 
 #[test]
-fn a_node_that_is_down_needs_no_second_place() {
+fn node_that_is_down_needs_no_second_permit() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.found_down(&node("g1"), "gateway", "not healthy");
     assert_eq!(granted(&ledger.ask(&host("a"), &node("g1"), "gateway").1), [0]);
@@ -52,25 +52,24 @@ fn a_node_that_is_down_needs_no_second_place() {
     let [(_, Decision::Refused(why))] = decisions.as_slice() else { panic!("{decisions:?}") };
     assert_eq!(
         why,
-        "g2 was not touched: one node of gateway may be down at once, and down are g1 (not healthy); \
-         nothing that still runs will change that"
+        "g2 was not touched: one node of gateway may be down at once; already down: g1 (not healthy)"
     );
 }
 
 #[test]
-fn a_circle_of_waiting_lanes_is_broken() {
+fn deadlock_of_waiting_lanes_is_broken() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.lane_announced(&host("a"), [node("g1"), node("k1")]);
     ledger.lane_announced(&host("b"), [node("g2"), node("k2")]);
     ledger.ask(&host("a"), &node("g1"), "gateway");
     ledger.ask(&host("b"), &node("k2"), "key_manager");
     assert_eq!(ledger.ask(&host("a"), &node("k1"), "key_manager").1, []);
-    assert_eq!(refused(&ledger.ask(&host("b"), &node("g2"), "gateway").1), [3], "who asked last");
-    assert_eq!(refused(&ledger.lane_over(&host("b"))), [2], "b never gives its place back");
+    assert_eq!(refused(&ledger.ask(&host("b"), &node("g2"), "gateway").1), [3], "the latest request");
+    assert_eq!(refused(&ledger.lane_over(&host("b"))), [2], "b never returns its permit");
 }
 
 #[test]
-fn a_lane_that_waits_for_its_own_proof_is_refused() {
+fn lane_waiting_for_its_own_health_check_is_refused() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.lane_announced(&host("a"), [node("g1"), node("g2")]);
     ledger.ask(&host("a"), &node("g1"), "gateway");
@@ -83,7 +82,7 @@ fn of_size(size: usize, allowance: Allowance) -> Limits {
 }
 
 #[test]
-fn the_first_one_goes_alone_and_then_as_many_as_the_budget_says() {
+fn canary_goes_first_then_budget_applies() {
     let mut ledger = Ledger::new(of_size(5, Allowance::Nodes(2)));
     for (lane, name) in [("a", "g1"), ("b", "g2"), ("c", "g3")] {
         ledger.lane_announced(&host(lane), [node(name)]);
@@ -93,11 +92,11 @@ fn the_first_one_goes_alone_and_then_as_many_as_the_budget_says() {
     assert_eq!(ledger.ask(&host("c"), &node("g3"), "gateway").1, []);
     assert_eq!(granted(&ledger.proof_over(&host("a"), &node("g1"), true)), [1, 2]);
     let standings = ["g1", "g2", "g4"].map(|name| ledger.standing(&node(name)));
-    assert_eq!(standings, [Standing::Renewed, Standing::Down("being worked on".into()), Standing::Untouched]);
+    assert_eq!(standings, [Standing::Renewed, Standing::Down("in progress".into()), Standing::Untouched]);
 }
 
 #[test]
-fn a_node_that_does_not_come_back_ends_the_rollout_whatever_the_budget() {
+fn failed_node_halts_rollout() {
     let mut ledger = Ledger::new(of_size(5, Allowance::Nodes(3)));
     for (lane, name) in [("a", "g1"), ("b", "g2"), ("c", "g3")] {
         ledger.lane_announced(&host(lane), [node(name)]);
@@ -106,13 +105,13 @@ fn a_node_that_does_not_come_back_ends_the_rollout_whatever_the_budget() {
     ledger.ask(&host("b"), &node("g2"), "gateway");
     let decisions = ledger.proof_over(&host("a"), &node("g1"), false);
     let [(_, Decision::Refused(why))] = decisions.as_slice() else { panic!("{decisions:?}") };
-    assert_eq!(why, "g2 was not touched, because the rollout stopped: g1 did not become healthy");
+    assert_eq!(why, "g2 was not touched, because the rollout was halted: g1 did not become healthy");
     assert_eq!(refused(&ledger.ask(&host("c"), &node("g3"), "gateway").1), [2]);
-    assert_eq!(ledger.standing(&node("g1")), Standing::Down("it did not become healthy".into()));
+    assert_eq!(ledger.standing(&node("g1")), Standing::Down("did not become healthy".into()));
 }
 
 #[test]
-fn who_accepts_failures_is_not_stopped_by_them() {
+fn tolerant_stage_continues_after_failed_node() {
     let mut ledger = Ledger::new(of_size(5, Allowance::Nodes(2)));
     ledger.stage_begins(true);
     ledger.lane_announced(&host("a"), [node("g1")]);
@@ -126,28 +125,25 @@ fn who_accepts_failures_is_not_stopped_by_them() {
 }
 
 #[test]
-fn the_last_one_that_serves_stays_unless_an_outage_is_wanted() {
+fn last_healthy_node_requires_allow_outage() {
     let mut ledger = Ledger::new(of_size(2, Allowance::Nodes(2)));
     ledger.found_down(&node("g1"), "gateway", "not healthy");
     let (_, decisions) = ledger.ask(&host("b"), &node("g2"), "gateway");
     let [(_, Decision::Refused(why))] = decisions.as_slice() else { panic!("{decisions:?}") };
-    assert!(
-        why.ends_with("it is the last one that serves: --allow-outage takes it down all the same"),
-        "{why}"
-    );
+    assert!(why.ends_with("it is the last healthy node (--allow-outage overrides this)"), "{why}");
     let mut ledger = Ledger::new(Limits { outage: true, ..of_size(2, Allowance::Nodes(1)) });
     ledger.found_down(&node("g1"), "gateway", "not healthy");
     assert_eq!(granted(&ledger.ask(&host("b"), &node("g2"), "gateway").1), [0]);
 }
 
 #[test]
-fn the_only_node_of_a_pool_may_be_restarted() {
+fn only_node_of_pool_may_restart() {
     let mut ledger = Ledger::new(of_size(1, Allowance::Percent(10)));
     assert_eq!(granted(&ledger.ask(&host("a"), &node("g1"), "gateway").1), [0]);
 }
 
 #[test]
-fn a_node_that_was_not_taken_after_all_gives_its_place_back_and_stops_the_rollout() {
+fn node_not_taken_down_returns_permit_and_halts_rollout() {
     let mut ledger = Ledger::new(of_size(3, Allowance::Nodes(1)));
     ledger.lane_announced(&host("a"), [node("g1")]);
     ledger.lane_announced(&host("b"), [node("g2")]);
@@ -159,7 +155,7 @@ fn a_node_that_was_not_taken_after_all_gives_its_place_back_and_stops_the_rollou
 }
 
 #[test]
-fn questions_of_a_lost_link_are_void() {
+fn requests_of_lost_link_are_void() {
     let mut ledger = Ledger::new(Limits::default());
     ledger.lane_announced(&host("a"), [node("g1")]);
     ledger.lane_announced(&host("b"), [node("g2")]);

@@ -1,4 +1,4 @@
-//! A host's question for leave to take a unit down, and its answer.
+//! Permit requests of a host: permission to take a unit down.
 
 use std::pin::Pin;
 
@@ -14,24 +14,24 @@ use crate::engine::{peers, rotation};
 use crate::plan::model::NodeName;
 use apim_transport::host::HostName;
 
-/// A host's question for leave to take a unit down.
+/// A permit request to take a unit down.
 pub(super) struct Asked {
     pub(super) step: StepId,
     pub(super) unit: UnitName,
     pub(super) reason: String,
 }
 
-/// The end of the wait for leave.
+/// The decision on a permit request.
 pub(super) struct Granting {
     step: StepId,
     node: NodeName,
     answer: Result<(), String>,
 }
 
-/// A wait for leave, and for the node to be out of rotation.
+/// A wait for the permit and for the node to be drained.
 pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Granting> + Send + 'a>>;
 
-/// Waits for the end of a wait that may be there.
+/// Waits for the pending request, or forever without one.
 pub(super) async fn answered(asking: &mut Option<Asking<'_>>) -> Granting {
     match asking {
         Some(asking) => asking.await,
@@ -39,7 +39,7 @@ pub(super) async fn answered(asking: &mut Option<Asking<'_>>) -> Granting {
     }
 }
 
-/// Who asks for leave.
+/// The requester of a permit.
 struct Asker<'a> {
     shared: &'a Shared,
     host: HostName,
@@ -49,15 +49,15 @@ struct Asker<'a> {
 }
 
 impl Asker<'_> {
-    /// Waits until the node may go down, and nobody is sent to it any more; an error says why it may not.
+    /// Waits until the node may go down and is drained. An error is the reason why it may not.
     async fn granted(&self, mut leave: Leave, was_down: bool) -> Result<(), String> {
         let Self { shared, node, .. } = self;
         loop {
             match leave {
                 Leave::Now(answer) => answer?,
-                // A budget that is gone refuses.
+                // A closed budget refuses.
                 Leave::Later(answer, _) => {
-                    answer.await.unwrap_or_else(|_| Err("the run is over".to_owned()))?;
+                    answer.await.unwrap_or_else(|_| Err("the run has ended".to_owned()))?;
                 }
             }
             if was_down {
@@ -65,20 +65,20 @@ impl Asker<'_> {
                 return Ok(());
             }
             if !shared.settings.limits.outage {
-                peers::look_again(shared, node, &self.pool).await;
+                peers::check_peers(shared, node, &self.pool).await;
             }
             if let Some(again) = shared.budget.confirm(&self.host, node, &self.pool) {
                 leave = self.again(again);
                 continue;
             }
             if shared.plan.rotations.contains_key(node) {
-                let words = "it is taken out of rotation".to_owned();
+                let words = "draining".to_owned();
                 shared.tell(Event::StepProgress(self.host.clone(), self.step, words, 0, 0));
             }
             match rotation::take_out(shared, node).await {
                 Ok(()) => {}
                 Err(why) if shared.settings.limits.outage => {
-                    let note = format!("{why}; it is taken down all the same");
+                    let note = format!("{why}; continuing because of --allow-outage");
                     shared.tell(Event::Note(Level::Warning, note));
                 }
                 Err(why) => {
@@ -86,7 +86,7 @@ impl Asker<'_> {
                     return Err(why);
                 }
             }
-            // That may have taken a while.
+            // Draining takes time, so the permit is checked again.
             match shared.budget.confirm(&self.host, node, &self.pool) {
                 Some(again) => {
                     rotation::put_back(shared, node).await?;
@@ -121,12 +121,12 @@ impl Lane<'_> {
         let words = match &leave {
             Leave::Later(_, holders) => format!("waiting for {holders}"),
             Leave::Now(Ok(())) if !was_down && shared.plan.rotations.contains_key(&node) => {
-                format!("{node} is taken out of rotation first")
+                format!("draining {node} first")
             }
-            Leave::Now(Ok(())) if !was_down => format!("its peers in {pool} are looked at first"),
+            Leave::Now(Ok(())) if !was_down => format!("checking the other nodes of {pool} first"),
             Leave::Now(answer) => {
                 let answer = answer.clone();
-                self.leave(Granting { step: *id, node, answer }, wire);
+                self.send_decision(Granting { step: *id, node, answer }, wire);
                 return Ok(());
             }
         };
@@ -140,22 +140,23 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// The wait for an answer is over.
+    /// Handles the decision on a permit request.
     pub(super) fn answer(&mut self, granting: Granting, wire: &Wire, worker: &Worker) {
         self.asking = None;
         self.tell(Event::LeaveDecided(worker.host.clone(), granting.step));
-        self.leave(granting, wire);
+        self.send_decision(granting, wire);
     }
 
-    /// Tells the host whether it may take the node down.
-    fn leave(&mut self, granting: Granting, wire: &Wire) {
+    /// Sends the decision to the host.
+    fn send_decision(&mut self, granting: Granting, wire: &Wire) {
         let Granting { step, node, answer } = granting;
         if let Ok(known) = self.find(step) {
             self.note_refusal(known.title.clone(), &answer);
             let is_single =
                 known.budget.as_ref().is_some_and(|pool| self.shared.settings.limits.is_single(pool));
             if answer.is_ok() && is_single {
-                let note = format!("{node} is the only one of its role: there is none while it is down");
+                let note =
+                    format!("{node} is the only node of its role: the role is unavailable until it is back");
                 self.shared.tell(Event::Note(Level::Info, note));
             }
         }
@@ -165,7 +166,7 @@ impl Lane<'_> {
         wire.send(Request::Leave { step, refused: answer.err() });
     }
 
-    /// A step that is refused leave because the run was called off has not failed: it was stopped.
+    /// A step that was refused a permit because of an interrupt counts as stopped, not as failed.
     fn note_refusal(&mut self, title: String, answer: &Result<(), String>) {
         if answer.is_err() && self.shared.is_interrupted() {
             self.stopped.get_or_insert(title);

@@ -1,11 +1,11 @@
-//! How long an operation may take by its own account.
+//! Deadlines of operations.
 
 use std::time::Duration;
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::command::Invocation;
 
-/// Returns how long `operation` may take by its own account without telling of progress.
+/// Returns how long `operation` may take by its own settings without reporting progress.
 pub(super) fn own_deadline(operation: &Operation) -> Duration {
     let seconds = match operation {
         Operation::Wait(wait) => {
@@ -39,7 +39,7 @@ pub(super) fn own_deadline(operation: &Operation) -> Duration {
     Duration::from_secs(seconds.min(24 * 3600))
 }
 
-/// The agent gives a command without a deadline five minutes.
+/// The agent limits a command without a timeout to five minutes.
 fn deadline_of(command: &Invocation) -> u64 {
     if command.timeout_secs == 0 { 300 } else { command.timeout_secs }
 }

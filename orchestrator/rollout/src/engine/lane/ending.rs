@@ -1,4 +1,4 @@
-//! The end of a step: what it counts for, and whether it is tried again.
+//! Handles the end of a step: how it counts, and whether the step is retried.
 
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -21,10 +21,10 @@ pub(super) struct End {
     took: Duration,
 }
 
-/// The end of a proof of health that does not count before the node is back in rotation.
+/// A passed health check that counts only once the node is back in rotation.
 pub(super) type Returning<'a> = Pin<Box<dyn Future<Output = End> + Send + 'a>>;
 
-/// Waits until a node that may be on its way back is back.
+/// Waits until the pending node is back in rotation, or forever without one.
 pub(super) async fn returned(returning: &mut Option<Returning<'_>>) -> End {
     match returning {
         Some(returning) => returning.await,
@@ -37,11 +37,11 @@ impl End {
         matches!(self.outcome, Outcome::Ok | Outcome::Changed(_) | Outcome::Observed(_))
     }
 
-    /// Puts the node back. One that is healthy and that nobody is sent to has not come back.
-    async fn put_back(mut self, shared: &Shared, node: &NodeName) -> Self {
+    /// Undrains the node. A healthy node without requests has not recovered.
+    async fn undrain(mut self, shared: &Shared, node: &NodeName) -> Self {
         if let Err(why) = rotation::put_back(shared, node).await {
             let failure = Failure::new(format!("{node} is healthy, but {why}"));
-            let hint = "see to the load balancer, then run apply: it puts the node back";
+            let hint = "fix the load balancer, then run apply to undrain the node";
             self.outcome = Outcome::Failed(failure.hint(hint));
         }
         self
@@ -59,7 +59,7 @@ impl Lane<'_> {
         let step = self.find(id)?;
         let outcome = hidden::outcome(step, outcome);
         self.unanswered = self.unanswered.saturating_sub(1);
-        if self.is_tried_again(worker, step, &outcome) {
+        if self.is_retried(worker, step, &outcome) {
             self.begun = None;
             return Ok(());
         }
@@ -73,14 +73,14 @@ impl Lane<'_> {
         match &step.node {
             Some(node) if step.proves_health && end.is_good() && self.shared.rotating.is_out(node) => {
                 let (shared, node) = (self.shared, node.clone());
-                self.returning = Some(Box::pin(async move { end.put_back(shared, &node).await }));
+                self.returning = Some(Box::pin(async move { end.undrain(shared, &node).await }));
                 Ok(())
             }
             _ => self.conclude(worker, end),
         }
     }
 
-    /// The end of a step counts now.
+    /// Records the end of a step.
     pub(super) fn conclude(&mut self, worker: &mut Worker, end: End) -> Result<(), String> {
         let step = self.find(end.step)?;
         let healthy = end.is_good();
@@ -89,12 +89,13 @@ impl Lane<'_> {
         if let (true, Some(node)) = (step.proves_health, &step.node) {
             self.shared.budget.proof_over(&worker.host, node, healthy);
         }
-        let called_off = self.cancelled
-            && (matches!(outcome, Outcome::Skipped(_)) || (outcome.is_failure() && self.gives_up(step)));
-        if called_off {
+        let interrupted = self.cancelled
+            && (matches!(outcome, Outcome::Skipped(_))
+                || (outcome.is_failure() && self.ends_on_interrupt(step)));
+        if interrupted {
             self.stopped.get_or_insert_with(|| step.title.clone());
         } else if self.pass == Pass::Rescue && matches!(outcome, Outcome::Skipped(_)) {
-            // There was nothing to be rescued; the failure stands for itself.
+            // There was nothing to rescue. The original failure remains.
         } else if self.failed.is_none() {
             if outcome.is_failure() && !step.ignore_failure {
                 self.failed = Some(step.title.clone());
@@ -112,25 +113,25 @@ impl Lane<'_> {
         Ok(())
     }
 
-    /// Says whether this end of a step does not count because it, or one before it, is tried again.
-    fn is_tried_again(&mut self, worker: &Worker, step: &Step, outcome: &Outcome) -> bool {
+    /// Returns whether this end does not count because the step, or an earlier one, is retried.
+    fn is_retried(&mut self, worker: &Worker, step: &Step, outcome: &Outcome) -> bool {
         if self.pass == Pass::Survey || self.cancelled {
             return false;
         }
-        if self.again_at.is_some() {
+        if self.retry_at.is_some() {
             return true;
         }
-        let (Outcome::Failed(failure), left @ 1..) = (outcome, self.tries_left(step)) else { return false };
+        let (Outcome::Failed(failure), left @ 1..) = (outcome, self.retries_left(step)) else { return false };
         *self.failures.entry(step.id).or_default() += 1;
-        self.again_at = Some(Instant::now() + Duration::from_secs(u64::from(step.delay_secs)));
+        self.retry_at = Some(Instant::now() + Duration::from_secs(u64::from(step.delay_secs)));
         let (host, title) = (&worker.host, &step.title);
-        let note = format!("{host}: {title}: {}; {left} more tries", failure.what);
+        let note = format!("{host}: {title}: {}; {left} retries left", failure.what);
         self.shared.tell(Event::Note(Level::Info, note));
         true
     }
 
-    /// Says whether `step` is one that ends without success when the run is called off.
-    fn gives_up(&self, step: &Step) -> bool {
+    /// Returns whether `step` ends without success on an interrupt.
+    fn ends_on_interrupt(&self, step: &Step) -> bool {
         matches!(step.operation(), Some(Operation::Wait(_))) || self.stopped.as_ref() == Some(&step.title)
     }
 
@@ -144,8 +145,8 @@ impl Lane<'_> {
     }
 }
 
-/// In a run that only looks, what the survey finds is the result; before an apply it is kept to be judged. Returns the title of a
-/// step whose failure is the host's.
+/// In check mode the survey is the result. Before an apply it is kept for the preflight. Returns
+/// the title of a step whose failure counts for the host.
 pub(super) fn surveyed(
     shared: &Shared,
     worker: &mut Worker,

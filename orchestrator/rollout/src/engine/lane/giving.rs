@@ -1,4 +1,5 @@
-//! Content for hosts: whole, in parts, and outlines of it. A host gets nothing that is meant for another one.
+//! Sends content to hosts: whole, in parts, or as an outline. A host only gets content of its own
+//! steps.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ impl Lane<'_> {
         };
         match source.filter(|_| offset <= content.size) {
             Some(source) => wire.give(step, Upload { content, source, parts: Vec::new(), offset }),
-            None => refuse(wire, content.sha256, "the step that asks for it has no such content"),
+            None => refuse(wire, content.sha256, "the step does not use this content"),
         }
     }
 
@@ -38,15 +39,11 @@ impl Lane<'_> {
             Some((known, path)) if is_sound && known == content => {
                 wire.give(step, Upload { content, source: ContentSource::File(path), parts, offset });
             }
-            _ => refuse(
-                wire,
-                content.sha256,
-                "the step that asks for parts of it has no content with such parts",
-            ),
+            _ => refuse(wire, content.sha256, "the step does not use these parts of the content"),
         }
     }
 
-    /// Says what outline there is of content of the step, once it is made.
+    /// Sends the outline of the step's content as soon as it is available.
     pub(super) fn give_outline(&self, wire: &Wire, step: StepId, sha256: Sha256) {
         let Some((_, zip)) = self.file_of(step, sha256) else {
             wire.send(Request::Outline { sha256, outline: None });
@@ -60,7 +57,7 @@ impl Lane<'_> {
         self.left.iter().filter(move |known| known.id == step).flat_map(|known| known.contents())
     }
 
-    /// Returns the file behind content of the step.
+    /// Returns the file with the content of the step.
     fn file_of(&self, step: StepId, sha256: Sha256) -> Option<(Content, PathBuf)> {
         let content = self.contents(step).find(|known| known.sha256 == sha256)?;
         match self.shared.plan.contents.sources.get(&sha256)? {
@@ -69,7 +66,7 @@ impl Lane<'_> {
         }
     }
 
-    /// Returns where the outline is that was made of content of the step.
+    /// Returns the path of the outline for content of the step.
     fn outline_of(&self, step: StepId, outline: &Content) -> Option<PathBuf> {
         self.contents(step).find_map(|zip| self.shared.outlines.find(&zip.sha256, outline))
     }

@@ -1,4 +1,5 @@
-//! What the plan has for a step that failed, such as the way back of a node that does not become healthy from a new release.
+//! Rescue steps of a failed step, such as the rollback of a node that does not become healthy with
+//! a new release.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::revert::Proved;
@@ -11,11 +12,11 @@ use crate::engine::result::HostEnd;
 use crate::engine::worker::{Shared, Worker};
 use crate::plan::model::{NodeName, Step};
 
-/// Returns the step whose rescue is for `failed`: itself, or, for a node whose process fell over before anybody could ask how it is, the
-/// first proof of its health behind.
+/// Returns the step whose rescue applies to `failed`: the step itself or, for a node whose process
+/// crashed before its first health check, that health check.
 pub(super) fn of<'a>(shared: &Shared, failed: &'a Step, lane: &[&'a Step]) -> &'a Step {
     let is_start = failed.rescue.is_empty() && matches!(failed.operation(), Some(Operation::Unit(_)));
-    // Who was refused leave is as it was.
+    // A node whose permit was refused is unchanged.
     if !is_start || failed.node.as_ref().is_none_or(|node| !shared.budget.is_down(node)) {
         return failed;
     }
@@ -24,9 +25,9 @@ pub(super) fn of<'a>(shared: &Shared, failed: &'a Step, lane: &[&'a Step]) -> &'
     proofs.find(|step| !step.rescue.is_empty() && !is_late(step)).copied().unwrap_or(failed)
 }
 
-/// Does what the plan has for `failed`: one step after the other, up to the first that does not succeed. The budget has stopped the rollout
-/// when the proof failed; whoever is rescued is worked on all the same, one that serves as the budget has it. The host has failed, whatever
-/// comes of it.
+/// Runs the rescue of `failed`, up to the first step that does not succeed. The failed health check
+/// has halted the rollout, but nodes being rescued still get permits from the budget. The host has
+/// failed, whatever the result of the rescue.
 pub(in crate::engine) async fn run(shared: &Shared, worker: &mut Worker, failed: &Step) {
     if failed.rescue.is_empty() || worker.wire.is_none() || shared.is_interrupted() {
         return;
@@ -37,11 +38,11 @@ pub(in crate::engine) async fn run(shared: &Shared, worker: &mut Worker, failed:
     let proofs = failed.rescue.iter().filter(|step| step.proves_health);
     let nodes: Vec<NodeName> = proofs.filter_map(|step| step.node.clone()).collect();
     if !matches!(worker.outcomes.get(&failed.id), Some(Outcome::Failed(_))) {
-        // Its own proof was not come to.
+        // The node's own health check did not run.
         nodes.iter().for_each(|node| shared.budget.did_not_come_back(node));
     }
     for node in &nodes {
-        peers::look_at(shared, node).await;
+        peers::check_node(shared, node).await;
     }
     shared.budget.rescue_begins(&worker.host, &nodes);
     let end = std::mem::take(&mut worker.result.end);
@@ -56,7 +57,8 @@ pub(in crate::engine) async fn run(shared: &Shared, worker: &mut Worker, failed:
     }
 }
 
-/// Says whether `step` has a rescue that is for nodes which were up after they moved, and does not only help those that never were.
+/// Returns whether the rescue of `step` is for nodes that were up after their release changed, not
+/// only for nodes that never started.
 pub(in crate::engine) fn is_late(step: &Step) -> bool {
     let late = Some(Proved::Settled);
     step.rescue
@@ -64,7 +66,7 @@ pub(in crate::engine) fn is_late(step: &Step) -> bool {
         .any(|rescue| matches!(rescue.operation(), Some(Operation::Revert(revert)) if revert.unless == late))
 }
 
-/// Says whether the node of `step` went to another release in this run.
+/// Returns whether this run changed the release of the step's node.
 pub(in crate::engine) fn has_moved(shared: &Shared, worker: &Worker, step: &Step) -> bool {
     let lanes = shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let mut own = lanes.filter(|lane| lane.host == worker.host).flat_map(|lane| &lane.steps);

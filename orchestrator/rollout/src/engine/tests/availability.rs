@@ -1,4 +1,5 @@
-//! Leave to take nodes down: the budget holds, waiting is told, nobody waits in vain.
+//! Permits to take nodes down: the budget is respected, waiting is reported, and no request waits
+//! forever.
 
 use super::fake::Act;
 use super::*;
@@ -10,7 +11,7 @@ fn restart(scene: &mut Scene, host: &str, node: &str) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nodes_of_a_pool_are_restarted_one_after_the_other() {
+async fn nodes_of_pool_restart_one_at_a_time() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2", "g3"]);
     scene.stage(OnFailure::StopAtBarrier);
@@ -37,7 +38,7 @@ async fn nodes_that_are_down_start_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nodes_that_serve_but_are_not_complete_need_leave_all_the_same() {
+async fn incomplete_nodes_need_a_permit() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.stage(OnFailure::StopAtBarrier);
@@ -45,7 +46,7 @@ async fn nodes_that_serve_but_are_not_complete_need_leave_all_the_same() {
     restart(&mut scene, "b", "g2");
     scene.stage(OnFailure::StopAtBarrier);
     for (host, node) in [("a", "g1"), ("b", "g2")] {
-        // Not met when looked at: a peer's connection is missing.
+        // Not complete in the survey: the connection to a peer is missing.
         let complete = scene.step(host, Act::Change);
         complete.node = Some(NodeName(node.into()));
         complete.proves_health = true;
@@ -57,7 +58,7 @@ async fn nodes_that_serve_but_are_not_complete_need_leave_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_does_not_come_back_keeps_the_others_up() {
+async fn failed_node_keeps_others_up() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.stage(OnFailure::StopAtBarrier).width = Some(1);
@@ -66,11 +67,11 @@ async fn a_node_that_does_not_come_back_keeps_the_others_up() {
     restart(&mut scene, "b", "g2");
     let (result, _) = scene.run().await;
     assert_eq!(result.hosts[&host("b")].end, HostEnd::Failed("step 3".into()));
-    assert!(!scene.hosts.world().down.contains("g2"), "g2 was left running");
+    assert!(!scene.hosts.world().down.contains("g2"), "g2 is still running");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_on_a_dead_host_counts_as_down() {
+async fn node_on_dead_host_counts_as_down() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.hosts.world().dead.insert(host("a"));
@@ -88,13 +89,13 @@ async fn a_node_on_a_dead_host_counts_as_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lane_that_waits_makes_room_for_the_one_it_waits_for() {
+async fn waiting_lane_frees_its_slot() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.pool("manager", 1, &["m1"]);
     scene.hosts.world().down.insert("g2".into());
     scene.stage(OnFailure::StopAtBarrier).width = Some(1);
-    // Both hosts have a node that is down, so neither goes first for that.
+    // Both hosts have a node that is down, so neither is sorted first.
     scene.hosts.world().down.insert("m1".into());
     scene.step("a", Act::Restart("g1".into()));
     scene.step("a", Act::Prove("m1".into()));
@@ -105,7 +106,7 @@ async fn a_lane_that_waits_makes_room_for_the_one_it_waits_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pool_of_zero_is_never_touched() {
+async fn budget_of_zero_permits_no_restart() {
     let mut scene = Scene::new();
     scene.pool("database", 0, &["d1"]);
     scene.stage(OnFailure::StopAtBarrier);
@@ -116,7 +117,7 @@ async fn a_pool_of_zero_is_never_touched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_is_refused_when_the_run_is_called_off() {
+async fn interrupt_refuses_waiting_requests() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.stage(OnFailure::StopAtBarrier);
@@ -140,7 +141,7 @@ async fn who_waits_is_refused_when_the_run_is_called_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn somebody_outside_stops_the_rollout_and_whoever_is_down_comes_back() {
+async fn external_halt_lets_nodes_recover() {
     for on_failure in [OnFailure::StopAtBarrier, OnFailure::StopAbove(100)] {
         let mut scene = Scene::new();
         scene.pool("gateway", 1, &["g1", "g2"]);
@@ -161,10 +162,10 @@ async fn somebody_outside_stops_the_rollout_and_whoever_is_down_comes_back() {
             .await;
         let failed: Vec<usize> = result.hosts.values().map(|host| host.tally.failed).collect();
         assert_eq!(failed.iter().sum::<usize>(), 1, "{result:?}");
-        assert!(scene.hosts.world().down.is_empty(), "who was taken down is back");
-        let told = events.iter().any(
-            |event| matches!(event, Event::Note(_, text) if text == "the rollout stops: 3 requests failed"),
+        assert!(scene.hosts.world().down.is_empty(), "the node taken down has recovered");
+        let noted = events.iter().any(
+            |event| matches!(event, Event::Note(_, text) if text == "rollout halted: 3 requests failed"),
         );
-        assert!(told, "{events:?}");
+        assert!(noted, "{events:?}");
     }
 }

@@ -49,7 +49,7 @@ async fn check_mode_shows_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_lane_passes_the_barrier_before_all_are_there() {
+async fn lanes_wait_at_the_barrier() {
     let mut scene = Scene::new();
     for _ in 0..2 {
         scene.stage(OnFailure::StopAtBarrier);
@@ -66,7 +66,7 @@ async fn no_lane_passes_the_barrier_before_all_are_there() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_stops_its_lane_and_the_run_at_the_barrier_but_not_the_others() {
+async fn failure_stops_its_lane_and_the_run_at_the_barrier() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Fail);
@@ -81,7 +81,7 @@ async fn a_failure_stops_its_lane_and_the_run_at_the_barrier_but_not_the_others(
     assert_eq!(result.hosts[&host("b")].tally.changed, 2);
     assert_eq!(result.hosts[&host("b")].end, HostEnd::Stopped(Some("stage 2".into())));
     assert_eq!(result.stopped.unwrap().stage, 0);
-    assert_eq!(scene.log().len(), 3, "neither step 2 nor step 5 began: {:?}", scene.log());
+    assert_eq!(scene.log().len(), 3, "neither step 2 nor step 5 started: {:?}", scene.log());
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +97,7 @@ async fn an_ignored_failure_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_step_that_fails_is_tried_again_as_often_as_it_says() {
+async fn failed_step_is_retried() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     let step = scene.step("a", Act::FailTimes(2));
@@ -116,7 +116,7 @@ async fn a_step_that_fails_is_tried_again_as_often_as_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_host_stops_the_run_behind_the_stage_of_the_others() {
+async fn dead_host_stops_run_after_the_stage() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Change);
@@ -131,7 +131,7 @@ async fn a_dead_host_stops_the_run_behind_the_stage_of_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn hosts_below_the_tolerated_share_drop_out() {
+async fn failed_hosts_below_limit_drop_out() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAbove(50));
     scene.step("a", Act::Fail);
@@ -146,7 +146,7 @@ async fn hosts_below_the_tolerated_share_drop_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn stop_at_once_begins_no_further_lane() {
+async fn stop_at_once_starts_no_further_lane() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtOnce).width = Some(1);
     scene.step("a", Act::Fail);
@@ -157,7 +157,7 @@ async fn stop_at_once_begins_no_further_lane() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_lanes_at_once_than_the_stage_is_wide() {
+async fn stage_width_limits_lanes() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier).width = Some(2);
     for name in ["a", "b", "c", "d", "e"] {
@@ -170,7 +170,7 @@ async fn no_more_lanes_at_once_than_the_stage_is_wide() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_is_sent_when_asked_for_and_only_to_whom_it_belongs() {
+async fn content_is_sent_only_to_its_host() {
     use apim_agent::operation::file::{File, Show};
     use apim_agent::value::{Content, Owner};
     let mut scene = Scene::new();
@@ -190,13 +190,13 @@ async fn content_is_sent_when_asked_for_and_only_to_whom_it_belongs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_link_is_made_again_and_the_lane_goes_on() {
+async fn lost_link_is_reopened() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Change);
     scene.step("a", Act::Drop);
     scene.step("a", Act::Change);
-    // The old agent finishes its step in hand and holds the lock meanwhile.
+    // The old agent finishes its current step and keeps the lock until then.
     let (result, events) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
     assert!(events.iter().any(|event| matches!(event, Event::Reconnecting(..))));
@@ -204,7 +204,7 @@ async fn a_lost_link_is_made_again_and_the_lane_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_lost_twice_makes_the_host_unreachable() {
+async fn second_lost_link_makes_host_unreachable() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Drop);
@@ -216,7 +216,7 @@ async fn a_link_that_is_lost_twice_makes_the_host_unreachable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_another_run_holds_is_waited_for() {
+async fn locked_host_is_waited_for() {
     let mut scene = Scene::new();
     scene.settings.patience.lock = Duration::from_secs(10);
     scene.stage(OnFailure::StopAtBarrier);
@@ -228,7 +228,7 @@ async fn a_host_that_another_run_holds_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_stays_held_is_not_touched() {
+async fn locked_host_stops_run_before_any_change() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Change);
@@ -237,13 +237,13 @@ async fn a_host_that_stays_held_is_not_touched() {
     let (result, events) = scene.run().await;
     let HostEnd::Unreachable(why, hint) = &result.hosts[&host("a")].end else { panic!("{result:?}") };
     assert!(why.contains("ops@elsewhere") && hint.is_some());
-    assert!(matches!(result.hosts[&host("b")].end, HostEnd::Stopped(_)), "the others are left alone, too");
+    assert!(matches!(result.hosts[&host("b")].end, HostEnd::Stopped(_)), "the other hosts are not changed");
     assert!(!events.iter().any(|event| matches!(event, Event::StageStarted(..) | Event::StepStarted(..))));
-    assert!(result.stopped.is_some_and(|stopped| stopped.why.starts_with("another run holds a;")));
+    assert!(result.stopped.is_some_and(|stopped| stopped.why.starts_with("another run has locked a;")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_interrupt_lets_steps_in_hand_finish() {
+async fn first_interrupt_lets_current_steps_finish() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Wait);
@@ -259,12 +259,12 @@ async fn the_first_interrupt_lets_steps_in_hand_finish() {
         })
         .await;
     assert!(result.interrupted);
-    assert_eq!(result.hosts[&host("a")].tally.changed, 1, "the step in hand was finished");
+    assert_eq!(result.hosts[&host("a")].tally.changed, 1, "the current step was finished");
     assert_eq!(result.hosts[&host("a")].end, HostEnd::Stopped(Some("step 2".into())));
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_interrupt_leaves_at_once() {
+async fn second_interrupt_quits_immediately() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Wait);
@@ -280,7 +280,7 @@ async fn the_second_interrupt_leaves_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn five_hundred_hosts_with_nothing_to_do_take_little_time() {
+async fn five_hundred_unchanged_hosts_are_fast() {
     let mut scene = Scene::new();
     for _ in 0..5 {
         scene.stage(OnFailure::StopAtBarrier);
@@ -293,19 +293,19 @@ async fn five_hundred_hosts_with_nothing_to_do_take_little_time() {
     let begun = Instant::now();
     let (result, _) = scene.run().await;
     assert!(result.nothing_to_do);
-    // A debug build on a busy machine; the release build is measured elsewhere.
+    // A debug build on a busy machine. Release builds are measured separately.
     assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_survey_settled_is_not_looked_at_again_where_nothing_was_done() {
+async fn valid_survey_results_are_reused() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Change);
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Nothing);
     scene.step("b", Act::Nothing);
-    // What looks at peers is looked at again: they may have been worked on.
+    // Steps that check peers run again: the peers may have changed.
     scene.stage(OnFailure::StopAtBarrier);
     let step = scene.step("c", Act::Nothing);
     step.work = peer("10.0.0.1").into();
@@ -319,13 +319,13 @@ async fn what_the_survey_settled_is_not_looked_at_again_where_nothing_was_done()
     assert!(result.is_success(), "{result:?}");
     assert_eq!(scene.log(), ["a: step 1", "a: step 2", "c: step 4"]);
     let ended = events.iter().filter(|event| matches!(event, Event::StepFinished(..))).count();
-    assert_eq!(ended, 5, "what was not looked at again has its result all the same");
+    assert_eq!(ended, 5, "reused steps have a result");
     let counted: usize = result.hosts.values().map(|host| host.tally.ok + host.tally.changed).sum();
     assert_eq!(counted, 5);
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_something_was_done_on_this_machine_everything_is_looked_at_again() {
+async fn local_change_invalidates_survey() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("localhost", Act::Change);

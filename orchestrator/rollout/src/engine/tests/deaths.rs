@@ -1,4 +1,4 @@
-//! Nodes that die by themselves while a run goes on: the next one is not taken down on what the survey found.
+//! Nodes that die during a run: the survey alone is not enough to take the next one down.
 
 use super::fake::Act;
 use super::*;
@@ -19,8 +19,8 @@ fn scene() -> (Scene, [[StepId; 2]; 3]) {
     (scene, steps)
 }
 
-fn dies(scene: &Scene, when: &str, who: &str) {
-    scene.hosts.world().deaths.insert(when.into(), who.into());
+fn dies(scene: &Scene, when: &str, victim: &str) {
+    scene.hosts.world().deaths.insert(when.into(), victim.into());
 }
 
 fn standing(result: &RunResult, node: &str) -> Standing {
@@ -28,7 +28,7 @@ fn standing(result: &RunResult, node: &str) -> Standing {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_still_to_come_is_started_first_and_the_healthy_one_waits() {
+async fn dead_node_is_started_before_healthy_node_goes_down() {
     let (scene, _) = scene();
     dies(&scene, "g1", "g3");
     let (result, events) = scene.run().await;
@@ -37,13 +37,13 @@ async fn one_that_is_still_to_come_is_started_first_and_the_healthy_one_waits() 
     let log = scene.log();
     let at = |what: &str| log.iter().position(|line| line == what).unwrap_or_else(|| panic!("{log:?}"));
     assert!(at("g3 died") < at("c: step 6"), "{log:?}");
-    let told =
+    let noted =
         |text: &str| events.iter().any(|event| matches!(event, Event::Note(_, note) if note.contains(text)));
-    assert!(told("g3 was healthy when the run began, and counts as down now: not healthy"), "{events:?}");
+    assert!(noted("g3 was healthy when the run began, and now counts as down: not healthy"), "{events:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_was_renewed_and_did_not_stay_up_ends_the_rollout() {
+async fn regressed_node_halts_rollout() {
     for limit in [1, 2] {
         let (mut scene, _) = scene();
         scene.pool("gateway", limit, &["g1", "g2", "g3"]);
@@ -51,16 +51,16 @@ async fn one_that_was_renewed_and_did_not_stay_up_ends_the_rollout() {
         let (result, _) = scene.run().await;
         assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
         assert_eq!(result.hosts[&host("c")].end, HostEnd::Failed("step 5".into()), "{limit}");
-        assert!(!scene.hosts.world().down.contains("g3"), "g3 was left running");
+        assert!(!scene.hosts.world().down.contains("g3"), "g3 is still running");
         assert_eq!(standing(&result, "g1"), Standing::Down("not healthy".into()));
         assert_eq!(standing(&result, "g3"), Standing::Untouched);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_dies_counts_too() {
+async fn dead_host_counts_as_down() {
     let (scene, steps) = scene();
-    // It dies while its own conversation goes on.
+    // It dies during its own session.
     scene.hosts.world().turns.insert(steps[0][1], 300);
     let world = Arc::clone(&scene.hosts.0);
     let (_sender, interrupt) = watch::channel(Interrupt::None);
@@ -77,7 +77,7 @@ async fn a_host_that_dies_counts_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_larger_budget_one_that_died_takes_its_place_in_it() {
+async fn dead_node_uses_larger_budget() {
     let (mut scene, _) = scene();
     scene.pool("gateway", 2, &["g1", "g2", "g3"]);
     dies(&scene, "g1", "g3");
@@ -87,7 +87,7 @@ async fn with_a_larger_budget_one_that_died_takes_its_place_in_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_wants_an_outage_looks_at_nobody() {
+async fn outage_skips_peer_checks() {
     let (mut scene, _) = scene();
     scene.settings.limits.outage = true;
     dies(&scene, "g1", "g3");

@@ -1,6 +1,6 @@
-//! Simulated hosts: agents that do as scripted, over in-memory pipes, on a world whose nodes are up or down.
+//! Simulated hosts: scripted agents over in-memory pipes, in a world whose nodes are up or down.
 //!
-//! Latency is a number of turns of the scheduler, not time: thousands of schedules take seconds.
+//! Latency is a number of scheduler turns, not time, so thousands of schedules take seconds.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::Future;
@@ -25,37 +25,37 @@ use apim_transport::session::{Connect, ConnectError, Link};
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Act {
-    /// It is as wished.
+    /// It is up to date.
     Nothing,
     /// It changes something, the first time.
     Change,
     /// It fails, in apply mode.
     Fail,
-    /// It fails so often, in apply mode.
+    /// It fails this many times, in apply mode.
     FailTimes(u32),
     /// It needs this content, the first time.
     Fetch(Content),
-    /// It needs these parts of it, the first time.
+    /// It needs these parts of the content, the first time.
     FetchParts(Content, Vec<Part>),
-    /// It restarts a node: asks first when that is up, which is down then.
+    /// It restarts a node, which is down then. Requests a permit if the node is up.
     Restart(String),
-    /// It takes a node to another release, as a restart does.
+    /// It changes the release of a node, with a restart.
     Move(String),
-    /// It takes it back.
+    /// It rolls a node back.
     Return(String),
-    /// It shows that a node is healthy, which then is.
+    /// A health check that passes: the node is healthy from then on.
     Prove(String),
-    /// The same, but the node never becomes healthy.
+    /// A health check that never passes.
     ProveInVain(String),
-    /// It tells whether the node is marked as taken out by hooks.
+    /// It reports whether the node is marked as drained by hooks.
     Returned(String),
-    /// It waits until the run is called off.
+    /// It waits until the run is interrupted.
     Wait,
-    /// The link drops in the middle of it, the first time; the agent finishes it all the same.
+    /// The link drops during the step, the first time; the agent finishes the step.
     Drop,
 }
 
-/// What is true of the world.
+/// State of the simulated world.
 #[derive(Debug, Default)]
 pub(super) struct World {
     pub(super) acts: BTreeMap<StepId, Act>,
@@ -64,45 +64,45 @@ pub(super) struct World {
     pub(super) pools: BTreeMap<String, String>,
     pub(super) limits: BTreeMap<String, usize>,
     pub(super) down: BTreeSet<String>,
-    /// Nodes that were healthy when they were taken down, and have not come back.
+    /// Nodes that were healthy when they were taken down, and have not recovered.
     pub(super) taken: BTreeSet<String>,
-    /// Pools of which a node was taken down and came back.
+    /// Pools with a node that was taken down and has recovered.
     pub(super) tried: BTreeSet<String>,
     /// Nodes that get requests, by load balancer.
     pub(super) rotation: BTreeSet<(HostName, String)>,
-    /// How often the connections of a node are still counted before there is none.
+    /// How many times the connections of a node are counted before there are none.
     pub(super) busy: BTreeMap<String, usize>,
-    /// Steps of which the process falls over at once: they fail, and their node is down.
+    /// Steps whose process crashes immediately: they fail, and their node is down.
     pub(super) stillborn: BTreeSet<StepId>,
-    /// How often a look at a node finds it unhealthy although it is not.
+    /// How many checks find a healthy node unhealthy.
     pub(super) hiccups: BTreeMap<String, usize>,
     /// Load balancers that refuse every change.
     pub(super) stubborn: BTreeSet<HostName>,
     /// Load balancers that never answer a change.
     pub(super) hanging: BTreeSet<HostName>,
-    /// Nodes of which a balancer is told by hooks.
+    /// Nodes with hooks for an external load balancer.
     pub(super) hooked: BTreeSet<String>,
-    /// Those that it was told to leave out.
+    /// Nodes that hooks drained.
     pub(super) left_out: BTreeSet<String>,
-    /// Nodes on whose hosts it is kept that hooks took them out.
+    /// Nodes with a drain marker on their host.
     pub(super) marked: BTreeSet<String>,
-    /// How often hooks (`drain g1`) fail.
+    /// How many times hooks (`drain g1`) fail.
     pub(super) broken: BTreeMap<String, usize>,
-    /// Hooks that hang until they are given up.
+    /// Hooks that hang until they time out.
     pub(super) stuck: BTreeSet<String>,
-    /// Who dies, by himself, when which node comes back.
+    /// Node that dies when another node recovers, by the latter.
     pub(super) deaths: BTreeMap<String, String>,
-    /// Nodes that died so.
+    /// Nodes that died this way.
     pub(super) died: BTreeSet<String>,
     pub(super) converged: BTreeSet<StepId>,
     /// Hosts that cannot be reached.
     pub(super) dead: BTreeSet<HostName>,
-    /// How often a host is still held by another run.
+    /// How many times a host is reported as locked by another run.
     pub(super) held: BTreeMap<HostName, usize>,
     /// What happened, in order.
     pub(super) log: Vec<String>,
     pub(super) violations: Vec<String>,
-    /// Most lanes that were at work at once.
+    /// Number of lanes in progress, and its maximum.
     pub(super) at_work: usize,
     pub(super) most_at_work: usize,
 }
@@ -190,7 +190,7 @@ impl Agent {
             received: 0,
             refused_content: false,
         };
-        // A link that is gone ends a simulated agent as it ends a real one.
+        // A lost link ends a simulated agent like a real one.
         drop(agent.talk().await);
         reading.abort();
     }
@@ -198,7 +198,7 @@ impl Agent {
     async fn talk(&mut self) -> Result<(), Gone> {
         self.out.write_all(&MAGIC).await.map_err(|_| Gone)?;
         let Some(Heard::Request(request)) = self.requests.recv().await else { return Err(Gone) };
-        assert!(matches!(*request, Request::Open(_)), "the conversation begins with Open");
+        assert!(matches!(*request, Request::Open(_)), "the session begins with Open");
         let held = {
             let mut world = self.hosts.world();
             let held = world.held.entry(self.host.clone()).or_default();
@@ -246,7 +246,7 @@ impl Agent {
                 Request::Goodbye => self.goodbye = true,
                 Request::Alive { .. } => {}
                 Request::Open(_) => panic!("a second Open"),
-                Request::Outline { .. } => panic!("an outline that was not asked for"),
+                Request::Outline { .. } => panic!("an outline that was not requested"),
             },
         }
         Ok(())
@@ -265,7 +265,7 @@ impl Agent {
             return self.say(Reply::Finished { step, outcome, millis: 1 }).await;
         }
         let outcome = if self.failed || self.cancelled {
-            Outcome::Skipped("an earlier step failed, or the run was called off".into())
+            Outcome::Skipped("an earlier step failed, or the run was interrupted".into())
         } else if run.mode == Mode::Check {
             self.check(step)
         } else {
@@ -288,7 +288,8 @@ impl Agent {
         self.say(Reply::Finished { step, outcome, millis: 1 }).await
     }
 
-    /// What is no step of a plan: load balancers are told, nodes are looked at. Paths say what is meant.
+    /// Handles operations outside the plan: load balancer changes and checks of nodes. The path
+    /// selects the action.
     async fn aside(&self, run: &Run) -> Outcome {
         let path = match &run.operation {
             Operation::File(file) => file.path.to_string(),
@@ -305,7 +306,7 @@ impl Agent {
             std::future::pending::<()>().await;
         }
         let mut world = self.hosts.world();
-        let stands = match what {
+        let is_met = match what {
             "out" if run.mode == Mode::Check => !world.rotation.contains(&at),
             "out" | "in" if world.stubborn.contains(&self.host) => {
                 return Outcome::Failed(Failure::new("the test of its files failed"));
@@ -318,7 +319,7 @@ impl Agent {
             "in" => {
                 world.log.push(format!("{}: {node} in", self.host));
                 if world.down.contains(node) && !world.died.contains(node) {
-                    world.violations.push(format!("{node} was put back while it was down"));
+                    world.violations.push(format!("{node} was undrained while it was down"));
                 }
                 world.rotation.insert(at);
                 true
@@ -347,7 +348,7 @@ impl Agent {
             }
             _ => true,
         };
-        if stands { Outcome::Ok } else { Outcome::WouldChange(Difference::one("3 connections")) }
+        if is_met { Outcome::Ok } else { Outcome::WouldChange(Difference::one("3 connections")) }
     }
 
     fn check(&self, step: StepId) -> Outcome {
@@ -377,7 +378,7 @@ impl Agent {
         let act = self.hosts.world().acts.get(&step).cloned().unwrap_or(Act::Nothing);
         let done = match act {
             Act::Nothing | Act::Change | Act::Returned(_) => true,
-            Act::Fail => return Ok(Outcome::Failed(Failure::new("it broke").hint("mend it"))),
+            Act::Fail => return Ok(Outcome::Failed(Failure::new("broken").hint("repair it"))),
             Act::FailTimes(0) => true,
             Act::FailTimes(times) => {
                 self.hosts.world().acts.insert(step, Act::FailTimes(times - 1));
@@ -402,18 +403,18 @@ impl Agent {
             }
             Act::Restart(node) | Act::Move(node) | Act::Return(node) => {
                 if !self.hosts.world().down.contains(&node) {
-                    let unit = UnitName::parse("wished").unwrap();
+                    let unit = UnitName::parse("gateway").unwrap();
                     self.say(Reply::Ask { step, unit, reason: "changed".into() }).await?;
                     while self.leave.is_none() {
                         self.hear().await?;
                     }
                     if let Some(Some(why)) = self.leave.take() {
-                        return Ok(Outcome::Failed(Failure::new(format!("leave was refused: {why}"))));
+                        return Ok(Outcome::Failed(Failure::new(format!("permit refused: {why}"))));
                     }
                 }
                 self.hosts.world().take_down(&node);
                 if self.hosts.world().stillborn.contains(&step) {
-                    return Ok(Outcome::Failed(Failure::new("it ended right after its start")));
+                    return Ok(Outcome::Failed(Failure::new("the process ended right after its start")));
                 }
                 true
             }
@@ -457,11 +458,11 @@ impl World {
             }
             let follows = self.taken.iter().any(|other| self.pools.get(other) == Some(&pool));
             if follows && !self.tried.contains(&pool) {
-                self.violations.push(format!("{node} did not wait for the first one of {pool}"));
+                self.violations.push(format!("{node} did not wait for the canary of {pool}"));
             }
-            let is_told = self.hooked.contains(node) && !self.left_out.contains(node);
-            if is_told || self.rotation.iter().any(|(_, known)| known == node) {
-                self.violations.push(format!("{node} was taken down while requests were sent to it"));
+            let is_in_rotation = self.hooked.contains(node) && !self.left_out.contains(node);
+            if is_in_rotation || self.rotation.iter().any(|(_, known)| known == node) {
+                self.violations.push(format!("{node} was taken down while in rotation"));
             }
             self.taken.insert(node.to_owned());
         }

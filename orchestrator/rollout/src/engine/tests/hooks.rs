@@ -1,4 +1,5 @@
-//! Load balancers of others are told by hooks: before a node goes, and once it is healthy; whatever breaks in between.
+//! External load balancers are changed by hooks: before a node goes down, and once it is healthy,
+//! whatever fails in between.
 
 use apim_agent::outcome::Outcome;
 use tokio::sync::watch;
@@ -8,7 +9,7 @@ use super::*;
 use crate::engine::HostEnd;
 use crate::engine::event::Level;
 
-/// Two gateways behind a balancer of somebody else.
+/// Two gateways behind an external load balancer.
 fn scene() -> Scene {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
@@ -50,7 +51,7 @@ fn is_clean(scene: &Scene) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_is_out_before_it_goes_and_in_once_it_is_healthy() {
+async fn node_is_drained_before_restart_and_undrained_when_healthy() {
     let scene = scene();
     let (result, events) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
@@ -79,25 +80,25 @@ async fn a_node_is_out_before_it_goes_and_in_once_it_is_healthy() {
     let at: Vec<Option<usize>> =
         of_first.iter().map(|what| log.iter().position(|line| line == what)).collect();
     assert!(at.iter().all(Option::is_some) && at.is_sorted(), "{log:?}");
-    let told = notes(&events, Level::Info);
-    assert!(told.iter().any(|text| *text == "g1 is out of rotation (hook `drain g1`)"), "{told:?}");
+    let noted = notes(&events, Level::Info);
+    assert!(noted.iter().any(|text| *text == "g1 is out of rotation (hook `drain g1`)"), "{noted:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_fails_once_is_called_again() {
+async fn failed_hook_is_retried() {
     let scene = scene();
     scene.hosts.world().broken.insert("drain g1".into(), 2);
     let (result, events) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
     is_clean(&scene);
     assert_eq!(calls(&scene, "drain g1"), 3);
-    let told = notes(&events, Level::Info);
-    let again = "hook `drain g1`: exit status 1; it said: it / said so; 2 more tries";
-    assert!(told.iter().any(|text| *text == again), "{told:?}");
+    let noted = notes(&events, Level::Info);
+    let again = "hook `drain g1`: exit status 1; output: line 1 / line 2; 2 retries left";
+    assert!(noted.iter().any(|text| *text == again), "{noted:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hook_that_fails_keeps_the_node_up_and_ends_the_rollout() {
+async fn failed_drain_hook_keeps_node_up_and_halts_rollout() {
     for (node, other, is_stuck) in [("g1", "g2", false), ("g1", "g2", true)] {
         let mut scene = scene();
         let id = scene.plan.stages[0].lanes[1].steps[0].id;
@@ -112,45 +113,45 @@ async fn a_hook_that_fails_keeps_the_node_up_and_ends_the_rollout() {
         assert!(!result.is_success());
         let why = failure(&result);
         assert!(
-            why.contains("g1 could not be taken out of rotation: hook `drain g1`: ")
-                && why.contains("it / said so"),
+            why.contains("g1 could not be drained: hook `drain g1`: ") && why.contains("line 1 / line 2"),
             "{why}"
         );
-        assert!(scene.hosts.world().down.is_empty(), "nobody was taken down");
-        assert_eq!(calls(&scene, &words), if is_stuck { 1 } else { 3 }, "what hangs is not called again");
-        assert_eq!(calls(&scene, "undrain g1"), 1, "it may have been taken out");
-        assert_eq!(calls(&scene, &format!("drain {other}")), 0, "the rollout stopped: {:?}", scene.log());
+        assert!(scene.hosts.world().down.is_empty(), "no node was taken down");
+        assert_eq!(
+            calls(&scene, &words),
+            if is_stuck { 1 } else { 3 },
+            "a hook that hangs is not called again"
+        );
+        assert_eq!(calls(&scene, "undrain g1"), 1, "it may have been drained");
+        assert_eq!(calls(&scene, &format!("drain {other}")), 0, "the rollout was halted: {:?}", scene.log());
         is_clean(&scene);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_wanted_outage_a_hook_that_fails_is_a_warning() {
+async fn failed_hook_is_a_warning_with_outage() {
     let mut scene = scene();
     scene.settings.limits.outage = true;
     scene.hosts.world().broken.insert("drain g1".into(), usize::MAX);
     scene.hosts.world().hooked.clear();
     let (result, events) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
-    let told = notes(&events, Level::Warning);
-    assert!(told.iter().any(|text| text.ends_with("it is taken down all the same")), "{told:?}");
+    let noted = notes(&events, Level::Warning);
+    assert!(noted.iter().any(|text| text.ends_with("continuing because of --allow-outage")), "{noted:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_cannot_be_put_back_fails_and_the_next_run_puts_it_back_first() {
+async fn failed_undrain_is_repeated_by_next_run() {
     let scene = scene();
     let second = scene.plan.stages[0].lanes[1].steps[0].id;
     scene.hosts.world().turns.insert(second, 500);
     scene.hosts.world().broken.insert("undrain g1".into(), 3);
     let (result, _) = scene.run().await;
     let why = failure(&result);
-    assert!(
-        why.contains("g1 is healthy, but g1 could not be put back into rotation: hook `undrain g1`"),
-        "{why}"
-    );
-    assert!(matches!(result.hosts[&host("b")].end, HostEnd::Failed(_)), "the rollout stopped: {result:?}");
+    assert!(why.contains("g1 is healthy, but g1 could not be undrained: hook `undrain g1`"), "{why}");
+    assert!(matches!(result.hosts[&host("b")].end, HostEnd::Failed(_)), "the rollout was halted: {result:?}");
     assert_eq!(calls(&scene, "drain g2"), 0);
-    assert!(scene.hosts.world().marked.contains("g1"), "who runs next finds it");
+    assert!(scene.hosts.world().marked.contains("g1"), "the next run finds the marker");
 
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
@@ -161,8 +162,9 @@ async fn a_node_that_cannot_be_put_back_fails_and_the_next_run_puts_it_back_firs
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_killed_run_left_out_counts_as_down_until_it_is_back() {
-    // Killed between the hook and the node's end: it is healthy, and gets no requests. Both are still to be restarted.
+async fn node_drained_by_killed_run_counts_as_down() {
+    // Killed between the drain hook and the restart: the node is healthy and gets no requests. Both
+    // nodes still have to be restarted.
     let scene = scene();
     scene.hosts.world().marked.insert("g1".into());
     scene.hosts.world().left_out.insert("g1".into());
@@ -170,7 +172,7 @@ async fn what_a_killed_run_left_out_counts_as_down_until_it_is_back() {
     assert!(result.is_success(), "{result:?}");
     is_clean(&scene);
 
-    // Killed before it was put back: nothing else is left to do.
+    // Killed before the undrain: nothing else is left to do.
     let second = super::hooks::scene();
     let mut done: Vec<StepId> = Vec::new();
     done.extend(second.plan.stages[0].lanes.iter().flat_map(|lane| &lane.steps).map(|step| step.id));
@@ -185,11 +187,11 @@ async fn what_a_killed_run_left_out_counts_as_down_until_it_is_back() {
     assert_eq!(what.items, ["call hook `undrain g1`"]);
     assert_eq!(calls(&second, "undrain g1"), 1);
     let (result, _) = second.run().await;
-    assert!(result.nothing_to_do && calls(&second, "undrain g1") == 1, "once is enough");
+    assert!(result.nothing_to_do && calls(&second, "undrain g1") == 1, "the hook is called once");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_left_out_beside_the_plan_counts_as_down() {
+async fn drained_unmanaged_peer_counts_as_down() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.stage(OnFailure::StopAtBarrier);
@@ -210,14 +212,14 @@ async fn what_was_left_out_beside_the_plan_counts_as_down() {
     scene.hosts.world().marked.insert("g2".into());
     let (result, _) = scene.run().await;
     let why = failure(&result);
-    assert!(why.contains("g2 (a hook took it out of rotation"), "{why}");
+    assert!(why.contains("g2 (drained by a hook"), "{why}");
     assert_eq!(calls(&scene, "drain g1"), 0);
     scene.hosts.world().marked.clear();
     assert!(scene.run().await.0.is_success());
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_down_and_was_not_taken_out_is_none_of_the_hooks_business() {
+async fn hooks_are_not_called_for_nodes_that_are_down() {
     let scene = scene();
     scene.hosts.world().down.insert("g1".into());
     let (result, _) = scene.run().await;
@@ -227,7 +229,7 @@ async fn who_is_down_and_was_not_taken_out_is_none_of_the_hooks_business() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_come_back_stays_out() {
+async fn failed_node_stays_drained() {
     let mut scene = scene();
     let id = scene.plan.stages[0].lanes[0].steps[1].id;
     scene.hosts.world().acts.insert(id, Act::ProveInVain("g1".into()));
@@ -245,7 +247,7 @@ async fn who_does_not_come_back_stays_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_called_off_puts_back_whom_it_has_not_taken_down() {
+async fn interrupted_run_undrains_nodes_not_taken_down() {
     let scene = scene();
     scene.hosts.world().busy.extend([("g1".to_owned(), usize::MAX), ("g2".to_owned(), usize::MAX)]);
     let (stop, interrupt) = watch::channel(Interrupt::None);
@@ -262,7 +264,7 @@ async fn a_run_that_is_called_off_puts_back_whom_it_has_not_taken_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn its_balancer_is_asked_whether_it_is_free_where_it_can_tell() {
+async fn drained_hook_is_polled() {
     let mut scene = scene();
     for node in ["g1", "g2"] {
         let rotation = scene.plan.rotations.get_mut(&NodeName(node.into())).unwrap();
@@ -277,17 +279,17 @@ async fn its_balancer_is_asked_whether_it_is_free_where_it_can_tell() {
     assert!(result.is_success(), "{result:?}");
     is_clean(&scene);
     assert_eq!(calls(&scene, "drained g1"), 5);
-    let told = notes(&events, Level::Warning);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let noted = notes(&events, Level::Warning);
+    assert_eq!(noted.len(), 1, "{noted:?}");
     assert!(
-        told[0].starts_with("g2 is taken down although")
-            && told[0].contains("after 30 s: hook `drained g2`: 3 sessions"),
-        "{told:?}"
+        noted[0].starts_with("g2 is taken down although")
+            && noted[0].contains("after 30 s: hook `drained g2`: 3 sessions"),
+        "{noted:?}"
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_host_that_cannot_keep_what_was_done_is_a_reason_not_to_do_it() {
+async fn drain_requires_marker_on_host() {
     let mut scene = scene();
     let rotation = scene.plan.rotations.get_mut(&NodeName("g1".into())).unwrap();
     let mut hooks = rotation.hooks.as_deref().cloned().unwrap();

@@ -1,4 +1,4 @@
-//! The engine on simulated hosts.
+//! Tests of the engine with simulated hosts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ mod rotation;
 mod schedules;
 mod told;
 
-/// A plan in the making, with the hosts that it is for.
+/// A plan under construction, with its hosts.
 struct Scene {
     plan: Plan,
     hosts: Hosts,
@@ -59,7 +59,7 @@ impl Scene {
     }
 
     /// Returns a step, which is in no lane yet.
-    fn made(&mut self, act: Act) -> Step {
+    fn new_step(&mut self, act: Act) -> Step {
         let id = StepId(self.next);
         self.next += 1;
         let (node, proves_health) = match &act {
@@ -95,7 +95,7 @@ impl Scene {
 
     /// Adds a step to the last stage, in the lane of `host`.
     fn step(&mut self, host: &str, act: Act) -> &mut Step {
-        let step = self.made(act);
+        let step = self.new_step(act);
         let stage = self.plan.stages.last_mut().unwrap();
         let host = HostName(host.to_owned());
         let at = stage.lanes.iter().position(|lane| lane.host == host);
@@ -112,7 +112,7 @@ impl Scene {
         self.allow(pool, Allowance::Nodes(limit), nodes);
     }
 
-    /// A pool of these nodes, of which so many may be down.
+    /// Adds a pool of these nodes, with the number that may be down.
     fn allow(&mut self, pool: &str, allowance: Allowance, nodes: &[&str]) {
         let limits = &mut self.settings.limits;
         limits.pools.insert(pool.to_owned(), allowance);
@@ -124,7 +124,8 @@ impl Scene {
         }
     }
 
-    /// The run may look at these nodes, each with its host, before it takes one of their pool down.
+    /// Adds peers, each with its host, that the run may check before it takes down a node of the
+    /// pool.
     fn peers(&mut self, pool: &str, nodes: &[(&str, &str)]) {
         for (name, node) in nodes {
             let rotation = self.plan.rotations.get(&NodeName((*node).to_owned()));
@@ -142,15 +143,15 @@ impl Scene {
         }
     }
 
-    /// These load balancers know `node`, which is on `host`.
+    /// Adds load balancers that know `node`, which is on `host`.
     fn rotation(&mut self, host: &str, node: &str, balancers: &[&str]) {
         let path = |what: &str| AbsPath::parse(&format!("/{what}/{node}")).unwrap();
-        let told = |what: &str| Operation::Absent(Absent { path: path(what), recursive: false });
+        let change = |what: &str| Operation::Absent(Absent { path: path(what), recursive: false });
         let balancers = balancers.iter().map(|lb| Balancer {
             host: HostName((*lb).to_owned()),
             known_by: path("known"),
-            drain: told("out"),
-            undrain: told("in"),
+            drain: change("out"),
+            undrain: change("in"),
         });
         let rotation = Rotation {
             host: HostName(host.to_owned()),
@@ -164,7 +165,7 @@ impl Scene {
         self.plan.rotations.insert(NodeName(node.to_owned()), rotation);
     }
 
-    /// Hooks tell somebody else's balancer of `node`, which is on `host`.
+    /// Adds hooks for an external load balancer of `node`, which is on `host`.
     fn hooks(&mut self, host: &str, node: &str) -> Arc<Hooks> {
         let hook = |what: &str| Hook {
             words: format!("{what} {node}"),
@@ -196,7 +197,7 @@ impl Scene {
         hooks
     }
 
-    /// Adds the step that puts `node` back where hooks left it out.
+    /// Adds the step that undrains `node` if hooks of an earlier run drained it.
     fn returned(&mut self, host: &str, node: &str) {
         let hooks = self.plan.rotations[&NodeName(node.to_owned())].hooks.clone().unwrap();
         let step = self.step(host, Act::Returned(node.into()));
@@ -209,7 +210,7 @@ impl Scene {
         self.run_until(interrupt, |_| {}).await
     }
 
-    /// Runs the plan; `seen` is shown every event as it happens.
+    /// Runs the plan and passes every event to `seen`.
     async fn run_until(
         &self,
         interrupt: watch::Receiver<Interrupt>,
@@ -244,7 +245,7 @@ fn nothing() -> Operation {
 }
 
 fn unit() -> UnitName {
-    UnitName::parse("wished").unwrap()
+    UnitName::parse("gateway").unwrap()
 }
 
 fn moved() -> Operation {
@@ -265,7 +266,7 @@ fn moved() -> Operation {
     }))
 }
 
-/// Back to another release, for a node that was up.
+/// A rollback of a node that was up.
 fn returned(unless: Proved) -> Operation {
     let path = |path: &str| AbsPath::parse(path).unwrap();
     Operation::Revert(Box::new(Revert {

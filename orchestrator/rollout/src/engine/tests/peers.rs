@@ -1,4 +1,4 @@
-//! What the survey found may be old when a node is taken down: its peers are looked at again.
+//! The survey may be outdated when a node is taken down, so its peers are checked again.
 
 use apim_agent::outcome::Outcome;
 
@@ -9,7 +9,7 @@ use crate::engine::{HostEnd, Standing};
 
 const NODES: [(&str, &str); 3] = [("a", "g1"), ("b", "g2"), ("c", "g3")];
 
-/// Three gateways that are restarted one after the other.
+/// Three gateways that are restarted one after another.
 fn scene(limit: usize) -> Scene {
     let mut scene = Scene::new();
     scene.pool("gateway", limit, &NODES.map(|(_, node)| node));
@@ -22,7 +22,7 @@ fn scene(limit: usize) -> Scene {
     scene
 }
 
-/// Runs the scene; as soon as the first step of `host` is at work, `then` happens to the world.
+/// Runs the scene. Calls `then` as soon as `host` has a permit.
 async fn run(scene: &Scene, host: &str, then: impl Fn(&Scene)) -> (RunResult, Vec<Event>) {
     let (_sender, interrupt) = watch::channel(Interrupt::None);
     scene
@@ -43,44 +43,44 @@ fn refusals(result: &RunResult) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_dies_meanwhile_counts_and_who_comes_next_stays_up() {
+async fn peer_that_dies_counts_and_next_node_stays_up() {
     for is_dead in [false, true] {
         let scene = scene(1);
-        // The first one is down for long enough.
+        // The first node is down for long enough.
         scene.hosts.world().turns.insert(StepId(2), 200);
         let (result, events) = run(&scene, "a", |scene| {
             let mut world = scene.hosts.world();
             match is_dead {
-                // It does not say so, and its own lane asks before it is looked at: then it is healed.
+                // Its own lane requests a permit before it is checked. Then it is restarted.
                 false => world.down.insert("g3".into()),
                 true => world.dead.insert(host("c")),
             };
         })
         .await;
         assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
-        let told = events.iter().any(|event| {
+        let noted = events.iter().any(|event| {
             matches!(event, Event::Note(Level::Warning, text)
-                if text.starts_with("g3 was healthy when the run began, and counts as down now: "))
+                if text.starts_with("g3 was healthy when the run began, and now counts as down: "))
         });
         match is_dead {
             false => {
                 assert!(
-                    told && result.is_success(),
-                    "it is started again, and the next one follows: {result:?}"
+                    noted && result.is_success(),
+                    "it is restarted, and the next node follows: {result:?}"
                 );
                 assert!(scene.hosts.world().down.is_empty());
             }
             true => {
                 let standing = |node: &str| result.nodes.iter().find(|one| one.node.0 == node).unwrap();
                 assert_eq!(standing("g1").standing, Standing::Renewed);
-                assert!(told || standing("g3").standing == Standing::Renewed, "{events:?}");
+                assert!(noted || standing("g3").standing == Standing::Renewed, "{events:?}");
             }
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_is_beyond_the_plan_counts_as_well_and_nobody_waits_for_it_in_vain() {
+async fn dead_unmanaged_peer_counts_and_request_is_refused() {
     let mut scene = scene(1);
     scene.plan.stages[0].lanes.pop();
     scene.plan.peers[2].is_worked_on = false;
@@ -100,7 +100,7 @@ async fn who_is_beyond_the_plan_counts_as_well_and_nobody_waits_for_it_in_vain()
 }
 
 #[tokio::test(start_paused = true)]
-async fn of_two_that_may_go_together_neither_goes_where_both_others_are_dead() {
+async fn dead_peer_limits_parallel_restarts() {
     let mut scene = scene(2);
     scene.settings.limits.canary = false;
     scene.plan.stages[0].lanes.pop();
@@ -118,11 +118,11 @@ async fn of_two_that_may_go_together_neither_goes_where_both_others_are_dead() {
     assert_eq!(scene.hosts.world().violations, Vec::<String>::new(), "{result:?}");
     let down_at_once = scene.hosts.world().down.len();
     assert_eq!(down_at_once, 0, "{result:?}");
-    assert!(result.is_success(), "one after the other there is room for both: {result:?}");
+    assert!(result.is_success(), "both are restarted, one after another: {result:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_is_away_for_a_moment_is_no_reason_to_stop() {
+async fn short_peer_failure_does_not_halt_rollout() {
     let scene = scene(1);
     scene.hosts.world().turns.insert(StepId(2), 200);
     scene.hosts.world().hiccups.insert("g3".into(), 1);
@@ -132,7 +132,7 @@ async fn a_peer_that_is_away_for_a_moment_is_no_reason_to_stop() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outage_that_is_wanted_asks_nobody() {
+async fn outage_skips_peer_checks() {
     let mut scene = scene(3);
     scene.settings.limits.outage = true;
     scene.settings.limits.canary = false;
@@ -142,7 +142,7 @@ async fn an_outage_that_is_wanted_asks_nobody() {
     assert!(result.is_success(), "{result:?}");
 }
 
-/// Two gateways behind a load balancer, each of which is looked at before the other one goes.
+/// Two gateways behind a load balancer. Each is checked before the other one goes down.
 fn balanced() -> Scene {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
@@ -156,15 +156,15 @@ fn balanced() -> Scene {
     scene
 }
 
-fn take_out(scene: &Scene, node: &str) {
+fn drain(scene: &Scene, node: &str) {
     scene.hosts.world().rotation.remove(&(host("lb"), node.to_owned()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_a_killed_run_left_out_goes_first_and_is_put_back_before_the_other_one_goes() {
+async fn node_drained_by_killed_run_goes_first() {
     for left_out in ["g1", "g2"] {
         let scene = balanced();
-        take_out(&scene, left_out);
+        drain(&scene, left_out);
         let (result, events) = scene.run().await;
         assert!(result.is_success(), "{result:?}");
         assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
@@ -174,30 +174,27 @@ async fn a_node_that_a_killed_run_left_out_goes_first_and_is_put_back_before_the
         let at =
             |what: String| log.iter().position(|line| *line == what).unwrap_or_else(|| panic!("{log:?}"));
         assert!(at(format!("lb: {left_out} in")) < at(format!("lb: {other} out")), "{log:?}");
-        let told =
-            format!("{left_out} was healthy when the run began, and counts as down now: lb sends it nobody");
-        let is_told = |event: &Event| matches!(event, Event::Note(_, text) if text.starts_with(&told));
-        assert!(left_out == "g1" || events.iter().any(is_told), "{events:?}");
+        let noted =
+            format!("{left_out} was healthy when the run began, and now counts as down: drained on lb");
+        let is_noted = |event: &Event| matches!(event, Event::Note(_, text) if text.starts_with(&noted));
+        assert!(left_out == "g1" || events.iter().any(is_noted), "{events:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_is_out_beyond_the_plan_keeps_the_other_one_up() {
+async fn drained_unmanaged_peer_keeps_other_node_up() {
     let mut scene = balanced();
     scene.plan.stages[0].lanes.remove(0);
     scene.plan.peers[0].is_worked_on = false;
-    take_out(&scene, "g1");
+    drain(&scene, "g1");
     let (result, _) = scene.run().await;
     let refused = refusals(&result);
-    assert!(
-        refused[0].contains("g2 was not touched") && refused[0].contains("lb sends it nobody"),
-        "{refused:?}"
-    );
+    assert!(refused[0].contains("g2 was not touched") && refused[0].contains("drained on lb"), "{refused:?}");
     assert!(scene.hosts.world().down.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_that_would_leave_nobody_is_refused_before_anything_is_done() {
+async fn drain_of_last_node_is_refused_before_any_change() {
     for (is_out, is_dead) in [(true, false), (false, true), (false, false)] {
         let mut scene = balanced();
         scene.plan.stages.clear();
@@ -206,7 +203,7 @@ async fn a_drain_that_would_leave_nobody_is_refused_before_anything_is_done() {
         scene.plan.peers[0].is_worked_on = false;
         scene.plan.drains = true;
         if is_out {
-            take_out(&scene, "g1");
+            drain(&scene, "g1");
         }
         if is_dead {
             scene.hosts.world().dead.insert(host("a"));
@@ -214,28 +211,24 @@ async fn a_drain_that_would_leave_nobody_is_refused_before_anything_is_done() {
         let (result, _) = scene.run().await;
         assert_eq!(result.is_success(), !is_out && !is_dead, "{result:?}");
         if let Some(stopped) = &result.stopped {
-            assert!(
-                stopped.why.contains("nobody of gateway who serves would be left: g1 ("),
-                "{}",
-                stopped.why
-            );
-            assert_eq!(scene.log(), Vec::<String>::new(), "nothing was done");
+            assert!(stopped.why.contains("this would leave no gateway in service: g1 ("), "{}", stopped.why);
+            assert_eq!(scene.log(), Vec::<String>::new(), "nothing was changed");
         }
         scene.settings.limits.outage = true;
         scene.hosts.world().converged.clear();
-        assert!(scene.run().await.0.is_success(), "an outage that is wanted");
+        assert!(scene.run().await.0.is_success(), "an allowed outage");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn two_runs_on_one_role_are_kept_apart_also_where_each_leaves_the_others_node_alone() {
+async fn concurrent_runs_on_one_role_are_refused() {
     let mut scene = balanced();
     scene.plan.stages[0].lanes.pop();
     scene.plan.peers[1].is_worked_on = false;
     scene.settings.patience.lock = Duration::from_secs(60);
     scene.hosts.world().held.insert(host("b"), 2);
     let (result, _) = scene.run().await;
-    assert!(result.is_success(), "that ends soon: {result:?}");
+    assert!(result.is_success(), "the other run ends soon: {result:?}");
 
     let mut scene = balanced();
     scene.plan.stages[0].lanes.pop();
@@ -248,14 +241,14 @@ async fn two_runs_on_one_role_are_kept_apart_also_where_each_leaves_the_others_n
         "{}",
         stopped.why
     );
-    assert_eq!(scene.log(), Vec::<String>::new(), "nothing was done");
+    assert_eq!(scene.log(), Vec::<String>::new(), "nothing was changed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn all_that_were_stopped_are_put_back_when_they_are_healthy() {
+async fn stopped_nodes_are_undrained_when_healthy() {
     let scene = balanced();
     for node in ["g1", "g2"] {
-        take_out(&scene, node);
+        drain(&scene, node);
         scene.hosts.world().down.insert(node.into());
     }
     let (result, _) = scene.run().await;

@@ -1,4 +1,5 @@
-//! The engine on real agents: their real loop in threads of this program, each with a folder for its host.
+//! The engine with real agents: the real agent loop in threads of this process, each with a folder
+//! for its host.
 
 use std::future::Future;
 use std::io::{self, Read, Write};
@@ -22,7 +23,7 @@ use apim_transport::session::{Connect, ConnectError, Link};
 /// Hosts as folders below one.
 pub(super) struct Folders {
     folder: tempfile::TempDir,
-    /// After how many bytes towards the host its next link breaks, once.
+    /// The host whose next link breaks, once, after this many bytes.
     breaks: Mutex<Option<(String, u64)>>,
 }
 
@@ -39,13 +40,13 @@ impl Folders {
         self.folder.path().join(host)
     }
 
-    /// Has the host's next link break once so many bytes have come.
+    /// Breaks the host's next link after this many bytes.
     pub(super) fn break_after(&self, host: &str, bytes: u64) {
         *self.breaks.lock().unwrap() = Some((host.to_owned(), bytes));
     }
 }
 
-/// One direction of a link that breaks, in both, once so many bytes have come in.
+/// One direction of a link that breaks, in both directions, after this many bytes.
 struct Breaking<S>(S, Arc<AtomicU64>);
 
 impl<S: Read> Read for Breaking<S> {
@@ -94,7 +95,7 @@ impl Connect for Folders {
         let root = self.of(&host.0);
         std::thread::spawn(move || {
             let system = System::new(Some(root), None).unwrap();
-            // An agent whose link breaks ends with an error, which is what is wanted.
+            // An agent whose link breaks ends with an error, as intended.
             drop(serve(input, output, &system, &Identity { build: "this".into(), signals: false }));
         });
         let link = Link::over(host.0.clone(), reader, writer);
@@ -155,7 +156,7 @@ fn plan(hosts: &[&str]) -> Plan {
 
 async fn apply(plan: &Plan, hosts: &Arc<Folders>, mode: Mode) -> (RunResult, Vec<Event>) {
     let (events, mut happened) = mpsc::unbounded_channel();
-    let (_wish, interrupt) = watch::channel(Interrupt::None);
+    let (_sender, interrupt) = watch::channel(Interrupt::None);
     let mut settings = Settings::new(mode, "apply");
     settings.run = "r".into();
     settings.patience.reconnect = Duration::from_secs(20);
@@ -182,7 +183,7 @@ fn is_whole(folder: &Path) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_changes_nothing_an_apply_everything_and_a_second_one_nothing() {
+async fn check_changes_nothing_and_second_apply_changes_nothing() {
     let names = ["a", "b", "c"];
     let (plan, hosts) = (plan(&names), Folders::new(&names));
     let (look, _) = apply(&plan, &hosts, Mode::Check).await;
@@ -195,11 +196,11 @@ async fn a_look_changes_nothing_an_apply_everything_and_a_second_one_nothing() {
 
     let (second, events) = apply(&plan, &hosts, Mode::Apply).await;
     assert!(second.nothing_to_do && second.is_success(), "{second:?}");
-    assert!(!events.iter().any(|event| matches!(event, Event::Sending(..))), "no byte of content travels");
+    assert!(!events.iter().any(|event| matches!(event, Event::Sending(..))), "no content is sent");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_breaks_in_the_middle_of_content_costs_no_more_than_a_new_one() {
+async fn broken_link_during_upload_is_reopened() {
     let (plan, hosts) = (plan(&["a", "b"]), Folders::new(&["a", "b"]));
     hosts.break_after("a", 900_000);
     let (result, events) = apply(&plan, &hosts, Mode::Apply).await;
@@ -209,7 +210,7 @@ async fn a_link_that_breaks_in_the_middle_of_content_costs_no_more_than_a_new_on
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_host_that_stands_in_the_way_fails_alone_and_is_told_why() {
+async fn failed_host_does_not_affect_other_hosts() {
     let (plan, hosts) = (plan(&["a", "b"]), Folders::new(&["a", "b"]));
     std::fs::write(hosts.of("a").join("srv"), "a file where a folder should be").unwrap();
     let (result, _) = apply(&plan, &hosts, Mode::Apply).await;

@@ -1,4 +1,5 @@
-//! A zip for hosts that have the release before it: only what they lack is sent, and only what they may ask for.
+//! A zip for hosts with the previous release: only missing parts are sent, and only content that a
+//! step may request.
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -16,7 +17,8 @@ use super::*;
 use crate::engine::Outliner;
 use crate::plan::model::ContentSource;
 
-/// A zip of twenty files that do not compress, of which `other` says which are not those of every such zip.
+/// A zip of twenty files that do not compress. The files in `other` differ from those of the other
+/// zips.
 fn zip(path: &Path, other: &[u32]) -> Content {
     let mut zip = zip::ZipWriter::new(std::fs::File::create(path).unwrap());
     for n in 0..20_u32 {
@@ -67,8 +69,8 @@ impl Upgrade {
         self.folder.path().join(name)
     }
 
-    /// Brings `content`, the zip at `path`, to the hosts as the release `name`.
-    async fn bring(
+    /// Installs `content`, the zip at `path`, on the hosts as the release `name`.
+    async fn install(
         &self,
         hosts: &Arc<Folders>,
         names: &[&str],
@@ -93,7 +95,7 @@ impl Upgrade {
             .map(|(name, id)| Lane { host: host(name), steps: vec![step(id, "release", archive.clone())] });
         let lanes = lanes.collect();
         plan.stages =
-            vec![Stage { title: "bring".into(), lanes, width: None, on_failure: OnFailure::StopAtBarrier }];
+            vec![Stage { title: "install".into(), lanes, width: None, on_failure: OnFailure::StopAtBarrier }];
         let (events, mut happened) = mpsc::unbounded_channel();
         let (_wish, interrupt) = watch::channel(Interrupt::None);
         let connect = Arc::clone(hosts) as _;
@@ -138,18 +140,18 @@ fn same_files(host: &Path, zip: &Path, release: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hosts_with_a_release_are_sent_what_they_lack_and_the_outline_is_made_once() {
+async fn only_missing_parts_are_sent_and_outline_is_created_once() {
     let (upgrade, hosts) = (Upgrade::new(), Folders::new(&["a", "b"]));
     let old = zip(&upgrade.at("one"), &[]);
     let new = zip(&upgrade.at("two"), &[3, 4, 11]);
     for name in ["a", "b"] {
         std::fs::create_dir(hosts.of(name).join("opt")).unwrap();
     }
-    let (first, events) = upgrade.bring(&hosts, &["a", "b"], (old, "one")).await;
+    let (first, events) = upgrade.install(&hosts, &["a", "b"], (old, "one")).await;
     assert!(first.is_success(), "{first:?}");
     assert_eq!((sent(&events), upgrade.outlined.load(Ordering::Relaxed)), (2 * old.size, 0));
 
-    let (second, events) = upgrade.bring(&hosts, &["a", "b"], (new, "two")).await;
+    let (second, events) = upgrade.install(&hosts, &["a", "b"], (new, "two")).await;
     assert!(second.is_success(), "{second:?}");
     assert!((2 * 120_000..2 * 130_000).contains(&sent(&events)), "{} of {}", sent(&events), 2 * new.size);
     assert_eq!(upgrade.outlined.load(Ordering::Relaxed), 1);
@@ -157,46 +159,46 @@ async fn hosts_with_a_release_are_sent_what_they_lack_and_the_outline_is_made_on
         assert!(same_files(&hosts.of(name), &upgrade.at("two"), "two"));
     }
     let Outcome::Changed(done) = &second.outcomes[&StepId(1)] else { panic!() };
-    let told = done.items.last().unwrap();
-    assert!(told.contains("sent") && told.ends_with("taken from one"), "{told}");
+    let item = done.items.last().unwrap();
+    assert!(item.contains("sent") && item.ends_with("taken from one"), "{item}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_breaks_in_the_middle_of_parts_costs_no_more_than_a_new_one() {
+async fn broken_link_during_parts_keeps_received_parts() {
     let (upgrade, hosts) = (Upgrade::new(), Folders::new(&["a"]));
     let old = zip(&upgrade.at("one"), &[]);
     let new = zip(&upgrade.at("two"), &[1, 2, 3, 5, 8, 13, 16, 17, 18]);
     std::fs::create_dir(hosts.of("a").join("opt")).unwrap();
-    upgrade.bring(&hosts, &["a"], (old, "one")).await;
+    upgrade.install(&hosts, &["a"], (old, "one")).await;
     hosts.break_after("a", 250_000);
-    let (result, events) = upgrade.bring(&hosts, &["a"], (new, "two")).await;
+    let (result, events) = upgrade.install(&hosts, &["a"], (new, "two")).await;
     assert!(result.is_success(), "{result:?}");
     assert!(events.iter().any(|event| matches!(event, Event::Reconnecting(..))));
     assert!(same_files(&hosts.of("a"), &upgrade.at("two"), "two"));
-    assert!(sent(&events) < new.size * 7 / 10, "what had come was kept: {}", sent(&events));
+    assert!(sent(&events) < new.size * 7 / 10, "received parts were kept: {}", sent(&events));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_outline_the_zip_goes_whole() {
+async fn zip_is_sent_whole_without_outline() {
     let (mut upgrade, hosts) = (Upgrade::new(), Folders::new(&["a"]));
     let old = zip(&upgrade.at("one"), &[]);
     let new = zip(&upgrade.at("two"), &[3]);
     std::fs::create_dir(hosts.of("a").join("opt")).unwrap();
-    upgrade.bring(&hosts, &["a"], (old, "one")).await;
+    upgrade.install(&hosts, &["a"], (old, "one")).await;
     upgrade.settings.outliner = Some(Outliner(Arc::new(|_, _| Err("the disk is full".into()))));
-    let (result, events) = upgrade.bring(&hosts, &["a"], (new, "two")).await;
+    let (result, events) = upgrade.install(&hosts, &["a"], (new, "two")).await;
     assert!(result.is_success() && sent(&events) == new.size, "{result:?}");
-    let told = |event: &Event| matches!(event, Event::Note(_, note) if note.contains("the disk is full"));
-    assert!(events.iter().any(told));
+    let item = |event: &Event| matches!(event, Event::Note(_, note) if note.contains("the disk is full"));
+    assert!(events.iter().any(item));
 }
 
 #[tokio::test(start_paused = true)]
-async fn parts_and_outlines_are_given_only_of_what_belongs_to_the_step_and_lies_inside_it() {
+async fn only_valid_parts_of_own_content_are_sent() {
     let upgrade = Upgrade::new();
     let mine = zip(&upgrade.at("mine"), &[]);
     let another = zip(&upgrade.at("another"), &[1]);
     let part = |from, length| Part { from, length };
-    for (content, parts, is_given) in [
+    for (content, parts, is_sent) in [
         (mine, vec![part(0, 10), part(100, 50)], true),
         (mine, vec![part(mine.size - 1, 1)], true),
         (mine, vec![part(mine.size - 1, 2)], false),
@@ -225,6 +227,6 @@ async fn parts_and_outlines_are_given_only_of_what_belongs_to_the_step_and_lies_
         });
         scene.step("a", Act::FetchParts(content, parts.clone())).work = work.into();
         let (result, _) = scene.run().await;
-        assert_eq!(result.is_success(), is_given, "{parts:?} of {content:?}");
+        assert_eq!(result.is_success(), is_sent, "{parts:?} of {content:?}");
     }
 }

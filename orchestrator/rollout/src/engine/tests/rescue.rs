@@ -1,4 +1,5 @@
-//! Nodes that do not become healthy from a new release go back: whatever comes of it, the rollout has stopped, and the budget holds.
+//! Nodes that do not become healthy with a new release are rolled back. In every case the rollout
+//! is halted and the budget is respected.
 
 use apim_agent::outcome::Outcome;
 use proptest::prelude::*;
@@ -9,12 +10,12 @@ use crate::engine::{HostEnd, Standing};
 
 const NODES: [(&str, &str); 3] = [("a", "g1"), ("b", "g2"), ("c", "g3")];
 
-/// Three gateways that move to another release, one at a time, and are to be complete at last.
+/// Three gateways whose release is changed, one at a time, and that must be complete at the end.
 struct Rollout {
     scene: Scene,
-    /// By node: it moves, has started, is complete.
+    /// By node: the steps that change the release, check the start, check completeness.
     steps: Vec<[StepId; 3]>,
-    /// By node and gate: what it goes back with, and what proves it.
+    /// By node and health check: the rollback step and its health check.
     rescues: Vec<[[StepId; 2]; 2]>,
 }
 
@@ -27,9 +28,9 @@ impl Rollout {
         let mut steps = Vec::new();
         let mut rescues = Vec::new();
         for (host, node) in NODES {
-            let goes = scene.step(host, Act::Move(node.into())).id;
+            let change = scene.step(host, Act::Move(node.into())).id;
             let started = scene.step(host, Act::Prove(node.into())).id;
-            steps.push([goes, started, started]);
+            steps.push([change, started, started]);
         }
         scene.stage(OnFailure::StopAtBarrier);
         for (at, (host, node)) in NODES.into_iter().enumerate() {
@@ -37,12 +38,13 @@ impl Rollout {
         }
         for (at, (_, node)) in NODES.into_iter().enumerate() {
             let mut back = |stage: usize, step: usize| {
-                let mut made = [scene.made(Act::Return(node.into())), scene.made(Act::Prove(node.into()))];
+                let mut pair =
+                    [scene.new_step(Act::Return(node.into())), scene.new_step(Act::Prove(node.into()))];
                 if stage == 0 {
-                    made[0].work = returned(Proved::Up).into();
+                    pair[0].work = returned(Proved::Up).into();
                 }
-                let ids = [made[0].id, made[1].id];
-                scene.plan.stages[stage].lanes[at].steps[step].rescue = made.into();
+                let ids = [pair[0].id, pair[1].id];
+                scene.plan.stages[stage].lanes[at].steps[step].rescue = pair.into();
                 ids
             };
             rescues.push([back(0, 1), back(1, 0)]);
@@ -54,12 +56,12 @@ impl Rollout {
         self.scene.hosts.world().acts.insert(step, act);
     }
 
-    /// It never passes that gate.
+    /// The node never passes this health check.
     fn fails(&self, node: usize, gate: usize) {
         self.act(self.steps[node][gate], Act::ProveInVain(NODES[node].1.into()));
     }
 
-    /// It serves, and is not complete.
+    /// The node serves, but is never complete.
     fn is_never_complete(&self, node: usize) {
         self.act(self.steps[node][2], Act::Fail);
     }
@@ -68,7 +70,7 @@ impl Rollout {
         self.scene.hosts.world().down.contains(NODES[node].1)
     }
 
-    fn holds(&self) {
+    fn check_invariants(&self) {
         assert_eq!(self.scene.hosts.world().violations, Vec::<String>::new(), "{:?}", self.scene.log());
     }
 
@@ -91,27 +93,30 @@ fn end(result: &RunResult, name: &str) -> HostEnd {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_does_not_start_goes_back_and_the_others_stay_as_they_are() {
+async fn node_that_does_not_start_rolls_back_alone() {
     let rollout = Rollout::new(1);
     rollout.fails(0, 1);
     let (result, _) = rollout.scene.run().await;
-    rollout.holds();
+    rollout.check_invariants();
     assert!(!rollout.is_down(0));
-    assert_eq!(end(&result, "a"), HostEnd::Failed("step 2".into()), "it has failed all the same");
+    assert_eq!(end(&result, "a"), HostEnd::Failed("step 2".into()), "the host has failed");
     assert_eq!(standing(&result, "g1"), Some(Standing::Renewed));
     assert!(matches!(result.outcomes[&rollout.rescues[0][0][0]], Outcome::Changed(_)));
     for (node, name) in [(1, "g2"), (2, "g3")] {
-        assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[node][0]), "{name} was moved");
+        assert!(
+            !rollout.scene.hosts.world().converged.contains(&rollout.steps[node][0]),
+            "{name} was changed"
+        );
         assert_eq!(standing(&result, name), Some(Standing::Untouched));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_falls_over_before_anybody_asked_how_it_is_goes_back_too() {
+async fn crash_before_first_check_rolls_back() {
     let rollout = Rollout::new(1);
     rollout.scene.hosts.world().stillborn.insert(rollout.steps[0][0]);
     let (result, _) = rollout.scene.run().await;
-    rollout.holds();
+    rollout.check_invariants();
     assert!(!rollout.is_down(0), "{:?}", rollout.scene.log());
     assert_eq!(end(&result, "a"), HostEnd::Failed("step 1".into()));
     assert_eq!(standing(&result, "g1"), Some(Standing::Renewed));
@@ -119,7 +124,7 @@ async fn who_falls_over_before_anybody_asked_how_it_is_goes_back_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_way_back_that_fails_leaves_the_node_down_and_nobody_else() {
+async fn failed_rollback_leaves_only_its_node_down() {
     for in_vain in [false, true] {
         let rollout = Rollout::new(1);
         rollout.fails(0, 1);
@@ -129,16 +134,16 @@ async fn a_way_back_that_fails_leaves_the_node_down_and_nobody_else() {
             true => rollout.act(proof, Act::ProveInVain("g1".into())),
         }
         let (result, _) = rollout.scene.run().await;
-        rollout.holds();
-        assert_eq!(rollout.began(proof), in_vain, "what comes behind a failure is not done");
+        rollout.check_invariants();
+        assert_eq!(rollout.began(proof), in_vain, "steps after a failure are not run");
         assert_eq!(rollout.scene.hosts.world().down.len(), 1);
-        assert_eq!(standing(&result, "g1"), Some(Standing::Down("it did not become healthy".into())));
+        assert_eq!(standing(&result, "g1"), Some(Standing::Down("did not become healthy".into())));
         assert!(!result.is_success());
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_link_that_is_lost_on_the_way_back_is_made_anew_and_a_host_that_is_gone_is_told() {
+async fn lost_link_during_rollback_is_reopened_or_reported() {
     for is_gone in [false, true] {
         let rollout = Rollout::new(1);
         rollout.fails(0, 1);
@@ -155,16 +160,16 @@ async fn a_link_that_is_lost_on_the_way_back_is_made_anew_and_a_host_that_is_gon
                 }
             })
             .await;
-        rollout.holds();
+        rollout.check_invariants();
         assert_eq!(rollout.began(proof), !is_gone);
         assert_eq!(rollout.is_down(0), is_gone);
         assert_eq!(matches!(end(&result, "a"), HostEnd::Unreachable(..)), is_gone, "{:?}", end(&result, "a"));
-        assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[1][0]), "g2 was moved");
+        assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[1][0]), "g2 was changed");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_called_off_on_the_way_back_ends() {
+async fn interrupt_during_rollback_ends_run() {
     let rollout = Rollout::new(1);
     rollout.fails(0, 1);
     let [back, proof] = rollout.rescues[0][0];
@@ -178,18 +183,18 @@ async fn a_run_that_is_called_off_on_the_way_back_ends() {
             }
         })
         .await;
-    rollout.holds();
+    rollout.check_invariants();
     assert!(result.interrupted && !rollout.began(proof));
-    assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[1][0]), "g2 was moved");
+    assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[1][0]), "g2 was changed");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_moved_and_is_not_complete_goes_back_one_at_a_time() {
+async fn incomplete_nodes_roll_back_one_at_a_time() {
     let rollout = Rollout::new(1);
     rollout.is_never_complete(0);
     rollout.is_never_complete(2);
     let (result, _) = rollout.scene.run().await;
-    rollout.holds();
+    rollout.check_invariants();
     let lines = [0, 2].map(|node: usize| {
         let name = NODES[node].0;
         rollout.rescues[node][1].map(|step| rollout.at(&format!("{name}: step {}", step.0)))
@@ -203,7 +208,7 @@ async fn who_moved_and_is_not_complete_goes_back_one_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn where_the_first_is_not_complete_after_its_way_back_either_the_next_one_stays() {
+async fn failed_rollback_of_first_node_stops_further_rollbacks() {
     for limit in [1, 2] {
         let rollout = Rollout::new(limit);
         for node in [0, 1, 2] {
@@ -211,37 +216,37 @@ async fn where_the_first_is_not_complete_after_its_way_back_either_the_next_one_
             rollout.act(rollout.rescues[node][1][1], Act::ProveInVain(NODES[node].1.into()));
         }
         rollout.scene.run().await;
-        rollout.holds();
+        rollout.check_invariants();
         assert_eq!(rollout.scene.hosts.world().down.len(), 1, "{limit}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_did_not_move_in_this_run_stays_where_it_is() {
+async fn unchanged_node_is_not_rolled_back() {
     let rollout = Rollout::new(1);
     rollout.act(rollout.steps[0][0], Act::Nothing);
     rollout.is_never_complete(0);
     let (result, _) = rollout.scene.run().await;
-    rollout.holds();
+    rollout.check_invariants();
     assert!(!rollout.began(rollout.rescues[0][1][0]));
     assert_eq!(end(&result, "a"), HostEnd::Failed(format!("step {}", rollout.steps[0][2].0)));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_started_and_died_goes_back_although_the_run_never_came_to_its_last_proof() {
+async fn regressed_node_rolls_back_before_its_last_check() {
     let rollout = Rollout::new(1);
     rollout.scene.hosts.world().deaths.insert("g2".into(), "g1".into());
     let (result, _) = rollout.scene.run().await;
-    rollout.holds();
+    rollout.check_invariants();
     assert!(!rollout.is_down(0));
     assert_eq!(standing(&result, "g1"), Some(Standing::Renewed));
     assert!(matches!(result.outcomes[&rollout.rescues[0][1][0]], Outcome::Changed(_)));
     assert!(result.outcomes[&rollout.steps[0][2]].is_failure());
-    assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[2][0]), "g3 was moved");
-    assert!(!rollout.began(rollout.rescues[1][1][0]), "g2 is healthy where it is");
+    assert!(!rollout.scene.hosts.world().converged.contains(&rollout.steps[2][0]), "g3 was changed");
+    assert!(!rollout.began(rollout.rescues[1][1][0]), "g2 is healthy");
 }
 
-/// What becomes of a node: at its first gate, at its last, and on the way back.
+/// Result of a node: first health check, last health check, rollback, health check after rollback.
 fn fate() -> impl Strategy<Value = [bool; 4]> {
     [0.7, 0.7, 0.8, 0.8].map(prop::bool::weighted)
 }
@@ -250,7 +255,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_budget_holds_whoever_goes_back(
+    fn budget_is_respected_during_rollbacks(
         limit in 1..3_usize,
         fates in [fate(), fate(), fate()],
         turns in prop::collection::vec(0..40_usize, 18),
@@ -273,8 +278,8 @@ proptest! {
                 }
             }
         }
-        if let Some((when, who)) = death.filter(|(when, who)| when != who) {
-            rollout.scene.hosts.world().deaths.insert(NODES[when].1.into(), NODES[who].1.into());
+        if let Some((when, victim)) = death.filter(|(when, victim)| when != victim) {
+            rollout.scene.hosts.world().deaths.insert(NODES[when].1.into(), NODES[victim].1.into());
         }
         for (id, turns) in (1..).zip(turns) {
             rollout.scene.hosts.world().turns.insert(StepId(id), turns);

@@ -1,4 +1,5 @@
-//! What ends on a real host while its link is down is told once the link is there again, and is never done twice.
+//! Steps that end on a real host while its link is down are reported after the reconnect, and never
+//! run twice.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use super::*;
 use crate::engine::HostEnd;
 use apim_transport::session::{Connect, ConnectError, Link};
 
-/// One host, and the cable to it.
+/// One host with a link that can be cut.
 struct Cabled {
     root: PathBuf,
     cable: Mutex<Option<AbortHandle>>,
@@ -37,7 +38,7 @@ impl Connect for Cabled {
         let root = self.root.clone();
         std::thread::spawn(move || {
             let system = System::new(Some(root), None).unwrap();
-            // An agent whose link broke may end with an error, which is of no interest.
+            // An agent whose link broke may end with an error, which is ignored.
             drop(serve(input, output, &system, &Identity { build: "this".into(), signals: false }));
         });
         let (reader, writer) = tokio::io::split(here);
@@ -46,7 +47,8 @@ impl Connect for Cabled {
     }
 }
 
-/// Runs these shell commands on a host; cuts the cable while the first is at work, and lets it go on after that.
+/// Runs these shell commands on a host. Cuts the link during the first command, which then
+/// continues.
 async fn cut_during_the_first(root: &Path, commands: &[&str]) -> (RunResult, Vec<Event>) {
     std::fs::write(root.join("count"), "").unwrap();
     let steps = commands.iter().zip(1..).map(|(script, id)| {
@@ -65,7 +67,7 @@ async fn cut_during_the_first(root: &Path, commands: &[&str]) -> (RunResult, Vec
     settings.run = "one run".into();
     settings.patience.reconnect = Duration::from_secs(30);
     let (events, mut happened) = mpsc::unbounded_channel();
-    let (_wish, interrupt) = watch::channel(Interrupt::None);
+    let (_sender, interrupt) = watch::channel(Interrupt::None);
     let run = super::super::run(
         Arc::new(plan),
         Arc::clone(&hosts) as _,
@@ -79,7 +81,7 @@ async fn cut_during_the_first(root: &Path, commands: &[&str]) -> (RunResult, Vec
     while let Some(event) = happened.recv().await {
         match &event {
             Event::StepStarted(_, StepId(1), _) => {
-                // It is at work: its first line is written.
+                // The command is running: its first line is written.
                 while std::fs::read(root.join("count")).unwrap().is_empty() {
                     tokio::task::yield_now().await;
                 }
@@ -96,7 +98,7 @@ async fn cut_during_the_first(root: &Path, commands: &[&str]) -> (RunResult, Vec
 const FIRST: &str = "echo first >> count; until [ -e 'go on' ]; do sleep 0.01; done";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_step_that_ends_while_the_link_is_down_has_changed_something_and_is_done_once() {
+async fn step_that_ends_while_link_is_down_runs_once() {
     let root = tempfile::tempdir().unwrap();
     let (result, events) = cut_during_the_first(root.path(), &[FIRST, "echo second >> count"]).await;
     assert!(result.is_success(), "{result:?}");
@@ -111,7 +113,7 @@ async fn a_step_that_ends_while_the_link_is_down_has_changed_something_and_is_do
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_that_fails_while_the_link_is_down_has_failed_and_nothing_follows() {
+async fn command_that_fails_while_link_is_down_is_not_retried() {
     let root = tempfile::tempdir().unwrap();
     let first = format!("{FIRST}; exit 3");
     let (result, _) = cut_during_the_first(root.path(), &[&first, "echo second >> count"]).await;

@@ -1,4 +1,5 @@
-//! Nodes leave the load balancers before they are taken down, and come back when they are healthy.
+//! Nodes are drained on the load balancers before they are taken down, and undrained when they are
+//! healthy.
 
 use apim_agent::outcome::Outcome;
 use tokio::sync::watch;
@@ -31,7 +32,7 @@ fn failure(result: &RunResult) -> String {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_is_out_everywhere_before_it_goes_and_in_again_before_the_next_one_goes() {
+async fn node_is_drained_everywhere_before_restart() {
     let scene = scene();
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
@@ -44,7 +45,7 @@ async fn a_node_is_out_everywhere_before_it_goes_and_in_again_before_the_next_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn its_connections_are_waited_for_and_after_the_limit_it_goes_all_the_same() {
+async fn drain_waits_for_connections_up_to_limit() {
     let scene = scene();
     scene.hosts.world().busy.extend([("g1".to_owned(), 20), ("g2".to_owned(), usize::MAX)]);
     let (result, events) = scene.run().await;
@@ -63,7 +64,7 @@ async fn its_connections_are_waited_for_and_after_the_limit_it_goes_all_the_same
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_balancer_that_refuses_keeps_the_node_up_and_the_others_as_they_were() {
+async fn failed_drain_keeps_node_up_and_is_reverted() {
     for is_dead in [false, true] {
         let scene = scene();
         match is_dead {
@@ -72,14 +73,14 @@ async fn a_balancer_that_refuses_keeps_the_node_up_and_the_others_as_they_were()
         };
         let (result, _) = scene.run().await;
         assert!(!result.is_success());
-        assert!(scene.hosts.world().down.is_empty(), "nobody was taken down");
-        assert_eq!(scene.hosts.world().rotation.len(), 4, "everybody is where it was");
-        assert!(failure(&result).contains("could not be taken out of rotation"), "{result:?}");
+        assert!(scene.hosts.world().down.is_empty(), "no node was taken down");
+        assert_eq!(scene.hosts.world().rotation.len(), 4, "all nodes are in rotation");
+        assert!(failure(&result).contains("could not be drained"), "{result:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_balancer_that_hangs_is_given_up() {
+async fn hanging_balancer_times_out() {
     let scene = scene();
     scene.hosts.world().hanging.insert(host("lb2"));
     let (result, _) = scene.run().await;
@@ -89,17 +90,17 @@ async fn a_balancer_that_hangs_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wanted_outage_needs_no_balancer() {
+async fn outage_ignores_failed_drain() {
     let mut scene = scene();
     scene.settings.limits.outage = true;
     scene.hosts.world().dead.insert(host("lb2"));
     let (result, _) = scene.run().await;
-    assert!(!result.is_success(), "they could not be put back at lb2");
-    assert!(failure(&result).contains("could not be put back"), "{}", failure(&result));
+    assert!(!result.is_success(), "they could not be undrained on lb2");
+    assert!(failure(&result).contains("could not be undrained"), "{}", failure(&result));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_does_not_come_back_stays_out_and_the_next_one_in() {
+async fn failed_node_stays_drained_and_next_node_stays_in() {
     let mut scene = scene();
     let id = scene.plan.stages[0].lanes[0].steps[1].id;
     scene.hosts.world().acts.insert(id, Act::ProveInVain("g1".into()));
@@ -113,7 +114,7 @@ async fn a_node_that_does_not_come_back_stays_out_and_the_next_one_in() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_is_down_is_taken_out_until_it_is_healthy() {
+async fn node_that_is_down_is_drained_until_healthy() {
     let scene = scene();
     scene.hosts.world().down.insert("g1".into());
     let (result, _) = scene.run().await;
@@ -124,7 +125,7 @@ async fn a_node_that_is_down_is_taken_out_until_it_is_healthy() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_that_is_called_off_leaves_nobody_out() {
+async fn interrupted_run_leaves_no_node_drained() {
     let scene = scene();
     scene.hosts.world().busy.extend([("g1".to_owned(), usize::MAX), ("g2".to_owned(), usize::MAX)]);
     let (stop, interrupt) = watch::channel(Interrupt::None);
@@ -141,7 +142,7 @@ async fn a_run_that_is_called_off_leaves_nobody_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_node_that_is_down_beside_the_plan_counts() {
+async fn unmanaged_node_that_is_down_counts() {
     let mut scene = Scene::new();
     scene.pool("gateway", 1, &["g1", "g2"]);
     scene.stage(OnFailure::StopAtBarrier);
@@ -168,6 +169,6 @@ async fn a_node_that_is_down_beside_the_plan_counts() {
         let (result, _) = scene.run().await;
         let why = failure(&result);
         assert!(why.contains("g1 was not touched") && why.contains("g2 ("), "{why}");
-        assert!(!result.hosts.contains_key(&host("b")), "it is no host of the run");
+        assert!(!result.hosts.contains_key(&host("b")), "the host is not part of the run");
     }
 }

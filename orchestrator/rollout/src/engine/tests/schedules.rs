@@ -1,4 +1,5 @@
-//! Random clusters, latencies and failures: the budget is never exceeded, no run hangs, and a good world converges.
+//! Random clusters, latencies and failures: the budget is never exceeded, no run hangs, and a run
+//! without failures converges.
 
 use proptest::prelude::*;
 
@@ -12,7 +13,7 @@ struct Node {
     is_down: bool,
     heals: bool,
     turns: (usize, usize),
-    /// Whether its proof comes at the end of the lane, behind other restarts.
+    /// Whether its health check comes at the end of the lane, after other restarts.
     is_proved_late: bool,
 }
 
@@ -26,11 +27,11 @@ struct Cluster {
     lost: Option<usize>,
     balancers: Vec<Temper>,
     busy: Vec<usize>,
-    /// Who dies by himself when which node comes back; of one pool only, so that whoever was let go before it has his place.
+    /// Pairs of nodes in one pool: the second dies when the first recovers.
     deaths: Vec<(usize, usize)>,
 }
 
-/// What a load balancer does when it is told something.
+/// How a load balancer reacts to a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Temper {
     Fine,
@@ -121,12 +122,12 @@ fn scene(cluster: &Cluster) -> Scene {
             Temper::Dead => world.dead.insert(host(name)),
         };
     }
-    for (when, who) in &cluster.deaths {
-        if let (Some(one), Some(other)) = (cluster.nodes.get(*when), cluster.nodes.get(*who))
-            && when != who
+    for (when, victim) in &cluster.deaths {
+        if let (Some(one), Some(other)) = (cluster.nodes.get(*when), cluster.nodes.get(*victim))
+            && when != victim
             && one.pool == other.pool
         {
-            scene.hosts.world().deaths.insert(format!("n{when}"), format!("n{who}"));
+            scene.hosts.world().deaths.insert(format!("n{when}"), format!("n{victim}"));
         }
     }
     scene.stage(OnFailure::StopAtBarrier).width = cluster.width;
@@ -160,7 +161,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_budget_holds_and_no_run_hangs(cluster in cluster()) {
+    fn budget_is_respected_and_no_run_hangs(cluster in cluster()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         let scene = scene(&cluster);
         let (result, _) = runtime.block_on(scene.run());

@@ -1,4 +1,4 @@
-//! A simulated balancer of somebody else: what hooks tell it, and what must never be so.
+//! A simulated external load balancer: the effects of hooks, and invariants.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,12 +10,12 @@ use super::fake::{Hosts, World};
 use crate::engine::{CallHooks, Refusal};
 use crate::plan::model::Hook;
 
-/// A balancer of somebody else, which hooks tell of nodes.
+/// An external load balancer that is changed by hooks.
 impl CallHooks for Hosts {
     fn call<'a>(&'a self, hook: &'a Hook) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
         Box::pin(async move {
             let refuse =
-                |why: &str, may_pass| Refusal { failure: hook.failure(why, "it\nsaid so"), may_pass };
+                |why: &str, may_pass| Refusal { failure: hook.failure(why, "line 1\nline 2"), may_pass };
             self.world().log.push(format!("hook {}", hook.words));
             if self.world().stuck.contains(&hook.words) {
                 sleep(Duration::from_secs(hook.timeout_secs)).await;
@@ -26,7 +26,7 @@ impl CallHooks for Hosts {
                 *left -= 1;
                 return Err(refuse("exit status 1", true));
             }
-            world.told(&hook.words);
+            world.hook_called(&hook.words);
             let node = hook.words.rsplit(' ').next().unwrap_or_default();
             match world.busy.get_mut(node).filter(|left| hook.words.starts_with("drained") && **left > 0) {
                 Some(left) => {
@@ -40,7 +40,7 @@ impl CallHooks for Hosts {
 }
 
 impl World {
-    fn told(&mut self, words: &str) {
+    fn hook_called(&mut self, words: &str) {
         let Some((action, node)) = words.split_once(' ') else { return };
         match action {
             "drain" => {
@@ -48,14 +48,14 @@ impl World {
                 let mut others =
                     self.pools.iter().filter(|(other, its)| *other != node && Some(*its) == pool.as_ref());
                 if !others.any(|(other, _)| !self.down.contains(other) && !self.left_out.contains(other)) {
-                    self.violations.push(format!("{node} was taken out and nobody serves in its place"));
+                    self.violations.push(format!("{node} was drained and no other node serves"));
                 }
                 self.left_out.insert(node.to_owned());
             }
             "undrain" => {
                 self.left_out.remove(node);
                 if self.down.contains(node) {
-                    self.violations.push(format!("{node} was put back while it was down"));
+                    self.violations.push(format!("{node} was undrained while it was down"));
                 }
             }
             _ => {}

@@ -21,6 +21,16 @@ fn caller(server: &Server, keeps: bool) -> Caller {
     Caller::new(Arc::new(place), terms(), keeps)
 }
 
+/// Waits until `condition` is true.
+async fn until(condition: impl AsyncFn() -> bool) {
+    let polled = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), polled).await.expect("the condition in time");
+}
+
 fn good(call: &Call) -> bool {
     *call == Call { outcome: Ok(200), again: false }
 }
@@ -73,9 +83,9 @@ async fn closed_fresh_connection_is_an_error() {
 async fn connection_closed_while_idle_is_reopened() {
     let server = Server::start(|_, _| Act::SayAndClose(200)).await;
     let mut caller = caller(&server, true);
-    for _ in 0..3 {
+    for number in 1..=3 {
         assert!(good(&caller.get().await));
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        until(async || server.closed.load(Ordering::SeqCst) == number).await;
     }
     assert_eq!(connections(&server), 3);
 }
@@ -126,7 +136,7 @@ async fn closed_port_and_unknown_name_are_reported() {
     let server = Server::start(|_, _| Act::Say(200)).await;
     let address = server.address;
     drop(server);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    until(async || tokio::net::TcpStream::connect(address).await.is_err()).await;
     let place: Place = format!("http://{address}/").parse().expect("a URL");
     let call = Caller::new(Arc::new(place), terms(), false).get().await;
     assert_eq!(why(call), "connection refused");

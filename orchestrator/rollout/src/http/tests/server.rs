@@ -18,7 +18,7 @@ use apim_product::keystore::{Authority, PrivateKey, Purpose, Wanted};
 pub(crate) enum Act {
     /// Respond with this status.
     Say(u16),
-    /// Respond, then close the connection without announcing it.
+    /// Respond, then close the connection without announcing it, and wait until the client closes it.
     SayAndClose(u16),
     /// Close the connection without a response.
     Close,
@@ -35,6 +35,8 @@ pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     /// Number of accepted connections.
     pub(crate) connections: Arc<AtomicUsize>,
+    /// Number of connections that the client closed after `SayAndClose`.
+    pub(crate) closed: Arc<AtomicUsize>,
     _serving: AbortOnDropHandle<()>,
 }
 
@@ -83,25 +85,26 @@ impl Server {
     ) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let connections = Arc::new(AtomicUsize::new(0));
+        let (connections, closed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let (counted, script): (_, Arc<Script>) = (Arc::clone(&connections), Arc::new(script));
+        let closings = Arc::clone(&closed);
         let serving = tokio::spawn(async move {
             let mut served = tokio::task::JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 let number = counted.fetch_add(1, Ordering::SeqCst);
-                let (tls, script) = (tls.clone(), Arc::clone(&script));
+                let (tls, script, closed) = (tls.clone(), Arc::clone(&script), Arc::clone(&closings));
                 served.spawn(async move {
                     match tls {
-                        None => serve(stream, number, &*script).await,
+                        None => serve(stream, number, (&*script, &closed)).await,
                         Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => serve(stream, number, &*script).await,
+                            Ok(stream) => serve(stream, number, (&*script, &closed)).await,
                             Err(_) => None,
                         },
                     }
                 });
             }
         });
-        Self { address, connections, _serving: AbortOnDropHandle::new(serving) }
+        Self { address, connections, closed, _serving: AbortOnDropHandle::new(serving) }
     }
 }
 
@@ -109,7 +112,7 @@ impl Server {
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     number: usize,
-    script: &Script,
+    (script, closed): (&Script, &AtomicUsize),
 ) -> Option<()> {
     for request in 0.. {
         let mut head = Vec::new();
@@ -138,6 +141,9 @@ async fn serve(
         stream.flush().await.ok()?;
         if closes {
             stream.shutdown().await.ok()?;
+            if stream.read_u8().await.is_err() {
+                closed.fetch_add(1, Ordering::SeqCst);
+            }
             return None;
         }
     }

@@ -1,4 +1,4 @@
-//! Nodes that get requests from the load balancers, or none, and nothing else: `drain` and `undrain`.
+//! Plans that only drain or undrain nodes.
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::Wait;
@@ -12,7 +12,7 @@ use apim_product::{Cluster, Draft, Node, steps};
 use apim_transport::host::HostName;
 
 impl Drafted {
-    /// Leaves out what is told to load balancers by hooks.
+    /// Removes the steps that call hooks.
     pub fn leave_hooks_alone(&mut self) {
         for stage in &mut self.stages {
             let is_kept = |step: &DraftedStep| !matches!(step.draft.work, Work::Shift(_));
@@ -22,7 +22,8 @@ impl Drafted {
         self.stages.retain(|stage| !stage.lanes.is_empty());
     }
 
-    /// Adds that its nodes get requests from the load balancers that we see to, once they are healthy: who stopped them left them out.
+    /// Adds stages that undrain the plan's nodes on the managed load balancers after their health
+    /// checks. They were drained when they were stopped.
     pub fn put_back(&mut self, cluster: &Cluster) {
         let own = self.nodes();
         let nodes: Vec<&Node> = cluster.nodes().iter().filter(|node| own.contains(&node.name)).collect();
@@ -31,12 +32,12 @@ impl Drafted {
         self.stages.extend(back.stages);
     }
 
-    /// Drafts that these nodes get requests from the load balancers, or none, and nothing else.
+    /// Drafts a plan that only drains or undrains `nodes`.
     #[must_use]
     pub fn shifting(cluster: &Cluster, nodes: &[&Node], flow: Flow) -> Self {
         let (words, waits) = match flow {
-            Flow::Open => ("put back into rotation", false),
-            Flow::Held => ("taken out of rotation", true),
+            Flow::Open => ("undrain", false),
+            Flow::Held => ("drain", true),
         };
         let stage = |title: &str| DraftedStage {
             title: title.to_owned(),
@@ -44,10 +45,10 @@ impl Drafted {
             lanes: Vec::new(),
         };
         let step = |draft, ignore_failure| DraftedStep { ignore_failure, ..DraftedStep::plain(draft) };
-        let (mut shifts, mut told) = (stage(words), stage(&format!("{words} by hooks")));
-        let mut quiet = stage("connections end");
+        let (mut shifts, mut hook_calls) = (stage(words), stage(&format!("{words} by hooks")));
+        let mut quiet = stage("wait for connections to close");
         for node in nodes {
-            // What cannot be made was told as a mistake when the cluster was built.
+            // Errors were reported when the cluster was built.
             for (host, balancer::Wish { bundle, contents }) in
                 balancer::shift(cluster, node, flow).unwrap_or_default()
             {
@@ -61,13 +62,13 @@ impl Drafted {
             let hooks = steps::shift(cluster, node, wish, format!("{}: {words} by hooks", node.words()));
             let has_answer = cluster.hooks(&node.name).is_some_and(|hooks| !hooks.drained.is_empty());
             if let Some(draft) = hooks {
-                told.add(&HostName(node.host.clone()), step(draft, false));
+                hook_calls.add(&HostName(node.host.clone()), step(draft, false));
             }
             if has_answer && balancer::hosts(cluster).next().is_none() {
                 continue;
             }
             let wait = Wait {
-                awaited: format!("{} serves nobody", node.words()),
+                awaited: format!("{} has no active connections", node.words()),
                 conditions: vec![rotation::quiet(cluster, node)],
                 deadline_secs: limit_secs,
                 service: None,
@@ -75,10 +76,10 @@ impl Drafted {
                 remedy: None,
             };
             let draft = Draft::new(wait.awaited.clone(), Operation::Wait(Box::new(wait))).of(node);
-            // That somebody is still connected after the limit is said, and changes nothing.
+            // Connections that remain after the limit are reported, but change nothing.
             quiet.add(&HostName(node.host.clone()), step(draft, true));
         }
-        let mut stages = vec![shifts, told];
+        let mut stages = vec![shifts, hook_calls];
         if waits {
             stages.push(quiet);
         }

@@ -1,4 +1,4 @@
-//! Hooks as people write them: what they become for a node, and what is wrong with them, at its place.
+//! Hooks in an inventory: what they become for a node, and errors with their position.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use apim_agent::operation::wait::Condition;
 
 use super::*;
 use crate::plan::model::{ShiftWish, Work};
-use crate::plan::tests::{INVENTORY, parsed, world};
+use crate::plan::tests::{INVENTORY, load, parsed};
 use crate::plan::{Wish, draft};
 use apim_documents::playbook::built_in;
 use apim_documents::playbook::tags::Wanted;
@@ -22,15 +22,15 @@ fn no_files(_: &str, _: &Span) -> Result<Vec<u8>, String> {
 }
 
 fn hooks_of(lines: &str, node: &str) -> Hooks {
-    let (inventory, cluster) = world(&with(lines));
+    let (inventory, cluster) = load(&with(lines));
     let all = read(&inventory, &cluster, &no_files).unwrap_or_else(|found| panic!("{found:?}"));
     Hooks::clone(&all[&NodeName(node.to_owned())])
 }
 
-/// The mistakes, each as `line: what (hint)`.
+/// The errors, each as `line: what (hint)`.
 fn mistakes(text: &str) -> Vec<String> {
-    let (inventory, cluster) = world(text);
-    let found = read(&inventory, &cluster, &no_files).expect_err("mistakes");
+    let (inventory, cluster) = load(text);
+    let found = read(&inventory, &cluster, &no_files).expect_err("errors");
     let words = |m: &apim_product::yaml::Mistake| match &m.hint {
         Some(hint) => format!("{}: {} ({hint})", m.span.line, m.what),
         None => format!("{}: {}", m.span.line, m.what),
@@ -60,7 +60,7 @@ undrain: {command: [lb, enable]}
 "#;
 
 #[test]
-fn templates_see_the_node_and_its_host() {
+fn templates_use_node_and_host_variables() {
     let hooks = hooks_of(BOTH, "gw2");
     assert_eq!((hooks.host.as_str(), hooks.marker.as_str()), ("gw2", "/opt/wso2/gateway/drained"));
     let [one, two, http] = hooks.drain.as_slice() else { panic!("{hooks:?}") };
@@ -86,7 +86,7 @@ fn templates_see_the_node_and_its_host() {
 
     let Call::Http(call) = &http.call else { panic!("{http:?}") };
     assert_eq!(call.url, "https://lb.example.com/gateway/gw2?token=1");
-    assert_eq!(http.words, "PUT https://lb.example.com/gateway/gw2", "what is behind `?` is not shown");
+    assert_eq!(http.words, "PUT https://lb.example.com/gateway/gw2", "the query is not shown");
     assert_eq!((http.timeout_secs, http.retries), (5, 0));
     assert_eq!(call.expect, [200, 204]);
     let body = call.body.as_ref().map(|body| body.expose());
@@ -103,19 +103,19 @@ fn templates_see_the_node_and_its_host() {
 }
 
 #[test]
-fn hooks_of_some_nodes_are_theirs_alone() {
+fn group_hooks_apply_to_group_only() {
     let text = INVENTORY.replace(
         "gateway: {hosts:",
         "gateway: {vars: {apim: {load_balancer: {kind: external, drain: {command: [lb]}, undrain: {command: [lb]}}}}, hosts:",
     );
-    let (inventory, cluster) = world(&text);
+    let (inventory, cluster) = load(&text);
     let all = read(&inventory, &cluster, &no_files).expect("hooks");
     let names: Vec<&str> = all.keys().map(|name| name.0.as_str()).collect();
     assert_eq!(names, ["gw1", "gw2"]);
 }
 
 #[test]
-fn what_is_wrong_is_told_once_and_at_its_place() {
+fn errors_are_reported_once_with_position() {
     let wrong = r#"
 kind: external
 drain:
@@ -134,30 +134,30 @@ undrain: []
 }
 
 #[test]
-fn what_is_taken_out_must_be_put_back() {
+fn drain_requires_undrain() {
     let found = mistakes(&with("kind: external\ndrain: {command: [lb]}\n"));
     assert_eq!(found.len(), 1, "{found:?}");
-    assert!(found[0].starts_with("7: `apim.load_balancer` has `drain` and no `undrain`"), "{found:?}");
+    assert!(found[0].starts_with("7: `apim.load_balancer` has `drain` but no `undrain`"), "{found:?}");
     let found = mistakes(&with("kind: external\nundrain: {command: [lb]}\ndrained: {command: [lb]}\n"));
     assert_eq!(found.len(), 2, "{found:?}");
 }
 
 #[test]
-fn hooks_that_reach_no_node_are_a_mistake() {
+fn unused_hooks_are_an_error() {
     let text = INVENTORY.replace(
         "database: {hosts:",
         "load_balancer: {vars: {apim: {load_balancer: {kind: external, drain: {command: [lb]}, undrain: {command: [lb]}}}}, hosts: {lb: {}}}\n    database: {hosts:",
     );
     let found = mistakes(&text);
-    assert!(found[0].contains("`apim.load_balancer.drain` reaches no node"), "{found:?}");
+    assert!(found[0].contains("`apim.load_balancer.drain` applies to no node"), "{found:?}");
 }
 
 #[test]
-fn a_plan_calls_them_and_counts_connections_from_wherever() {
+fn plan_calls_hooks_and_counts_all_connections() {
     let text = with(BOTH);
-    let (inventory, mut cluster) = world(&text);
+    let (inventory, mut cluster) = load(&text);
     cluster.set_hooks(read(&inventory, &cluster, &no_files).expect("hooks"));
-    let playbook = parsed(built_in("rolling-restart.yaml").expect("it is built in"));
+    let playbook = parsed(built_in("rolling-restart.yaml").expect("a built-in playbook"));
     let tags = Wanted::default();
     let wish = Wish {
         inventory: &inventory,
@@ -174,7 +174,7 @@ fn a_plan_calls_them_and_counts_connections_from_wherever() {
     assert!(rotation.balancers.is_empty() && rotation.hooks.is_some());
     let Condition::Quiet { ports, from, except } = &rotation.quiet else { panic!("{rotation:?}") };
     assert!(ports.contains(&8243) && from.is_empty());
-    assert_eq!(except.len(), 8, "nodes call each other");
+    assert_eq!(except.len(), 8, "connections between nodes do not count");
     assert!(plan.peers.iter().all(|one| one.returned.is_some()));
     let hosts: Vec<String> = plan.hosts_of_hooks().into_iter().map(|host| host.0).collect();
     assert_eq!(hosts, ["cp1", "cp2"]);
@@ -182,7 +182,7 @@ fn a_plan_calls_them_and_counts_connections_from_wherever() {
     let at = steps
         .iter()
         .position(|step| matches!(&step.work, Work::Shift(shift) if shift.wish == ShiftWish::Returned));
-    let at = at.expect("a step that puts it back");
+    let at = at.expect("a step that undrains it");
     assert!(steps[at - 1].proves_health && steps[at].budget.is_none() && steps[at].look().is_some());
 
     let mut alone = drafted;
@@ -192,9 +192,9 @@ fn a_plan_calls_them_and_counts_connections_from_wherever() {
 }
 
 #[test]
-fn addresses_of_balancers_narrow_what_is_counted() {
+fn balancer_addresses_limit_counted_connections() {
     let (inventory, mut cluster) =
-        world(&with(&format!("{}addresses: [10.1.0.1, 10.1.0.2]\n", BOTH.trim_start())));
+        load(&with(&format!("{}addresses: [10.1.0.1, 10.1.0.2]\n", BOTH.trim_start())));
     cluster.set_hooks(read(&inventory, &cluster, &no_files).expect("hooks"));
     let node = cluster.nodes().iter().find(|node| node.host == "gw1").expect("gw1");
     let Condition::Quiet { from, except, .. } = crate::plan::rotation::quiet(&cluster, node) else {

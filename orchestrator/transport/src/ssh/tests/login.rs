@@ -89,7 +89,7 @@ async fn encrypted_key_uses_inventory_passphrase_or_one_prompt() {
     encrypt(&sshd.path("key"), "open sesame");
     let mut connection = sshd.connection();
     let error = fails(&sshd.connect(connection.clone())).await.to_string();
-    assert!(error.contains("it is encrypted, and there is no terminal"), "{error}");
+    assert!(error.contains("it is encrypted, and its passphrase cannot be asked for"), "{error}");
 
     connection.key_passphrase = Some(Secret::new("open sesame"));
     sshd.connect(connection.clone()).open(&gw1()).await.unwrap();

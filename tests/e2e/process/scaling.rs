@@ -1,4 +1,4 @@
-//! The cluster grows by a node and shrinks by it again: peers are configured for it, and nothing of it is left.
+//! A node is added and removed: peers are reconfigured, and nothing of the node remains.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use apim_tests::process::{Fault, processes};
 use apim_tests::rehearsal::Rehearsal;
 use apim_tests::tree;
 
-use crate::{changed, recap};
+use crate::{JSON, Recap, assert_nothing_changed};
 
 const NODES: &[(&str, &str, &str)] = &[
     ("gw1", "gateway", "gateway"),
@@ -27,9 +27,18 @@ impl Scaled {
         self.operator.run(self.words(words))
     }
 
-    /// The same on a terminal, where somebody types `line`.
+    /// Runs on a terminal where `line` is typed.
     fn answer(&self, words: &[&str], line: &str) -> Run {
         self.operator.answer(self.words(words), line)
+    }
+
+    /// Applies and asserts that nothing changed. Returns the output.
+    #[track_caller]
+    fn assert_up_to_date(&self) -> String {
+        let run = self.run(&[&["apply"], &JSON[..]].concat());
+        let text = run.text();
+        assert_nothing_changed(run);
+        text
     }
 
     fn words(&self, words: &[&str]) -> Vec<String> {
@@ -57,7 +66,7 @@ impl Scaled {
         tree::describe(self.host(name), &["opt", "etc"], &super::super::varies)
     }
 
-    /// Servers that run on a host.
+    /// The number of server processes of a host.
     fn servers(&self, name: &str) -> usize {
         let mark = self.host(name).join("opt").display().to_string();
         processes(|arguments| arguments.contains(&mark)).len()
@@ -65,7 +74,7 @@ impl Scaled {
 }
 
 #[test]
-fn a_traffic_manager_comes_and_goes() {
+fn traffic_manager_is_added_and_removed() {
     let rehearsal = Rehearsal::up(NODES, &Distributions::ready()).expect("the process lab comes up");
     let mut scaled = Scaled { operator: Operator::new(), rehearsal };
     let whole = scaled.rehearsal.inventory.clone();
@@ -74,19 +83,20 @@ fn a_traffic_manager_comes_and_goes() {
     scaled.run(&["apply"]).ended_with(0);
     let (gateway, names) = (scaled.toml("gw1", "gateway"), scaled.names("cp1"));
 
-    // It comes: who throttles is in the configuration of its peers, and they are restarted for it.
+    // Added: traffic managers are in the configuration of their peers, which are restarted.
     scaled.rehearsal.inventory = whole;
-    let grown = scaled.run(&["apply"]).ended_with(0);
-    let recap = recap(&grown);
+    let grown = scaled.run(&[&["apply"], &JSON[..]].concat()).ended_with(0);
+    let recap = Recap::of(&grown);
     for peer in ["gw1", "tm1"] {
-        assert!(recap[peer]["changed"] > 1, "{peer} is configured and restarted: {recap:?}");
+        assert!(recap.hosts[peer].changed > 1, "{peer} was not configured and restarted: {recap:?}");
     }
-    assert_eq!(recap["cp1"]["changed"], 1, "a control plane asks under the role's one name: {recap:?}");
+    // A control plane uses the name of the role, so only its hosts file changes.
+    assert_eq!(recap.hosts["cp1"].changed, 1, "{recap:?}");
     assert!(scaled.toml("gw1", "gateway").contains("tm2"), "{}", scaled.toml("gw1", "gateway"));
-    assert_eq!(changed(&scaled.run(&["apply"]).ended_with(0)), 0);
+    scaled.assert_up_to_date();
     assert!(scaled.servers("tm2") > 0);
 
-    // Its lines are gone too early: it is not forgotten.
+    // Its lines were deleted too early: the node is reported as orphaned.
     let whole = scaled.rehearsal.inventory.clone();
     scaled.rehearsal.inventory.without("tm2");
     let plan = scaled.run(&["plan"]).ended_with(0);
@@ -97,16 +107,22 @@ fn a_traffic_manager_comes_and_goes() {
     );
     scaled.rehearsal.inventory = whole;
 
-    // Who would not be asked, and what would be an outage, is refused before anything is done.
-    let unasked = scaled.run(&["remove", "tm2"]).ended_with(2);
+    remove_is_refused(&scaled);
+    remove_leaves_nothing(&mut scaled, &before, &gateway, &names);
+}
+
+/// Without confirmation, or if it would be an outage.
+fn remove_is_refused(scaled: &Scaled) {
+    let unconfirmed = scaled.run(&["remove", "tm2"]).ended_with(2);
     assert!(
-        unasked.stderr.contains("--yes") && unasked.stderr.contains("no unit wso2-traffic-manager"),
+        unconfirmed.stderr.contains("--yes")
+            && unconfirmed.stderr.contains("remove unit wso2-traffic-manager"),
         "{}",
-        unasked.text()
+        unconfirmed.text()
     );
     let no = scaled.answer(&["remove", "tm2"], "n").ended_with(130);
     assert!(
-        no.stderr.contains("Take tm2 out of the cluster?") && no.stderr.contains("not confirmed"),
+        no.stderr.contains("Remove tm2 from the cluster?") && no.stderr.contains("not confirmed"),
         "{}",
         no.text()
     );
@@ -119,27 +135,29 @@ fn a_traffic_manager_comes_and_goes() {
     let unknown = scaled.run(&["remove", "tm3", "--yes"]).ended_with(2);
     assert!(unknown.stderr.contains("did you mean `tm"), "{}", unknown.text());
     assert!(scaled.servers("tm2") > 0);
+}
 
-    // It goes: its peers are as they were without it, and so is its host, but for what others made there.
-    let looked = scaled.run(&["remove", "tm2", "--check"]).ended_with(0);
-    assert!(looked.stdout.contains("remove /opt/wso2/traffic-manager/releases/"), "{}", looked.text());
+/// Peers and host are as they were before the node was added.
+fn remove_leaves_nothing(scaled: &mut Scaled, before: &str, gateway: &str, names: &str) {
+    let checked = scaled.run(&["remove", "tm2", "--check"]).ended_with(0);
+    assert!(checked.stdout.contains("remove /opt/wso2/traffic-manager/releases/"), "{}", checked.text());
     assert!(scaled.servers("tm2") > 0);
     let removed = scaled.run(&["remove", "tm2", "--yes"]).ended_with(0);
     assert!(removed.stderr.contains("delete its lines"), "{}", removed.text());
     assert_eq!(scaled.servers("tm2"), 0);
-    tree::assert_same(&before, &scaled.tree("tm2"), "the host that went");
-    assert_eq!(scaled.toml("gw1", "gateway"), gateway, "a gateway is as it was without it");
-    assert_eq!(scaled.names("cp1"), names, "its name is gone from its peers");
+    tree::assert_same(before, &scaled.tree("tm2"), "the removed host");
+    assert_eq!(scaled.toml("gw1", "gateway"), gateway, "the gateway still refers to tm2");
+    assert_eq!(scaled.names("cp1"), names, "a peer still knows the name of tm2");
     let again = scaled.run(&["remove", "tm2", "--yes"]).ended_with(0);
-    assert!(again.stderr.contains("nothing is left of ours on tm2"), "{}", again.text());
+    assert!(again.stderr.contains("tm2 is already uninstalled"), "{}", again.text());
 
     scaled.rehearsal.inventory.without("tm2");
-    let last = scaled.run(&["apply"]).ended_with(0);
-    assert!(changed(&last) == 0 && !last.stderr.contains("tm2"), "{}", last.text());
+    let text = scaled.assert_up_to_date();
+    assert!(!text.contains("tm2"), "{text}");
 }
 
 #[test]
-fn of_a_host_that_is_gone_only_its_peers_are_told() {
+fn remove_gone_changes_only_peers() {
     let rehearsal = Rehearsal::up(NODES, &Distributions::ready()).expect("the process lab comes up");
     let mut scaled = Scaled { operator: Operator::new(), rehearsal };
     scaled.run(&["apply"]).ended_with(0);
@@ -147,25 +165,31 @@ fn of_a_host_that_is_gone_only_its_peers_are_told() {
     assert!(servers > 0 && scaled.toml("gw1", "gateway").contains("tm2"));
     scaled.rehearsal.lab.host("tm2").expect("the host").fault(Fault::Refuse);
 
-    // Without the word for it its peers are not told: it may be away for a while only.
+    // Without --gone, peers keep it: the host may be unreachable only for a while.
     let lost = scaled.run(&["remove", "tm2", "--yes"]).ended_with(1);
     assert!(lost.stderr.contains("no host was changed") && lost.stderr.contains("--gone"), "{}", lost.text());
     assert!(scaled.toml("gw1", "gateway").contains("tm2"), "a peer was changed");
 
-    let unasked = scaled.run(&["remove", "tm2", "--gone"]).ended_with(2);
-    assert!(unasked.stderr.contains("nothing is done on tm2 itself"), "{}", unasked.text());
+    let unconfirmed = scaled.run(&["remove", "tm2", "--gone"]).ended_with(2);
+    assert!(unconfirmed.stderr.contains("tm2 itself is not changed"), "{}", unconfirmed.text());
     let gone = scaled.run(&["remove", "tm2", "--gone", "--yes"]).ended_with(0);
-    assert!(gone.stderr.contains("no peer names tm2 any more; nothing was done on it"), "{}", gone.text());
+    assert!(
+        gone.stderr.contains("tm2 removed from the cluster; the host itself was not changed"),
+        "{}",
+        gone.text()
+    );
     for peer in ["gw1", "cp1", "tm1"] {
         assert!(!scaled.names(peer).contains("tm2"), "{}", scaled.names(peer));
     }
     assert!(!scaled.toml("gw1", "gateway").contains("tm2"), "{}", scaled.toml("gw1", "gateway"));
-    assert_eq!(scaled.servers("tm2"), servers, "somebody was there all the same");
-    tree::assert_same(&left, &scaled.tree("tm2"), "the host that was away");
+    assert_eq!(scaled.servers("tm2"), servers, "tm2 was changed");
+    tree::assert_same(&left, &scaled.tree("tm2"), "the unreachable host");
     let again = scaled.run(&["remove", "tm2", "--gone", "--yes"]).ended_with(0);
-    assert!(changed(&again) == 0 && again.stderr.contains("no peer names tm2"), "{}", again.text());
+    assert!(again.stderr.contains("no peer refers to tm2"), "{}", again.text());
+    let arguments = [&["remove", "tm2", "--gone", "--yes"], &JSON[..]].concat();
+    assert_nothing_changed(scaled.run(&arguments));
 
     scaled.rehearsal.inventory.without("tm2");
-    let last = scaled.run(&["apply"]).ended_with(0);
-    assert!(changed(&last) == 0 && !last.stderr.contains("tm2"), "{}", last.text());
+    let text = scaled.assert_up_to_date();
+    assert!(!text.contains("tm2"), "{text}");
 }

@@ -1,4 +1,5 @@
-//! `logs`: the logs of several nodes in one order, searched on the hosts, followed through rotation and a lost link.
+//! `logs`: several nodes in one order, filtered on the hosts, followed across rotation and connection
+//! loss.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -12,9 +13,9 @@ use apim_tests::rehearsal::Rehearsal;
 use rustix::process::Signal;
 use serde_json::Value;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(60);
 
-/// Two gateways that were never started, with logs that are written here.
+/// Two gateways that were never started; the tests write their logs.
 struct Two {
     operator: Operator,
     rehearsal: Rehearsal,
@@ -40,7 +41,7 @@ impl Two {
         root.join("opt/wso2/gateway/current/repository/logs/wso2carbon.log")
     }
 
-    /// Writes an entry of a second, and lines that belong to it.
+    /// Writes an entry with this second, and its continuation lines.
     fn write(&self, host: &str, second: u32, text: &str) {
         let mut file =
             std::fs::OpenOptions::new().append(true).create(true).open(self.log(host)).expect("the log");
@@ -54,9 +55,9 @@ impl Two {
         self.operator.start(before.into_iter().chain(words.iter().map(AsRef::as_ref)))
     }
 
-    /// What is said, each line as its host and its words.
-    fn said(&self, words: &[&str], code: i32) -> Vec<String> {
-        shown(&self.start(words).wait(PATIENCE).ended_with(code).stdout)
+    /// Returns the lines shown, each as host and message.
+    fn shown(&self, words: &[&str], code: i32) -> Vec<String> {
+        shown(&self.start(words).wait(LIMIT).ended_with(code).stdout)
     }
 }
 
@@ -69,29 +70,29 @@ fn shown(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn logs_of_several_nodes_are_in_one_order_and_entries_stay_whole() {
+fn logs_are_merged_by_time_and_keep_multi_line_entries() {
     let two = Two::new();
     two.write("gw1", 1, "one");
     two.write("gw2", 2, "two\njava.lang.Exception: password=hunter2\n\tat x.Y");
     two.write("gw1", 3, "three \u{1b}[2J");
     two.write("gw2", 4, "four");
     let all = ["gw1 one", "gw2 two", "gw2 java.lang.Exception: password=****", "gw2 at x.Y"];
-    let said = two.said(&["gateway"], 0);
-    assert_eq!(said[..4], all);
-    assert_eq!(said[4..], ["gw1 three \u{fffd}[2J", "gw2 four"]);
+    let lines = two.shown(&["gateway"], 0);
+    assert_eq!(lines[..4], all);
+    assert_eq!(lines[4..], ["gw1 three \u{fffd}[2J", "gw2 four"]);
 
-    assert_eq!(two.said(&["gateway", "--lines", "1"], 0), ["gw1 three \u{fffd}[2J", "gw2 four"]);
-    assert_eq!(two.said(&["gateway", "--grep", "Exception|one$"], 0), all);
-    assert_eq!(two.said(&["gw2", "--since", "2026-11-22T05:00:03Z"], 0).len(), 1);
-    assert_eq!(two.said(&["gw2", "--since", "1s"], 0), Vec::<String>::new());
+    assert_eq!(two.shown(&["gateway", "--lines", "1"], 0), ["gw1 three \u{fffd}[2J", "gw2 four"]);
+    assert_eq!(two.shown(&["gateway", "--grep", "Exception|one$"], 0), all);
+    assert_eq!(two.shown(&["gw2", "--since", "2026-11-22T05:00:03Z"], 0).len(), 1);
+    assert_eq!(two.shown(&["gw2", "--since", "1s"], 0), Vec::<String>::new());
 
-    let run = two.start(&["gw1", "-n", "1", "-o", "json"]).wait(PATIENCE).ended_with(0);
+    let run = two.start(&["gw1", "-n", "1", "-o", "json"]).wait(LIMIT).ended_with(0);
     let entry: Value = serde_json::from_str(run.stdout.trim()).expect("one object");
     assert_eq!((&entry["node"], &entry["log"]), (&"gw1".into(), &"carbon".into()));
     assert!(entry["at"].as_str().is_some_and(|at| at.starts_with("2026-11-22T")), "{entry}");
 
-    // A node without a log, and a log that is not there, are told; the others are shown.
-    let run = two.start(&["--file", "audit", "all"]).wait(PATIENCE).ended_with(1);
+    // Nodes without this log are reported; other logs are shown.
+    let run = two.start(&["--file", "audit", "all"]).wait(LIMIT).ended_with(1);
     assert!(
         run.stderr.contains("gw1: there is no log") && run.stderr.contains("audit.log"),
         "{}",
@@ -100,67 +101,67 @@ fn logs_of_several_nodes_are_in_one_order_and_entries_stay_whole() {
 }
 
 #[test]
-fn a_log_is_followed_over_rotation_and_over_a_lost_link() {
+fn follow_survives_rotation_and_connection_loss() {
     let two = Two::new();
     two.write("gw1", 1, "old");
     let follow = two.start(&["gateway", "--follow", "--grep", "seen|old"]);
-    let says = |words: &str| {
-        let said = until(PATIENCE, || shown(&follow.said()).iter().any(|line| line == words));
-        assert!(said, "not said: {words}\n{}", follow.said());
+    let shows = |words: &str| {
+        let is_shown = until(LIMIT, || shown(&follow.output()).iter().any(|line| line == words));
+        assert!(is_shown, "not shown: {words}\n{}", follow.output());
     };
-    says("gw1 old");
-    // The log of the other node comes to be only now.
+    shows("gw1 old");
+    // The log of the other node is created only now.
     two.write("gw2", 2, "seen first");
-    says("gw2 seen first");
+    shows("gw2 seen first");
     two.write("gw1", 3, "not this");
     two.write("gw1", 4, "seen before");
     let log = two.log("gw1");
     std::fs::rename(&log, log.with_file_name("wso2carbon-11-22-2026-1.log")).expect("rotated");
-    two.write("gw1", 5, "seen behind");
-    says("gw1 seen before");
-    says("gw1 seen behind");
+    two.write("gw1", 5, "seen after");
+    shows("gw1 seen before");
+    shows("gw1 seen after");
 
     let host = two.rehearsal.lab.host("gw1").expect("the host");
     host.fault(Fault::Refuse);
-    let away = until(PATIENCE, || follow.said().contains("trying again"));
-    assert!(away, "{}", follow.said());
+    let reconnects = until(LIMIT, || follow.output().contains("reconnecting"));
+    assert!(reconnects, "{}", follow.output());
     two.write("gw1", 6, "seen meanwhile");
     two.write("gw2", 7, "seen elsewhere");
-    says("gw2 seen elsewhere");
+    shows("gw2 seen elsewhere");
     host.fault(Fault::None);
-    says("gw1 seen meanwhile");
+    shows("gw1 seen meanwhile");
     follow.signal(Signal::INT);
-    let run = follow.wait(PATIENCE).ended_with(0);
-    let said = shown(&run.stdout);
-    for words in ["gw1 old", "gw1 seen before", "gw1 seen behind", "gw1 seen meanwhile"] {
-        assert_eq!(said.iter().filter(|line| *line == words).count(), 1, "{words}: {said:?}");
+    let run = follow.wait(LIMIT).ended_with(0);
+    let lines = shown(&run.stdout);
+    for words in ["gw1 old", "gw1 seen before", "gw1 seen after", "gw1 seen meanwhile"] {
+        assert_eq!(lines.iter().filter(|line| *line == words).count(), 1, "{words}: {lines:?}");
     }
     assert!(!run.stdout.contains("not this"));
 }
 
 #[test]
-fn mistakes_on_the_command_line_contact_nobody() {
+fn invalid_arguments_contact_no_host() {
     let two = Two::new();
-    for (words, said) in [
+    for (words, error) in [
         (&["--grep", "a(b"][..], "a(b\n     ^\n"),
-        (&["--since", "soon"], "it is no moment"),
+        (&["--since", "soon"], "neither a time such as"),
         (&["--file", "audot"], "did you mean `audit`?"),
         (&["gatway"], "did you mean `gateway`?"),
         (&["--lines", "many"], "--lines"),
     ] {
-        let run = two.start(words).wait(PATIENCE).ended_with(2);
-        assert!(run.stderr.contains(said), "{words:?}: {}", run.stderr);
+        let run = two.start(words).wait(LIMIT).ended_with(2);
+        assert!(run.stderr.contains(error), "{words:?}: {}", run.stderr);
     }
     assert_eq!(two.rehearsal.lab.host("gw1").expect("the host").traffic().connections, 0);
 }
 
 #[test]
-fn a_host_that_writes_without_end_is_bounded() {
+fn large_log_is_bounded() {
     let two = Two::new();
     let line = format!("TID: [] [2026-11-22 05:00:00,000] INFO - {}\n", "x".repeat(4000));
     std::fs::write(two.log("gw1"), line.repeat(20_000)).expect("a long log");
-    let run = two.start(&["gw1", "--since", "2026-01-01T00:00:00Z"]).wait(PATIENCE).ended_with(0);
+    let run = two.start(&["gw1", "--since", "2026-01-01T00:00:00Z"]).wait(LIMIT).ended_with(0);
     assert!(run.stdout.len() < 10 * 1024 * 1024 && run.stdout.len() > 1024 * 1024, "{}", run.stdout.len());
-    let run = two.start(&["gw1", "-n", "3"]).wait(PATIENCE).ended_with(0);
+    let run = two.start(&["gw1", "-n", "3"]).wait(LIMIT).ended_with(0);
     assert_eq!(run.stdout.lines().count(), 3);
 }

@@ -1,4 +1,4 @@
-//! Looking at hosts and running commands on them by hand: `exec`, `facts`, `diff`.
+//! `exec`, `facts` and `diff`.
 
 use apim_tests::cli::{Operator, Run};
 use apim_tests::distributions::Distributions;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::Small;
 
-/// Two gateways and a control plane, with nothing on them but a file that says what they are.
+/// Two gateways and a control plane with nothing installed, and a file `/etc/kind` that differs.
 struct Three {
     operator: Operator,
     rehearsal: Rehearsal,
@@ -45,7 +45,7 @@ impl Three {
 }
 
 #[test]
-fn the_same_answers_of_several_hosts_are_told_once() {
+fn exec_groups_identical_output() {
     let three = Three::new();
     let run = three.run("exec", &["all", "--", "cat", "/etc/kind"]).ended_with(0);
     assert_eq!(run.stdout, "cp1: exit status 0\n  cp\ngw[1:2] (2 hosts): exit status 0\n  gw\n");
@@ -54,7 +54,7 @@ fn the_same_answers_of_several_hosts_are_told_once() {
         assert!(three.journal(name).contains("exec: cat /etc/kind"), "{}", three.journal(name));
     }
 
-    // Arguments arrive as they are; only a shell makes more of them.
+    // Arguments are passed unchanged; only --shell expands them.
     let run = three.run("exec", &["gw1", "--", "echo", "$HOME", "a  b", ";", "ls"]).ended_with(0);
     assert_eq!(run.stdout, "gw1: exit status 0\n  $HOME a  b ; ls\n");
     let run = three.run("exec", &["cp1", "--shell", "--", "echo one | tr a-z A-Z"]).ended_with(0);
@@ -62,17 +62,19 @@ fn the_same_answers_of_several_hosts_are_told_once() {
 }
 
 #[test]
-fn hosts_that_fail_are_told_apart_and_the_exit_code_says_so() {
+fn exec_reports_failed_hosts_and_exits_with_1() {
     let three = Three::new();
     let script = "grep -q gw /etc/kind || { echo not a gateway >&2; exit 7; }";
     let one = script.replace("/etc/kind", &three.host("gw1").root.join("etc/kind").display().to_string());
     let run = three.run("exec", &["all", "--shell", "--", &one]).ended_with(0);
     assert_eq!(run.stdout, "cp1,gw[1:2] (3 hosts): exit status 0\n");
     let run = three.run("exec", &["all", "-o", "json", "--", "grep", "-c", "gw", "/etc/kind"]).ended_with(1);
-    let said: Vec<Value> = run.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    let code = |host: &str| said.iter().find(|one| one["host"] == host).expect("its answer")["code"].clone();
+    let objects: Vec<Value> =
+        run.stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let code =
+        |host: &str| objects.iter().find(|one| one["host"] == host).expect("its result")["code"].clone();
     assert_eq!((code("gw1"), code("gw2"), code("cp1")), (0.into(), 0.into(), 1.into()));
-    assert_eq!(said.last().expect("an end")["success"], false);
+    assert_eq!(objects.last().expect("the last object")["success"], false);
 
     let run = three.run("exec", &["cp1", "--timeout", "1s", "--", "sleep", "60"]).ended_with(1);
     assert!(run.stdout.contains("cp1: not finished after 1 s, and ended"), "{}", run.stdout);
@@ -81,11 +83,11 @@ fn hosts_that_fail_are_told_apart_and_the_exit_code_says_so() {
 }
 
 #[test]
-fn a_command_that_only_reads_takes_no_lock_and_leaves_no_trace() {
+fn read_only_exec_takes_no_lock_and_writes_no_journal() {
     let three = Three::new();
     three.run("exec", &["gw1", "--read-only", "--", "true"]).ended_with(0);
     assert_eq!(three.journal("gw1"), "");
-    // A second run waits for the first, and says for whom.
+    // A second run waits for the first and reports its lock.
     let inventory = three.rehearsal.write();
     let sleep = [
         "exec".as_ref(),
@@ -98,7 +100,7 @@ fn a_command_that_only_reads_takes_no_lock_and_leaves_no_trace() {
     let first = three.operator.start(sleep);
     let lock = three.host("gw1").state.join("lock");
     let held = || std::fs::read_to_string(&lock).is_ok_and(|note| note.contains("exec"));
-    assert!(apim_tests::poll::until(std::time::Duration::from_secs(30), held), "{}", first.said());
+    assert!(apim_tests::poll::until(std::time::Duration::from_secs(30), held), "{}", first.output());
     three.run("exec", &["gw1", "--read-only", "--", "true"]).ended_with(0);
     let second = three.run("exec", &["gw1", "--", "true"]).ended_with(0);
     assert!(second.stderr.contains("has held this host"), "{}", second.stderr);
@@ -106,23 +108,23 @@ fn a_command_that_only_reads_takes_no_lock_and_leaves_no_trace() {
 }
 
 #[test]
-fn mistakes_on_the_command_line_contact_nobody() {
+fn invalid_arguments_contact_no_host() {
     let three = Three::new();
-    for (words, said) in [
+    for (words, error) in [
         (&["gatway", "--", "true"][..], "did you mean `gateway`?"),
-        (&["all:!all", "--", "true"], "no host is in `all:!all`"),
-        (&["all", "--timeout", "5x", "--", "true"], "`x` is no unit of time"),
+        (&["all:!all", "--", "true"], "no host matches `all:!all`"),
+        (&["all", "--timeout", "5x", "--", "true"], "invalid unit of time `x`"),
         (&["all", "--chdir", "tmp", "--", "true"], "must be absolute"),
         (&["all", "--"], "required arguments were not provided"),
     ] {
         let run = three.run("exec", words).ended_with(2);
-        assert!(run.text().contains(said), "{words:?}: {}", run.text());
+        assert!(run.text().contains(error), "{words:?}: {}", run.text());
     }
     assert_eq!(three.host("gw1").traffic().connections, 0);
 }
 
 #[test]
-fn facts_are_told_for_people_and_for_programs() {
+fn facts_as_text_and_json() {
     let three = Three::new();
     let jdk = three.host("gw1").root.join("opt/java/jdk-17");
     std::fs::create_dir_all(jdk.join("bin")).expect("a folder");
@@ -146,7 +148,7 @@ fn facts_are_told_for_people_and_for_programs() {
 }
 
 #[test]
-fn a_file_edited_by_hand_is_shown_and_put_right() {
+fn diff_shows_manual_edits_and_apply_overwrites_them() {
     let small = Small::new();
     let inventory = small.inventory();
     let diff = |words: &[&str]| {
@@ -155,7 +157,7 @@ fn a_file_edited_by_hand_is_shown_and_put_right() {
     };
     small.apply().ended_with(0);
     let run = diff(&[]).ended_with(0);
-    assert_eq!(run.stdout.trim(), "every file is as apply would write it");
+    assert_eq!(run.stdout.trim(), "every file is up to date");
 
     let toml = super::secrets::find(&small, "deployment.toml");
     let text = std::fs::read_to_string(&toml).expect("the configuration");

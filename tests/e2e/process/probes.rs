@@ -1,12 +1,13 @@
-//! Requests that the tool sends while it works: on one node everybody notices a restart, and the run says so.
+//! Availability probes: a restart of the only node fails requests, and the run reports them.
 
 use apim_tests::cli::Run;
 use apim_tests::inventory::Inventory;
 use serde_json::{Value, json};
 
 use super::Small;
+use crate::Recap;
 
-/// The name of the node's own certificate; this machine knows it by the flag alone.
+/// The name in the node's certificate; resolved by `--probe-resolve` only.
 const NAME: &str = "am1";
 
 fn url(path: &str) -> String {
@@ -21,12 +22,11 @@ fn run(small: &Small, verb: &str, more: &[&str]) -> Run {
     small.operator.run([&[verb, inventory][..], &probe, more].concat())
 }
 
-/// What the recap says of the one URL.
-fn probed(run: &Run) -> (Value, Value) {
-    let last = run.stdout.lines().next_back().expect("a line");
-    let recap: Value = serde_json::from_str(last).expect("an object");
-    assert_eq!(recap["event"], "recap", "{}", run.text());
-    (recap["probes"][0].clone(), recap)
+/// Returns the recap, and its part about the only URL.
+#[track_caller]
+fn probed(run: &Run) -> (Value, Recap) {
+    let recap = Recap::of(run);
+    (recap.probes[0].clone(), recap)
 }
 
 fn number(value: &Value) -> u64 {
@@ -34,23 +34,23 @@ fn number(value: &Value) -> u64 {
 }
 
 #[test]
-fn a_restart_of_the_only_node_is_noticed() {
+fn restart_of_only_node_fails_probes() {
     let mut small = Small::new();
     small.rehearsal.inventory.set(
         "keystores",
         json!({"mode": "issued", "passphrase": "pass-of-the-pki", "password": "pass-of-the-stores"}),
     );
 
-    // Nothing can answer before the first installation: its probes count once something does.
+    // Before the first installation nothing is listening: probes count from the first good answer.
     let first = run(&small, "apply", &["-o", "json"]).ended_with(0);
     let (sum, recap) = probed(&first);
-    assert!(first.text().contains("does not answer as wished now (connection refused)"), "{}", first.text());
-    assert!(first.text().contains("from now on its probes count"), "{}", first.text());
-    assert_eq!((&sum["failed"], &recap["success"]), (&json!(0), &json!(true)), "{sum}");
+    assert!(first.text().contains("is not healthy yet (connection refused)"), "{}", first.text());
+    assert!(first.text().contains("its probes count from now on"), "{}", first.text());
+    assert_eq!((&sum["failed"], recap.success), (&json!(0), true), "{sum}");
     assert!(number(&sum["sent"]) > 0, "{sum}");
 
-    // A plan that is kept, with nothing to do: everything is answered.
-    let plan = small.operator.folder().join("kept.plan");
+    // A saved plan without changes: all requests succeed.
+    let plan = small.operator.folder().join("saved.plan");
     let inventory = small.inventory();
     small
         .operator
@@ -58,15 +58,15 @@ fn a_restart_of_the_only_node_is_noticed() {
         .ended_with(0);
     let idle = run(&small, "apply", &["--plan", plan.to_str().expect("a path"), "-o", "json"]).ended_with(0);
     let (sum, recap) = probed(&idle);
-    assert_eq!(recap["hosts"]["am1"]["changed"], 0, "{recap}");
+    assert_eq!(recap.changed(), 0, "{recap:?}");
     assert!(number(&sum["sent"]) > 2 && sum["failed"] == 0, "{sum}");
 
-    // It is the only node: whoever asks meanwhile is refused.
+    // The only node is down during its restart: connections are refused.
     let restart = run(&small, "restart", &["-o", "json"]).ended_with(1);
     let (sum, recap) = probed(&restart);
     let failed = number(&sum["failed"]);
     assert!(failed > 0 && number(&sum["sent"]) > failed, "{sum}");
-    assert_eq!((&recap["success"], &recap["hosts"]["am1"]["state"]), (&json!(false), &json!("done")));
+    assert_eq!((recap.success, recap.hosts["am1"].state.as_str()), (false, "done"));
     assert!(sum["gap"]["seconds"].as_f64().is_some_and(|gap| gap > 0.1), "{sum}");
     assert_eq!(sum["gap"]["open"], false, "{sum}");
     assert!(sum["gap"]["doing"].as_str().is_some_and(|doing| doing.contains("all-in-one am1")), "{sum}");
@@ -81,48 +81,49 @@ fn a_restart_of_the_only_node_is_noticed() {
     assert!(shown.stdout.contains(&format!("{failed} failed")), "{}", shown.stdout);
     assert!(shown.stdout.contains(&format!("--probe {}", url("/services/Version"))), "{}", shown.stdout);
 
-    what_nobody_can_prove_is_not_begun(&small);
+    unhealthy_url_refuses_run(&small);
 }
 
-fn what_nobody_can_prove_is_not_begun(small: &Small) {
-    let words = run(small, "restart", &["--probe-expect", "204"]).ended_with(1).text();
-    assert!(words.contains("status 200") && words.contains("no host was changed"), "{words}");
-    assert!(words.contains("--probe-expect"), "{words}");
+/// A run is refused if its probe URL is not healthy before it starts.
+fn unhealthy_url_refuses_run(small: &Small) {
+    let text = run(small, "restart", &["--probe-expect", "204"]).ended_with(1).text();
+    assert!(text.contains("status 200") && text.contains("no host was changed"), "{text}");
+    assert!(text.contains("--probe-expect"), "{text}");
 
     let inventory = small.inventory();
     let inventory = inventory.to_str().expect("a path");
-    let other = url("/").replace(NAME, "somebody.else");
-    let words = small
+    let other = url("/").replace(NAME, "other.example.com");
+    let text = small
         .operator
-        .run(["restart", inventory, "--probe", &other, "--probe-resolve", "somebody.else=127.0.0.1"])
+        .run(["restart", inventory, "--probe", &other, "--probe-resolve", "other.example.com=127.0.0.1"])
         .ended_with(1)
         .text();
-    assert!(words.contains("not trusted") && words.contains("--probe-ca"), "{words}");
+    assert!(text.contains("not trusted") && text.contains("--probe-ca"), "{text}");
 
     run(small, "stop", &["--allow-outage"]).ended_with(1);
-    let words = run(small, "restart", &[]).ended_with(1).text();
-    assert!(words.contains("connection refused") && words.contains("no host was changed"), "{words}");
+    let text = run(small, "restart", &[]).ended_with(1).text();
+    assert!(text.contains("connection refused") && text.contains("no host was changed"), "{text}");
     let started = run(small, "start", &["-o", "json"]).ended_with(0);
-    assert_eq!(probed(&started).0["failed"], 0, "it counts from the first answer on");
+    assert_eq!(probed(&started).0["failed"], 0, "probes must count from the first good answer");
 }
 
 #[test]
-fn flags_that_make_no_sense_are_refused_before_anything_is_contacted() {
+fn invalid_flags_contact_no_host() {
     let small = Small::new();
     let inventory = small.inventory();
     let inventory = inventory.to_str().expect("a path");
-    let nobody = small.operator.file("nobody.pem", "no certificate");
-    let nobody = nobody.to_str().expect("a path");
+    let empty = small.operator.file("empty.pem", "no certificate");
+    let empty = empty.to_str().expect("a path");
     for (flags, why) in [
-        (&["--probe", "gw.example.com"][..], "no URL"),
+        (&["--probe", "gw.example.com"][..], "invalid URL"),
         (&["--probe", "https://anna:hush@gw.example.com/"], "a user or a password"),
         (&["--probe", "https://gw.example.com/", "--check"], "cannot be used with"),
         (&["--probe-interval", "50ms"], "--probe <URL>"),
         (&["--probe", "https://gw.example.com/", "--probe-interval", "1ms"], "between 10 ms and 60 s"),
-        (&["--probe", "https://gw.example.com/", "--probe-expect", "20"], "no status"),
+        (&["--probe", "https://gw.example.com/", "--probe-expect", "20"], "invalid status"),
         (&["--probe", "https://gw.example.com/", "--probe-stop-after", "0"], "0"),
         (&["--probe", "https://gw.example.com/", "--probe-resolve", "gv.example.com=::1"], "did you mean"),
-        (&["--probe", "https://gw.example.com/", "--probe-ca", nobody], "no certificate in it"),
+        (&["--probe", "https://gw.example.com/", "--probe-ca", empty], "no certificate found"),
     ] {
         for verb in ["apply", "restart", "stop", "start", "upgrade", "remove"] {
             let host: &[&str] = if verb == "remove" { &["am1", "--allow-outage", "--yes"] } else { &[] };

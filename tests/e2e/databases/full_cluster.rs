@@ -1,4 +1,4 @@
-//! A whole cluster that is applied onto an empty server, and comes up on what was made there.
+//! A node on an empty database server: one apply creates the databases and starts the node.
 
 use std::fs;
 
@@ -6,25 +6,23 @@ use apim_tests::cli::Operator;
 use apim_tests::distributions::Distributions;
 use apim_tests::rehearsal::Rehearsal;
 use apim_tests::servers::{DatabaseServer, Kind};
+use apim_tests::skip::skip;
 use serde_json::json;
 
-use super::{nothing_leaked, settings};
-use crate::changed;
+use super::{assert_no_leak, settings};
+use crate::{JSON, assert_nothing_changed};
 
 #[test]
-fn one_apply_makes_the_databases_and_starts_the_node_on_them() {
+fn one_apply_creates_databases_and_starts_node() {
     let server = match DatabaseServer::start(Kind::Mariadb) {
         Ok(server) => server,
-        Err(why) => {
-            eprintln!("SKIPPED: {why}");
-            return;
-        }
+        Err(why) => return skip(&why),
     };
     let nodes = [("am1", "all_in_one", "all-in-one")];
     let mut rehearsal = Rehearsal::up(&nodes, &Distributions::ready()).expect("the process lab comes up");
     settings(&mut rehearsal, &server);
     rehearsal.inventory.set("endpoints", json!({}));
-    // The stand-in's driver is MySQL's; the stand-in itself logs in and looks for its tables at its start.
+    // The stand-in has MySQL's driver, logs in at its start and checks its tables.
     rehearsal.inventory.set("databases.type", json!("mysql"));
     let host = &rehearsal.lab.hosts()[0];
     let switches = host.root.join("opt/wso2/all-in-one/standin.toml");
@@ -33,7 +31,7 @@ fn one_apply_makes_the_databases_and_starts_the_node_on_them() {
     let operator = Operator::new();
     let inventory = rehearsal.write();
     let first = operator.run(["apply".as_ref(), inventory.as_os_str()]).ended_with(0);
-    nothing_leaked(&first);
-    let second = operator.run(["apply".as_ref(), inventory.as_os_str()]).ended_with(0);
-    assert_eq!(changed(&second), 0, "{}", second.text());
+    assert_no_leak(&first);
+    let again = ["apply".as_ref(), inventory.as_os_str()].into_iter().chain(JSON.map(AsRef::as_ref));
+    assert_nothing_changed(operator.run(again));
 }

@@ -1,4 +1,5 @@
-//! The release before the one that is to come is on the host: only what differs travels, counted on the wire.
+//! If the previous release is on the host, only differing files are sent; bytes are counted on the
+//! wire.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +13,7 @@ fn size(zip: &Path) -> u64 {
     fs::metadata(zip).expect("the zip").len()
 }
 
-/// What the host holds of the release in that folder.
+/// The files of the release whose folder name starts with `name`.
 fn release(small: &Small, name: &str) -> String {
     let releases = small.host().root.join("opt/wso2/all-in-one/releases");
     let found = fs::read_dir(&releases).expect("releases").flatten().map(|entry| entry.path());
@@ -24,7 +25,7 @@ fn release(small: &Small, name: &str) -> String {
 }
 
 #[test]
-fn a_new_version_sends_what_is_new_in_it_and_comes_out_as_from_a_whole_zip() {
+fn upgrade_sends_only_new_files_and_equals_full_upload() {
     let distributions = apim_tests::distributions::Distributions::ready();
     let mut small = Small::with(&distributions);
     small.rehearsal.inventory.release("4.6.0");
@@ -35,7 +36,7 @@ fn a_new_version_sends_what_is_new_in_it_and_comes_out_as_from_a_whole_zip() {
 
     small.rehearsal.inventory.release("4.5.0");
     small.apply().ended_with(0);
-    // What the server or an operator wrote into the release before must not be taken over.
+    // Edits in the previous release must not be copied.
     let before = small.host().root.join("opt/wso2/all-in-one/releases");
     let before = fs::read_dir(before).expect("releases").flatten().next().expect("a release").path();
     let edited = before.join("bin/api-manager.sh");
@@ -54,5 +55,5 @@ fn a_new_version_sends_what_is_new_in_it_and_comes_out_as_from_a_whole_zip() {
     assert!(run.stdout.contains(" taken from 4.5.0"), "{}", run.stdout);
     assert!(sent < zip / 5, "{sent} bytes were sent, and the zip has {zip}");
     assert!(sent < whole_traffic / 5, "{sent} bytes were sent, and {whole_traffic} to a new machine");
-    tree::assert_same(&whole, &release(&small, "4.6.0"), "made from the release before");
+    tree::assert_same(&whole, &release(&small, "4.6.0"), "created from the previous release");
 }

@@ -1,4 +1,5 @@
-//! Certificates of the cluster's own: placed by the first apply, left alone by the second, accepted by a client that checks names.
+//! Certificates issued by apim-deploy: placed by the first apply, unchanged by the second, and
+//! accepted by a client that checks names.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
@@ -8,47 +9,52 @@ use std::time::Duration;
 
 use apim_agent::value::Secret;
 use apim_product::keystore::Opened;
+use apim_tests::cli::Run;
 use apim_tests::inventory::Inventory;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use serde_json::json;
 
 use super::Small;
-use crate::changed;
+use crate::{assert_nothing_changed, notes};
 
 #[test]
-fn issued_certificates_serve_and_stay() {
+fn issued_certificates_are_served_and_kept() {
     let mut small = Small::new();
     small.rehearsal.inventory.set(
         "keystores",
         json!({"mode": "issued", "passphrase": "pass-of-the-pki", "password": "pass-of-the-stores"}),
     );
-    let first = small.apply().ended_with(0);
-    assert!(first.text().contains("issued the certificate of"), "{}", first.text());
-    let second = small.apply().ended_with(0);
-    assert_eq!(changed(&second), 0, "{}", second.text());
-    assert!(!second.text().contains("issued the certificate of"), "{}", second.text());
+    let issued = |run: &Run| notes(run).iter().any(|note| note.contains("issued the certificate of"));
+    let first = small.apply_json().ended_with(0);
+    assert!(issued(&first), "{}", first.text());
+    let second = small.apply_json().ended_with(0);
+    assert!(!issued(&second), "{}", second.text());
+    assert_nothing_changed(second);
 
     let pki = small.inventory().with_extension("pki");
     let port = u16::try_from(9443 + Inventory::offset(0)).expect("a port");
-    for (name, fits) in [("am1", true), ("localhost", true), ("127.0.0.1", true), ("somebody.else", false)] {
-        let answer = asked(&pki.join("ca.crt"), port, name);
+    for (name, fits) in
+        [("am1", true), ("localhost", true), ("127.0.0.1", true), ("other.example.com", false)]
+    {
+        let answer = request(&pki.join("ca.crt"), port, name);
         assert_eq!(answer.is_ok(), fits, "{name}: {answer:?}");
     }
 
-    let truststore = found(&small.host().root.join("opt/wso2"), "client-truststore.jks");
+    let truststore = find(&small.host().root.join("opt/wso2"), "client-truststore.jks");
     let bytes = std::fs::read(truststore).expect("readable");
     let opened = Opened::open(&bytes, &Secret::new("pass-of-the-stores")).expect("it opens");
     let aliases: Vec<&str> = opened.trusted().map(|(alias, _)| alias).collect();
     assert_eq!(
         aliases,
         ["cluster_ca", "gateway_certificate_alias", "public_authority_one", "public_authority_two"],
-        "the public authorities stay, the shipped certificate does not"
+        "public authorities are kept, the shipped certificate is not"
     );
 }
 
-/// Asks the servlet port, believing only the authority, and only under this name.
-fn asked(authority: &Path, port: u16, name: &str) -> Result<String, String> {
+/// Sends a request to the servlet port under this name; trusts only the authority. Returns the status
+/// line.
+fn request(authority: &Path, port: u16, name: &str) -> Result<String, String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     let mut roots = RootCertStore::empty();
     let trusted = CertificateDer::from_pem_file(authority).expect("the authority's certificate");
@@ -70,7 +76,7 @@ fn asked(authority: &Path, port: u16, name: &str) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&status).into_owned())
 }
 
-fn found(folder: &Path, name: &str) -> PathBuf {
+fn find(folder: &Path, name: &str) -> PathBuf {
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
         for entry in std::fs::read_dir(&next).expect("a folder") {
