@@ -222,18 +222,19 @@ async fn ask(mut round: Round, args: &Args, asked: &Asked, look: Look) -> Result
 }
 
 fn printed(outcomes: Vec<Outcome>) -> Result<Printed, Away> {
-    let away = |why: String, hint| Err(Away { why, hint });
+    let no_status = || Err(Away::new("the agent did not report the exit status"));
     match outcomes.into_iter().next() {
         Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
             Some(Answer::Printed(printed)) => Ok(*printed),
-            _ => away("the agent did not report the exit status".to_owned(), None),
+            _ => no_status(),
         },
         Some(Outcome::Failed(failure)) => {
             let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
-            away(why, failure.hint)
+            Err(Away::Unavailable { why, hint: failure.hint })
         }
-        Some(Outcome::Skipped(why)) => away(why, None),
-        _ => away("the agent did not report the exit status".to_owned(), None),
+        // The agent skips a command only if the run is cancelled before it starts.
+        Some(Outcome::Skipped(_)) => Err(Away::Interrupted),
+        _ => no_status(),
     }
 }
 
@@ -251,7 +252,7 @@ impl Row {
     fn end(&self) -> (&str, String) {
         let ended = match &self.answer {
             Ok(printed) => printed.ended.to_string(),
-            Err(away) => format!("did not run: {}", away.why),
+            Err(away) => format!("did not run: {}", away.why()),
         };
         (&self.host.0, ended)
     }
@@ -263,7 +264,7 @@ impl Row {
     fn was_interrupted(&self) -> bool {
         match &self.answer {
             Ok(printed) => printed.ended == Ended::CalledOff,
-            Err(away) => matches!(away.why.as_str(), "called off" | "interrupted"),
+            Err(away) => *away == Away::Interrupted,
         }
     }
 
@@ -276,9 +277,9 @@ impl Row {
                     "stdout": stdout, "stderr": stderr, "left_out": left_out,
                 })
             }
-            Err(Away { why, hint }) => {
-                json!({"event": "exec", "host": self.host.0, "code": null, "problem": why, "hint": hint})
-            }
+            Err(away) => json!({
+                "event": "exec", "host": self.host.0, "code": null, "problem": away.why(), "hint": away.hint(),
+            }),
         }
         .to_string()
     }
@@ -300,9 +301,10 @@ impl Row {
                 }
                 Block { head: ended.to_string(), body, is_good: ended.is_success() }
             }
-            Err(Away { why, hint }) => {
-                let hint = hint.as_ref().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
-                Block { head: "did not run".to_owned(), body: format!("{why}{hint}"), is_good: false }
+            Err(away) => {
+                let hint = away.hint().map(|hint| format!("\nhint: {hint}")).unwrap_or_default();
+                let body = format!("{}{hint}", away.why());
+                Block { head: "did not run".to_owned(), body, is_good: false }
             }
         }
     }

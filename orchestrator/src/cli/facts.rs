@@ -100,9 +100,9 @@ async fn ask(round: Round, forks: usize, ready: &Ready) -> Result<Vec<Row>, Exit
     });
     let rows = rows.await;
     for Row { host, known } in &rows {
-        if let (Err(Away { why, hint }), false) = (known, ready.look.json) {
-            let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-            remark(&format!("{host}: {why}{hint}"));
+        if let (Err(away), false) = (known, ready.look.json) {
+            let hint = away.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+            remark(&format!("{host}: {}{hint}", away.why()));
         }
     }
     Ok(rows)
@@ -205,7 +205,7 @@ impl Row {
         let known = match &self.known {
             Ok(known) => known,
             Err(away) => {
-                return json!({"event": "facts", "host": self.host.0, "problem": away.why, "hint": away.hint});
+                return json!({"event": "facts", "host": self.host.0, "problem": away.why(), "hint": away.hint()});
             }
         };
         let Known { facts, machine, systemd, clock: (unix_millis, keeper), jdks, releases } = known;
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn unreachable_host_is_reported() {
-        let away = Away { why: "no route".into(), hint: None };
+        let away = Away::new("no route");
         let row = Row { host: HostName("gw1".into()), known: Err(away) };
         assert_eq!(row.text(Style::plain()), "gw1\n  unreachable\n");
         assert_eq!(row.json()["problem"], "no route");

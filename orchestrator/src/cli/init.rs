@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         remark(&format!("generated passwords in {}: {}\n", secrets.display(), made.join(", ")));
     }
     remark(&format!(
-        "see the TODO list at the top; then run: apim-deploy validate {}\n",
+        "see the list of open items at the top; then run: apim-deploy validate {}\n",
         args.file.display()
     ));
     Ok(Kind::Converged)

@@ -111,13 +111,13 @@ fn recorded(outcomes: Vec<Outcome>) -> Result<Recorded, Away> {
     match outcomes.into_iter().next() {
         Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
             Some(Answer::Recorded(recorded)) => Ok(*recorded),
-            _ => Err(Away { why: "the agent did not return the journal".to_owned(), hint: None }),
+            _ => Err(Away::new("the agent did not return the journal")),
         },
         Some(Outcome::Failed(failure)) => {
             let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
-            Err(Away { why, hint: failure.hint })
+            Err(Away::Unavailable { why, hint: failure.hint })
         }
-        _ => Err(Away { why: "the agent did not return the journal".to_owned(), hint: None }),
+        _ => Err(Away::new("the agent did not return the journal")),
     }
 }
 
@@ -142,8 +142,10 @@ impl Row {
                 Some(format!("integrity error in {file}, line {line}: {what}"))
             }
             Ok(_) => None,
-            Err(Away { why, hint: Some(hint) }) => Some(format!("{why}; {hint}")),
-            Err(Away { why, hint: None }) => Some(why.clone()),
+            Err(away) => {
+                let hint = away.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                Some(format!("{}{hint}", away.why()))
+            }
         }
     }
 
@@ -158,8 +160,8 @@ impl Row {
                     "left_out": left_out, "whole": flaw.is_none(), "flaw": flaw,
                 })
             }
-            Err(Away { why, hint }) => {
-                json!({"event": "journal", "host": self.host.0, "problem": why, "hint": hint})
+            Err(away) => {
+                json!({"event": "journal", "host": self.host.0, "problem": away.why(), "hint": away.hint()})
             }
         }
         .to_string()
@@ -296,7 +298,7 @@ mod tests {
         let flaw = Flaw { file: "journal.jsonl".into(), line: 7, what: "it was changed".into() };
         let deeds = vec![deed(1_000_000_030, "19a4", "skipped", &[])];
         let cp1 = Recorded { deeds, lines: 1, flaw: Some(flaw), ..Recorded::default() };
-        let away = Away { why: "no route".into(), hint: None };
+        let away = Away::new("no route");
         [("gw1", Ok(gw1)), ("cp1", Ok(cp1)), ("gw2", Err(away))]
             .map(|(name, answer)| Row { host: HostName(name.into()), answer })
             .into()

@@ -24,7 +24,7 @@ use crate::report::{self, Look, remark};
 use apim_product::yaml::nearest;
 use apim_product::{Node, logs};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Asked, Away, Peer, Terms};
+use apim_transport::rounds::{Asked, Peer, Terms};
 use apim_transport::session::Connect;
 
 /// Default number of entries per log.
@@ -251,7 +251,7 @@ impl Stream {
                     (format!("{}{hint}", failure.what), true)
                 }
                 Ok(_) => return true,
-                Err(Away { why, .. }) => (why, false),
+                Err(away) => (away.why().to_owned(), false),
             };
             if terms.stop.is_wished() {
                 return true;

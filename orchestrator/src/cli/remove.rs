@@ -19,7 +19,6 @@ use apim_product::steps;
 use apim_product::yaml::nearest;
 use apim_product::{Cluster, Draft, Role};
 use apim_transport::host::HostName;
-use apim_transport::rounds::Away;
 
 /// Options of `remove`.
 #[derive(Debug, clap::Args)]
@@ -147,9 +146,9 @@ fn find(removal: &Removal, host: &str, (reach, look): (&Reach, Look)) -> Result<
         for peer in &mut peers {
             let found = peer.ask(connect.as_ref(), &terms, &[], &|_, _| {}).await;
             peer.goodbye().await;
-            found.map_err(|Away { why, hint }| {
-                let exit = Exit::new(Kind::Failed, format!("{why}; no host was changed"));
-                let exit = hint.into_iter().fold(exit, Exit::hint);
+            found.map_err(|away| {
+                let exit = Exit::new(Kind::Failed, format!("{}; no host was changed", away.why()));
+                let exit = away.hint().into_iter().fold(exit, Exit::hint);
                 exit.hint(format!("if {host} no longer exists, --gone reconfigures only its peers"))
             })?;
         }

@@ -159,9 +159,9 @@ async fn once(round: Round, shower: &Shower<'_>, forks: &Semaphore) -> Result<Ki
     } else {
         report::say(&table(&rows, shower.cluster, shower.look.out))?;
         for (host, answer) in &heard {
-            if let Err(Away { why, hint }) = answer {
-                let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
-                remark(&format!("{} {host}: {why}{hint}", shower.look.err.bad("unreachable")));
+            if let Err(away) = answer {
+                let hint = away.hint().map(|hint| format!("; {hint}")).unwrap_or_default();
+                remark(&format!("{} {host}: {}{hint}", shower.look.err.bad("unreachable"), away.why()));
             }
         }
     }

@@ -91,7 +91,7 @@ fn head(answers: &Answers, out: &mut Out) {
     }
 }
 
-/// The TODO list of values that the user must fill in.
+/// The list of open items: values that the user must fill in.
 fn open_ends(answers: &Answers) -> Vec<String> {
     let mut open = Vec::new();
     if answers.distributions().iter().any(|role| digest(answers, *role).is_none()) {

@@ -46,13 +46,56 @@ impl Asked {
     }
 }
 
-/// Why a host is unavailable.
+/// Why a host did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Away {
-    /// What failed, and the cause.
-    pub why: String,
-    /// What to do next.
-    pub hint: Option<String>,
+pub enum Away {
+    /// The user cancelled the query before the host answered.
+    Interrupted,
+    /// The host is unreachable, or the query failed.
+    Unavailable {
+        /// What failed, and the cause.
+        why: String,
+        /// What to do next.
+        hint: Option<String>,
+    },
+}
+
+impl Away {
+    /// Returns an error without a hint.
+    #[must_use]
+    pub fn new(why: impl Into<String>) -> Self {
+        Self::Unavailable { why: why.into(), hint: None }
+    }
+
+    /// Returns what failed, and the cause.
+    #[must_use]
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Unavailable { why, .. } => why,
+        }
+    }
+
+    /// Returns what to do next.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Interrupted => None,
+            Self::Unavailable { hint, .. } => hint.as_deref(),
+        }
+    }
+}
+
+impl From<SessionError> for Away {
+    fn from(error: SessionError) -> Self {
+        Self::Unavailable { hint: error.hint().map(str::to_owned), why: error.to_string() }
+    }
+}
+
+impl From<ConnectError> for Away {
+    fn from(ConnectError { what, hint }: ConnectError) -> Self {
+        Self::Unavailable { why: what, hint }
+    }
 }
 
 /// One host.
@@ -98,14 +141,11 @@ impl Peer {
             Some(session) => session,
             None => tokio::select! {
                 opened = open(connect, &self.host, terms, heard) => opened?,
-                () = terms.stop.wished() => return Err(interrupted()),
+                () = terms.stop.wished() => return Err(Away::Interrupted),
             },
         };
         let first = self.last_step + 1;
-        let outcomes = session
-            .run(&self.host, terms, asked, (first, heard))
-            .await
-            .map_err(|error| Away { hint: error.hint().map(str::to_owned), why: error.to_string() })?;
+        let outcomes = session.run(&self.host, terms, asked, (first, heard)).await?;
         self.last_step += u32::try_from(asked.len()).unwrap_or(u32::MAX);
         self.session = Some(session);
         Ok(outcomes)
@@ -231,10 +271,6 @@ fn silent(host: &HostName, patience: Duration) -> SessionError {
     }
 }
 
-fn interrupted() -> Away {
-    Away { why: "interrupted".to_owned(), hint: None }
-}
-
 /// Opens a session; waits until another run releases the host's lock if the lock is requested.
 async fn open(
     connect: &dyn Connect,
@@ -247,16 +283,12 @@ async fn open(
     heard(host, Heard::Connecting);
     loop {
         let secs = terms.connect.as_secs();
-        let away = |why: String| Away { why, hint: None };
         let attempt = async {
-            let link = connect
-                .connect(host)
-                .await
-                .map_err(|ConnectError { what, hint }| Away { why: what, hint })?;
+            let link = connect.connect(host).await?;
             Ok::<_, Away>(Session::open(link, terms.open()).await)
         };
         let opened = timeout(terms.connect, attempt).await;
-        match opened.map_err(|_| away(format!("no connection to {host} within {secs} s")))?? {
+        match opened.map_err(|_| Away::new(format!("no connection to {host} within {secs} s")))?? {
             Ok((session, hello)) => {
                 let (sender, receiver) = session.split();
                 return Ok(OpenSession { sender, receiver, facts: hello.facts });
@@ -264,16 +296,14 @@ async fn open(
             Err(SessionError::Refused { why, .. }) => {
                 if begun.elapsed() + RETRY_DELAY > terms.patience {
                     let hint = "wait until that run has finished, or stop it; then re-run".to_owned();
-                    return Err(Away { why, hint: Some(hint) });
+                    return Err(Away::Unavailable { why, hint: Some(hint) });
                 }
                 if !std::mem::replace(&mut reported, true) {
                     heard(host, Heard::Held(why));
                 }
                 sleep(RETRY_DELAY).await;
             }
-            Err(error) => {
-                return Err(Away { hint: error.hint().map(str::to_owned), why: error.to_string() });
-            }
+            Err(error) => return Err(error.into()),
         }
     }
 }

@@ -112,7 +112,7 @@ async fn locked_host_reports_the_lock_holder() {
     first.ask(&connect, &terms, &[shell("true")], &|_, _| {}).await.unwrap();
     let mut second = Peer::new(HostName("gw1".into()));
     let away = second.ask(&connect, &terms, &[shell("true")], &|_, _| {}).await.unwrap_err();
-    assert!(away.why.contains("me@here") && away.hint.is_some(), "{away:?}");
+    assert!(away.why().contains("me@here") && away.hint().is_some(), "{away:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn unavailable_host_is_retried_by_next_query() {
     let away = Folder { is_away: true, ..host(root.path()) };
     let asked = [shell("echo up")];
     let first = with_all(&mut peers, 2, |peer| peer.ask(&away, &terms, &asked, &|_, _| {})).await;
-    assert!(first.iter().all(|one| one.as_ref().is_err_and(|away| away.hint.is_some())), "{first:?}");
+    assert!(first.iter().all(|one| one.as_ref().is_err_and(|away| away.hint().is_some())), "{first:?}");
     let back = host(root.path());
     let again = peers[0].ask(&back, &terms, &asked, &|_, _| {}).await.unwrap();
     assert_eq!(printed(&again[0]).1, "up\n");
