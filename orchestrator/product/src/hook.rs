@@ -246,12 +246,12 @@ pub struct Shift {
     /// Its hooks.
     pub hooks: Arc<Hooks>,
     /// The action.
-    pub wish: ShiftWish,
+    pub spec: ShiftSpec,
 }
 
 /// The action of a [`Shift`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShiftWish {
+pub enum ShiftSpec {
     /// Undrain, if an earlier run drained the node and did not undrain it.
     Returned,
     /// Drain on request of the operator, and wait this many seconds for connections to end.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use apim_agent::operation::Operation;
 use apim_agent::value::{Secret, Sha256};
 
-use super::hook::{Shift, ShiftWish};
+use super::hook::{Shift, ShiftSpec};
 use super::settings::databases::{Creation, DatabaseType, Tls};
 
 /// The work of a step.
@@ -36,7 +36,7 @@ impl Work {
     pub fn look(&self) -> Option<Operation> {
         match self {
             Self::Host(operation) => Some(operation.clone()),
-            Self::Shift(Shift { hooks, wish: ShiftWish::Returned }) => Some(hooks.unmarked()),
+            Self::Shift(Shift { hooks, spec: ShiftSpec::Returned }) => Some(hooks.unmarked()),
             Self::Database(_) | Self::Shift(_) => None,
         }
     }
@@ -54,7 +54,7 @@ pub struct DatabaseWork {
     /// The server.
     pub server: Server,
     /// The desired state.
-    pub wish: DatabaseWish,
+    pub spec: DatabaseSpec,
 }
 
 /// A database server, as seen from a host.
@@ -77,7 +77,7 @@ pub struct Server {
 
 /// The desired state.
 #[derive(Debug, Clone)]
-pub enum DatabaseWish {
+pub enum DatabaseSpec {
     /// The databases exist, with their users and the distribution's schema.
     Schemas(Schemas),
     /// These users can log in.
@@ -85,7 +85,7 @@ pub enum DatabaseWish {
         /// Users with their databases.
         logins: Vec<Login>,
         /// Whether this run creates missing databases and users before this check.
-        made_before: bool,
+        created_before: bool,
     },
 }
 

@@ -18,7 +18,7 @@ use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{self, Playbook, built_in};
 use apim_documents::vault::{PasswordSources, Vault, gather};
 use apim_product::yaml::{Colours, Mistakes, Span};
-use apim_product::{Cluster, Draft, HostInput, StartOrder, trust};
+use apim_product::{Cluster, Draft, StartOrder, trust};
 use apim_rollout::artifact::Cache;
 use apim_rollout::hooks::look as look_at;
 use apim_rollout::plan::{Drafted, Wish, draft, hooks};
@@ -261,19 +261,8 @@ fn cluster_of(inventory: Inventory) -> Result<Read, Mistakes> {
 }
 
 fn unchecked_of(inventory: Inventory) -> Result<Read, Mistakes> {
-    let hosts: Vec<HostInput> = inventory
-        .hosts
-        .iter()
-        .map(|host| HostInput {
-            name: host.name.0.clone(),
-            address: host.connection.address.clone(),
-            groups: host.groups.clone(),
-            apim: host.apim.clone(),
-            place: host.span.clone(),
-        })
-        .collect();
     let mut mistakes = Mistakes::default();
-    match Cluster::build(&hosts, &read_file, &mut mistakes) {
+    match Cluster::build(&inventory.host_inputs(), &read_file, &mut mistakes) {
         Some(mut cluster) if mistakes.0.is_empty() => {
             cluster.set_hooks(hooks::read(&inventory, &cluster, &read_file)?);
             let open = guard::open(&inventory);

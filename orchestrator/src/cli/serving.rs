@@ -144,7 +144,7 @@ fn place(seen: Option<&Observation>, at: usize, file: &ServerFile) -> Option<Pla
     let found = found.as_ref()?;
     let is =
         |text: &str| found.sha256.as_ref().is_some_and(|is| *is == Sha256::of(text.as_bytes()).to_string());
-    Some(match (is(&file.wished), is(&file.drained)) {
+    Some(match (is(&file.desired), is(&file.drained)) {
         (true, _) => Place::In,
         (false, true) => Place::Out,
         (false, false) => Place::Unknown,
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn rotation_is_in_out_unknown_or_absent() {
-        let is_in = serving(&|file| Some(Some(file.wished.clone())));
+        let is_in = serving(&|file| Some(Some(file.desired.clone())));
         assert_eq!((is_in.words(), is_in.cell().0), (None, "yes".into()));
         let out = serving(&|file| Some(Some(file.drained.clone())));
         assert!(out.cell().0.starts_with("no (") && out.json().to_string().contains("\"out\""));

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::template::Scope;
+use apim_product::HostInput;
 use apim_product::yaml::{Mistakes, Node, Span};
 use apim_transport::host::{Connection, HostName};
 
@@ -67,6 +68,19 @@ pub struct Group {
 }
 
 impl Inventory {
+    /// Returns all hosts as input for [`Cluster::build`](apim_product::Cluster::build).
+    #[must_use]
+    pub fn host_inputs(&self) -> Vec<HostInput> {
+        let input = |host: &Host| HostInput {
+            name: host.name.0.clone(),
+            address: host.connection.address.clone(),
+            groups: host.groups.clone(),
+            apim: host.apim.clone(),
+            place: host.span.clone(),
+        };
+        self.hosts.iter().map(input).collect()
+    }
+
     /// Returns the host of that name.
     #[must_use]
     pub fn host(&self, name: &str) -> Option<&Host> {

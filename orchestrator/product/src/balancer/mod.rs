@@ -47,7 +47,7 @@ pub struct ServerFile {
     /// The path of the file.
     pub path: AbsPath,
     /// Its content while the node is in rotation.
-    pub wished: String,
+    pub desired: String,
     /// Its content while the node is drained.
     pub drained: String,
 }
@@ -96,7 +96,7 @@ pub fn files(cluster: &Cluster, host: &Host) -> Result<Vec<PlacedFile>, Balancer
         public(&inside("tls.conf"), &nginx::tls())?,
     ];
     for server in server_files_of(host, &layout, None)? {
-        files.push(public(server.path.as_str(), &server.wished)?);
+        files.push(public(server.path.as_str(), &server.desired)?);
     }
     let private = FileMode::new(0o600);
     files.push(placed(&inside("identity.pem"), pem(identity, &host.name)?, private)?);
@@ -144,9 +144,9 @@ fn server_files_of(
         for server in
             upstream.servers.iter().filter(|server| only.is_none_or(|node| node.name == server.node))
         {
-            let (wished, drained) = nginx::server(server);
+            let (desired, drained) = nginx::server(server);
             let path = AbsPath::parse(&nginx::server_file(upstream, server))?;
-            all.push(ServerFile { host: host.name.clone(), path, wished, drained });
+            all.push(ServerFile { host: host.name.clone(), path, desired, drained });
         }
     }
     Ok(all)
@@ -161,7 +161,7 @@ fn server_files_of(
 pub fn shift(cluster: &Cluster, node: &Node, flow: Flow) -> Result<Vec<(String, Wish)>, BalancerError> {
     let mut all: Vec<(String, Vec<PlacedFile>)> = Vec::new();
     for file in server_files(cluster, node)? {
-        let text = if flow == Flow::Open { &file.wished } else { &file.drained };
+        let text = if flow == Flow::Open { &file.desired } else { &file.drained };
         let placed = public(file.path.as_str(), text)?;
         match all.iter_mut().find(|(host, _)| *host == file.host) {
             Some((_, files)) => files.push(placed),

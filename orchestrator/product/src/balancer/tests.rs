@@ -109,12 +109,12 @@ fn draining_changes_one_line_per_upstream() {
     assert_eq!(paths.len(), 5, "{paths:?}");
     assert_eq!(paths[0], "/etc/nginx/apim-deploy/servers/gateway-Default.https/gw-2-gateway.conf");
     let line = |text: &str| text.lines().last().expect("a line").to_owned();
-    assert_eq!(line(&files[0].wished), "server 10.0.0.14:8243 max_fails=2 fail_timeout=10s;");
+    assert_eq!(line(&files[0].desired), "server 10.0.0.14:8243 max_fails=2 fail_timeout=10s;");
     assert_eq!(line(&files[0].drained), "server 10.0.0.14:8243 max_fails=2 fail_timeout=10s down;");
     let whole = super::files(&cluster, lb(&cluster)).expect("files");
     for file in &files {
         let placed = whole.iter().find(|placed| placed.path == file.path).expect("placed by apply");
-        assert_eq!(placed.bytes.as_ref(), file.wished.as_bytes(), "apply puts the node back in rotation");
+        assert_eq!(placed.bytes.as_ref(), file.desired.as_bytes(), "apply puts the node back in rotation");
     }
     let drained = shift(&cluster, node(&cluster, "apim-cp-1"), Flow::Held).expect("bundles");
     let [(host, Wish { bundle, contents })] = drained.as_slice() else { panic!("{drained:?}") };

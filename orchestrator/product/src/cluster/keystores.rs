@@ -9,7 +9,7 @@ use apim_agent::value::{Secret, Sha256};
 use super::FileReader;
 use crate::home::Home;
 use crate::keystore::{self, Content, Format, KeystoreError, Opened};
-use crate::settings::At;
+use crate::settings::Spanned;
 use crate::settings::keystores::{Keystore, KeystoreMode, Keystores, Purpose};
 use crate::topology::KeystoreFile;
 use crate::yaml::{Mistakes, Span};
@@ -55,7 +55,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn store(&mut self, store: &Keystore, file: &At<String>) -> Option<(Arc<[u8]>, Arc<Opened>)> {
+    fn store(&mut self, store: &Keystore, file: &Spanned<String>) -> Option<(Arc<[u8]>, Arc<Opened>)> {
         let bytes = self.bytes(store, "file", file)?;
         let format = Format::of(&bytes);
         let expected = if store.is_pem { "PEM" } else { store.kind };
@@ -95,7 +95,7 @@ impl Reading<'_> {
     fn pem(
         &mut self,
         store: &Keystore,
-        file: &At<String>,
+        file: &Spanned<String>,
         mut bytes: Arc<[u8]>,
     ) -> Option<(Arc<[u8]>, Arc<Opened>)> {
         if let Some(key_file) = &store.key_file {
@@ -127,7 +127,7 @@ impl Reading<'_> {
         Some((created, opened))
     }
 
-    fn bytes(&mut self, store: &Keystore, key: &str, file: &At<String>) -> Option<Arc<[u8]>> {
+    fn bytes(&mut self, store: &Keystore, key: &str, file: &Spanned<String>) -> Option<Arc<[u8]>> {
         match self.files.read(&file.value, &file.span) {
             Ok(bytes) if (1..=LARGEST).contains(&bytes.len()) => Some(bytes.into()),
             Ok(bytes) => {
@@ -154,7 +154,7 @@ impl Reading<'_> {
         opened.clone()
     }
 
-    fn require_certificates(&mut self, store: &Keystore, file: &At<String>, opened: &Opened) {
+    fn require_certificates(&mut self, store: &Keystore, file: &Spanned<String>, opened: &Opened) {
         if opened.trusted().next().is_none() {
             let text = format!("{}: `{}` contains no trusted certificate", what(store, "file"), file.value);
             let hint = "add one with `keytool -importcert -alias NAME -file CERTIFICATE -keystore FILE`; PKCS12 files from OpenSSL lack the attribute that Java requires";
@@ -162,7 +162,7 @@ impl Reading<'_> {
         }
     }
 
-    fn refuse(&mut self, store: &Keystore, file: &At<String>, error: &KeystoreError) {
+    fn refuse(&mut self, store: &Keystore, file: &Spanned<String>, error: &KeystoreError) {
         let (key, span, hint) = place(store, file, error);
         let text = match error {
             KeystoreError::WrongPassword
@@ -179,7 +179,7 @@ impl Reading<'_> {
 /// Returns the setting that caused an error, its location, and a hint.
 fn place<'a>(
     store: &'a Keystore,
-    file: &'a At<String>,
+    file: &'a Spanned<String>,
     error: &KeystoreError,
 ) -> (&'static str, &'a Span, &'static str) {
     const LIST: &str = "list its entries with `keytool -list -keystore FILE`";

@@ -38,12 +38,12 @@ pub(super) fn look(cluster: &mut Cluster, mistakes: &mut Mistakes) {
         mistakes.0.extend(rendered.clashes.0);
         for one in rendered.overridden {
             let same = |(known, _): &&mut (Override, Vec<String>)| {
-                (&known.key, &known.theirs, &known.span) == (&one.key, &one.theirs, &one.span)
+                (&known.key, &known.configured, &known.span) == (&one.key, &one.configured, &one.span)
             };
             match overridden.iter_mut().find(same) {
                 Some((known, nodes)) => {
-                    if known.ours != one.ours {
-                        "a value that differs per node".clone_into(&mut known.ours);
+                    if known.derived != one.derived {
+                        "a value that differs per node".clone_into(&mut known.derived);
                     }
                     nodes.push(node.name.0.clone());
                 }
@@ -55,8 +55,8 @@ pub(super) fn look(cluster: &mut Cluster, mistakes: &mut Mistakes) {
         if finding.strict { &mut *mistakes } else { &mut cluster.warnings }.0.push(finding.mistake);
     }
     cluster.notes.extend(overridden.into_iter().map(|(one, nodes)| {
-        let Override { key, ours, theirs, span } = one;
+        let Override { key, derived, configured, span } = one;
         let nodes = nodes.join(", ");
-        format!("`config` overrides the derived key `{key}` on {nodes}: {theirs} instead of {ours} ({span})")
+        format!("`config` overrides the derived key `{key}` on {nodes}: {configured} instead of {derived} ({span})")
     }));
 }

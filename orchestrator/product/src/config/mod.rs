@@ -60,9 +60,9 @@ pub struct Override {
     /// The dotted path of the key.
     pub key: String,
     /// The derived value, with secrets masked.
-    pub ours: String,
+    pub derived: String,
     /// The value from `config:`, with secrets masked.
-    pub theirs: String,
+    pub configured: String,
     /// The location of the key in `config:`.
     pub span: Span,
 }

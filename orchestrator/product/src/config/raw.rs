@@ -45,11 +45,12 @@ pub(super) fn merge(into: &mut Table, derived: Option<&Table>, node: &Node, path
                 merged.clashes.add(&key.span, what);
             }
             Some(_) => {
-                if let Some(ours) = derived.and_then(|table| table.get(&key.text)) {
+                if let Some(old) = derived.and_then(|table| table.get(&key.text)) {
                     merged.overridden.retain(|other| other.key != here);
-                    if *ours != new {
-                        let (ours, theirs) = (shown(&key.text, ours), shown(&key.text, &new));
-                        merged.overridden.push(Override { key: here, ours, theirs, span: key.span.clone() });
+                    if *old != new {
+                        let (derived, configured) = (shown(&key.text, old), shown(&key.text, &new));
+                        let span = key.span.clone();
+                        merged.overridden.push(Override { key: here, derived, configured, span });
                     }
                 }
                 into.insert(&key.text, new);

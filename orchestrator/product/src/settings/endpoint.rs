@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use super::read::{At, Section, check_host};
+use super::read::{Section, Spanned, check_host};
 use crate::role::Role;
 use crate::yaml::{Kind, Mistakes, Node, Span};
 
@@ -74,7 +74,7 @@ impl EndpointSetting {
             }
             _ => (text.value.clone(), None),
         };
-        let name = At::new(name, text.span.clone());
+        let name = Spanned::new(name, text.span.clone());
         check_host(&name, what, mistakes).then(|| Self {
             name: name.value,
             port,
@@ -85,7 +85,7 @@ impl EndpointSetting {
     }
 }
 
-pub(super) fn ipv4(text: &At<String>, what: &str, mistakes: &mut Mistakes) -> Option<Ipv4Addr> {
+pub(super) fn ipv4(text: &Spanned<String>, what: &str, mistakes: &mut Mistakes) -> Option<Ipv4Addr> {
     let address = text.value.parse().ok();
     if address.is_none() {
         mistakes.add_hint(

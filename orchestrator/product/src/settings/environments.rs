@@ -1,7 +1,7 @@
 //! `apim.environments`: the gateway environments that APIs are deployed to.
 
 use super::endpoint::EndpointSetting;
-use super::read::{At, Section};
+use super::read::{Section, Spanned};
 use crate::yaml::{Kind, Mistakes, Node, Span};
 
 /// Which tokens the gateways of an environment accept.
@@ -44,7 +44,7 @@ impl EnvironmentType {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Environment {
     /// The name, which is also the label of its gateways.
-    pub name: At<String>,
+    pub name: Spanned<String>,
     /// Which tokens its gateways accept.
     pub kind: EnvironmentType,
     /// The name that the portals show; `None`: not set.
@@ -72,7 +72,7 @@ impl Environment {
     pub fn default_one() -> Self {
         let kind = EnvironmentType::Hybrid;
         Self {
-            name: At::new("Default".to_owned(), Span::nowhere()),
+            name: Spanned::new("Default".to_owned(), Span::nowhere()),
             kind,
             display_name: None,
             description: kind.description().to_owned(),

@@ -3,7 +3,7 @@
 
 use apim_agent::value::Secret;
 
-use super::read::{At, Section};
+use super::read::{Section, Spanned};
 use crate::yaml::Kind;
 
 /// `apim.cors`; `None`: the product's default.
@@ -298,7 +298,7 @@ fn oauth(mut section: Section<'_, '_>) -> OAuth {
 }
 
 /// Returns whether `text` is an `http(s)` URL with a valid host and without an account.
-pub(super) fn is_web_address(text: &At<String>) -> bool {
+pub(super) fn is_web_address(text: &Spanned<String>) -> bool {
     let rest = text.value.strip_prefix("https://").or_else(|| text.value.strip_prefix("http://"));
     rest.is_some_and(|rest| {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

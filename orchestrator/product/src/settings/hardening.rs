@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_agent::value::AbsPath;
 
-use super::read::{At, Section, is_plain, text_of};
+use super::read::{Section, Spanned, is_plain, text_of};
 use crate::yaml::{Kind, Node, Span};
 
 /// How JMX is exposed.
@@ -167,7 +167,7 @@ fn writable(part: &mut Section<'_, '_>, read: &mut Hardening) {
     }
 }
 
-fn mode(text: &At<String>, what: &str, section: &mut Section<'_, '_>) -> bool {
+fn mode(text: &Spanned<String>, what: &str, section: &mut Section<'_, '_>) -> bool {
     let found = MODES.iter().find(|(word, _)| *word == text.value).map(|(_, value)| *value);
     if found.is_none() {
         let words = MODES.map(|(word, _)| word);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use apim_agent::value::Secret;
 
 use super::features::is_web_address;
-use super::read::{At, Section, text_of};
+use super::read::{Section, Spanned, text_of};
 use crate::cluster::FileReader;
 use crate::hook::{Action, Call, Hook, HttpCall, Program};
 use crate::yaml::{Kind, Mistakes, Node};
@@ -20,7 +20,7 @@ const WORDS: usize = 60;
 const PREFIX: &str = "APIM_";
 
 /// A hook, and the pattern of the hosts that it runs on, if set.
-pub type Read = (Hook, Option<At<String>>);
+pub type Read = (Hook, Option<Spanned<String>>);
 
 /// Context for reading the hooks of one node.
 #[derive(Clone, Copy)]
@@ -239,7 +239,7 @@ fn headers(section: &mut Section<'_, '_>) -> Vec<(String, Secret)> {
 }
 
 /// Reads a map of strings that are not displayed.
-fn map(section: &mut Section<'_, '_>, key: &'static str) -> Vec<(At<String>, Secret)> {
+fn map(section: &mut Section<'_, '_>, key: &'static str) -> Vec<(Spanned<String>, Secret)> {
     let what = section.path(key);
     let Some(node) = section.take(key) else { return Vec::new() };
     let Kind::Map(entries) = &node.kind else {
@@ -253,7 +253,7 @@ fn map(section: &mut Section<'_, '_>, key: &'static str) -> Vec<(At<String>, Sec
             _ => text_of(value, &format!("{what}.{}", name.text), section.mistakes)
                 .map(|text| Secret::new(text.value)),
         };
-        read.extend(text.map(|text| (At::new(name.text.clone(), name.span.clone()), text)));
+        read.extend(text.map(|text| (Spanned::new(name.text.clone(), name.span.clone()), text)));
     }
     read
 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::read::{At, Section, text_of};
+use super::read::{Section, Spanned, text_of};
 use crate::hook::Action;
 use crate::yaml::{Kind, Node, Span};
 
@@ -25,9 +25,9 @@ impl BalancerKind {
 pub struct CertificateFiles {
     /// PEM: the certificate, followed by its issuers, and the private key unless it is in
     /// `key_file`.
-    pub file: At<String>,
+    pub file: Spanned<String>,
     /// PEM: the private key, without a passphrase.
-    pub key_file: Option<At<String>>,
+    pub key_file: Option<Spanned<String>>,
 }
 
 /// `apim.load_balancer`.

@@ -26,8 +26,8 @@ mod read;
 pub mod secrets;
 pub mod source;
 
-pub use read::At;
 use read::Section;
+pub use read::Spanned;
 pub(crate) use read::one_of;
 
 /// The super administrator.
@@ -45,7 +45,7 @@ pub struct HostsFile {
     /// Whether apim-deploy manages `/etc/hosts`.
     pub enabled: bool,
     /// Additional names with their addresses.
-    pub extra: BTreeMap<String, At<Ipv4Addr>>,
+    pub extra: BTreeMap<String, Spanned<Ipv4Addr>>,
 }
 
 /// `apim.health`: deadlines of health checks, in seconds.
@@ -65,7 +65,7 @@ pub struct Health {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// The product version to deploy.
-    pub version: Option<At<Version>>,
+    pub version: Option<Spanned<Version>>,
     /// Sources and digests of the product zips.
     pub distributions: source::Distributions,
     /// The JDK that nodes run on.
@@ -83,9 +83,9 @@ pub struct Settings {
     /// The GID of the group; `None`: chosen by the host.
     pub gid: Option<u32>,
     /// The address that other nodes use for this host, if it differs from the SSH address.
-    pub address: Option<At<Ipv4Addr>>,
+    pub address: Option<Spanned<Ipv4Addr>>,
     /// The name that other nodes use for this host, if it differs from the inventory name.
-    pub host_name: Option<At<String>>,
+    pub host_name: Option<Spanned<String>>,
     /// Public names of roles, usually those of a load balancer.
     pub endpoints: BTreeMap<Role, endpoint::EndpointSetting>,
     /// The super administrator.
@@ -141,7 +141,7 @@ impl Settings {
         let mut section = Section::new(node, "apim", mistakes);
         let span = section.span().clone();
         let version = section.text("version").and_then(|text| match Version::parse(&text.value) {
-            Ok(version) => Some(At::new(version, text.span)),
+            Ok(version) => Some(Spanned::new(version, text.span)),
             Err(error) => {
                 section.mistakes.add(&text.span, format!("`apim.version`: {error}"));
                 None
@@ -158,7 +158,7 @@ impl Settings {
         let account = Account::read(&mut section);
         let address = section.text("address").and_then(|text| {
             let address = endpoint::ipv4(&text, "apim.address", section.mistakes)?;
-            Some(At::new(address, text.span))
+            Some(Spanned::new(address, text.span))
         });
         let host_name = section.host("host_name");
         let known = section.mistakes.0.len();
@@ -359,7 +359,7 @@ fn reserved(text: &str) -> Option<char> {
 }
 
 /// Rejects a secret that the product's configuration mapper would expand as a placeholder.
-fn refuse_placeholder(secret: &At<Secret>, what: &str, mistakes: &mut Mistakes) {
+fn refuse_placeholder(secret: &Spanned<Secret>, what: &str, mistakes: &mut Mistakes) {
     let text = secret.value.expose();
     if ["$ref{", "$env{", "$sys{", "$secret{", "${"].iter().any(|sign| text.contains(sign)) {
         mistakes.add_hint(
@@ -385,13 +385,13 @@ impl HostsFile {
             match &node.kind {
                 Kind::Map(entries) => {
                     for (key, value) in entries {
-                        let name = At::new(key.text.clone(), key.span.clone());
+                        let name = Spanned::new(key.text.clone(), key.span.clone());
                         let what = "apim.hosts_file.extra";
                         if read::check_host(&name, what, part.mistakes)
                             && let Some(text) = read::text_of(value, what, part.mistakes)
                             && let Some(address) = endpoint::ipv4(&text, what, part.mistakes)
                         {
-                            read.extra.insert(name.value, At::new(address, name.span));
+                            read.extra.insert(name.value, Spanned::new(address, name.span));
                         }
                     }
                 }

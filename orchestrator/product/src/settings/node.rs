@@ -1,6 +1,6 @@
 //! `apim.control_plane`, `apim.gateway`, …: settings of one role.
 
-use super::read::{At, Section, text_of};
+use super::read::{Section, Spanned, text_of};
 use crate::availability::Allowance;
 use crate::port::LARGEST_OFFSET;
 use crate::role::Role;
@@ -73,9 +73,9 @@ impl Retrieval {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RoleSettings {
     /// Gateway: its environments.
-    pub environments: Vec<At<String>>,
+    pub environments: Vec<Spanned<String>>,
     /// Gateway: additional labels, for environments that were created in the admin portal.
-    pub labels: Vec<At<String>>,
+    pub labels: Vec<Spanned<String>>,
     /// Gateway: how it gets its APIs.
     pub retrieval: Retrieval,
     /// `proxyPort` of HTTPS and of HTTP, if they differ from those of the endpoint.
@@ -95,7 +95,7 @@ pub struct RoleSettings {
     /// Traffic manager: policies that are not redeployed at start.
     pub skip_redeploying_policies: Vec<String>,
     /// Disruption budget: how many nodes of the role may be down at the same time.
-    pub max_unavailable: Option<At<Allowance>>,
+    pub max_unavailable: Option<Spanned<Allowance>>,
     /// Timeout for stopping a node, in seconds; `None`: the role's default.
     pub stop_secs: Option<u64>,
     /// Control plane: the domain of cache invalidation between its nodes.
@@ -144,7 +144,7 @@ impl RoleSettings {
         }
         read.max_unavailable =
             section.text("max_unavailable").and_then(|text| match Allowance::parse(&text.value) {
-                Ok(allowance) => Some(At::new(allowance, text.span)),
+                Ok(allowance) => Some(Spanned::new(allowance, text.span)),
                 Err(why) => {
                     let what = format!("`{}`: {why}", section.path("max_unavailable"));
                     section.mistakes.add_hint(
@@ -252,7 +252,7 @@ fn megabytes(amount: &str) -> u64 {
     digits.parse::<u64>().unwrap_or_default() * factor
 }
 
-fn memory(text: &At<String>, what: &str, section: &mut Section<'_, '_>) -> Option<String> {
+fn memory(text: &Spanned<String>, what: &str, section: &mut Section<'_, '_>) -> Option<String> {
     let lower = text.value.to_ascii_lowercase();
     let digits = lower.strip_suffix(['m', 'g']).unwrap_or("");
     let fits = !digits.is_empty() && digits.len() < 7 && digits.chars().all(|c| c.is_ascii_digit());

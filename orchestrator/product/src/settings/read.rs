@@ -7,14 +7,14 @@ use crate::yaml::{Kind, MapReader, Mistakes, Node, Span, nearest};
 
 /// A value with its location.
 #[derive(Debug, Clone, PartialEq)]
-pub struct At<T> {
+pub struct Spanned<T> {
     /// The value.
     pub value: T,
     /// Its location in the inventory.
     pub span: Span,
 }
 
-impl<T> At<T> {
+impl<T> Spanned<T> {
     /// Returns `value` with the location `span`.
     pub(crate) const fn new(value: T, span: Span) -> Self {
         Self { value, span }
@@ -78,13 +78,13 @@ impl<'a, 'm> Section<'a, 'm> {
         Some(Section::new(node, what, self.mistakes))
     }
 
-    pub(super) fn text(&mut self, key: &'static str) -> Option<At<String>> {
+    pub(super) fn text(&mut self, key: &'static str) -> Option<Spanned<String>> {
         let node = self.map.take(key)?;
         let what = self.path(key);
         text_of(node, &what, self.mistakes)
     }
 
-    pub(super) fn secret(&mut self, key: &'static str) -> Option<At<Secret>> {
+    pub(super) fn secret(&mut self, key: &'static str) -> Option<Spanned<Secret>> {
         let node = self.map.take(key)?;
         let text = match &node.kind {
             Kind::Secret(secret) => secret.clone(),
@@ -96,7 +96,7 @@ impl<'a, 'm> Section<'a, 'm> {
                 return None;
             }
         };
-        Some(At::new(text, node.span.clone()))
+        Some(Spanned::new(text, node.span.clone()))
     }
 
     pub(super) fn flag(&mut self, key: &'static str, default: bool) -> bool {
@@ -109,7 +109,7 @@ impl<'a, 'm> Section<'a, 'm> {
     }
 
     /// Reads an `http` or `https` URL without an account.
-    pub(super) fn web_address(&mut self, key: &'static str) -> Option<At<String>> {
+    pub(super) fn web_address(&mut self, key: &'static str) -> Option<Spanned<String>> {
         let text = self.text(key)?;
         if super::features::is_web_address(&text) {
             return Some(text);
@@ -166,7 +166,7 @@ impl<'a, 'm> Section<'a, 'm> {
         }
     }
 
-    pub(super) fn host(&mut self, key: &'static str) -> Option<At<String>> {
+    pub(super) fn host(&mut self, key: &'static str) -> Option<Spanned<String>> {
         let text = self.text(key)?;
         let what = self.path(key);
         check_host(&text, &what, self.mistakes).then_some(text)
@@ -192,7 +192,7 @@ pub(super) fn is_plain(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || "/._+-".contains(c))
 }
 
-pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Option<At<String>> {
+pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     let text = match &node.kind {
         Kind::Text { text, .. } | Kind::Float(_, text) => text.clone(),
         Kind::Int(n) => n.to_string(),
@@ -205,10 +205,10 @@ pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Optio
             return None;
         }
     };
-    Some(At::new(text, node.span.clone()))
+    Some(Spanned::new(text, node.span.clone()))
 }
 
-pub(super) fn digest_of(text: &At<String>, what: &str, mistakes: &mut Mistakes) -> Option<Sha256> {
+pub(super) fn digest_of(text: &Spanned<String>, what: &str, mistakes: &mut Mistakes) -> Option<Sha256> {
     match Sha256::parse(&text.value) {
         Ok(digest) => Some(digest),
         Err(error) => {
@@ -222,7 +222,7 @@ pub(super) fn digest_of(text: &At<String>, what: &str, mistakes: &mut Mistakes) 
     }
 }
 
-pub(super) fn check_host(text: &At<String>, what: &str, mistakes: &mut Mistakes) -> bool {
+pub(super) fn check_host(text: &Spanned<String>, what: &str, mistakes: &mut Mistakes) -> bool {
     if text.value.contains("://") {
         // The value is not shown: it may contain credentials.
         mistakes.add_hint(

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_agent::value::{AbsPath, Sha256};
 
-use super::read::{At, Section, digest_of, is_plain, one_of, text_of};
+use super::read::{Section, Spanned, digest_of, is_plain, one_of, text_of};
 use crate::release::Version;
 use crate::role::Role;
 use crate::yaml::{Kind, Mistakes, Span};
@@ -26,7 +26,7 @@ const FETCH_WORDS: [(&str, Fetch); 2] = [("push", Fetch::Push), ("pull", Fetch::
 pub struct Distributions {
     /// A URL or local folder. `{version}` is replaced by the version and `{file}` by the name of
     /// the zip; without `{file}` the name is appended.
-    pub source: Option<At<String>>,
+    pub source: Option<Spanned<String>>,
     /// Expected digests, by role or by file name.
     pub sha256: BTreeMap<String, Sha256>,
     /// The location of the digests.
@@ -138,7 +138,7 @@ pub fn is_url(source: &str) -> bool {
 }
 
 /// Adds an error for an unsupported URL scheme or an unknown placeholder.
-fn check_source(source: &At<String>, what: &str, words: &[&str], mistakes: &mut Mistakes) {
+fn check_source(source: &Spanned<String>, what: &str, words: &[&str], mistakes: &mut Mistakes) {
     if let Some((scheme, rest)) = source.value.split_once("://")
         && !is_url(&source.value)
     {
@@ -167,7 +167,7 @@ fn check_source(source: &At<String>, what: &str, words: &[&str], mistakes: &mut 
 #[derive(Debug, Clone, PartialEq)]
 pub struct NamedFile {
     /// A URL or local path.
-    pub source: At<String>,
+    pub source: Spanned<String>,
     /// The expected digest.
     pub sha256: Sha256,
     /// Which machine downloads it.

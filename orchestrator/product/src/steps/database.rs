@@ -13,7 +13,7 @@ use crate::hosts_file;
 use crate::role::Role;
 use crate::settings::databases::{Database, Databases};
 use crate::topology::Node;
-use crate::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
+use crate::work::{DatabaseSpec, DatabaseWork, Login, Schema, Schemas, Server, Work};
 
 /// Checks from the host itself that the database server is reachable. On one host of the cluster it
 /// also creates databases, users and schemas, if configured.
@@ -50,8 +50,8 @@ pub(super) fn lower_login(cluster: &Cluster, host: &str) -> Vec<Draft> {
     }
     logins.push(login(&databases.shared_db));
     let names = logins.iter().map(|login| login.database.as_str()).collect::<Vec<_>>().join(" and ");
-    let wish = DatabaseWish::Logins { logins, made_before: databases.create.is_some() };
-    let work = DatabaseWork { server: server(cluster, databases), wish };
+    let spec = DatabaseSpec::Logins { logins, created_before: databases.create.is_some() };
+    let work = DatabaseWork { server: server(cluster, databases), spec };
     vec![Draft::new(format!("log in to {names} on {}", databases.host), Work::Database(Arc::new(work)))]
 }
 
@@ -79,7 +79,7 @@ fn schemas(cluster: &Cluster, node: &Node, databases: &Databases) -> Option<Draf
     let schemas =
         vec![schema("shared_db", "", &databases.shared_db), schema("apim_db", "apimgt/", &databases.apim_db)];
     let zip_name = node.version.zip(node.role);
-    let wish = DatabaseWish::Schemas(Schemas {
+    let spec = DatabaseSpec::Schemas(Schemas {
         creation,
         version: node.version.to_string(),
         zip: node.zip,
@@ -90,7 +90,7 @@ fn schemas(cluster: &Cluster, node: &Node, databases: &Databases) -> Option<Draf
         "databases {} and {} on {}, with the schema of {}",
         databases.shared_db.name, databases.apim_db.name, databases.host, node.version
     );
-    let work = DatabaseWork { server: server(cluster, databases), wish };
+    let work = DatabaseWork { server: server(cluster, databases), spec };
     let mut draft = Draft::new(title, Work::Database(Arc::new(work)));
     draft.files.push((node.zip, ArtifactName(zip_name)));
     Some(draft)

@@ -11,7 +11,7 @@ use crate::role::{Role, StartOrder};
 use crate::task::ServiceState;
 use crate::testing::{HA, SINGLE, basics, cluster, hosts, node};
 use crate::unit;
-use crate::work::{DatabaseWish, Work};
+use crate::work::{DatabaseSpec, Work};
 
 fn titles(task: ApimTask, inventory: &str, host: &str) -> Vec<String> {
     lower(&task, &cluster(inventory), host).into_iter().map(|draft| draft.title).collect()
@@ -331,7 +331,7 @@ fn databases_are_created_once_and_logins_tested_everywhere() {
         assert!(!shown.contains(secret), "secret in output: {shown}");
     }
     let Work::Database(work) = &draft.work else { panic!("{draft:?}") };
-    let DatabaseWish::Schemas(schemas) = &work.wish else { panic!("{work:?}") };
+    let DatabaseSpec::Schemas(schemas) = &work.spec else { panic!("{work:?}") };
     let scripts: Vec<(&str, &str)> = schemas.schemas.iter().map(|s| (s.key, s.script.as_str())).collect();
     assert_eq!(scripts, [("shared_db", "dbscripts/mysql.sql"), ("apim_db", "dbscripts/apimgt/mysql.sql")]);
     for (on, off) in [("login_check: true", "login_check: false"), ("type: mysql", "type: mssql")] {

@@ -11,7 +11,7 @@ use apim_agent::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use crate::plan::model::{DatabaseWish, Plan, Step, Work};
+use crate::plan::model::{DatabaseSpec, Plan, Step, Work};
 use apim_transport::host::HostName;
 
 /// A stage of a saved plan.
@@ -118,12 +118,12 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
         Work::Database(database) => {
             // The debug output masks secrets. They are part of the work, so they are added below.
             bytes.extend(format!("{database:?}").into_bytes());
-            match &database.wish {
-                DatabaseWish::Schemas(wish) => {
-                    secrets.extend(wish.creation.admin.iter().map(|admin| &admin.password));
-                    secrets.extend(wish.schemas.iter().map(|schema| &schema.login.password));
+            match &database.spec {
+                DatabaseSpec::Schemas(spec) => {
+                    secrets.extend(spec.creation.admin.iter().map(|admin| &admin.password));
+                    secrets.extend(spec.schemas.iter().map(|schema| &schema.login.password));
                 }
-                DatabaseWish::Logins { logins, .. } => {
+                DatabaseSpec::Logins { logins, .. } => {
                     secrets.extend(logins.iter().map(|login| &login.password));
                 }
             }

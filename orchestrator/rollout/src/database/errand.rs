@@ -14,7 +14,7 @@ use super::judge::{self, Verdict, Wanted};
 use super::script::{self, Script};
 use super::session::{self, Session};
 use crate::engine::{Errand, Errands};
-use crate::plan::model::{ContentSource, DatabaseWish, Login, Schema, Schemas, Server};
+use crate::plan::model::{ContentSource, DatabaseSpec, Login, Schema, Schemas, Server};
 use apim_product::settings::databases::Admin;
 use apim_transport::session::Connect;
 
@@ -38,11 +38,11 @@ impl Databases {
 impl Errands for Databases {
     fn run<'a>(&'a self, errand: Errand<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {
-            let done = match &errand.work.wish {
-                DatabaseWish::Logins { logins, made_before } => {
-                    self.log_in(&errand, logins, *made_before && errand.mode == Mode::Check).await
+            let done = match &errand.work.spec {
+                DatabaseSpec::Logins { logins, created_before } => {
+                    self.log_in(&errand, logins, *created_before && errand.mode == Mode::Check).await
                 }
-                DatabaseWish::Schemas(schemas) => self.schemas(&errand, schemas).await,
+                DatabaseSpec::Schemas(schemas) => self.schemas(&errand, schemas).await,
             };
             done.unwrap_or_else(Outcome::Failed)
         })

@@ -3,13 +3,13 @@
 use apim_agent::outcome::{Difference, Failure, Outcome};
 
 use super::hooks;
-use crate::plan::model::{Shift, ShiftWish, Step, Work};
+use crate::plan::model::{Shift, ShiftSpec, Step, Work};
 
 /// Returns the outcome without its details if the step has `no_log`.
 pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {
     let outcome = match (&step.work, outcome) {
         // The agent reports the marker file. Show the hook calls instead.
-        (Work::Shift(Shift { hooks, wish: ShiftWish::Returned }), Outcome::WouldChange(_)) => {
+        (Work::Shift(Shift { hooks, spec: ShiftSpec::Returned }), Outcome::WouldChange(_)) => {
             Outcome::WouldChange(hooks::calls(&hooks.undrain))
         }
         (_, outcome) => outcome,

@@ -15,7 +15,7 @@ use super::beside::Beside;
 use super::event::{Event, Level};
 use super::hooks;
 use super::worker::Shared;
-use crate::plan::model::{Balancer, Hooks, NodeName, Rotation, Shift, ShiftWish};
+use crate::plan::model::{Balancer, Hooks, NodeName, Rotation, Shift, ShiftSpec};
 
 /// Pause between two counts of a node's connections.
 const PAUSE: Duration = Duration::from_millis(150);
@@ -190,19 +190,19 @@ async fn undrain_everywhere(shared: &Shared, node: &NodeName) -> Result<Vec<Stri
 
 /// Runs a step that drains or undrains a node by hooks.
 pub(super) async fn shift(shared: &Shared, shift: &Shift, mode: Mode) -> Outcome {
-    let Shift { hooks, wish } = shift;
+    let Shift { hooks, spec } = shift;
     let node = &hooks.node;
-    let (done, changed) = match (mode, wish) {
-        (Mode::Check, ShiftWish::Returned) => return Outcome::Ok,
-        (Mode::Check, ShiftWish::Out(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
-        (Mode::Check, ShiftWish::In) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
+    let (done, changed) = match (mode, spec) {
+        (Mode::Check, ShiftSpec::Returned) => return Outcome::Ok,
+        (Mode::Check, ShiftSpec::Out(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
+        (Mode::Check, ShiftSpec::In) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
         // The health check has usually undrained it already.
-        (Mode::Apply, ShiftWish::Returned) if !shared.rotating.state().left_out.contains(node) => {
+        (Mode::Apply, ShiftSpec::Returned) if !shared.rotating.state().left_out.contains(node) => {
             return Outcome::Ok;
         }
-        (Mode::Apply, ShiftWish::Returned) => (put_back(shared, node).await, &hooks.undrain),
-        (Mode::Apply, ShiftWish::In) => (hooks::undrain(shared, hooks).await, &hooks.undrain),
-        (Mode::Apply, ShiftWish::Out(limit)) => (drain_by_hooks(shared, hooks, *limit).await, &hooks.drain),
+        (Mode::Apply, ShiftSpec::Returned) => (put_back(shared, node).await, &hooks.undrain),
+        (Mode::Apply, ShiftSpec::In) => (hooks::undrain(shared, hooks).await, &hooks.undrain),
+        (Mode::Apply, ShiftSpec::Out(limit)) => (drain_by_hooks(shared, hooks, *limit).await, &hooks.drain),
     };
     match done {
         Ok(()) => Outcome::Changed(hooks::calls(changed)),

@@ -30,7 +30,7 @@ use super::settled::is_of_its_host;
 use super::stage;
 use super::worker::{Shared, Worker};
 use crate::plan::build::LOCALHOST;
-use crate::plan::model::{Lane, NodeName, Plan, Shift, ShiftWish, Step, Work};
+use crate::plan::model::{Lane, NodeName, Plan, Shift, ShiftSpec, Step, Work};
 use apim_transport::host::HostName;
 use apim_transport::session::Connect;
 
@@ -328,7 +328,7 @@ impl Run {
         let Shared { plan, budget, rotating, .. } = self.shared.as_ref();
         let steps = || plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
         for (host, step) in plan.steps() {
-            let Work::Shift(Shift { hooks, wish: ShiftWish::Returned }) = &step.work else { continue };
+            let Work::Shift(Shift { hooks, spec: ShiftSpec::Returned }) = &step.work else { continue };
             let outcomes = self.workers.get(host).map(|worker| &worker.outcomes);
             let found = outcomes.and_then(|outcomes| outcomes.get(&step.id));
             if !matches!(found, Some(Outcome::WouldChange(_))) {

@@ -4,13 +4,13 @@
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::Condition;
 
-use crate::plan::model::{ShiftWish, Step, Work};
+use crate::plan::model::{ShiftSpec, Step, Work};
 
 /// Returns whether the check of `step` depends on its own host only. Steps that check peers, or may
 /// do so (commands), do not: an unchanged host says nothing about its peers.
 pub(super) fn is_of_its_host(step: &Step) -> bool {
     if let Work::Shift(shift) = &step.work {
-        return shift.wish == ShiftWish::Returned;
+        return shift.spec == ShiftSpec::Returned;
     }
     // Local tasks check other machines.
     let Some(operation) = step.operation() else { return false };

@@ -12,8 +12,8 @@ use apim_agent::value::{AbsPath, Content, Sha256};
 
 pub use apim_product::NodeName;
 pub use apim_product::availability::Allowance;
-pub use apim_product::hook::{Call, Hook, Hooks, Program, Shift, ShiftWish};
-pub use apim_product::work::{DatabaseWish, DatabaseWork, Login, Schema, Schemas, Server, Work};
+pub use apim_product::hook::{Call, Hook, Hooks, Program, Shift, ShiftSpec};
+pub use apim_product::work::{DatabaseSpec, DatabaseWork, Login, Schema, Schemas, Server, Work};
 use apim_transport::host::HostName;
 
 /// All work of a run. Immutable once built.

@@ -10,8 +10,8 @@ use super::{Wish, draft, show};
 use apim_documents::inventory::{self, Inventory};
 use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{self, Playbook};
+use apim_product::Cluster;
 use apim_product::yaml::{Mistakes, Span};
-use apim_product::{Cluster, HostInput};
 
 pub(super) const INVENTORY: &str = r#"
 all:
@@ -51,20 +51,9 @@ pub(super) fn load(text: &str) -> (Inventory, Cluster) {
     std::fs::write(&path, text).unwrap();
     let inventory = inventory::load(&path, &inventory::Options::default())
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(apim_product::yaml::Colours::Off)));
-    let hosts: Vec<HostInput> = inventory
-        .hosts
-        .iter()
-        .map(|host| HostInput {
-            name: host.name.0.clone(),
-            address: host.connection.address.clone(),
-            groups: host.groups.clone(),
-            apim: host.apim.clone(),
-            place: host.span.clone(),
-        })
-        .collect();
     let mut mistakes = Mistakes::default();
     let none = |_: &str, _: &Span| Err("there are no files".to_owned());
-    let cluster = Cluster::build(&hosts, &none, &mut mistakes);
+    let cluster = Cluster::build(&inventory.host_inputs(), &none, &mut mistakes);
     (inventory, cluster.unwrap_or_else(|| panic!("{}", mistakes.render(apim_product::yaml::Colours::Off))))
 }
 

@@ -215,7 +215,7 @@ fn config_keys_are_merged_last_and_overrides_reported() {
     let overridden = render(&cluster, node(&cluster, "gw1")).overridden;
     let overridden: Vec<String> = overridden
         .iter()
-        .map(|one| format!("{}: {} -> {} (line {})", one.key, one.ours, one.theirs, one.span.line))
+        .map(|one| format!("{}: {} -> {} (line {})", one.key, one.derived, one.configured, one.span.line))
         .collect();
     assert_eq!(
         overridden,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_agent::value::Secret;
 
-use super::read::{At, Section, text_of};
+use super::read::{Section, Spanned, text_of};
 use super::source::NamedFile;
 use crate::yaml::{Kind, Span};
 
@@ -70,7 +70,7 @@ pub struct Databases {
     /// Whether connections from apim-deploy are encrypted.
     pub tls: Tls,
     /// A PEM file on the control machine with trusted authorities; `None`: the public ones.
-    pub tls_ca: Option<At<String>>,
+    pub tls_ca: Option<Spanned<String>>,
     /// How databases are created; `None`: they are not.
     pub create: Option<Creation>,
     /// Whether a login is tested from every host.

@@ -4,7 +4,7 @@
 use apim_agent::value::Secret;
 
 use super::{Keystore, Places, Purpose, check_password};
-use crate::settings::read::{At, Section, check_host, text_of};
+use crate::settings::read::{Section, Spanned, check_host, text_of};
 use crate::yaml::Kind;
 
 /// Minimum length of the passphrase and the store password; a JDK's tools reject shorter ones.
@@ -23,9 +23,9 @@ const LONGEST_NAME: usize = 64;
 #[derive(Debug, Clone, PartialEq)]
 pub struct IssuedSettings {
     /// Encrypts the private keys that are stored next to the inventory.
-    pub passphrase: At<Secret>,
+    pub passphrase: Spanned<Secret>,
     /// The folder that stores them; `None`: next to the inventory and named after it.
-    pub folder: Option<At<String>>,
+    pub folder: Option<Spanned<String>>,
     /// The common name of the cluster's authority.
     pub authority: String,
     /// Validity of a node's certificate, in days.
@@ -35,9 +35,9 @@ pub struct IssuedSettings {
     /// Number of days before its expiry that a certificate is renewed.
     pub renew_days: i64,
     /// Additional names in this host's certificates.
-    pub names: Vec<At<String>>,
+    pub names: Vec<Spanned<String>>,
     /// PEM files of additional authorities that nodes trust.
-    pub trust: Vec<At<String>>,
+    pub trust: Vec<Spanned<String>>,
     /// Whether nodes trust the public authorities in the distribution's truststore.
     pub public_authorities: bool,
 }
@@ -47,9 +47,9 @@ impl IssuedSettings {
     #[must_use]
     pub fn shared(&self) -> Self {
         let nowhere = crate::yaml::Span::nowhere;
-        let plain = |at: &At<String>| At::new(at.value.clone(), nowhere());
+        let plain = |at: &Spanned<String>| Spanned::new(at.value.clone(), nowhere());
         Self {
-            passphrase: At::new(self.passphrase.value.clone(), nowhere()),
+            passphrase: Spanned::new(self.passphrase.value.clone(), nowhere()),
             folder: self.folder.as_ref().map(plain),
             names: Vec::new(),
             trust: self.trust.iter().map(plain).collect(),
@@ -158,7 +158,7 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
     Some((settings, stores))
 }
 
-fn list(section: &mut Section<'_, '_>, key: &'static str) -> Vec<At<String>> {
+fn list(section: &mut Section<'_, '_>, key: &'static str) -> Vec<Spanned<String>> {
     let Some(node) = section.take(key) else { return Vec::new() };
     let what = section.path(key);
     match &node.kind {

@@ -3,7 +3,7 @@
 
 use apim_agent::value::Secret;
 
-use super::read::{At, Section};
+use super::read::{Section, Spanned};
 use crate::yaml::{Mistakes, Span};
 
 mod issued;
@@ -82,9 +82,9 @@ pub struct Keystore {
     /// What the keystore is used for.
     pub purpose: Purpose,
     /// The user's file; `None`: shipped or issued.
-    pub file: Option<At<String>>,
+    pub file: Option<Spanned<String>>,
     /// The user's private key file, if `file` contains certificates only.
-    pub key_file: Option<At<String>>,
+    pub key_file: Option<Spanned<String>>,
     /// Whether the user's files are PEM, from which a keystore is created.
     pub is_pem: bool,
     /// The file name below `repository/resources/security`.
@@ -199,7 +199,7 @@ impl Keystores {
 
 /// Adds an error for characters that the product does not support in a keystore password: it writes
 /// these passwords unescaped into XML attributes and elements.
-fn check_password(secret: &At<Secret>, what: &str, mistakes: &mut Mistakes) {
+fn check_password(secret: &Spanned<Secret>, what: &str, mistakes: &mut Mistakes) {
     super::refuse_placeholder(secret, what, mistakes);
     if let Some(sign) = secret.value.expose().chars().find(|c| "&<>\"'".contains(*c)) {
         mistakes.add_hint(

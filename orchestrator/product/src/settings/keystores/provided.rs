@@ -22,7 +22,7 @@ pub(super) fn read_all(section: &mut Section<'_, '_>) -> (Vec<Keystore>, bool) {
 /// Adds errors for keystores that would overwrite each other on the host.
 pub(super) fn reject_name_clashes(stores: &[Keystore], mistakes: &mut Mistakes) {
     let content = |store: &Keystore| {
-        let text = |at: &Option<crate::settings::At<String>>| at.as_ref().map(|at| at.value.clone());
+        let text = |at: &Option<crate::settings::Spanned<String>>| at.as_ref().map(|at| at.value.clone());
         (
             text(&store.file),
             text(&store.key_file),

@@ -17,7 +17,7 @@ use super::event::Event;
 use super::{Caller, Interrupt, NoErrands, RunResult, Settings};
 use crate::plan::model::{
     Allowance, Balancer, Call, Hook, Hooks, Lane, NodeName, OnFailure, Peer, Plan, Program, Rotation, Shift,
-    ShiftWish, Stage, Step, Work,
+    ShiftSpec, Stage, Step, Work,
 };
 use apim_transport::host::HostName;
 use fake::{Act, Hosts};
@@ -202,7 +202,7 @@ impl Scene {
         let hooks = self.plan.rotations[&NodeName(node.to_owned())].hooks.clone().unwrap();
         let step = self.step(host, Act::Returned(node.into()));
         step.budget = None;
-        step.work = Work::Shift(Shift { hooks, wish: ShiftWish::Returned });
+        step.work = Work::Shift(Shift { hooks, spec: ShiftSpec::Returned });
     }
 
     async fn run(&self) -> (RunResult, Vec<Event>) {

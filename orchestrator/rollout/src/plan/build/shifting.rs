@@ -6,7 +6,7 @@ use apim_agent::operation::wait::Wait;
 use super::{Drafted, DraftedStage, DraftedStep, OnFailure};
 use crate::plan::rotation;
 use apim_product::balancer::{self, Flow};
-use apim_product::hook::ShiftWish;
+use apim_product::hook::ShiftSpec;
 use apim_product::work::Work;
 use apim_product::{Cluster, Draft, Node, steps};
 use apim_transport::host::HostName;
@@ -58,8 +58,8 @@ impl Drafted {
                 shifts.add(&HostName(host), step(draft, false));
             }
             let limit_secs = u64::from(node.settings.load_balancer.drain_secs);
-            let wish = if waits { ShiftWish::Out(limit_secs) } else { ShiftWish::In };
-            let hooks = steps::shift(cluster, node, wish, format!("{}: {words} by hooks", node.words()));
+            let spec = if waits { ShiftSpec::Out(limit_secs) } else { ShiftSpec::In };
+            let hooks = steps::shift(cluster, node, spec, format!("{}: {words} by hooks", node.words()));
             let has_answer = cluster.hooks(&node.name).is_some_and(|hooks| !hooks.drained.is_empty());
             if let Some(draft) = hooks {
                 hook_calls.add(&HostName(node.host.clone()), step(draft, false));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use apim_agent::operation::wait::Condition;
 
 use super::*;
-use crate::plan::model::{ShiftWish, Work};
+use crate::plan::model::{ShiftSpec, Work};
 use crate::plan::tests::{INVENTORY, load, parsed};
 use crate::plan::{Wish, draft};
 use apim_documents::playbook::built_in;
@@ -181,7 +181,7 @@ fn plan_calls_hooks_and_counts_all_connections() {
     let steps: Vec<_> = plan.steps().map(|(_, step)| step).collect();
     let at = steps
         .iter()
-        .position(|step| matches!(&step.work, Work::Shift(shift) if shift.wish == ShiftWish::Returned));
+        .position(|step| matches!(&step.work, Work::Shift(shift) if shift.spec == ShiftSpec::Returned));
     let at = at.expect("a step that undrains it");
     assert!(steps[at - 1].proves_health && steps[at].budget.is_none() && steps[at].look().is_some());
 
