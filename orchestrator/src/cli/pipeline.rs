@@ -29,7 +29,7 @@ use apim_product::yaml::Mistakes;
 use apim_product::{Artifact, Cluster, Role};
 use apim_rollout::artifact::Cache;
 use apim_rollout::database::Databases;
-use apim_rollout::engine::{self, Caller, Interrupt, Outliner, Patience, RunResult, Settings};
+use apim_rollout::engine::{self, Caller, Interrupt, Outliner, RunResult, Settings, Timeouts};
 use apim_rollout::hooks::FromHere;
 use apim_rollout::plan::Drafted;
 use apim_rollout::plan::model::Plan;
@@ -233,7 +233,7 @@ pub(super) fn run_with(
         run: run_id(),
         operator: operator(),
         purpose: format!("{verb} {} of {}", playbook.name, bound::absolute(&files.inventory).display()),
-        patience: Patience { lock: Duration::from_secs(reach.wait_for_lock.into()), ..Patience::default() },
+        timeouts: Timeouts { lock: Duration::from_secs(reach.wait_for_lock.into()), ..Timeouts::default() },
         outliner: Some(outliner(&cache)),
         hooks: Some(Caller(Arc::new(FromHere))),
         ..Settings::new(*mode, verb)
@@ -284,7 +284,7 @@ pub(super) fn run_with(
         let result =
             engine::run(Arc::clone(&plan), connect, errands, settings, events, interrupt.clone()).await;
         let probed = match probing {
-            Some(probing) => probing.end(*interrupt.borrow() == Interrupt::Leave).await,
+            Some(probing) => probing.end(*interrupt.borrow() == Interrupt::Quit).await,
             None => Vec::new(),
         };
         // The reporter ends when the engine closes its channel; do not wait longer after a second
@@ -404,7 +404,7 @@ fn interrupt() -> watch::Receiver<Interrupt> {
     tokio::spawn(async move {
         use tokio::signal::unix::{SignalKind, signal};
         let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
-        for next in [Interrupt::Finish, Interrupt::Leave] {
+        for next in [Interrupt::Finish, Interrupt::Quit] {
             tokio::select! {
                 heard = tokio::signal::ctrl_c() => if heard.is_err() { return },
                 _ = terminate.recv() => {}

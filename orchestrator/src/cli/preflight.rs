@@ -20,7 +20,7 @@ use crate::report::{self, Style};
 use apim_product::Cluster;
 use apim_product::preflight::{self, Check, Row, Seen, Status};
 use apim_rollout::artifact::Cache;
-use apim_rollout::engine::{HostEnd, Judge, Verdict};
+use apim_rollout::engine::{HostEnd, Preflight, PreflightResult};
 
 /// Options of `preflight`.
 #[derive(Debug, clap::Args)]
@@ -103,9 +103,9 @@ fn rows(ended: &Ended) -> Vec<Row> {
 }
 
 /// Returns the preflight gate of a run that changes hosts or shows pending changes.
-pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Cache) -> Judge {
+pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Cache) -> Preflight {
     let (cluster, sizes, cache) = (cluster.clone(), sizes.clone(), cache.clone());
-    Judge(std::sync::Arc::new(move |testimonies| {
+    Preflight(std::sync::Arc::new(move |testimonies| {
         let heard: Vec<Heard<'_>> = testimonies
             .iter()
             .map(|one| Heard {
@@ -116,7 +116,7 @@ pub(super) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Ca
             })
             .collect();
         let rows = judged(&cluster, &heard, &sizes);
-        let mut verdict = Verdict::default();
+        let mut verdict = PreflightResult::default();
         for one in testimonies {
             let failed: Vec<&Row> =
                 rows.iter().filter(|row| row.host == one.host.0 && row.status == Status::Fail).collect();

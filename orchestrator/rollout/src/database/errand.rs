@@ -13,7 +13,7 @@ use super::error::{Attempt, DatabaseError, Kind};
 use super::judge::{self, Verdict, Wanted};
 use super::script::{self, Script};
 use super::session::{self, Session};
-use crate::engine::{Errand, Errands};
+use crate::engine::{LocalTask, LocalTaskRunner};
 use crate::plan::model::{ContentSource, DatabaseSpec, Login, Schema, Schemas, Server};
 use apim_product::settings::databases::Admin;
 use apim_transport::session::Connect;
@@ -35,8 +35,8 @@ impl Databases {
     }
 }
 
-impl Errands for Databases {
-    fn run<'a>(&'a self, errand: Errand<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+impl LocalTaskRunner for Databases {
+    fn run<'a>(&'a self, errand: LocalTask<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {
             let done = match &errand.work.spec {
                 DatabaseSpec::Logins { logins, created_before } => {
@@ -53,7 +53,7 @@ impl Databases {
     /// Tries all logins concurrently.
     async fn log_in(
         &self,
-        errand: &Errand<'_>,
+        errand: &LocalTask<'_>,
         logins: &[Login],
         may_be_missing: bool,
     ) -> Result<Outcome, Failure> {
@@ -75,7 +75,7 @@ impl Databases {
     /// not exist yet.
     async fn try_login(
         &self,
-        errand: &Errand<'_>,
+        errand: &LocalTask<'_>,
         login: &Login,
         may_be_missing: bool,
     ) -> Result<bool, Failure> {
@@ -90,7 +90,7 @@ impl Databases {
         }
     }
 
-    async fn schemas(&self, errand: &Errand<'_>, schemas: &Schemas) -> Result<Outcome, Failure> {
+    async fn schemas(&self, errand: &LocalTask<'_>, schemas: &Schemas) -> Result<Outcome, Failure> {
         let mut items = Vec::new();
         for schema in &schemas.schemas {
             let one = One { databases: self, errand, schemas, schema };
@@ -110,7 +110,7 @@ impl Databases {
     }
 }
 
-fn attempt<'a>(errand: &'a Errand<'_>, login: &'a Login) -> Attempt<'a> {
+fn attempt<'a>(errand: &'a LocalTask<'_>, login: &'a Login) -> Attempt<'a> {
     Attempt {
         host: errand.host,
         server: &errand.work.server,
@@ -128,7 +128,7 @@ const fn is_missing(kind: Kind) -> bool {
 /// One database of a task.
 struct One<'a> {
     databases: &'a Databases,
-    errand: &'a Errand<'a>,
+    errand: &'a LocalTask<'a>,
     schemas: &'a Schemas,
     schema: &'a Schema,
 }

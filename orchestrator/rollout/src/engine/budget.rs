@@ -91,7 +91,7 @@ impl Ledger {
     }
 
     /// Records that `node` is down without a permit. Returns whether that was unknown.
-    pub(crate) fn found_down(&mut self, node: &NodeName, pool: &str, why: &str) -> bool {
+    pub(crate) fn mark_down(&mut self, node: &NodeName, pool: &str, why: &str) -> bool {
         let is_news = !self.is_down(node);
         if is_news {
             let place = Place { pool: pool.to_owned(), why: why.to_owned(), granted: false };
@@ -103,7 +103,7 @@ impl Ledger {
     /// Records that `node` is down although this run did not take it down. Returns `None` if its
     /// standing is no longer the given one. A node that was renewed in this run has regressed,
     /// which halts the rollout.
-    pub(crate) fn fell(
+    pub(crate) fn mark_regressed(
         &mut self,
         node: &NodeName,
         pool: &str,
@@ -112,7 +112,7 @@ impl Ledger {
         if self.standing(node) != *was || matches!(was, Standing::Down(_)) {
             return None;
         }
-        self.found_down(node, pool, why);
+        self.mark_down(node, pool, why);
         if *was == Standing::Renewed {
             self.regressed.insert(node.clone());
             self.halt_rollout(format!("{node} became unhealthy after it was started"));
@@ -121,7 +121,7 @@ impl Ledger {
     }
 
     /// Returns whether `node` was renewed in this run and became unhealthy afterwards.
-    pub(crate) fn has_fallen(&self, node: &NodeName) -> bool {
+    pub(crate) fn has_regressed(&self, node: &NodeName) -> bool {
         self.regressed.contains(node)
     }
 

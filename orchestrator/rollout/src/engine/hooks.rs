@@ -11,10 +11,10 @@ use apim_agent::outcome::{Difference, Failure, Outcome};
 use apim_agent::value::{FileMode, Owner};
 use tokio::time::{Instant, sleep};
 
-use super::beside::Beside;
 use super::event::{Event, Level};
 use super::settings::Refusal;
-use super::worker::Shared;
+use super::shared::Shared;
+use super::side_session::SideSession;
 use crate::plan::model::{Hook, Hooks};
 use apim_transport::host::HostName;
 
@@ -30,8 +30,8 @@ pub(super) async fn mark(shared: &Shared, hooks: &Hooks) -> Result<(), String> {
     let (run, operator) = (&shared.settings.run, &shared.settings.operator);
     let text = format!("{} was drained by hooks in run {run} of {operator}\n", hooks.node);
     let host = HostName(hooks.host.clone());
-    let mut beside = Beside::open(shared, &host, true).await?;
-    let content = beside.contents.add(text.into_bytes());
+    let mut side = SideSession::open(shared, &host, true).await?;
+    let content = side.contents.add(text.into_bytes());
     let file = File {
         path: hooks.marker.clone(),
         content,
@@ -40,8 +40,8 @@ pub(super) async fn mark(shared: &Shared, hooks: &Hooks) -> Result<(), String> {
         show: Show::Text,
     };
     let title = format!("{}: drained by hooks", hooks.node);
-    let outcome = beside.run(&title, &Operation::File(file), Mode::Apply).await;
-    beside.close().await;
+    let outcome = side.run(&title, &Operation::File(file), Mode::Apply).await;
+    side.close().await;
     done(outcome?, "cannot write the drain marker on its host")
 }
 
@@ -59,10 +59,10 @@ pub(super) async fn undrain(shared: &Shared, hooks: &Hooks) -> Result<(), String
         called(shared, hook).await?;
     }
     let host = HostName(hooks.host.clone());
-    let mut beside = Beside::open(shared, &host, true).await?;
+    let mut side = SideSession::open(shared, &host, true).await?;
     let title = format!("{}: undrained by hooks", hooks.node);
-    let outcome = beside.run(&title, &hooks.unmarked(), Mode::Apply).await;
-    beside.close().await;
+    let outcome = side.run(&title, &hooks.unmarked(), Mode::Apply).await;
+    side.close().await;
     done(outcome?, "undrained by hooks, but cannot remove the drain marker on its host")
 }
 
@@ -126,10 +126,10 @@ async fn once(shared: &Shared, hook: &Hook, mode: Mode) -> Result<(), Refusal> {
     };
     let host = HostName(host.to_owned());
     let outcome = async {
-        let mut beside = Beside::open(shared, &host, mode == Mode::Apply).await?;
+        let mut side = SideSession::open(shared, &host, mode == Mode::Apply).await?;
         let limit = Duration::from_secs(hook.timeout_secs) + SLACK;
-        let outcome = beside.run_within(&format!("hook `{}`", hook.words), &operation, mode, limit).await;
-        beside.close().await;
+        let outcome = side.run_within(&format!("hook `{}`", hook.words), &operation, mode, limit).await;
+        side.close().await;
         outcome
     };
     match outcome.await {

@@ -1,43 +1,49 @@
 //! Runs a plan stage by stage, with one worker per host. Everything that happens is an event.
 //!
 //! ```text
-//! run        connect all > survey all (check mode) > the stages, a barrier after each > close
-//! worker     one host: its link, its agent and its result; reopens a lost link
-//! stage      the lanes of a stage in parallel, and the check at the barrier
-//! lane       one session: steps sent ahead, replies; asking (for permits), giving (content),
-//!            ending (of a step), deadline, rescue
-//! errand     local tasks, in their order
-//! outlines   contents of a zip, for hosts with an earlier release; created by the caller
-//! wire       an open link: requests, content, replies
-//! judgement  preflight gate: the answers of all hosts, between survey and first change
-//! settled    selects steps whose survey result stays valid
-//! fallen     rolls back nodes that became unhealthy after their release was changed
-//! peers      checks the other nodes of a role before one more is taken down
-//! beside     side sessions in parallel to the main session of the run
-//! rotation   drains a node before it is taken down, undrains it when it is healthy
-//! hooks      drains nodes on external load balancers, with a marker on the node's host
-//! hidden     redacts outcomes of tasks with `no_log`
-//! budget     which nodes may go down (a pure ledger); leave: waiting for a permit
+//! run             connect all > survey all (check mode) > the stages, a barrier after each > close
+//! run_state       workers and the result so far; survey: what the survey says about nodes
+//! stage           the lanes of a stage in parallel, and the check at the barrier
+//! worker          one host: its link, its agent and its result; reopens a lost link
+//! lane/           one host's part of a stage: steps sent ahead, replies, permits, content, rescue
+//! local_lane      local tasks of a lane, in their order (local_task: the contract)
+//! link, wire      opens a session; an open one: requests, content, replies
+//! side_session    a session beside the main session of the run
+//! permit, budget  which nodes may go down: waiting for a permit, and the pure ledger behind it
+//! health          checks the other nodes of a role before one more is taken down
+//! traffic         drains a node before it is taken down, undrains it when it is healthy
+//! hooks           drains nodes on external load balancers, with a marker on the node's host
+//! preflight_gate  the answers of all hosts, between survey and first change
+//! cache           selects steps whose survey result stays valid
+//! regressed       rolls back nodes that became unhealthy after their release was changed
+//! outlines        contents of a zip, for hosts with an earlier release
+//! redact          outcomes of tasks with `no_log`
 //! ```
 
-mod beside;
 mod budget;
-mod errand;
+mod cache;
+mod drained;
 pub mod event;
-mod fallen;
-mod hidden;
+mod health;
 mod hooks;
-mod judgement;
 mod lane;
-mod leave;
+mod link;
+mod local_lane;
+mod local_task;
 mod outlines;
-mod peers;
+mod permit;
+mod preflight_gate;
+mod redact;
+mod regressed;
 mod result;
-mod rotation;
 mod run;
+mod run_state;
 mod settings;
-mod settled;
+mod shared;
+mod side_session;
 mod stage;
+mod survey;
+mod traffic;
 mod wire;
 mod worker;
 
@@ -45,10 +51,10 @@ mod worker;
 mod tests;
 
 pub use budget::{Limits, Standing};
-pub use errand::{Errand, Errands, NoErrands};
+pub use local_task::{LocalTask, LocalTaskRunner, UnsupportedTasks};
 pub use result::{HostEnd, HostResult, NodeResult, RunResult, Stopped, Tally};
 pub use run::run;
 pub use settings::{
-    CallHooks, Caller, Confirm, Confirming, Interrupt, Judge, Judging, Outliner, Outlining, Patience,
-    Refusal, Settings, Surveyed, Testimony, Verdict,
+    CallHooks, Caller, Confirm, Confirming, HostAnswers, Interrupt, Outliner, Outlining, Preflight,
+    PreflightResult, PreflightRules, Refusal, Settings, Surveyed, Timeouts,
 };

@@ -1,36 +1,30 @@
 //! The course of a run: connect all hosts, survey all hosts, then run the stages with a barrier
 //! after each.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::operation::Mode;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::budget::Standing;
-use super::errand::Errands;
+use super::drained::Drained;
 use super::event::{Event, Level};
-use super::fallen;
-use super::hooks;
-use super::judgement;
 use super::lane::{self, Pass};
-use super::leave::Budget;
+use super::local_task::LocalTaskRunner;
 use super::outlines::Outlines;
-use super::peers::{self, Watching};
-use super::result::{HostEnd, NodeResult, RunResult, Stopped};
-use super::rotation::Rotating;
+use super::permit::Budget;
+use super::result::RunResult;
+use super::run_state::{Run, is_met};
 use super::settings::{Interrupt, Settings};
-use super::settled::is_of_its_host;
-use super::stage;
-use super::worker::{Shared, Worker};
-use crate::plan::build::LOCALHOST;
-use crate::plan::model::{Lane, NodeName, Plan, Shift, ShiftSpec, Step, Work};
+use super::shared::Shared;
+use super::wire::KeptSessions;
+use super::worker::Worker;
+use super::{health, preflight_gate, regressed, stage};
+use crate::plan::model::{Plan, Step};
 use apim_transport::host::HostName;
 use apim_transport::session::Connect;
 
@@ -39,12 +33,12 @@ const INTERRUPTED: &str = "interrupted";
 
 /// Runs `plan`: surveys all hosts and, in apply mode, changes what differs.
 ///
-/// [`Interrupt::Finish`] lets the current steps finish; [`Interrupt::Leave`] returns immediately.
+/// [`Interrupt::Finish`] lets the current steps finish; [`Interrupt::Quit`] returns immediately.
 #[expect(clippy::too_many_arguments, reason = "the plan and the external dependencies of a run")]
 pub async fn run(
     plan: Arc<Plan>,
     connect: Arc<dyn Connect>,
-    errands: Arc<dyn Errands>,
+    local_tasks: Arc<dyn LocalTaskRunner>,
     settings: Settings,
     events: mpsc::UnboundedSender<Event>,
     interrupt: watch::Receiver<Interrupt>,
@@ -56,15 +50,15 @@ pub async fn run(
     let shared = Arc::new(Shared {
         plan,
         connect,
-        errands,
+        local_tasks,
         settings,
         events,
         interrupt,
         budget,
         uploads_at_once,
         outlines,
-        rotating: Rotating::default(),
-        watching: Watching::default(),
+        drained: Drained::default(),
+        kept_sessions: KeptSessions::default(),
     });
     let mut run = Run::new(Arc::clone(&shared));
     let hosts = run.hosts.clone();
@@ -89,7 +83,7 @@ pub async fn run(
 
 /// Waits until the user wants to quit immediately; without a user, forever.
 async fn quit_requested(interrupt: &mut watch::Receiver<Interrupt>) {
-    if interrupt.wait_for(|level| *level >= Interrupt::Leave).await.is_err() {
+    if interrupt.wait_for(|level| *level >= Interrupt::Quit).await.is_err() {
         std::future::pending::<()>().await;
     }
 }
@@ -115,32 +109,7 @@ async fn halt(shared: &Shared) {
     std::future::pending::<()>().await;
 }
 
-/// A run: its workers and its result so far.
-pub(super) struct Run {
-    pub(super) shared: Arc<Shared>,
-    /// All hosts, in the order of the plan.
-    hosts: Vec<HostName>,
-    /// Workers that are not in a task at the moment.
-    pub(super) workers: BTreeMap<HostName, Worker>,
-    pub(super) result: RunResult,
-}
-
 impl Run {
-    fn new(shared: Arc<Shared>) -> Self {
-        let mut seen = BTreeSet::new();
-        let lanes = shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
-        let hosts: Vec<HostName> =
-            lanes.map(|lane| &lane.host).filter(|host| seen.insert(*host)).cloned().collect();
-        let mut workers: BTreeMap<HostName, Worker> =
-            hosts.iter().map(|host| (host.clone(), Worker::new(host.clone()))).collect();
-        for (host, tasks) in &shared.plan.left_out {
-            if let Some(worker) = workers.get_mut(host) {
-                worker.result.tally.skipped = *tasks;
-            }
-        }
-        Self { shared, hosts, workers, result: RunResult::default() }
-    }
-
     async fn carry_out(&mut self) {
         self.for_each(|shared, mut worker| async move {
             worker.connect(&shared).await;
@@ -153,7 +122,7 @@ impl Run {
             return;
         }
         self.survey().await;
-        let may_go_on = judgement::is_expected(self) && judgement::pass(self);
+        let may_go_on = preflight_gate::is_expected(self) && preflight_gate::pass(self);
         match (self.shared.settings.mode, self.shared.is_interrupted()) {
             (Mode::Apply, false) if !may_go_on => {}
             (Mode::Apply, false) => self.stages().await,
@@ -178,7 +147,7 @@ impl Run {
 
     /// Closes the sessions of all hosts and releases their locks.
     async fn close_sessions(&mut self) {
-        peers::close_sessions(&self.shared).await;
+        health::close_sessions(&self.shared).await;
         self.for_each(|shared, mut worker| async move {
             worker.goodbye(&shared).await;
             worker
@@ -216,12 +185,12 @@ impl Run {
         }
         self.result.nothing_to_do = met == plan.stages.len();
         if !self.result.nothing_to_do {
-            if let Err(why) = peers::lock_unmanaged_hosts(&self.shared).await {
+            if let Err(why) = health::lock_unmanaged_hosts(&self.shared).await {
                 self.stop(met, &why);
                 return;
             }
-            peers::check_unmanaged_peers(&self.shared).await;
-            if let Some(why) = peers::ensure_capacity(&self.shared) {
+            health::check_unmanaged_peers(&self.shared).await;
+            if let Some(why) = health::ensure_capacity(&self.shared) {
                 self.stop(met, &why);
                 return;
             }
@@ -232,28 +201,11 @@ impl Run {
                 return;
             }
             if let Err(why) = stage::run(self, index).await {
-                fallen::bring_back(self).await;
+                regressed::rollback_regressed(self).await;
                 self.stop(index, &why);
                 return;
             }
         }
-    }
-
-    fn is_lane_met(&self, host: &HostName, steps: &[Step]) -> bool {
-        self.workers.get(host).is_some_and(|worker| {
-            worker.result.end == HostEnd::Done && steps.iter().all(|step| is_met(worker, step))
-        })
-    }
-
-    /// Returns whether the survey result of an up-to-date lane is still valid after changes
-    /// elsewhere: nothing was changed on its own host or on the control machine, and its steps
-    /// check nothing but their own host.
-    pub(super) fn is_settled(&self, lane: &Lane) -> bool {
-        let is_untouched = |host: &HostName| self.workers.get(host).is_none_or(|worker| !worker.is_touched);
-        self.is_lane_met(&lane.host, &lane.steps)
-            && is_untouched(&lane.host)
-            && is_untouched(&HostName(LOCALHOST.to_owned()))
-            && lane.steps.iter().all(is_of_its_host)
     }
 
     /// Takes the result of an up-to-date stage from the survey.
@@ -264,83 +216,6 @@ impl Run {
             self.take_lane_from_survey(lane);
         }
         self.result.stages.push((index, Duration::ZERO));
-    }
-
-    /// Takes the result of a lane from the survey.
-    pub(super) fn take_lane_from_survey(&mut self, lane: &Lane) {
-        let shared = Arc::clone(&self.shared);
-        let Some(worker) = self.workers.get_mut(&lane.host) else { return };
-        for step in &lane.steps {
-            let outcome = worker.outcomes.get(&step.id).cloned().unwrap_or(Outcome::Ok);
-            worker.record(step.id, outcome.clone(), step.ignore_failure);
-            let (host, title) = (lane.host.clone(), step.title.clone());
-            shared.tell(Event::StepFinished(host, step.id, title, outcome, Duration::ZERO));
-        }
-    }
-
-    /// Records release changes found by the survey. Later results of the steps replace those of the
-    /// survey.
-    fn note_moves(&mut self) {
-        for (step, outcome) in self.workers.values().flat_map(|worker| &worker.outcomes) {
-            if let Outcome::WouldChange(found) = outcome {
-                self.result.moves.extend(Moved::find(&found.items).map(|moved| (*step, moved)));
-            }
-        }
-    }
-
-    /// Counts nodes that are down or on unreachable hosts against their pools.
-    ///
-    /// A node is down if all its health checks failed. A node that only fails the last one (it
-    /// serves, but a connection to a peer is missing) needs a permit like a healthy node. If a plan
-    /// contains only health checks, a failed one is not enough evidence.
-    fn mark_nodes_down(&self) {
-        let Shared { plan, budget, .. } = self.shared.as_ref();
-        let mut nodes: BTreeMap<&NodeName, Seen<'_>> = BTreeMap::new();
-        for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
-            let Some(worker) = self.workers.get(&lane.host) else { continue };
-            for step in &lane.steps {
-                let Some(node) = &step.node else { continue };
-                let seen = nodes.entry(node).or_default();
-                seen.pool = seen.pool.or(step.budget.as_deref());
-                seen.is_unreachable = matches!(worker.result.end, HostEnd::Unreachable(..));
-                if step.proves_health {
-                    seen.proofs += 1;
-                    seen.held += usize::from(is_met(worker, step));
-                } else {
-                    seen.is_managed |= step.budget.is_some();
-                }
-            }
-        }
-        for (node, seen) in nodes {
-            let why = match seen.is_unreachable {
-                true => "its host is unreachable",
-                false if seen.is_managed && seen.proofs > 0 && seen.held == 0 => "not healthy",
-                false => continue,
-            };
-            if let Some(pool) = seen.pool {
-                budget.found_down(node, pool, why);
-            }
-        }
-    }
-
-    /// Counts nodes as down that a hook of an earlier run drained and that were not undrained.
-    fn mark_drained_nodes(&self) {
-        let Shared { plan, budget, rotating, .. } = self.shared.as_ref();
-        let steps = || plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
-        for (host, step) in plan.steps() {
-            let Work::Shift(Shift { hooks, spec: ShiftSpec::Returned }) = &step.work else { continue };
-            let outcomes = self.workers.get(host).map(|worker| &worker.outcomes);
-            let found = outcomes.and_then(|outcomes| outcomes.get(&step.id));
-            if !matches!(found, Some(Outcome::WouldChange(_))) {
-                continue;
-            }
-            rotating.was_left_out(hooks);
-            let of_node = |other: &&Step| other.node.as_ref() == Some(&hooks.node);
-            let pool = steps().filter(of_node).find_map(|other| other.budget.as_deref());
-            if let (Some(pool), false) = (pool, budget.is_down(&hooks.node)) {
-                budget.found_down(&hooks.node, pool, hooks::LEFT_OUT);
-            }
-        }
     }
 
     /// Runs `work` for every worker, as many at once as the settings say.
@@ -364,86 +239,6 @@ impl Run {
             }
         }
     }
-
-    /// Takes a worker back from its task. Panics of the task are propagated.
-    pub(super) fn take_back(&mut self, joined: Result<Worker, JoinError>) {
-        match joined {
-            Ok(worker) => {
-                self.workers.insert(worker.host.clone(), worker);
-            }
-            Err(error) => {
-                if let Ok(panic) = error.try_into_panic() {
-                    std::panic::resume_unwind(panic);
-                }
-            }
-        }
-    }
-
-    /// Ends the run in or after stage `index`. Hosts with remaining steps are stopped.
-    pub(super) fn stop(&mut self, index: usize, why: &str) {
-        let plan = Arc::clone(&self.shared.plan);
-        for stage in plan.stages.get(index..).unwrap_or_default() {
-            for lane in &stage.lanes {
-                let Some(worker) = self.workers.get_mut(&lane.host) else { continue };
-                let has_steps_left = lane.steps.iter().any(|step| !worker.ran(step.id));
-                if worker.result.end == HostEnd::Done && has_steps_left {
-                    worker.result.end = HostEnd::Stopped(Some(stage.title.clone()));
-                }
-            }
-        }
-        let title = plan.stages.get(index).map(|stage| stage.title.clone()).unwrap_or_default();
-        self.result.stopped = Some(Stopped { stage: index, title, why: why.to_owned() });
-    }
-
-    fn into_result(self) -> RunResult {
-        let mut result = self.result;
-        result.nodes = standings(&self.shared);
-        for host in self.hosts {
-            result.hosts.entry(host).or_default().end = HostEnd::Stopped(None);
-        }
-        for (host, worker) in self.workers {
-            result.outcomes.extend(worker.outcomes);
-            result.heard.extend(worker.heard);
-            result.hosts.insert(host, worker.result);
-        }
-        result
-    }
-}
-
-/// Returns the state of the nodes of all pools in which a node was down.
-fn standings(shared: &Shared) -> Vec<NodeResult> {
-    let steps = shared.plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
-    let mut seen: BTreeSet<&NodeName> = BTreeSet::new();
-    let nodes = steps.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
-    let mut all: Vec<NodeResult> = nodes
-        .filter(|(node, _)| seen.insert(node))
-        .map(|(node, pool)| NodeResult {
-            node: node.clone(),
-            pool: pool.clone(),
-            standing: shared.budget.standing(node),
-        })
-        .collect();
-    let moved: BTreeSet<String> =
-        all.iter().filter(|one| one.standing != Standing::Untouched).map(|one| one.pool.clone()).collect();
-    all.retain(|one| moved.contains(&one.pool));
-    all.sort_by(|one, other| one.pool.cmp(&other.pool));
-    all
-}
-
-/// Survey result of a node.
-#[derive(Default)]
-struct Seen<'a> {
-    pool: Option<&'a str>,
-    is_unreachable: bool,
-    /// Whether the plan does more with the node than check its health.
-    is_managed: bool,
-    proofs: usize,
-    held: usize,
-}
-
-/// Returns whether `step` is up to date according to the survey.
-fn is_met(worker: &Worker, step: &Step) -> bool {
-    matches!(worker.outcomes.get(&step.id), Some(Outcome::Ok | Outcome::Observed(_) | Outcome::Skipped(_)))
 }
 
 /// Returns all steps of `host`, in the order of the plan.

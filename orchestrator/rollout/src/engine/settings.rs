@@ -40,9 +40,9 @@ pub struct Settings {
     /// Description of the run for the lock message (`apply site.yaml`).
     pub purpose: String,
     /// Timeouts.
-    pub patience: Patience,
+    pub timeouts: Timeouts,
     /// Preflight rules, evaluated before the first change.
-    pub judge: Option<Judge>,
+    pub judge: Option<Preflight>,
     /// Compares the survey with a saved plan before the first change.
     pub confirm: Option<Confirm>,
     /// Creates outlines of zips, so that hosts with an earlier release receive only the missing
@@ -81,7 +81,7 @@ impl std::fmt::Debug for Caller {
 
 /// Answers of a host to the questions of one step.
 #[derive(Debug, Clone)]
-pub struct Testimony {
+pub struct HostAnswers {
     /// The step.
     pub step: StepId,
     /// The host that answered.
@@ -98,23 +98,23 @@ pub struct Testimony {
 
 /// Result of the preflight over the answers of all hosts.
 #[derive(Debug, Clone, Default)]
-pub struct Verdict {
+pub struct PreflightResult {
     /// Steps that fail the preflight. If there is one, nothing is changed on any host.
     pub failures: Vec<(StepId, Failure)>,
     /// Warnings that do not stop the run.
     pub warnings: Vec<String>,
 }
 
-/// Function of a [`Judge`].
-pub type Judging = dyn Fn(&[Testimony]) -> Verdict + Send + Sync;
+/// Function of a [`Preflight`].
+pub type PreflightRules = dyn Fn(&[HostAnswers]) -> PreflightResult + Send + Sync;
 
 /// Evaluates the answers of all hosts together.
 #[derive(Clone)]
-pub struct Judge(pub Arc<Judging>);
+pub struct Preflight(pub Arc<PreflightRules>);
 
-impl std::fmt::Debug for Judge {
+impl std::fmt::Debug for Preflight {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Judge")
+        f.write_str("Preflight")
     }
 }
 
@@ -156,7 +156,7 @@ impl std::fmt::Debug for Outliner {
 
 /// Timeouts of the engine. Deadlines of steps are added to them.
 #[derive(Debug, Clone)]
-pub struct Patience {
+pub struct Timeouts {
     /// Until a host is connected and its agent is started.
     pub connect: Duration,
     /// Until the agent answers.
@@ -173,7 +173,7 @@ pub struct Patience {
     pub goodbye: Duration,
 }
 
-impl Default for Patience {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             // An agent of 5 MB over a slow line, a jump host and a sudo that asks a directory
@@ -205,7 +205,7 @@ impl Settings {
             run: String::new(),
             operator: String::new(),
             purpose: String::new(),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             judge: None,
             confirm: None,
             outliner: None,
@@ -224,5 +224,5 @@ pub enum Interrupt {
     /// Start nothing new; let the current steps finish.
     Finish,
     /// Quit immediately.
-    Leave,
+    Quit,
 }

@@ -9,9 +9,10 @@ use tokio::time::Instant;
 use super::event::Event;
 use super::lane::{self, Pass};
 use super::result::HostEnd;
-use super::rotation;
-use super::run::Run;
-use super::worker::{Shared, Worker};
+use super::run_state::Run;
+use super::shared::Shared;
+use super::traffic;
+use super::worker::Worker;
 use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
 use apim_transport::host::HostName;
 
@@ -115,15 +116,15 @@ async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
     node_by_node(&mut steps, &|node| shared.budget.is_down(node));
     for (node, others_serve) in healed(&shared, &steps) {
         match others_serve {
-            true => rotation::keep_out(&shared, node).await,
-            false => rotation::expect_back(&shared, node),
+            true => traffic::keep_out(&shared, node).await,
+            false => traffic::expect_back(&shared, node),
         }
     }
     lane::run(&shared, &mut worker, &steps, Pass::Stage).await;
     let nodes: BTreeSet<&NodeName> = steps.iter().filter_map(|step| step.node.as_ref()).collect();
     for node in nodes {
         let lost = matches!(worker.result.end, HostEnd::Unreachable(..));
-        if rotation::reconsider(&shared, node, lost).await {
+        if traffic::reconsider(&shared, node, lost).await {
             shared.budget.not_taken(node, "the run ended before its turn");
         }
     }
@@ -139,7 +140,7 @@ fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeMap<&'a NodeName, boo
     let is_healed = |node: &NodeName| {
         shared.plan.rotations.contains_key(node)
             && shared.budget.is_down(node)
-            && !shared.rotating.is_out(node)
+            && !shared.drained.is_out(node)
     };
     let healed = nodes.filter(|(node, _)| is_healed(node));
     healed.map(|(node, pool)| (node, shared.budget.has_healthy(pool))).collect()

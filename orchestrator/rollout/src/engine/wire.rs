@@ -1,7 +1,8 @@
 //! An open link. Requests are queued and never wait for content, content is sent in parallel, and
 //! replies are read one at a time.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use apim_agent::facts::Facts;
 use apim_agent::operation::archive::part::{self, Part};
@@ -134,5 +135,23 @@ async fn send_requests(sender: Sender, mut queued: mpsc::UnboundedReceiver<Reque
         if sender.send(&request).await.is_err() {
             return;
         }
+    }
+}
+
+/// Sessions with the hosts of peers, kept between checks: one login per host and run.
+#[derive(Default)]
+pub(super) struct KeptSessions(Mutex<HashMap<HostName, Vec<Wire>>>);
+
+impl KeptSessions {
+    pub(super) fn take(&self, host: &HostName) -> Option<Wire> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(host)?.pop()
+    }
+
+    pub(super) fn keep(&self, host: &HostName, wire: Wire) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.clone()).or_default().push(wire);
+    }
+
+    pub(super) fn take_all(&self) -> HashMap<HostName, Vec<Wire>> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

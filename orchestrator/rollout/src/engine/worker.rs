@@ -1,53 +1,18 @@
 //! One host of a run: its link, its agent and its result.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use apim_agent::operation::Mode;
 use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Open, Reply, Request, StepId};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use apim_agent::protocol::message::{Reply, Request, StepId};
+use tokio::time::timeout;
 
-use super::errand::Errands;
-use super::event::{Event, Level};
-use super::leave::Budget;
-use super::outlines::Outlines;
-use super::peers::Watching;
+use super::event::Event;
+use super::link::{Unreached, open};
 use super::result::{HostEnd, HostResult, Tally};
-use super::rotation::Rotating;
-use super::settings::{Interrupt, Settings};
-use super::wire::{Surroundings, Wire};
-use crate::plan::model::Plan;
+use super::shared::Shared;
+use super::wire::Wire;
 use apim_transport::host::HostName;
-use apim_transport::session::{Connect, ConnectError, SessionError};
-
-/// State shared by all workers of a run.
-pub(super) struct Shared {
-    pub(super) plan: Arc<Plan>,
-    pub(super) connect: Arc<dyn Connect>,
-    pub(super) errands: Arc<dyn Errands>,
-    pub(super) settings: Settings,
-    pub(super) events: mpsc::UnboundedSender<Event>,
-    pub(super) interrupt: watch::Receiver<Interrupt>,
-    pub(super) budget: Budget,
-    pub(super) uploads_at_once: Arc<Semaphore>,
-    pub(super) outlines: Arc<Outlines>,
-    pub(super) rotating: Rotating,
-    pub(super) watching: Watching,
-}
-
-impl Shared {
-    /// Sends an event to the reporter, which may have ended.
-    pub(super) fn tell(&self, event: Event) {
-        drop(self.events.send(event));
-    }
-
-    pub(super) fn is_interrupted(&self) -> bool {
-        *self.interrupt.borrow() >= Interrupt::Finish
-    }
-}
 
 /// One host of a run.
 pub(super) struct Worker {
@@ -67,16 +32,6 @@ pub(super) struct Worker {
     counted: BTreeSet<StepId>,
     /// A lost link is reopened at most once per run.
     may_reconnect: bool,
-}
-
-/// Why there is no session with a host.
-pub(super) enum Unreached {
-    /// The host is unreachable: reason and hint.
-    Gone(String, Option<String>),
-    /// Another run has locked it: reason.
-    Held(String),
-    /// The user interrupted the run.
-    Interrupted,
 }
 
 impl Worker {
@@ -117,7 +72,7 @@ impl Worker {
             return false;
         }
         shared.tell(Event::Reconnecting(self.host.clone(), lost.to_owned()));
-        match open(shared, &self.host, Some(shared.settings.patience.reconnect)).await {
+        match open(shared, &self.host, Some(shared.settings.timeouts.reconnect)).await {
             Ok(wire) => {
                 shared.tell(Event::Connected(self.host.clone(), Box::new(wire.facts.clone())));
                 self.wire = Some(wire);
@@ -159,7 +114,7 @@ impl Worker {
         wire.send(Request::Goodbye);
         let bye = async { while !matches!(wire.next().await, Ok(None | Some(Reply::Bye)) | Err(_)) {} };
         // Without an answer the link is closed, and the agent exits then as well.
-        drop(timeout(shared.settings.patience.goodbye, bye).await);
+        drop(timeout(shared.settings.timeouts.goodbye, bye).await);
     }
 
     /// Counts and stores an outcome.
@@ -174,93 +129,4 @@ impl Worker {
     pub(super) fn ran(&self, step: StepId) -> bool {
         self.counted.contains(&step)
     }
-}
-
-/// Opens a link and waits for another run to release the host. `again` is how long to retry a lost
-/// link while the host does not answer.
-async fn open(shared: &Shared, host: &HostName, again: Option<Duration>) -> Result<Wire, Unreached> {
-    let retry_for = again.unwrap_or_default();
-    let mut interrupt = shared.interrupt.clone();
-    let patience = &shared.settings.patience;
-    let begun = Instant::now();
-    let mut pause = Duration::from_millis(250);
-    let mut noted = false;
-    loop {
-        let attempt = tokio::select! {
-            attempt = open_once(shared, host, Manner::own(shared, again.is_some())) => attempt,
-            _ = interrupt.wait_for(|level| *level >= Interrupt::Finish) => return Err(Unreached::Interrupted),
-        };
-        let (why, until) = match attempt {
-            Ok(wire) => return Ok(wire),
-            Err(Unreached::Gone(..)) => (attempt, retry_for),
-            Err(Unreached::Held(ref holder)) => {
-                if !std::mem::replace(&mut noted, true) && !patience.lock.is_zero() {
-                    let seconds = patience.lock.as_secs();
-                    let note = format!("{}: {holder}; waiting up to {seconds} s for that to end", host);
-                    shared.tell(Event::Note(Level::Info, note));
-                }
-                (attempt, patience.lock.max(retry_for))
-            }
-            Err(Unreached::Interrupted) => return attempt,
-        };
-        if begun.elapsed() + pause > until {
-            return why;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_secs(2));
-    }
-}
-
-/// How a session is opened.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Manner {
-    /// Take the host's lock.
-    pub(super) lock: bool,
-    /// Resume after a lost link.
-    pub(super) again: bool,
-    /// As a side session of the run's main session.
-    pub(super) beside: bool,
-}
-
-impl Manner {
-    fn own(shared: &Shared, again: bool) -> Self {
-        Self { lock: shared.settings.mode == Mode::Apply, again, beside: false }
-    }
-}
-
-/// Opens a session, without waiting for another run.
-pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) -> Result<Wire, Unreached> {
-    let Settings { patience, run, operator, purpose, .. } = &shared.settings;
-    let Manner { lock, again, beside } = manner;
-    let link = match timeout(patience.connect, shared.connect.connect(host)).await {
-        Ok(Ok(link)) => link,
-        Ok(Err(ConnectError { what, hint })) => return Err(Unreached::Gone(what, hint)),
-        Err(_) => {
-            let seconds = patience.connect.as_secs();
-            return Err(gone(format!("no connection to {} within {seconds} s", host)));
-        }
-    };
-    let open =
-        Open { run: run.clone(), operator: operator.clone(), purpose: purpose.clone(), lock, again, beside };
-    let surroundings = Surroundings {
-        host: host.clone(),
-        events: shared.events.clone(),
-        uploads_at_once: Arc::clone(&shared.uploads_at_once),
-    };
-    match timeout(patience.hello, Wire::open(link, open, surroundings)).await {
-        Ok(Ok(wire)) => Ok(wire),
-        Ok(Err(SessionError::Refused { why, .. })) => Err(Unreached::Held(why)),
-        Ok(Err(error)) => {
-            let hint = error.hint().map(str::to_owned);
-            Err(Unreached::Gone(error.to_string(), hint))
-        }
-        Err(_) => {
-            let seconds = patience.hello.as_secs();
-            Err(gone(format!("the agent on {} was started but did not answer within {seconds} s", host)))
-        }
-    }
-}
-
-fn gone(why: String) -> Unreached {
-    Unreached::Gone(why, None)
 }

@@ -46,7 +46,7 @@ fn requests_waiting_for_an_ended_lane_are_refused() {
 #[test]
 fn node_that_is_down_needs_no_second_permit() {
     let mut ledger = Ledger::new(Limits::default());
-    ledger.found_down(&node("g1"), "gateway", "not healthy");
+    ledger.mark_down(&node("g1"), "gateway", "not healthy");
     assert_eq!(granted(&ledger.ask(&host("a"), &node("g1"), "gateway").1), [0]);
     let (_, decisions) = ledger.ask(&host("b"), &node("g2"), "gateway");
     let [(_, Decision::Refused(why))] = decisions.as_slice() else { panic!("{decisions:?}") };
@@ -127,12 +127,12 @@ fn tolerant_stage_continues_after_failed_node() {
 #[test]
 fn last_healthy_node_requires_allow_outage() {
     let mut ledger = Ledger::new(of_size(2, Allowance::Nodes(2)));
-    ledger.found_down(&node("g1"), "gateway", "not healthy");
+    ledger.mark_down(&node("g1"), "gateway", "not healthy");
     let (_, decisions) = ledger.ask(&host("b"), &node("g2"), "gateway");
     let [(_, Decision::Refused(why))] = decisions.as_slice() else { panic!("{decisions:?}") };
     assert!(why.ends_with("it is the last healthy node (--allow-outage overrides this)"), "{why}");
     let mut ledger = Ledger::new(Limits { outage: true, ..of_size(2, Allowance::Nodes(1)) });
-    ledger.found_down(&node("g1"), "gateway", "not healthy");
+    ledger.mark_down(&node("g1"), "gateway", "not healthy");
     assert_eq!(granted(&ledger.ask(&host("b"), &node("g2"), "gateway").1), [0]);
 }
 

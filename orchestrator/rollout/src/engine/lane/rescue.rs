@@ -6,10 +6,12 @@ use apim_agent::operation::revert::Proved;
 use apim_agent::operation::unit::release::Moved;
 use apim_agent::outcome::Outcome;
 
-use super::{Pass, talk};
-use crate::engine::peers;
+use super::state::Pass;
+use super::talk::talk;
+use crate::engine::health;
 use crate::engine::result::HostEnd;
-use crate::engine::worker::{Shared, Worker};
+use crate::engine::shared::Shared;
+use crate::engine::worker::Worker;
 use crate::plan::model::{NodeName, Step};
 
 /// Returns the step whose rescue applies to `failed`: the step itself or, for a node whose process
@@ -32,7 +34,7 @@ pub(in crate::engine) async fn run(shared: &Shared, worker: &mut Worker, failed:
     if failed.rescue.is_empty() || worker.wire.is_none() || shared.is_interrupted() {
         return;
     }
-    if is_late(failed) && !has_moved(shared, worker, failed) {
+    if is_late(failed) && !is_release_changed(shared, worker, failed) {
         return;
     }
     let proofs = failed.rescue.iter().filter(|step| step.proves_health);
@@ -42,7 +44,7 @@ pub(in crate::engine) async fn run(shared: &Shared, worker: &mut Worker, failed:
         nodes.iter().for_each(|node| shared.budget.did_not_come_back(node));
     }
     for node in &nodes {
-        peers::check_node(shared, node).await;
+        health::check_node(shared, node).await;
     }
     shared.budget.rescue_begins(&worker.host, &nodes);
     let end = std::mem::take(&mut worker.result.end);
@@ -67,7 +69,7 @@ pub(in crate::engine) fn is_late(step: &Step) -> bool {
 }
 
 /// Returns whether this run changed the release of the step's node.
-pub(in crate::engine) fn has_moved(shared: &Shared, worker: &Worker, step: &Step) -> bool {
+pub(in crate::engine) fn is_release_changed(shared: &Shared, worker: &Worker, step: &Step) -> bool {
     let lanes = shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let mut own = lanes.filter(|lane| lane.host == worker.host).flat_map(|lane| &lane.steps);
     own.any(|other| {

@@ -218,7 +218,7 @@ async fn second_lost_link_makes_host_unreachable() {
 #[tokio::test(start_paused = true)]
 async fn locked_host_is_waited_for() {
     let mut scene = Scene::new();
-    scene.settings.patience.lock = Duration::from_secs(10);
+    scene.settings.timeouts.lock = Duration::from_secs(10);
     scene.stage(OnFailure::StopAtBarrier);
     scene.step("a", Act::Change);
     scene.hosts.world().held.insert(host("a"), 1);
@@ -272,7 +272,7 @@ async fn second_interrupt_quits_immediately() {
     let (result, _) = scene
         .run_until(interrupt, |event| {
             if matches!(event, Event::StepStarted(..)) {
-                stop.send_replace(Interrupt::Leave);
+                stop.send_replace(Interrupt::Quit);
             }
         })
         .await;

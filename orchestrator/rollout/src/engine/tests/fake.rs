@@ -419,7 +419,7 @@ impl Agent {
                 true
             }
             Act::Prove(node) => {
-                self.hosts.world().bring_back(&node);
+                self.hosts.world().rollback_regressed(&node);
                 return Ok(Outcome::Ok);
             }
             Act::Wait => {
@@ -469,7 +469,7 @@ impl World {
         self.down.insert(node.to_owned());
     }
 
-    fn bring_back(&mut self, node: &str) {
+    fn rollback_regressed(&mut self, node: &str) {
         self.down.remove(node);
         if let Some(victim) = self.deaths.remove(node)
             && self.down.insert(victim.clone())

@@ -14,7 +14,7 @@ use apim_agent::value::{AbsPath, UnitName};
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
-use super::{Caller, Interrupt, NoErrands, RunResult, Settings};
+use super::{Caller, Interrupt, RunResult, Settings, UnsupportedTasks};
 use crate::plan::model::{
     Allowance, Balancer, Call, Hook, Hooks, Lane, NodeName, OnFailure, Peer, Plan, Program, Rotation, Shift,
     ShiftSpec, Stage, Step, Work,
@@ -47,8 +47,8 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let mut settings = Settings::new(Mode::Apply, "apply");
-        settings.patience.lock = Duration::ZERO;
-        settings.patience.reconnect = Duration::from_millis(600);
+        settings.timeouts.lock = Duration::ZERO;
+        settings.timeouts.reconnect = Duration::from_millis(600);
         Self { plan: Plan::default(), hosts: Hosts::default(), settings, next: 1 }
     }
 
@@ -221,7 +221,7 @@ impl Scene {
         let run = super::run(
             plan,
             Arc::new(self.hosts.clone()),
-            Arc::new(NoErrands),
+            Arc::new(UnsupportedTasks),
             self.settings.clone(),
             events,
             interrupt,

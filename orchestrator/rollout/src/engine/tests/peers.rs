@@ -225,7 +225,7 @@ async fn concurrent_runs_on_one_role_are_refused() {
     let mut scene = balanced();
     scene.plan.stages[0].lanes.pop();
     scene.plan.peers[1].is_worked_on = false;
-    scene.settings.patience.lock = Duration::from_secs(60);
+    scene.settings.timeouts.lock = Duration::from_secs(60);
     scene.hosts.world().held.insert(host("b"), 2);
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "the other run ends soon: {result:?}");

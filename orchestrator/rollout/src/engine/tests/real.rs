@@ -159,11 +159,11 @@ async fn apply(plan: &Plan, hosts: &Arc<Folders>, mode: Mode) -> (RunResult, Vec
     let (_sender, interrupt) = watch::channel(Interrupt::None);
     let mut settings = Settings::new(mode, "apply");
     settings.run = "r".into();
-    settings.patience.reconnect = Duration::from_secs(20);
+    settings.timeouts.reconnect = Duration::from_secs(20);
     let run = super::super::run(
         Arc::new(plan.clone()),
         Arc::clone(hosts) as _,
-        Arc::new(NoErrands),
+        Arc::new(UnsupportedTasks),
         settings,
         events,
         interrupt,

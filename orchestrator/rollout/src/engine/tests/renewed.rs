@@ -60,7 +60,7 @@ impl Upgrade {
         };
         let mut settings = Settings::new(Mode::Apply, "apply");
         settings.run = "r".into();
-        settings.patience.reconnect = Duration::from_secs(20);
+        settings.timeouts.reconnect = Duration::from_secs(20);
         settings.outliner = Some(Outliner(Arc::new(make)));
         Self { folder, settings, outlined }
     }
@@ -102,7 +102,7 @@ impl Upgrade {
         let run = super::super::run(
             Arc::new(plan),
             connect,
-            Arc::new(NoErrands),
+            Arc::new(UnsupportedTasks),
             self.settings.clone(),
             events,
             interrupt,

@@ -65,13 +65,13 @@ async fn cut_during_the_first(root: &Path, commands: &[&str]) -> (RunResult, Vec
     let hosts = Arc::new(Cabled { root: root.to_owned(), cable: Mutex::default() });
     let mut settings = Settings::new(Mode::Apply, "apply");
     settings.run = "one run".into();
-    settings.patience.reconnect = Duration::from_secs(30);
+    settings.timeouts.reconnect = Duration::from_secs(30);
     let (events, mut happened) = mpsc::unbounded_channel();
     let (_sender, interrupt) = watch::channel(Interrupt::None);
     let run = super::super::run(
         Arc::new(plan),
         Arc::clone(&hosts) as _,
-        Arc::new(NoErrands),
+        Arc::new(UnsupportedTasks),
         settings,
         events,
         interrupt,

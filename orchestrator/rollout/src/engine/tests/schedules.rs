@@ -99,7 +99,7 @@ const POOLS: [&str; 3] = ["key_manager", "gateway", "control_plane"];
 fn scene(cluster: &Cluster) -> Scene {
     let mut scene = Scene::new();
     scene.settings.forks = cluster.forks;
-    scene.settings.patience.reconnect = Duration::from_millis(300);
+    scene.settings.timeouts.reconnect = Duration::from_millis(300);
     for (number, pool) in POOLS.iter().enumerate() {
         let names = cluster.nodes.iter().enumerate().filter(|(_, node)| node.pool == number);
         let names: Vec<String> = names.map(|(at, _)| format!("n{at}")).collect();

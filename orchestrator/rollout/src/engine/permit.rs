@@ -10,7 +10,7 @@ use crate::plan::model::NodeName;
 use apim_transport::host::HostName;
 
 /// The answer to a permit request.
-pub(crate) enum Leave {
+pub(crate) enum PermitDecision {
     /// Granted, or refused with the reason.
     Now(Result<(), String>),
     /// Pending. The text lists the nodes that hold the permits.
@@ -40,9 +40,9 @@ impl Budget {
     }
 
     /// Records that `node` is down. Returns whether that was unknown.
-    pub(crate) fn found_down(&self, node: &NodeName, pool: &str, why: &str) -> bool {
+    pub(crate) fn mark_down(&self, node: &NodeName, pool: &str, why: &str) -> bool {
         let mut state = self.lock();
-        let is_news = state.ledger.found_down(node, pool, why);
+        let is_news = state.ledger.mark_down(node, pool, why);
         let decisions = state.ledger.settle();
         self.deliver(&mut state, decisions);
         is_news
@@ -50,15 +50,15 @@ impl Budget {
 
     /// Records that `node` is down if its standing is still the given one. Returns whether it was
     /// recorded.
-    pub(crate) fn fell(&self, node: &NodeName, pool: &str, found: (&str, &Standing)) -> bool {
+    pub(crate) fn mark_regressed(&self, node: &NodeName, pool: &str, found: (&str, &Standing)) -> bool {
         let mut state = self.lock();
-        let Some(decisions) = state.ledger.fell(node, pool, found) else { return false };
+        let Some(decisions) = state.ledger.mark_regressed(node, pool, found) else { return false };
         self.deliver(&mut state, decisions);
         true
     }
 
-    pub(crate) fn has_fallen(&self, node: &NodeName) -> bool {
-        self.lock().ledger.has_fallen(node)
+    pub(crate) fn has_regressed(&self, node: &NodeName) -> bool {
+        self.lock().ledger.has_regressed(node)
     }
 
     pub(crate) fn rescue_begins(&self, host: &HostName, nodes: &[NodeName]) {
@@ -66,7 +66,7 @@ impl Budget {
     }
 
     /// Returns a new permit request if the permit granted for `node` is no longer valid.
-    pub(crate) fn confirm(&self, host: &HostName, node: &NodeName, pool: &str) -> Option<Leave> {
+    pub(crate) fn confirm(&self, host: &HostName, node: &NodeName, pool: &str) -> Option<PermitDecision> {
         let mut state = self.lock();
         let asked = state.ledger.confirm(host, node)?;
         Some(self.wait(&mut state, asked, pool))
@@ -97,7 +97,7 @@ impl Budget {
         self.lock().ledger.lane_announced(host, proofs);
     }
 
-    pub(crate) fn ask(&self, host: &HostName, node: &NodeName, pool: &str) -> Leave {
+    pub(crate) fn ask(&self, host: &HostName, node: &NodeName, pool: &str) -> PermitDecision {
         let mut state = self.lock();
         let asked = state.ledger.ask(host, node, pool);
         self.wait(&mut state, asked, pool)
@@ -108,13 +108,13 @@ impl Budget {
         state: &mut State,
         (ticket, decisions): (Ticket, Vec<(Ticket, Decision)>),
         pool: &str,
-    ) -> Leave {
+    ) -> PermitDecision {
         let (sender, mut receiver) = oneshot::channel();
         state.waiting.insert(ticket, sender);
         self.deliver(state, decisions);
         match receiver.try_recv() {
-            Ok(answer) => Leave::Now(answer),
-            Err(_) => Leave::Later(receiver, state.ledger.holders(pool)),
+            Ok(answer) => PermitDecision::Now(answer),
+            Err(_) => PermitDecision::Later(receiver, state.ledger.holders(pool)),
         }
     }
 

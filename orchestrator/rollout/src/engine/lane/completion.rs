@@ -1,6 +1,5 @@
 //! Handles the end of a step: how it counts, and whether the step is retried.
 
-use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use apim_agent::operation::{Mode, Operation};
@@ -8,21 +7,12 @@ use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 use tokio::time::Instant;
 
-use super::{Lane, Pass};
+use super::state::{End, Lane, Pass, Returning};
 use crate::engine::event::{Event, Level};
-use crate::engine::worker::{Shared, Worker};
-use crate::engine::{hidden, rotation};
+use crate::engine::shared::Shared;
+use crate::engine::worker::Worker;
+use crate::engine::{redact, traffic};
 use crate::plan::model::{NodeName, Step};
-
-/// The end of a step.
-pub(super) struct End {
-    step: StepId,
-    outcome: Outcome,
-    took: Duration,
-}
-
-/// A passed health check that counts only once the node is back in rotation.
-pub(super) type Returning<'a> = Pin<Box<dyn Future<Output = End> + Send + 'a>>;
 
 /// Waits until the pending node is back in rotation, or forever without one.
 pub(super) async fn returned(returning: &mut Option<Returning<'_>>) -> End {
@@ -39,7 +29,7 @@ impl End {
 
     /// Undrains the node. A healthy node without requests has not recovered.
     async fn undrain(mut self, shared: &Shared, node: &NodeName) -> Self {
-        if let Err(why) = rotation::put_back(shared, node).await {
+        if let Err(why) = traffic::put_back(shared, node).await {
             let failure = Failure::new(format!("{node} is healthy, but {why}"));
             let hint = "fix the load balancer, then run apply to undrain the node";
             self.outcome = Outcome::Failed(failure.hint(hint));
@@ -57,7 +47,7 @@ impl Lane<'_> {
         took: Duration,
     ) -> Result<(), String> {
         let step = self.find(id)?;
-        let outcome = hidden::outcome(step, outcome);
+        let outcome = redact::outcome(step, outcome);
         self.unanswered = self.unanswered.saturating_sub(1);
         if self.is_retried(worker, step, &outcome) {
             self.begun = None;
@@ -71,7 +61,7 @@ impl Lane<'_> {
         }
         let end = End { step: id, outcome, took };
         match &step.node {
-            Some(node) if step.proves_health && end.is_good() && self.shared.rotating.is_out(node) => {
+            Some(node) if step.proves_health && end.is_good() && self.shared.drained.is_out(node) => {
                 let (shared, node) = (self.shared, node.clone());
                 self.returning = Some(Box::pin(async move { end.undrain(shared, &node).await }));
                 Ok(())

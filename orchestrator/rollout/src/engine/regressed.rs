@@ -10,12 +10,13 @@ use apim_agent::outcome::{Failure, Outcome};
 use super::event::Event;
 use super::lane::rescue;
 use super::result::HostEnd;
-use super::run::Run;
-use super::worker::{Shared, Worker};
+use super::run_state::Run;
+use super::shared::Shared;
+use super::worker::Worker;
 use crate::plan::model::Step;
 
 /// Rolls back the regressed nodes, one at a time.
-pub(super) async fn bring_back(run: &mut Run) {
+pub(super) async fn rollback_regressed(run: &mut Run) {
     let shared = Arc::clone(&run.shared);
     for lane in shared.plan.stages.iter().flat_map(|stage| &stage.lanes) {
         let Some(worker) = run.workers.get_mut(&lane.host) else { continue };
@@ -30,12 +31,12 @@ pub(super) async fn bring_back(run: &mut Run) {
 }
 
 fn is_due(shared: &Shared, worker: &Worker, step: &Step) -> bool {
-    let has_fallen = step.node.as_ref().is_some_and(|node| shared.budget.has_fallen(node));
-    has_fallen
+    let has_regressed = step.node.as_ref().is_some_and(|node| shared.budget.has_regressed(node));
+    has_regressed
         && !shared.is_interrupted()
         && !worker.ran(step.id)
         && rescue::is_late(step)
-        && rescue::has_moved(shared, worker, step)
+        && rescue::is_release_changed(shared, worker, step)
 }
 
 /// Records the outstanding health check as failed.

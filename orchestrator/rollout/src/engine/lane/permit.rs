@@ -1,16 +1,15 @@
 //! Permit requests of a host: permission to take a unit down.
 
-use std::pin::Pin;
-
 use apim_agent::protocol::message::{Request, StepId};
 use apim_agent::value::UnitName;
 
-use super::Lane;
+use super::state::{Asking, Granting, Lane};
 use crate::engine::event::{Event, Level};
-use crate::engine::leave::Leave;
+use crate::engine::permit::PermitDecision;
+use crate::engine::shared::Shared;
 use crate::engine::wire::Wire;
-use crate::engine::worker::{Shared, Worker};
-use crate::engine::{peers, rotation};
+use crate::engine::worker::Worker;
+use crate::engine::{health, traffic};
 use crate::plan::model::NodeName;
 use apim_transport::host::HostName;
 
@@ -20,16 +19,6 @@ pub(super) struct Asked {
     pub(super) unit: UnitName,
     pub(super) reason: String,
 }
-
-/// The decision on a permit request.
-pub(super) struct Granting {
-    step: StepId,
-    node: NodeName,
-    answer: Result<(), String>,
-}
-
-/// A wait for the permit and for the node to be drained.
-pub(super) type Asking<'a> = Pin<Box<dyn Future<Output = Granting> + Send + 'a>>;
 
 /// Waits for the pending request, or forever without one.
 pub(super) async fn answered(asking: &mut Option<Asking<'_>>) -> Granting {
@@ -50,22 +39,22 @@ struct Asker<'a> {
 
 impl Asker<'_> {
     /// Waits until the node may go down and is drained. An error is the reason why it may not.
-    async fn granted(&self, mut leave: Leave, was_down: bool) -> Result<(), String> {
+    async fn granted(&self, mut leave: PermitDecision, was_down: bool) -> Result<(), String> {
         let Self { shared, node, .. } = self;
         loop {
             match leave {
-                Leave::Now(answer) => answer?,
+                PermitDecision::Now(answer) => answer?,
                 // A closed budget refuses.
-                Leave::Later(answer, _) => {
+                PermitDecision::Later(answer, _) => {
                     answer.await.unwrap_or_else(|_| Err("the run has ended".to_owned()))?;
                 }
             }
             if was_down {
-                rotation::keep_out(shared, node).await;
+                traffic::keep_out(shared, node).await;
                 return Ok(());
             }
             if !shared.settings.limits.outage {
-                peers::check_peers(shared, node, &self.pool).await;
+                health::check_peers(shared, node, &self.pool).await;
             }
             if let Some(again) = shared.budget.confirm(&self.host, node, &self.pool) {
                 leave = self.again(again);
@@ -75,7 +64,7 @@ impl Asker<'_> {
                 let words = "draining".to_owned();
                 shared.tell(Event::StepProgress(self.host.clone(), self.step, words, 0, 0));
             }
-            match rotation::take_out(shared, node).await {
+            match traffic::take_out(shared, node).await {
                 Ok(()) => {}
                 Err(why) if shared.settings.limits.outage => {
                     let note = format!("{why}; continuing because of --allow-outage");
@@ -89,7 +78,7 @@ impl Asker<'_> {
             // Draining takes time, so the permit is checked again.
             match shared.budget.confirm(&self.host, node, &self.pool) {
                 Some(again) => {
-                    rotation::put_back(shared, node).await?;
+                    traffic::put_back(shared, node).await?;
                     leave = self.again(again);
                 }
                 None => return Ok(()),
@@ -97,8 +86,8 @@ impl Asker<'_> {
         }
     }
 
-    fn again(&self, leave: Leave) -> Leave {
-        if let Leave::Later(_, holders) = &leave {
+    fn again(&self, leave: PermitDecision) -> PermitDecision {
+        if let PermitDecision::Later(_, holders) = &leave {
             let words = format!("{}: waiting for {holders}", self.node);
             self.shared.tell(Event::WaitingForLeave(self.host.clone(), self.step, words));
         }
@@ -116,15 +105,15 @@ impl Lane<'_> {
         };
         let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
         let shared = self.shared;
-        let was_down = shared.budget.is_down(&node) && !shared.rotating.is_out(&node);
+        let was_down = shared.budget.is_down(&node) && !shared.drained.is_out(&node);
         let leave = shared.budget.ask(&worker.host, &node, pool);
         let words = match &leave {
-            Leave::Later(_, holders) => format!("waiting for {holders}"),
-            Leave::Now(Ok(())) if !was_down && shared.plan.rotations.contains_key(&node) => {
+            PermitDecision::Later(_, holders) => format!("waiting for {holders}"),
+            PermitDecision::Now(Ok(())) if !was_down && shared.plan.rotations.contains_key(&node) => {
                 format!("draining {node} first")
             }
-            Leave::Now(Ok(())) if !was_down => format!("checking the other nodes of {pool} first"),
-            Leave::Now(answer) => {
+            PermitDecision::Now(Ok(())) if !was_down => format!("checking the other nodes of {pool} first"),
+            PermitDecision::Now(answer) => {
                 let answer = answer.clone();
                 self.send_decision(Granting { step: *id, node, answer }, wire);
                 return Ok(());
@@ -161,7 +150,7 @@ impl Lane<'_> {
             }
         }
         if answer.is_ok() {
-            self.shared.rotating.goes_down(&node);
+            self.shared.drained.goes_down(&node);
         }
         wire.send(Request::Leave { step, refused: answer.err() });
     }

@@ -8,7 +8,7 @@ use apim_agent::operation::archive::part::{self, Part};
 use apim_agent::protocol::message::{Request, StepId};
 use apim_agent::value::{Content, Sha256};
 
-use super::Lane;
+use super::state::Lane;
 use crate::engine::wire::{Upload, Wire};
 use crate::plan::model::ContentSource;
 

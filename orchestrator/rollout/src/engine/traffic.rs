@@ -1,20 +1,19 @@
 //! Drains a node on all load balancers before it is taken down, and undrains it after its health
 //! check has passed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::operation::wait::{Condition, Wait};
 use apim_agent::operation::{Mode, Operation};
 use apim_agent::outcome::{Failure, Outcome};
-use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::beside::Beside;
+use super::drained::Out;
 use super::event::{Event, Level};
 use super::hooks;
-use super::worker::Shared;
+use super::shared::Shared;
+use super::side_session::SideSession;
 use crate::plan::model::{Balancer, Hooks, NodeName, Rotation, Shift, ShiftSpec};
 
 /// Pause between two counts of a node's connections.
@@ -23,34 +22,6 @@ const PAUSE: Duration = Duration::from_millis(150);
 /// shortly after a reload.
 const SETTLE: Duration = Duration::from_millis(1000);
 
-/// The drained nodes.
-#[derive(Default)]
-pub(super) struct Rotating {
-    state: StdMutex<State>,
-    /// One load balancer is changed at a time, because each configuration is tested as it will be
-    /// read.
-    turn: Mutex<()>,
-}
-
-#[derive(Default)]
-struct State {
-    /// Nodes that this run drained or found drained, and has not undrained.
-    out: BTreeMap<NodeName, Out>,
-    /// Nodes of `out` that hooks drained.
-    hooked: BTreeMap<NodeName, Arc<Hooks>>,
-    /// Nodes that a hook of an earlier run drained.
-    left_out: BTreeSet<NodeName>,
-}
-
-/// Why a node is drained.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Out {
-    /// It is about to be taken down.
-    Leaving,
-    /// It is down, or was.
-    Down,
-}
-
 /// Direction of a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -58,55 +29,15 @@ enum Way {
     In,
 }
 
-impl Rotating {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns whether `node` is drained.
-    pub(super) fn is_out(&self, node: &NodeName) -> bool {
-        self.state().out.contains_key(node)
-    }
-
-    /// Records that `node` may go down now: it stays drained until it is healthy.
-    pub(super) fn goes_down(&self, node: &NodeName) {
-        if let Some(out) = self.state().out.get_mut(node) {
-            *out = Out::Down;
-        }
-    }
-
-    /// Records that hooks of an earlier run drained a node: it is undrained once it is healthy.
-    pub(super) fn was_left_out(&self, hooks: &Arc<Hooks>) {
-        let mut state = self.state();
-        state.out.insert(hooks.node.clone(), Out::Down);
-        state.hooked.insert(hooks.node.clone(), Arc::clone(hooks));
-        state.left_out.insert(hooks.node.clone());
-    }
-
-    fn is_leaving(&self, node: &NodeName) -> bool {
-        self.state().out.get(node) == Some(&Out::Leaving)
-    }
-
-    fn hooked(&self, node: &NodeName) -> Option<Arc<Hooks>> {
-        self.state().hooked.get(node).cloned()
-    }
-
-    fn is_back(&self, node: &NodeName) {
-        let mut state = self.state();
-        state.out.remove(node);
-        state.hooked.remove(node);
-    }
-}
-
 /// Drains `node` on every load balancer and waits until it has no connections, up to the limit of
 /// the plan. An error describes the load balancer that failed; the node was undrained on the
 /// others.
 pub(super) async fn take_out(shared: &Shared, node: &NodeName) -> Result<(), String> {
     let Some(rotation) = shared.plan.rotations.get(node) else { return Ok(()) };
-    shared.rotating.state().out.insert(node.clone(), Out::Leaving);
+    shared.drained.state().out.insert(node.clone(), Out::Leaving);
     match drain_everywhere(shared, rotation, node).await {
         Ok(changed) if changed.is_empty() => {
-            shared.rotating.is_back(node);
+            shared.drained.is_back(node);
             Ok(())
         }
         Ok(changed) => {
@@ -133,9 +64,9 @@ async fn drain_everywhere(
 ) -> Result<Vec<String>, String> {
     let mut changed = turn(shared, rotation, node, Way::Out).await?;
     if let Some(hooks) = &rotation.hooks {
-        let _turn = shared.rotating.turn.lock().await;
+        let _turn = shared.drained.turn.lock().await;
         hooks::mark(shared, hooks).await?;
-        shared.rotating.state().hooked.insert(node.clone(), Arc::clone(hooks));
+        shared.drained.state().hooked.insert(node.clone(), Arc::clone(hooks));
         hooks::drain(shared, hooks).await?;
         changed.extend(hooks::shown(&hooks.drain));
     }
@@ -150,7 +81,7 @@ pub(super) async fn keep_out(shared: &Shared, node: &NodeName) {
     if rotation.balancers.is_empty() {
         return;
     }
-    shared.rotating.state().out.insert(node.clone(), Out::Down);
+    shared.drained.state().out.insert(node.clone(), Out::Down);
     if let Err(why) = turn(shared, rotation, node, Way::Out).await {
         note(shared, Level::Warning, format!("{node} is started while in rotation: {why}"));
     }
@@ -158,12 +89,12 @@ pub(super) async fn keep_out(shared: &Shared, node: &NodeName) {
 
 /// Undrains `node` if it is drained.
 pub(super) async fn put_back(shared: &Shared, node: &NodeName) -> Result<(), String> {
-    if !shared.rotating.is_out(node) {
+    if !shared.drained.is_out(node) {
         return Ok(());
     }
     let changed = undrain_everywhere(shared, node).await;
     let changed = changed.map_err(|why| format!("{node} could not be undrained: {why}"))?;
-    shared.rotating.is_back(node);
+    shared.drained.is_back(node);
     if !changed.is_empty() {
         note(shared, Level::Info, format!("{node} is back in rotation ({})", changed.join(", ")));
     }
@@ -176,8 +107,8 @@ async fn undrain_everywhere(shared: &Shared, node: &NodeName) -> Result<Vec<Stri
         Some(rotation) => turn(shared, rotation, node, Way::In).await,
         None => Ok(Vec::new()),
     };
-    let Some(hooks) = shared.rotating.hooked(node) else { return ours };
-    let _turn = shared.rotating.turn.lock().await;
+    let Some(hooks) = shared.drained.hooked(node) else { return ours };
+    let _turn = shared.drained.turn.lock().await;
     match (ours, hooks::undrain(shared, &hooks).await) {
         (Ok(mut changed), Ok(())) => {
             changed.extend(hooks::shown(&hooks.undrain));
@@ -197,7 +128,7 @@ pub(super) async fn shift(shared: &Shared, shift: &Shift, mode: Mode) -> Outcome
         (Mode::Check, ShiftSpec::Out(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
         (Mode::Check, ShiftSpec::In) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
         // The health check has usually undrained it already.
-        (Mode::Apply, ShiftSpec::Returned) if !shared.rotating.state().left_out.contains(node) => {
+        (Mode::Apply, ShiftSpec::Returned) if !shared.drained.state().left_out.contains(node) => {
             return Outcome::Ok;
         }
         (Mode::Apply, ShiftSpec::Returned) => (put_back(shared, node).await, &hooks.undrain),
@@ -232,14 +163,14 @@ async fn drain_by_hooks(shared: &Shared, hooks: &Hooks, limit: u64) -> Result<()
 /// drained it.
 pub(super) fn expect_back(shared: &Shared, node: &NodeName) {
     if shared.plan.rotations.contains_key(node) {
-        shared.rotating.state().out.insert(node.clone(), Out::Down);
+        shared.drained.state().out.insert(node.clone(), Out::Down);
     }
 }
 
 /// Undrains `node` if it was drained but not taken down. Returns whether that was so. A node whose
 /// host was `lost` stays drained, because its state is unknown.
 pub(super) async fn reconsider(shared: &Shared, node: &NodeName, lost: bool) -> bool {
-    let is_leaving = shared.rotating.is_leaving(node);
+    let is_leaving = shared.drained.is_leaving(node);
     if is_leaving && lost {
         let text = format!("{node} stays drained: the link to its host was lost; the next apply undrains it");
         note(shared, Level::Warning, text);
@@ -258,7 +189,7 @@ async fn turn(
     node: &NodeName,
     way: Way,
 ) -> Result<Vec<String>, String> {
-    let _turn = shared.rotating.turn.lock().await;
+    let _turn = shared.drained.turn.lock().await;
     let mut changed = Vec::new();
     for balancer in &rotation.balancers {
         if change_one(shared, balancer, node, way).await? {
@@ -270,27 +201,27 @@ async fn turn(
 
 /// Changes one load balancer. Returns whether it knows the node.
 async fn change_one(shared: &Shared, balancer: &Balancer, node: &NodeName, way: Way) -> Result<bool, String> {
-    let mut beside = Beside::open(shared, &balancer.host, true).await?;
-    let changed = change_over(&mut beside, balancer, node, way).await;
-    beside.close().await;
+    let mut side = SideSession::open(shared, &balancer.host, true).await?;
+    let changed = change_over(&mut side, balancer, node, way).await;
+    side.close().await;
     changed.map_err(|why| format!("load balancer {}: {why}", balancer.host))
 }
 
 async fn change_over(
-    beside: &mut Beside<'_>,
+    side: &mut SideSession<'_>,
     balancer: &Balancer,
     node: &NodeName,
     way: Way,
 ) -> Result<bool, String> {
     let known = look("the node's files", vec![Condition::Exists(balancer.known_by.clone())]);
-    if !matches!(beside.run("known", &known, Mode::Check).await?, Outcome::Ok) {
+    if !matches!(side.run("known", &known, Mode::Check).await?, Outcome::Ok) {
         return Ok(false);
     }
     let (title, operation) = match way {
         Way::Out => (format!("{node}: drain"), &balancer.drain),
         Way::In => (format!("{node}: undrain"), &balancer.undrain),
     };
-    match beside.run(&title, operation, Mode::Apply).await? {
+    match side.run(&title, operation, Mode::Apply).await? {
         Outcome::Failed(failure) => {
             let causes: String = failure.causes.iter().map(|cause| format!("; {cause}")).collect();
             Err(format!("{}{causes}", failure.what))
@@ -310,21 +241,21 @@ async fn wait_until_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName)
             Ok(()) => {}
         }
     }
-    let why = match Beside::open(shared, &rotation.host, false).await {
+    let why = match SideSession::open(shared, &rotation.host, false).await {
         Err(why) => why,
-        Ok(mut beside) => {
+        Ok(mut side) => {
             let wait = look("quiet", vec![rotation.quiet.clone()]);
             let mut quiet_since = None;
             let why = loop {
                 if shared.is_interrupted() {
-                    beside.close().await;
+                    side.close().await;
                     return;
                 }
-                match beside.run("quiet", &wait, Mode::Check).await {
+                match side.run("quiet", &wait, Mode::Check).await {
                     Ok(Outcome::Ok) => {
                         let since = *quiet_since.get_or_insert_with(Instant::now);
                         if since.elapsed() >= SETTLE {
-                            beside.close().await;
+                            side.close().await;
                             return;
                         }
                     }
@@ -341,7 +272,7 @@ async fn wait_until_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName)
                 }
                 sleep(PAUSE).await;
             };
-            beside.close().await;
+            side.close().await;
             why
         }
     };

@@ -1,52 +1,22 @@
 //! Local tasks: steps that run on the control machine instead of the host's agent. This module
-//! decides when they run and how their outcome counts. [`Errands`] runs them.
+//! decides when they run and how their outcome counts. [`LocalTaskRunner`] runs them.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::time::Duration;
 
 use apim_agent::operation::Mode;
-use apim_agent::outcome::{Failure, Outcome};
+use apim_agent::outcome::Outcome;
 use tokio::time::{Instant, sleep};
 
 use super::event::{Event, Level};
-use super::hidden;
+use super::local_task::LocalTask;
+use super::redact;
 use super::result::HostEnd;
-use super::rotation;
 use super::settings::Interrupt;
-use super::worker::{Shared, Worker};
-use crate::plan::model::{Contents, DatabaseWork, Step, Work};
+use super::shared::Shared;
+use super::traffic;
+use super::worker::Worker;
+use crate::plan::model::{Step, Work};
 use apim_transport::host::HostName;
-
-/// A local task for a host.
-pub struct Errand<'a> {
-    /// The host.
-    pub host: &'a HostName,
-    /// The database work to do.
-    pub work: &'a DatabaseWork,
-    /// Content that the task may read, by digest.
-    pub contents: &'a Contents,
-    /// In check mode nothing may be changed.
-    pub mode: Mode,
-    /// Receives progress: current action, done, total.
-    pub progress: &'a (dyn Fn(&str, u64, u64) + Send + Sync),
-}
-
-/// Runs local tasks. Implementations change nothing in check mode, and nothing if applied twice.
-pub trait Errands: Send + Sync + 'static {
-    /// Runs one task.
-    fn run<'a>(&'a self, errand: Errand<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
-}
-
-/// Rejects all local tasks.
-#[derive(Debug, Clone, Copy)]
-pub struct NoErrands;
-
-impl Errands for NoErrands {
-    fn run<'a>(&'a self, _errand: Errand<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(async { Outcome::Failed(Failure::new("this build cannot run database tasks")) })
-    }
-}
 
 /// Checks all `steps` in order. Returns the outcome and the duration of each.
 pub(super) async fn survey<'a>(
@@ -60,7 +30,7 @@ pub(super) async fn survey<'a>(
             break;
         }
         let begun = Instant::now();
-        let outcome = hidden::outcome(step, once(shared, host, step, Mode::Check).await);
+        let outcome = redact::outcome(step, once(shared, host, step, Mode::Check).await);
         found.push((*step, outcome, begun.elapsed()));
     }
     found
@@ -77,7 +47,7 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step]) {
         shared.tell(Event::StepStarted(host.clone(), step.id, step.title.clone()));
         let begun = Instant::now();
         let mode = if step.check_only { Mode::Check } else { shared.settings.mode };
-        let outcome = hidden::outcome(step, with_retries(shared, &host, step, mode).await);
+        let outcome = redact::outcome(step, with_retries(shared, &host, step, mode).await);
         let failed = outcome.is_failure() && !step.ignore_failure;
         shared.tell(Event::StepFinished(host, step.id, step.title.clone(), outcome.clone(), begun.elapsed()));
         worker.record(step.id, outcome, step.ignore_failure);
@@ -110,7 +80,7 @@ async fn with_retries(shared: &Shared, host: &HostName, step: &Step, mode: Mode)
 async fn once(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
     let work = match &step.work {
         Work::Host(_) => return Outcome::Ok,
-        Work::Shift(shift) => return rotation::shift(shared, shift, mode).await,
+        Work::Shift(shift) => return traffic::shift(shared, shift, mode).await,
         Work::Database(work) => work,
     };
     let progress = |what: &str, done: u64, total: u64| {
@@ -119,5 +89,5 @@ async fn once(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outc
         }
     };
     let contents = &shared.plan.contents;
-    shared.errands.run(Errand { host, work, contents, mode, progress: &progress }).await
+    shared.local_tasks.run(LocalTask { host, work, contents, mode, progress: &progress }).await
 }

@@ -10,8 +10,8 @@ use apim_agent::outcome::Outcome;
 
 use super::event::{Event, Level};
 use super::result::HostEnd;
-use super::run::Run;
-use super::settings::{Surveyed, Testimony, Verdict};
+use super::run_state::Run;
+use super::settings::{HostAnswers, PreflightResult, Surveyed};
 use super::worker::Worker;
 
 /// Evaluates the answers with the run's judge. Returns whether the run may continue. Steps of hosts
@@ -25,7 +25,7 @@ pub(super) fn pass(run: &mut Run) -> bool {
     if host_answers.is_empty() {
         return true;
     }
-    let Verdict { failures, warnings } = (judge.0)(&host_answers);
+    let PreflightResult { failures, warnings } = (judge.0)(&host_answers);
     for warning in warnings {
         shared.tell(Event::Note(Level::Warning, warning));
     }
@@ -73,7 +73,7 @@ pub(super) fn is_expected(run: &mut Run) -> bool {
     false
 }
 
-fn host_answers(run: &Run) -> Vec<Testimony> {
+fn host_answers(run: &Run) -> Vec<HostAnswers> {
     let lanes = run.shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
     let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
@@ -85,7 +85,7 @@ fn host_answers(run: &Run) -> Vec<Testimony> {
                 Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
                 _ => Err("unreachable".to_owned()),
             };
-            Testimony {
+            HostAnswers {
                 step: step.id,
                 host: host.clone(),
                 facts: worker.and_then(|worker| worker.result.facts.clone()),

@@ -4,80 +4,26 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apim_agent::operation::{Mode, Operation};
+use apim_agent::operation::Operation;
 use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Done, Reply, Request, Run, StepId};
+use apim_agent::protocol::message::{Done, Reply, Request};
 use apim_agent::value::Content;
 use tokio::time::{Instant, sleep_until};
 
-use self::asking::{Asked, Asking, answered};
-use self::deadline::own_deadline;
-use self::ending::{Returning, returned, surveyed};
-use super::errand;
-use super::event::{Event, Level};
-use super::result::HostEnd;
-use super::settings::Interrupt;
-use super::wire::Wire;
-use super::worker::{Shared, Worker};
+use super::completion::returned;
+use super::permit::{Asked, answered};
+use super::state::{Lane, Pass};
+use crate::engine::event::Event;
+use crate::engine::result::HostEnd;
+use crate::engine::settings::Interrupt;
+use crate::engine::shared::Shared;
+use crate::engine::wire::Wire;
+use crate::engine::worker::Worker;
 use crate::plan::model::Step;
-
-mod asking;
-mod deadline;
-mod ending;
-mod giving;
-pub(super) mod rescue;
-
-/// The purpose of running a lane.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Pass {
-    /// Every step in check mode; failures stop nothing.
-    Survey,
-    /// In the mode of the step, up to the first failure.
-    Stage,
-    /// Like a stage, for the rescue of a failed step.
-    Rescue,
-}
-
-/// Runs `steps` for the worker's host. Agent steps run in one session. Local tasks run in parallel
-/// to it (survey) or in their order (stage).
-pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step], pass: Pass) {
-    let is_agents = |step: &&Step| step.operation().is_some();
-    match pass {
-        Pass::Survey => {
-            let (agents, errands): (Vec<&Step>, Vec<&Step>) =
-                steps.iter().copied().partition(|step| step.look().is_some());
-            let host = worker.host.clone();
-            let (found, ()) = tokio::join!(errand::survey(shared, &host, &errands), async {
-                talk(shared, worker, &agents, Pass::Survey).await.map_or((), |_| ())
-            });
-            for (step, outcome, took) in found {
-                if let Some(failed) = surveyed(shared, worker, step, outcome, took)
-                    && worker.result.end == HostEnd::Done
-                {
-                    worker.result.end = HostEnd::Failed(failed);
-                }
-            }
-        }
-        Pass::Stage | Pass::Rescue => {
-            for part in steps.chunk_by(|one, next| is_agents(one) == is_agents(next)) {
-                if worker.result.end != HostEnd::Done {
-                    return;
-                }
-                if part.first().is_some_and(is_agents) {
-                    if let Some(failed) = talk(shared, worker, part, pass).await {
-                        rescue::run(shared, worker, rescue::of(shared, failed, part)).await;
-                    }
-                } else {
-                    errand::run(shared, worker, part).await;
-                }
-            }
-        }
-    }
-}
 
 /// Has the agent run `steps`, over a new link if the current one is lost. Returns the step that
 /// failed.
-async fn talk<'a>(
+pub(super) async fn talk<'a>(
     shared: &'a Shared,
     worker: &mut Worker,
     steps: &[&'a Step],
@@ -126,32 +72,6 @@ async fn talk<'a>(
     lane.culprit
 }
 
-struct Lane<'a> {
-    shared: &'a Shared,
-    pass: Pass,
-    /// Steps not finished, in order.
-    left: Vec<&'a Step>,
-    /// The title of the first step that failed.
-    failed: Option<String>,
-    /// That step, unless it failed in the survey.
-    culprit: Option<&'a Step>,
-    /// The title of the first step that was skipped because of an interrupt.
-    stopped: Option<String>,
-    cancelled: bool,
-    /// The current step, and when it started.
-    begun: Option<(StepId, Instant)>,
-    /// The pending permit request.
-    asking: Option<Asking<'a>>,
-    /// A healthy node that is being undrained.
-    returning: Option<Returning<'a>>,
-    /// Failures of steps that are retried.
-    failures: BTreeMap<StepId, u32>,
-    /// Number of steps that were sent and have not ended.
-    unanswered: usize,
-    /// When a failed step is retried. Until then the agent skips the steps sent after it.
-    retry_at: Option<Instant>,
-}
-
 impl<'a> Lane<'a> {
     /// Runs the session until all steps are finished. An error is the reason why the link was lost.
     async fn converse(&mut self, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
@@ -172,7 +92,7 @@ impl<'a> Lane<'a> {
         let mut heard_at = Instant::now();
         let mut noticed = false;
         while !self.left.is_empty() || self.returning.is_some() {
-            let notice_at = heard_at + self.shared.settings.patience.notice;
+            let notice_at = heard_at + self.shared.settings.timeouts.notice;
             let lost_at = heard_at + self.silence();
             tokio::select! {
                 // Replies of the host wait until the node is undrained: steps end in order.
@@ -242,34 +162,6 @@ impl<'a> Lane<'a> {
         Ok(())
     }
 
-    fn send_steps(&mut self, wire: &Wire) {
-        for step in &self.left {
-            if let Some(request) = self.request(step) {
-                wire.send(Request::Run(Box::new(request)));
-            }
-        }
-        self.unanswered = self.left.len();
-    }
-
-    /// Returns whether a reply of the host is expected.
-    const fn awaits_reply(&self) -> bool {
-        self.asking.is_none() && self.returning.is_none() && self.unanswered > 0
-    }
-
-    fn retries_left(&self, step: &Step) -> u32 {
-        step.retries.saturating_sub(self.failures.get(&step.id).copied().unwrap_or(0))
-    }
-
-    /// Returns the request for the agent. Local tasks are never sent.
-    fn request(&self, step: &Step) -> Option<Run> {
-        let is_survey = self.pass == Pass::Survey;
-        // A failure is ignored only after the last retry.
-        let ignore_failure = is_survey || (step.ignore_failure && self.retries_left(step) == 0);
-        let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
-        let operation = if is_survey { step.look()? } else { step.operation()?.clone() };
-        Some(Run { step: step.id, title: step.title.clone(), mode, operation, ignore_failure })
-    }
-
     fn hear(&mut self, reply: Option<Reply>, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
         let host = worker.host.clone();
         let Some(reply) = reply else {
@@ -308,46 +200,5 @@ impl<'a> Lane<'a> {
             }
         }
         Ok(())
-    }
-
-    fn find(&self, id: StepId) -> Result<&'a Step, String> {
-        let known = self.left.iter().copied().find(|step| step.id == id);
-        known.ok_or_else(|| format!("protocol error: agent reported unknown step {}", id.0))
-    }
-
-    fn tell(&self, event: Event) {
-        if self.pass != Pass::Survey || self.shared.settings.mode == Mode::Check {
-            self.shared.tell(event);
-        }
-    }
-
-    /// Returns how long a host may be silent before its link counts as lost.
-    fn silence(&self) -> Duration {
-        let step = self.begun.and_then(|(id, _)| self.find(id).ok()).or(self.left.first().copied());
-        let own = match (self.pass, step) {
-            (Pass::Stage | Pass::Rescue, Some(step)) => {
-                step.operation().map(own_deadline).unwrap_or_default()
-            }
-            _ => Duration::ZERO,
-        };
-        own + self.shared.settings.patience.silence
-    }
-
-    fn notice(&self, worker: &Worker, heard_at: Instant) {
-        let seconds = heard_at.elapsed().as_secs();
-        let note = format!("{}: no reply for {seconds} s, {}", worker.host, self.in_hand());
-        self.shared.tell(Event::Note(Level::Warning, note));
-    }
-
-    fn in_hand(&self) -> String {
-        match self.begun.and_then(|(id, since)| Some((self.find(id).ok()?, since))) {
-            Some((step, since)) => {
-                format!("while `{}` has been running for {} s", step.title, since.elapsed().as_secs())
-            }
-            None => match self.left.first() {
-                Some(step) => format!("before `{}`", step.title),
-                None => "at the end".to_owned(),
-            },
-        }
     }
 }

@@ -9,8 +9,9 @@ use apim_agent::protocol::message::{Reply, Request, Run, StepId};
 use apim_agent::value::Content;
 use tokio::time::timeout;
 
+use super::link::{Manner, Unreached, open_once};
+use super::shared::Shared;
 use super::wire::{Upload, Wire};
-use super::worker::{Manner, Shared, Unreached, open_once};
 use crate::plan::model::Contents;
 use apim_transport::host::HostName;
 
@@ -22,7 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(150);
 const GOODBYE: Duration = Duration::from_secs(5);
 
 /// A side session.
-pub(super) struct Beside<'a> {
+pub(super) struct SideSession<'a> {
     shared: &'a Shared,
     host: &'a HostName,
     wire: Wire,
@@ -30,7 +31,7 @@ pub(super) struct Beside<'a> {
     pub(super) contents: Contents,
 }
 
-impl<'a> Beside<'a> {
+impl<'a> SideSession<'a> {
     /// Opens a session. Changes require `lock`. An error is the reason why it failed.
     pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
         match open_once(shared, host, Manner { lock, again: false, beside: true }).await {

@@ -2,8 +2,7 @@
 //! change, and all nodes again before a healthy one is taken down, because the survey may be
 //! minutes old by then.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use apim_agent::operation::wait::Condition;
@@ -12,12 +11,12 @@ use apim_agent::outcome::Outcome;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::beside::Beside;
 use super::budget::Standing;
 use super::event::{Event, Level};
-use super::wire::Wire;
-use super::worker::{Manner, Shared, Unreached, open_once};
-use super::{hooks, rotation};
+use super::link::{Manner, Unreached, open_once};
+use super::shared::Shared;
+use super::side_session::SideSession;
+use super::{hooks, traffic};
 use crate::plan::model::{NodeName, Peer};
 use apim_transport::host::HostName;
 
@@ -29,24 +28,6 @@ const CHECKS: usize = 3;
 const SOON: Duration = Duration::from_secs(5);
 /// Pause between two checks.
 const PAUSE: Duration = Duration::from_secs(1);
-
-/// Sessions with the hosts of peers, kept between checks: one login per host and run.
-#[derive(Default)]
-pub(super) struct Watching(Mutex<HashMap<HostName, Vec<Wire>>>);
-
-impl Watching {
-    fn take(&self, host: &HostName) -> Option<Wire> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(host)?.pop()
-    }
-
-    fn keep(&self, host: &HostName, wire: Wire) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(host.clone()).or_default().push(wire);
-    }
-
-    fn take_all(&self) -> HashMap<HostName, Vec<Wire>> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
 
 /// Locks the hosts of the unmanaged peers, so that no other run can take one of them down. An error
 /// describes the run that has locked one already.
@@ -63,8 +44,8 @@ async fn lock_host(shared: &Shared, host: &HostName) -> Option<String> {
     loop {
         // Two runs on different nodes of one role rely on each other's nodes.
         match open_once(shared, host, Manner { lock: true, again: false, beside: true }).await {
-            Ok(wire) => shared.watching.keep(host, wire),
-            Err(Unreached::Held(holder)) if begun.elapsed() >= shared.settings.patience.lock.min(SOON) => {
+            Ok(wire) => shared.kept_sessions.keep(host, wire),
+            Err(Unreached::Held(holder)) if begun.elapsed() >= shared.settings.timeouts.lock.min(SOON) => {
                 return Some(format!("{host} has a node of the same role: {holder}"));
             }
             Err(Unreached::Held(_)) => {
@@ -86,7 +67,7 @@ fn unmanaged_peers(shared: &Shared) -> impl Iterator<Item = &Peer> {
 pub(super) async fn check_unmanaged_peers(shared: &Shared) {
     let checks = unmanaged_peers(shared).map(|peer| async move {
         if let Err(why) = probe_once(shared, peer).await {
-            shared.budget.found_down(&peer.node, &peer.pool, &why);
+            shared.budget.mark_down(&peer.node, &peer.pool, &why);
         }
     });
     join_all(checks).await;
@@ -138,7 +119,7 @@ async fn check_standing(shared: &Shared, peer: &Peer) {
             Err(found) => why = found,
         }
     }
-    if shared.budget.fell(&peer.node, &peer.pool, (&why, &was)) {
+    if shared.budget.mark_regressed(&peer.node, &peer.pool, (&why, &was)) {
         let since = if was == Standing::Renewed { "it was restarted" } else { "the run began" };
         let note = format!("{} was healthy when {since}, and now counts as down: {why}", peer.node);
         shared.tell(Event::Note(Level::Warning, note));
@@ -155,7 +136,7 @@ async fn probe_once(shared: &Shared, peer: &Peer) -> Result<(), String> {
         Ok(_) => return Err("not healthy".to_owned()),
     }
     for balancer in &peer.balancers {
-        let known = rotation::look("the node's files", vec![Condition::Exists(balancer.known_by.clone())]);
+        let known = traffic::look("the node's files", vec![Condition::Exists(balancer.known_by.clone())]);
         // A load balancer that does not answer is reported when a node is drained there.
         let Ok(answers) = ask(shared, &balancer.host, &[&known, &balancer.drain]).await else { continue };
         if let [Outcome::Ok, Outcome::Ok] = answers.as_slice() {
@@ -168,27 +149,27 @@ async fn probe_once(shared: &Shared, peer: &Peer) -> Result<(), String> {
 
 /// Runs checks on a host over a kept session, or a new one. An error says that there was no answer.
 async fn ask(shared: &Shared, host: &HostName, checks: &[&Operation]) -> Result<Vec<Outcome>, String> {
-    if let Some(wire) = shared.watching.take(host)
-        && let Ok(found) = ask_over(Beside::resume(shared, host, wire), shared, checks).await
+    if let Some(wire) = shared.kept_sessions.take(host)
+        && let Ok(found) = ask_over(SideSession::resume(shared, host, wire), shared, checks).await
     {
         return Ok(found);
     }
     // A kept session may have broken off.
-    match timeout(PATIENCE, Beside::open(shared, host, false)).await {
+    match timeout(PATIENCE, SideSession::open(shared, host, false)).await {
         Ok(opened) => ask_over(opened?, shared, checks).await,
         Err(_) => Err(format!("no connection within {} s", PATIENCE.as_secs())),
     }
 }
 
 async fn ask_over(
-    mut beside: Beside<'_>,
+    mut side: SideSession<'_>,
     shared: &Shared,
     checks: &[&Operation],
 ) -> Result<Vec<Outcome>, String> {
     let answers = async {
         let mut answers = Vec::new();
         for check in checks {
-            answers.push(beside.run("check", check, Mode::Check).await?);
+            answers.push(side.run("check", check, Mode::Check).await?);
         }
         Ok::<_, String>(answers)
     };
@@ -196,17 +177,17 @@ async fn ask_over(
         return Err(format!("no answer within {} s", PATIENCE.as_secs()));
     };
     let answers = answers?;
-    let (host, wire) = beside.keep();
-    shared.watching.keep(host, wire);
+    let (host, wire) = side.keep();
+    shared.kept_sessions.keep(host, wire);
     Ok(answers)
 }
 
 /// Closes all sessions.
 pub(super) async fn close_sessions(shared: &Shared) {
-    let all = shared.watching.take_all();
+    let all = shared.kept_sessions.take_all();
     join_all(all.into_iter().map(|(host, wires)| async move {
         for wire in wires {
-            Beside::resume(shared, &host, wire).close().await;
+            SideSession::resume(shared, &host, wire).close().await;
         }
     }))
     .await;
