@@ -25,7 +25,7 @@ use crate::report::fold::folded;
 use crate::report::style::{count, time};
 use crate::report::{self, Look, remark};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Asked, Away, Heard, with_all};
+use apim_transport::query::{ClientEvent, HostQuery, HostUnavailable, with_all};
 
 /// Interval of the message that lists the hosts where the command still runs.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -73,7 +73,7 @@ pub(super) struct Args {
 /// The result of one host.
 struct Row {
     host: HostName,
-    answer: Result<Printed, Away>,
+    answer: Result<Printed, HostUnavailable>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
@@ -160,7 +160,7 @@ fn ended(rows: &[Row], kind: Kind, took: Duration) -> history::Ended {
     }
 }
 
-fn asked(args: &Args, secrets: &[Secret]) -> Asked {
+fn asked(args: &Args, secrets: &[Secret]) -> HostQuery {
     let argv = match args.shell {
         true => vec!["/bin/sh".to_owned(), "-c".to_owned(), args.command.join(" ")],
         false => args.command.clone(),
@@ -172,28 +172,28 @@ fn asked(args: &Args, secrets: &[Secret]) -> Asked {
         timeout_secs: args.timeout.as_secs().max(1),
         ..Invocation::default()
     };
-    Asked {
+    HostQuery {
         title: format!("{TITLE}{}", words.chars().take(500).collect::<String>()),
         mode: if args.read_only { Mode::Check } else { Mode::Apply },
-        takes: args.timeout + GRACE,
-        told: None,
+        own_deadline: args.timeout + GRACE,
+        entries: None,
         operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
     }
 }
 
 struct Rows(Vec<Row>);
 
-async fn ask(mut round: Round, args: &Args, asked: &Asked, look: Look) -> Result<Rows, Exit> {
+async fn ask(mut round: Round, args: &Args, asked: &HostQuery, look: Look) -> Result<Rows, Exit> {
     round.terms.lock = !args.read_only;
     let begun = tokio::time::Instant::now();
     let running: Mutex<BTreeSet<String>> = Mutex::default();
     let running_now = || running.lock().unwrap_or_else(PoisonError::into_inner);
-    let heard = |host: &HostName, heard: Heard| match heard {
-        Heard::Connecting => {
+    let heard = |host: &HostName, heard: ClientEvent| match heard {
+        ClientEvent::Connecting => {
             running_now().insert(host.0.clone());
         }
-        Heard::Held(who) if !look.json => remark(&format!("{host}: {who}; waiting for the lock")),
-        Heard::Held(_) | Heard::Said(_) => {}
+        ClientEvent::Held(who) if !look.json => remark(&format!("{host}: {who}; waiting for the lock")),
+        ClientEvent::Held(_) | ClientEvent::Said(_) => {}
     };
     let Round { mut peers, connect, terms } = round;
     let asking = with_all(&mut peers, usize::from(args.reach.forks), |peer| {
@@ -221,8 +221,8 @@ async fn ask(mut round: Round, args: &Args, asked: &Asked, look: Look) -> Result
     }
 }
 
-fn printed(outcomes: Vec<Outcome>) -> Result<Printed, Away> {
-    let no_status = || Err(Away::new("the agent did not report the exit status"));
+fn printed(outcomes: Vec<Outcome>) -> Result<Printed, HostUnavailable> {
+    let no_status = || Err(HostUnavailable::new("the agent did not report the exit status"));
     match outcomes.into_iter().next() {
         Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
             Some(Answer::Printed(printed)) => Ok(*printed),
@@ -230,10 +230,10 @@ fn printed(outcomes: Vec<Outcome>) -> Result<Printed, Away> {
         },
         Some(Outcome::Failed(failure)) => {
             let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
-            Err(Away::Unavailable { why, hint: failure.hint })
+            Err(HostUnavailable::Unavailable { why, hint: failure.hint })
         }
         // The agent skips a command only if the run is cancelled before it starts.
-        Some(Outcome::Skipped(_)) => Err(Away::Interrupted),
+        Some(Outcome::Skipped(_)) => Err(HostUnavailable::Interrupted),
         _ => no_status(),
     }
 }
@@ -264,7 +264,7 @@ impl Row {
     fn was_interrupted(&self) -> bool {
         match &self.answer {
             Ok(printed) => printed.ended == Ended::CalledOff,
-            Err(away) => *away == Away::Interrupted,
+            Err(away) => *away == HostUnavailable::Interrupted,
         }
     }
 

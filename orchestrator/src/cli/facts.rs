@@ -16,7 +16,7 @@ use crate::report::table::{Paint, Table};
 use crate::report::{self, Style, remark};
 use apim_product::{Cluster, jdk};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Asked, Away, with_all};
+use apim_transport::query::{HostQuery, HostUnavailable, with_all};
 
 /// Folders that contain JDKs.
 const JDKS: [&str; 3] = ["/usr/lib/jvm", "/usr/java", "/opt/java"];
@@ -37,7 +37,7 @@ pub(super) struct Args {
 /// The facts of one host.
 struct Row {
     host: HostName,
-    known: Result<Known, Away>,
+    known: Result<Known, HostUnavailable>,
 }
 
 #[derive(Default)]
@@ -155,9 +155,9 @@ impl Questions {
         Self(folders.into_iter().filter_map(version).collect())
     }
 
-    fn asked(&self) -> Asked {
+    fn asked(&self) -> HostQuery {
         let questions = self.0.iter().map(|(_, question)| question.clone()).collect();
-        Asked::look("facts", Operation::Examine(Examine { questions }))
+        HostQuery::look("facts", Operation::Examine(Examine { questions }))
     }
 
     /// Stores the answers; returns folders that may be JDKs.
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn unreachable_host_is_reported() {
-        let away = Away::new("no route");
+        let away = HostUnavailable::new("no route");
         let row = Row { host: HostName("gw1".into()), known: Err(away) };
         assert_eq!(row.text(Style::plain()), "gw1\n  unreachable\n");
         assert_eq!(row.json()["problem"], "no route");

@@ -17,7 +17,7 @@ use super::options::{Files, Reach, Shown};
 use crate::report::style::harmless;
 use crate::report::{self, Style, remark};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Asked, Away, with_all};
+use apim_transport::query::{HostQuery, HostUnavailable, with_all};
 
 /// Default number of journal entries per host.
 const LINES: u32 = 20;
@@ -54,7 +54,7 @@ pub(super) struct Args {
 /// The journal of one host.
 struct Row {
     host: HostName,
-    answer: Result<Recorded, Away>,
+    answer: Result<Recorded, HostUnavailable>,
 }
 
 pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
@@ -95,7 +95,7 @@ impl Args {
 
 async fn ask(round: Round, forks: usize, recall: &Recall) -> Result<Vec<Row>, Exit> {
     let Round { mut peers, connect, terms } = round;
-    let asked = [Asked::look("history", Operation::Recall(recall.clone()))];
+    let asked = [HostQuery::look("history", Operation::Recall(recall.clone()))];
     let rows = with_all(&mut peers, forks, |peer| {
         let (connect, terms, asked) = (&connect, &terms, &asked);
         async move {
@@ -107,17 +107,17 @@ async fn ask(round: Round, forks: usize, recall: &Recall) -> Result<Vec<Row>, Ex
     Ok(rows.await)
 }
 
-fn recorded(outcomes: Vec<Outcome>) -> Result<Recorded, Away> {
+fn recorded(outcomes: Vec<Outcome>) -> Result<Recorded, HostUnavailable> {
     match outcomes.into_iter().next() {
         Some(Outcome::Observed(mut seen)) => match seen.answers.pop() {
             Some(Answer::Recorded(recorded)) => Ok(*recorded),
-            _ => Err(Away::new("the agent did not return the journal")),
+            _ => Err(HostUnavailable::new("the agent did not return the journal")),
         },
         Some(Outcome::Failed(failure)) => {
             let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
-            Err(Away::Unavailable { why, hint: failure.hint })
+            Err(HostUnavailable::Unavailable { why, hint: failure.hint })
         }
-        _ => Err(Away::new("the agent did not return the journal")),
+        _ => Err(HostUnavailable::new("the agent did not return the journal")),
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
         let flaw = Flaw { file: "journal.jsonl".into(), line: 7, what: "it was changed".into() };
         let deeds = vec![deed(1_000_000_030, "19a4", "skipped", &[])];
         let cp1 = Recorded { deeds, lines: 1, flaw: Some(flaw), ..Recorded::default() };
-        let away = Away::new("no route");
+        let away = HostUnavailable::new("no route");
         [("gw1", Ok(gw1)), ("cp1", Ok(cp1)), ("gw2", Err(away))]
             .map(|(name, answer)| Row { host: HostName(name.into()), answer })
             .into()

@@ -24,7 +24,7 @@ use crate::report::{self, Look, remark};
 use apim_product::yaml::nearest;
 use apim_product::{Node, logs};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Asked, Peer, Terms};
+use apim_transport::query::{HostClient, HostQuery, QueryOptions};
 use apim_transport::session::Connect;
 
 /// Default number of entries per log.
@@ -134,11 +134,11 @@ async fn tell(
     (look, secrets): (Look, &[Secret]),
 ) -> Result<Kind, Exit> {
     let Round { connect, terms, .. } = round;
-    let terms = Terms { connect: REACH, ..terms };
+    let terms = QueryOptions { connect: REACH, ..terms };
     let (senders, receivers): (Vec<_>, Vec<_>) = sources.iter().map(|_| mpsc::channel(AHEAD)).unzip();
     let asking = join_all(sources.iter().zip(senders).map(|(source, sender)| {
         let mut stream = Stream {
-            peer: Peer::new(HostName(source.node.host.clone())),
+            peer: HostClient::new(HostName(source.node.host.clone())),
             follow: Follow {
                 log: logs::log(source.node, source.log),
                 last: args.lines.or(args.since.is_none().then_some(LINES)),
@@ -175,7 +175,7 @@ async fn tell(
     let all = tokio::select! {
         (all, ()) = async { tokio::join!(asking, merge(receivers, &mut show)) } => all,
         // Do not wait for pending entries.
-        () = terms.stop.wished() => return Ok(if args.follow { Kind::Converged } else { Kind::Interrupted }),
+        () = terms.stop.requested() => return Ok(if args.follow { Kind::Converged } else { Kind::Interrupted }),
     };
     written?;
     Ok(if all.iter().all(|is_told| *is_told) { Kind::Converged } else { Kind::Failed })
@@ -202,7 +202,7 @@ fn text(
 
 /// Streams one log and reconnects if the connection is lost.
 struct Stream {
-    peer: Peer,
+    peer: HostClient,
     follow: Follow,
     sender: Sender<Said>,
     /// Time stamp of the last entry shown, and the entries with this time stamp.
@@ -212,15 +212,15 @@ struct Stream {
 
 impl Stream {
     /// Returns whether all requested entries were shown.
-    async fn run(&mut self, connect: &dyn Connect, terms: &Terms) -> bool {
+    async fn run(&mut self, connect: &dyn Connect, terms: &QueryOptions) -> bool {
         let mut pause = Duration::from_secs(1);
         let mut is_again = false;
         loop {
             let (batches, mut heard) = mpsc::channel(AHEAD);
-            let asked = Asked {
-                takes: if self.follow.goes_on { Duration::ZERO } else { SEARCH },
-                told: Some(batches),
-                ..Asked::look("logs", Operation::Follow(self.follow.clone()))
+            let asked = HostQuery {
+                own_deadline: if self.follow.goes_on { Duration::ZERO } else { SEARCH },
+                entries: Some(batches),
+                ..HostQuery::look("logs", Operation::Follow(self.follow.clone()))
             };
             let mut was_heard = false;
             let Self { peer, sender, last, same, .. } = self;
@@ -253,7 +253,7 @@ impl Stream {
                 Ok(_) => return true,
                 Err(away) => (away.why().to_owned(), false),
             };
-            if terms.stop.is_wished() {
+            if terms.stop.is_requested() {
                 return true;
             }
             if was_heard {

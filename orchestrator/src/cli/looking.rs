@@ -18,7 +18,7 @@ use apim_documents::inventory::pattern;
 use apim_product::config;
 use apim_product::yaml::{Mistakes, Span};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Peer, Stop, Terms};
+use apim_transport::query::{HostClient, QueryOptions, Stop};
 use apim_transport::session::Connect;
 use apim_transport::ssh::Connector;
 
@@ -44,9 +44,9 @@ pub(super) struct Ready {
 
 /// The hosts of a query and how to connect to them.
 pub(super) struct Round {
-    pub(super) peers: Vec<Peer>,
+    pub(super) peers: Vec<HostClient>,
     pub(super) connect: Arc<dyn Connect>,
-    pub(super) terms: Terms,
+    pub(super) terms: QueryOptions,
 }
 
 /// Reads the files and selects the hosts.
@@ -125,15 +125,15 @@ impl Ready {
                 connect::know_hosts(&self.connector, &self.hosts, self.look.json).await?;
                 let (run, operator) = (pipeline::run_id(), pipeline::operator());
                 work(Round {
-                    peers: self.hosts.iter().cloned().map(Peer::new).collect(),
+                    peers: self.hosts.iter().cloned().map(HostClient::new).collect(),
                     connect: Arc::new(self.connector.clone()),
-                    terms: Terms::look(run, operator, self.purpose.clone(), stop.clone()),
+                    terms: QueryOptions::look(run, operator, self.purpose.clone(), stop.clone()),
                 })
                 .await
             };
             tokio::select! {
                 done = asking => done,
-                () = leave.wished() => Err(Exit::new(Kind::Interrupted, "interrupted; hosts finish the command in progress")),
+                () = leave.requested() => Err(Exit::new(Kind::Interrupted, "interrupted; hosts finish the command in progress")),
             }
         });
         runtime.shutdown_background();

@@ -26,7 +26,7 @@ use apim_product::Cluster;
 use apim_rollout::artifact::Cache;
 use apim_rollout::plan::model::{NodeName, Plan, Step};
 use apim_transport::host::HostName;
-use apim_transport::rounds::{Asked, Away, Peer, Terms};
+use apim_transport::query::{HostClient, HostQuery, HostUnavailable, QueryOptions};
 use apim_transport::session::Connect;
 
 /// With --watch, a host that is silent for this long is shown as unreachable.
@@ -63,11 +63,11 @@ enum Drift {
 #[derive(Default)]
 struct Questions<'a> {
     steps: Vec<&'a Step>,
-    asked: Vec<Asked>,
+    asked: Vec<HostQuery>,
 }
 
 /// The latest answer of each host; no entry before the first answer.
-type Heard = BTreeMap<HostName, Result<Vec<Outcome>, Away>>;
+type ClientEvent = BTreeMap<HostName, Result<Vec<Outcome>, HostUnavailable>>;
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let Args { files, reach, shown, watch, drift } = args;
@@ -86,7 +86,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         nodes.into_iter().any(|shown| shown == node)
     });
     for host in balancers.hosts() {
-        let look = balancers.question(host).map(|look| Asked::look("load balancer rotation", look));
+        let look = balancers.question(host).map(|look| HostQuery::look("load balancer rotation", look));
         questions.entry(host).or_default().asked.extend(look);
     }
     let hosts: Vec<HostName> = questions.keys().map(|host| (*host).clone()).collect();
@@ -113,7 +113,7 @@ fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'
             let is_look = matches!(operation, Operation::Inspect(_));
             if is_look || (drift == Drift::On && is_desired_state(operation)) {
                 own.steps.push(step);
-                own.asked.push(Asked::look(step.title.clone(), operation.clone()));
+                own.asked.push(HostQuery::look(step.title.clone(), operation.clone()));
             }
         }
     }
@@ -127,10 +127,10 @@ fn is_desired_state(operation: &Operation) -> bool {
 
 /// Queries one host.
 async fn ask(
-    peer: &mut Peer,
+    peer: &mut HostClient,
     questions: &Questions<'_>,
-    (connect, terms): (&dyn Connect, &Terms),
-) -> Result<Vec<Outcome>, Away> {
+    (connect, terms): (&dyn Connect, &QueryOptions),
+) -> Result<Vec<Outcome>, HostUnavailable> {
     peer.ask(connect, terms, &questions.asked, &|_, _| {}).await
 }
 
@@ -149,8 +149,8 @@ async fn once(round: Round, shower: &Shower<'_>, forks: &Semaphore) -> Result<Ki
             (peer.host.clone(), answer)
         }
     }));
-    let heard: Heard = answers.await.into_iter().collect();
-    if terms.stop.is_wished() {
+    let heard: ClientEvent = answers.await.into_iter().collect();
+    if terms.stop.is_requested() {
         return Ok(Kind::Interrupted);
     }
     let rows = shower.rows(&heard);
@@ -176,20 +176,20 @@ async fn refresh(
     (forks, every): (&Arc<Semaphore>, Duration),
 ) -> Result<Kind, Exit> {
     let Round { mut peers, connect, terms } = round;
-    let terms = Terms { connect: WATCH_SILENCE, silence: WATCH_SILENCE, ..terms };
-    let heard: Mutex<Heard> = Mutex::default();
+    let terms = QueryOptions { connect: WATCH_SILENCE, silence: WATCH_SILENCE, ..terms };
+    let heard: Mutex<ClientEvent> = Mutex::default();
     let (number, first_heard) = (peers.len(), Notify::new());
     let stop = terms.stop.clone();
     let asking = join_all(peers.iter_mut().map(|peer| {
         let (connect, terms, heard, first_heard) = (connect.as_ref(), &terms, &heard, &first_heard);
         async move {
             let Some(questions) = shower.questions.get(&peer.host) else { return };
-            while !terms.stop.is_wished() {
+            while !terms.stop.is_requested() {
                 let answer = {
                     let _turn = forks.acquire().await;
                     ask(peer, questions, (connect, terms)).await
                 };
-                if !terms.stop.is_wished() {
+                if !terms.stop.is_requested() {
                     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
                     heard.insert(peer.host.clone(), answer);
                     if heard.len() == number {
@@ -198,7 +198,7 @@ async fn refresh(
                 }
                 tokio::select! {
                     () = tokio::time::sleep(every) => {}
-                    () = terms.stop.wished() => {}
+                    () = terms.stop.requested() => {}
                 }
             }
             peer.goodbye().await;
@@ -208,12 +208,12 @@ async fn refresh(
         let mut face = Face::new(shower.look);
         // Wait for the first answers, but not for unreachable hosts.
         drop(tokio::time::timeout(Duration::from_secs(5), first_heard.notified()).await);
-        while !stop.is_wished() {
+        while !stop.is_requested() {
             let now = heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
             face.show(&shower.rows(&now), shower, every)?;
             tokio::select! {
                 () = tokio::time::sleep(every) => {}
-                () = stop.wished() => {}
+                () = stop.requested() => {}
             }
         }
         face.end();
@@ -232,7 +232,7 @@ struct Shower<'a> {
 }
 
 impl Shower<'_> {
-    fn rows<'a>(&'a self, heard: &'a Heard) -> Vec<Row<'a>> {
+    fn rows<'a>(&'a self, heard: &'a ClientEvent) -> Vec<Row<'a>> {
         let mut rows = Vec::new();
         for node in self.cluster.nodes() {
             let host = HostName(node.host.clone());

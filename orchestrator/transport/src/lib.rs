@@ -1,6 +1,6 @@
 //! From this machine to a host: how a host is reached, SSH, sessions with the agent, queries outside a plan.
 
 pub mod host;
-pub mod rounds;
+pub mod query;
 pub mod session;
 pub mod ssh;

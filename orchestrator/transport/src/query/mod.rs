@@ -3,17 +3,17 @@
 //! interpret the answers.
 //!
 //! ```text
-//! peer     one host: its session, which runs one batch of operations at a time
-//! terms    options of a query: operator, purpose, timeouts
+//! client   one host: its session, which runs one batch of operations at a time
+//! options   options of a query: operator, purpose, timeouts
 //! ```
 
-mod peer;
-mod terms;
+mod client;
+mod options;
 #[cfg(test)]
 mod tests;
 
-pub use peer::{Asked, Away, Peer};
-pub use terms::{Heard, Listener, Stop, Terms};
+pub use client::{HostClient, HostQuery, HostUnavailable};
+pub use options::{ClientEvent, Listener, QueryOptions, Stop};
 
 use std::future::Future;
 
@@ -21,10 +21,10 @@ use futures_util::StreamExt as _;
 
 /// Runs `work` for every peer, at most `at_once` at a time, and returns the results in the order of
 /// the peers.
-pub async fn with_all<'a, T, F, W>(peers: &'a mut [Peer], at_once: usize, work: W) -> Vec<T>
+pub async fn with_all<'a, T, F, W>(peers: &'a mut [HostClient], at_once: usize, work: W) -> Vec<T>
 where
     F: Future<Output = T> + 'a,
-    W: Fn(&'a mut Peer) -> F,
+    W: Fn(&'a mut HostClient) -> F,
 {
     let mut done: Vec<(usize, T)> = futures_util::stream::iter(peers.iter_mut().enumerate())
         .map(|(at, peer)| {

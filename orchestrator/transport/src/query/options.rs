@@ -9,7 +9,7 @@ use crate::host::HostName;
 
 /// Options of a query.
 #[derive(Clone)]
-pub struct Terms {
+pub struct QueryOptions {
     /// Run id, for locks and journals.
     pub run: String,
     /// User and machine, such as `me@laptop`.
@@ -23,13 +23,13 @@ pub struct Terms {
     /// Timeout for another run to release the host's lock.
     pub patience: Duration,
     /// Time without a message after which a host counts as unavailable, in addition to
-    /// [`Asked::takes`](super::Asked::takes).
+    /// [`HostQuery::takes`](super::HostQuery::takes).
     pub silence: Duration,
     /// Cancellation by the user.
     pub stop: Stop,
 }
 
-impl Terms {
+impl QueryOptions {
     /// Returns read-only options with the default timeouts.
     #[must_use]
     pub fn look(run: String, operator: String, purpose: String, stop: Stop) -> Self {
@@ -70,12 +70,12 @@ impl Stop {
 
     /// Returns whether the user has cancelled.
     #[must_use]
-    pub fn is_wished(&self) -> bool {
+    pub fn is_requested(&self) -> bool {
         *self.0.borrow()
     }
 
     /// Waits for the cancellation; never returns if the sender is dropped before.
-    pub async fn wished(&self) {
+    pub async fn requested(&self) {
         if self.0.clone().wait_for(|cancelled| *cancelled).await.is_err() {
             std::future::pending::<()>().await;
         }
@@ -84,7 +84,7 @@ impl Stop {
 
 /// Events of a host before its answers are complete.
 #[derive(Debug)]
-pub enum Heard {
+pub enum ClientEvent {
     /// Connecting started.
     Connecting,
     /// Another run holds the host's lock: the agent's message with its operator and purpose.
@@ -94,4 +94,4 @@ pub enum Heard {
 }
 
 /// Receives the events of hosts.
-pub type Listener<'a> = &'a (dyn Fn(&HostName, Heard) + Sync);
+pub type Listener<'a> = &'a (dyn Fn(&HostName, ClientEvent) + Sync);

@@ -55,14 +55,14 @@ impl Connect for Folder {
     }
 }
 
-fn shell(script: &str) -> Asked {
+fn shell(script: &str) -> HostQuery {
     let run = Invocation { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), ..Invocation::default() };
-    Asked {
+    HostQuery {
         title: format!("exec: {script}"),
         mode: Mode::Apply,
         operation: Operation::Execute(Execute { run, reads_only: false }),
-        takes: Duration::from_secs(30),
-        told: None,
+        own_deadline: Duration::from_secs(30),
+        entries: None,
     }
 }
 
@@ -76,10 +76,10 @@ fn printed(outcome: &Outcome) -> (Ended, String) {
     }
 }
 
-fn terms() -> (watch::Sender<bool>, Terms) {
+fn terms() -> (watch::Sender<bool>, QueryOptions) {
     let (stop, stopped) = watch::channel(false);
-    let terms = Terms::look("r".into(), "me@here".into(), "test".into(), Stop::new(stopped));
-    (stop, Terms { lock: true, patience: Duration::ZERO, ..terms })
+    let terms = QueryOptions::look("r".into(), "me@here".into(), "test".into(), Stop::new(stopped));
+    (stop, QueryOptions { lock: true, patience: Duration::ZERO, ..terms })
 }
 
 fn host(root: &std::path::Path) -> Folder {
@@ -90,7 +90,7 @@ fn host(root: &std::path::Path) -> Folder {
 async fn session_is_reused_between_queries() {
     let root = tempfile::tempdir().unwrap();
     let (connect, (_stop, terms)) = (host(root.path()), terms());
-    let mut peer = Peer::new(HostName("gw1".into()));
+    let mut peer = HostClient::new(HostName("gw1".into()));
     for word in ["one", "two", "three"] {
         let asked = [shell(&format!("echo {word}")), shell("exit 4")];
         let outcomes = peer.ask(&connect, &terms, &asked, &|_, _| {}).await.unwrap();
@@ -108,9 +108,9 @@ async fn session_is_reused_between_queries() {
 async fn locked_host_reports_the_lock_holder() {
     let root = tempfile::tempdir().unwrap();
     let (connect, (_stop, terms)) = (host(root.path()), terms());
-    let mut first = Peer::new(HostName("gw1".into()));
+    let mut first = HostClient::new(HostName("gw1".into()));
     first.ask(&connect, &terms, &[shell("true")], &|_, _| {}).await.unwrap();
-    let mut second = Peer::new(HostName("gw1".into()));
+    let mut second = HostClient::new(HostName("gw1".into()));
     let away = second.ask(&connect, &terms, &[shell("true")], &|_, _| {}).await.unwrap_err();
     assert!(away.why().contains("me@here") && away.hint().is_some(), "{away:?}");
 }
@@ -119,9 +119,9 @@ async fn locked_host_reports_the_lock_holder() {
 async fn cancellation_ends_the_running_command() {
     let root = tempfile::tempdir().unwrap();
     let (connect, (stop, terms)) = (host(root.path()), terms());
-    let mut peer = Peer::new(HostName("gw1".into()));
-    let heard = |_: &HostName, heard: Heard| {
-        if matches!(heard, Heard::Said(_)) {
+    let mut peer = HostClient::new(HostName("gw1".into()));
+    let heard = |_: &HostName, heard: ClientEvent| {
+        if matches!(heard, ClientEvent::Said(_)) {
             stop.send_replace(true);
         }
     };
@@ -133,7 +133,7 @@ async fn cancellation_ends_the_running_command() {
 async fn unavailable_host_is_retried_by_next_query() {
     let root = tempfile::tempdir().unwrap();
     let (_stop, terms) = terms();
-    let mut peers = vec![Peer::new(HostName("gw1".into())), Peer::new(HostName("gw2".into()))];
+    let mut peers = vec![HostClient::new(HostName("gw1".into())), HostClient::new(HostName("gw2".into()))];
     let away = Folder { is_away: true, ..host(root.path()) };
     let asked = [shell("echo up")];
     let first = with_all(&mut peers, 2, |peer| peer.ask(&away, &terms, &asked, &|_, _| {})).await;

@@ -11,7 +11,7 @@ use apim_agent::protocol::message::{Reply, Request, Run, StepId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::terms::{Heard, Listener, Terms};
+use super::options::{ClientEvent, Listener, QueryOptions};
 use crate::host::HostName;
 use crate::session::{Connect, ConnectError, Receiver, Sender, Session, SessionError};
 
@@ -24,31 +24,37 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 
 /// One operation to run on a host.
 #[derive(Debug, Clone)]
-pub struct Asked {
+pub struct HostQuery {
     /// Title in the host's journal.
     pub title: String,
     /// Check or apply.
     pub mode: Mode,
     /// The operation.
     pub operation: Operation,
-    /// Time that the operation may take without output, in addition to [`Terms::silence`].
-    pub takes: Duration,
+    /// Time that the operation may take without output, in addition to [`QueryOptions::silence`].
+    pub own_deadline: Duration,
     /// Receives log entries, and whether they are live (written just now). A slow receiver slows
     /// down the host.
-    pub told: Option<mpsc::Sender<(Vec<LogEntry>, bool)>>,
+    pub entries: Option<mpsc::Sender<(Vec<LogEntry>, bool)>>,
 }
 
-impl Asked {
+impl HostQuery {
     /// Returns `operation` in check mode.
     #[must_use]
     pub fn look(title: impl Into<String>, operation: Operation) -> Self {
-        Self { title: title.into(), mode: Mode::Check, operation, takes: Duration::ZERO, told: None }
+        Self {
+            title: title.into(),
+            mode: Mode::Check,
+            operation,
+            own_deadline: Duration::ZERO,
+            entries: None,
+        }
     }
 }
 
 /// Why a host did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Away {
+pub enum HostUnavailable {
     /// The user cancelled the query before the host answered.
     Interrupted,
     /// The host is unreachable, or the query failed.
@@ -60,7 +66,7 @@ pub enum Away {
     },
 }
 
-impl Away {
+impl HostUnavailable {
     /// Returns an error without a hint.
     #[must_use]
     pub fn new(why: impl Into<String>) -> Self {
@@ -86,20 +92,20 @@ impl Away {
     }
 }
 
-impl From<SessionError> for Away {
+impl From<SessionError> for HostUnavailable {
     fn from(error: SessionError) -> Self {
         Self::Unavailable { hint: error.hint().map(str::to_owned), why: error.to_string() }
     }
 }
 
-impl From<ConnectError> for Away {
+impl From<ConnectError> for HostUnavailable {
     fn from(ConnectError { what, hint }: ConnectError) -> Self {
         Self::Unavailable { why: what, hint }
     }
 }
 
 /// One host.
-pub struct Peer {
+pub struct HostClient {
     /// Name in the inventory.
     pub host: HostName,
     session: Option<OpenSession>,
@@ -112,7 +118,7 @@ struct OpenSession {
     facts: Facts,
 }
 
-impl Peer {
+impl HostClient {
     /// Creates the client of a host; does not connect.
     #[must_use]
     pub const fn new(host: HostName) -> Self {
@@ -133,15 +139,15 @@ impl Peer {
     pub async fn ask(
         &mut self,
         connect: &dyn Connect,
-        terms: &Terms,
-        asked: &[Asked],
+        terms: &QueryOptions,
+        asked: &[HostQuery],
         heard: Listener<'_>,
-    ) -> Result<Vec<Outcome>, Away> {
+    ) -> Result<Vec<Outcome>, HostUnavailable> {
         let mut session = match self.session.take() {
             Some(session) => session,
             None => tokio::select! {
                 opened = open(connect, &self.host, terms, heard) => opened?,
-                () = terms.stop.wished() => return Err(Away::Interrupted),
+                () = terms.stop.requested() => return Err(HostUnavailable::Interrupted),
             },
         };
         let first = self.last_step + 1;
@@ -168,8 +174,8 @@ impl OpenSession {
     async fn run(
         &mut self,
         host: &HostName,
-        terms: &Terms,
-        asked: &[Asked],
+        terms: &QueryOptions,
+        asked: &[HostQuery],
         (first, heard): (u32, Listener<'_>),
     ) -> Result<Vec<Outcome>, SessionError> {
         let mut step = first;
@@ -212,20 +218,20 @@ impl OpenSession {
     async fn listen(
         &mut self,
         host: &HostName,
-        terms: &Terms,
-        asked: &[Asked],
+        terms: &QueryOptions,
+        asked: &[HostQuery],
         (steps, heard): (&[StepId], Listener<'_>),
     ) -> Result<BTreeMap<StepId, Outcome>, SessionError> {
         let mut outcomes = BTreeMap::new();
         let mut give_up_at: Option<Instant> = None;
         while outcomes.len() < steps.len() {
-            let takes = asked.get(outcomes.len()).map_or(Duration::ZERO, |one| one.takes);
+            let takes = asked.get(outcomes.len()).map_or(Duration::ZERO, |one| one.own_deadline);
             let patience = takes + terms.silence;
             let until = give_up_at.unwrap_or_else(|| Instant::now() + patience);
             let reply = tokio::select! {
                 reply = self.receiver.next() => reply?,
                 () = tokio::time::sleep_until(until) => return Err(silent(host, patience)),
-                () = terms.stop.wished(), if give_up_at.is_none() => {
+                () = terms.stop.requested(), if give_up_at.is_none() => {
                     give_up_at = Some(Instant::now() + CANCEL_GRACE);
                     self.sender.cancel().await?;
                     continue;
@@ -237,11 +243,11 @@ impl OpenSession {
                 }
                 Some(Reply::Entries { step, entries, is_live }) => {
                     let target = steps.iter().position(|known| *known == step).and_then(|at| asked.get(at));
-                    if let Some(target) = target.and_then(|one| one.told.as_ref()) {
+                    if let Some(target) = target.and_then(|one| one.entries.as_ref()) {
                         tokio::select! {
                             // A dropped receiver is not an error of the host.
                             sent = target.send((entries, is_live)) => drop(sent),
-                            () = terms.stop.wished() => {}
+                            () = terms.stop.requested() => {}
                         }
                     }
                 }
@@ -255,7 +261,7 @@ impl OpenSession {
                     let why = "unexpected message".to_owned();
                     return Err(SessionError::Garbled { peer: host.0.clone(), why });
                 }
-                Some(reply) => heard(host, Heard::Said(Box::new(reply))),
+                Some(reply) => heard(host, ClientEvent::Said(Box::new(reply))),
             }
         }
         Ok(outcomes)
@@ -275,20 +281,22 @@ fn silent(host: &HostName, patience: Duration) -> SessionError {
 async fn open(
     connect: &dyn Connect,
     host: &HostName,
-    terms: &Terms,
+    terms: &QueryOptions,
     heard: Listener<'_>,
-) -> Result<OpenSession, Away> {
+) -> Result<OpenSession, HostUnavailable> {
     let begun = Instant::now();
     let mut reported = false;
-    heard(host, Heard::Connecting);
+    heard(host, ClientEvent::Connecting);
     loop {
         let secs = terms.connect.as_secs();
         let attempt = async {
             let link = connect.connect(host).await?;
-            Ok::<_, Away>(Session::open(link, terms.open()).await)
+            Ok::<_, HostUnavailable>(Session::open(link, terms.open()).await)
         };
         let opened = timeout(terms.connect, attempt).await;
-        match opened.map_err(|_| Away::new(format!("no connection to {host} within {secs} s")))?? {
+        match opened
+            .map_err(|_| HostUnavailable::new(format!("no connection to {host} within {secs} s")))??
+        {
             Ok((session, hello)) => {
                 let (sender, receiver) = session.split();
                 return Ok(OpenSession { sender, receiver, facts: hello.facts });
@@ -296,10 +304,10 @@ async fn open(
             Err(SessionError::Refused { why, .. }) => {
                 if begun.elapsed() + RETRY_DELAY > terms.patience {
                     let hint = "wait until that run has finished, or stop it; then re-run".to_owned();
-                    return Err(Away::Unavailable { why, hint: Some(hint) });
+                    return Err(HostUnavailable::Unavailable { why, hint: Some(hint) });
                 }
                 if !std::mem::replace(&mut reported, true) {
-                    heard(host, Heard::Held(why));
+                    heard(host, ClientEvent::Held(why));
                 }
                 sleep(RETRY_DELAY).await;
             }
