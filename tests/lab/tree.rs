@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 
 /// Returns one line per entry of each of `folders` below `root`, sorted, without entries for which `skip`
 /// is true.

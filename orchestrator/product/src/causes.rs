@@ -4,7 +4,7 @@
 //! Sources: carbon-kernel, carbon-apimgt and config-mapper at the release tags, and the issues
 //! cited at the rows.
 
-use apim_agent::operation::wait::Cause;
+use apim_protocol::operation::wait::Cause;
 
 /// After this line a gateway, key manager or traffic manager of 4.5.0 receives no more events
 /// (wso2/api-manager issue 4054).

@@ -5,8 +5,8 @@
 //! "started" even if a port is in use. So a gate combines several conditions (documentation, "basic
 //! health checks"; carbon-apimgt, gateway `server-startup-healthcheck`).
 
-use apim_agent::operation::inspect::Inspect;
-use apim_agent::operation::wait::{Condition, Remedy, Service, Wait};
+use apim_protocol::operation::wait::{Condition, Remedy, Service, Wait};
+use apim_protocol::query::inspect::Inspect;
 
 use super::causes;
 use super::cluster::Cluster;

@@ -1,9 +1,9 @@
 //! Files that give a service its secrets: an environment file, or the input of the product's cipher
 //! tool.
 
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::operation::file::Show;
-use apim_agent::value::{FileMode, Secret, Sha256};
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::operation::file::Show;
+use apim_protocol::value::{FileMode, Secret, Sha256};
 
 use super::cluster::Cluster;
 use super::config::{self, Rendered};
@@ -63,7 +63,7 @@ const IS_SEALED: &str = r#"sum=$(sha256sum <repository/conf/deployment.toml) && 
 /// Returns the additional files for a node's secrets.
 #[must_use]
 pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
-    let private = |path: &apim_agent::value::AbsPath, text: String, show, mode| PlacedFile {
+    let private = |path: &apim_protocol::value::AbsPath, text: String, show, mode| PlacedFile {
         path: path.clone(),
         bytes: text.into_bytes().into(),
         mode: FileMode::new(mode),

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::operation::Operation;
+use apim_protocol::value::{Secret, Sha256};
 
 use super::hook::{Shift, ShiftSpec};
 use super::settings::databases::{Creation, DatabaseType, Tls};

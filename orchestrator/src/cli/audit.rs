@@ -1,8 +1,8 @@
 //! `audit`: the production checklist, with results and evidence.
 
-use apim_agent::observation::Answer;
-use apim_agent::operation::Operation;
-use apim_agent::outcome::Outcome;
+use apim_protocol::observation::Answer;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::Outcome;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};

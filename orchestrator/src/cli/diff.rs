@@ -1,8 +1,8 @@
 //! `diff`: compare the files on the hosts with the files that apply would write. Identical
 //! differences are grouped.
 
-use apim_agent::operation::Operation;
-use apim_agent::outcome::{Difference, Outcome};
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::{Difference, Outcome};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};

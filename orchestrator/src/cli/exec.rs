@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use apim_agent::mask;
-use apim_agent::observation::{Answer, Ended, Printed};
-use apim_agent::operation::command::Invocation;
-use apim_agent::operation::execute::Execute;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::value::{AbsPath, Secret};
+use apim_protocol::mask;
+use apim_protocol::observation::{Answer, Ended, Printed};
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::operation::execute::Execute;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{AbsPath, Secret};
 use serde_json::json;
 
 use super::connect::Rights;

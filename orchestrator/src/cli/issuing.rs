@@ -273,7 +273,7 @@ fn hand_out(
 ) -> Result<(), Exit> {
     let mut failure = None;
     let mut fresh =
-        |name: &str, content: &apim_product::keystore::Content, password: &apim_agent::value::Secret| {
+        |name: &str, content: &apim_product::keystore::Content, password: &apim_protocol::value::Secret| {
             let file = format!("{name}.p12");
             if let Ok(Some(bytes)) = folder.get(&file)
                 && Opened::open(&bytes, password).is_ok_and(|opened| content.is_in(&opened, password))

@@ -1,11 +1,11 @@
 //! `history hosts`: the journals of the hosts (change, operator, time) and their integrity.
 
-use apim_agent::mask;
-use apim_agent::observation::{Answer, Deed, Flaw, Recorded};
-use apim_agent::operation::Operation;
-use apim_agent::operation::recall::Recall;
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Secret;
+use apim_protocol::mask;
+use apim_protocol::observation::{Answer, Deed, Flaw, Recorded};
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::read_journal::Recall;
+use apim_protocol::value::Secret;
 use jiff::Timestamp;
 use serde_json::json;
 

@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::State;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Sha256;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::State;
+use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Sha256;
 use serde_json::json;
 
 use crate::report::Style;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use apim_agent::observation::Answer;
-use apim_agent::operation::Operation;
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::value::Sha256;
+use apim_protocol::observation::Answer;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::value::Sha256;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -61,7 +61,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
 /// The answers of one host.
 struct Heard<'a> {
     host: &'a str,
-    facts: Option<&'a apim_agent::facts::Facts>,
+    facts: Option<&'a apim_protocol::facts::Facts>,
     answers: Result<&'a [Answer], String>,
     heard: Option<SystemTime>,
 }

@@ -3,7 +3,7 @@
 //! First the peers are reconfigured without it, one node of a role at a time. Then its nodes are
 //! stopped and the installed files are deleted.
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::confirm::confirm;
 use super::connect::{self, Rights};

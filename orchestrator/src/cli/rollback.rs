@@ -1,7 +1,7 @@
 //! `rollback`: return nodes to their previous release, with the configuration of that release.
 
-use apim_agent::operation::Mode;
-use apim_agent::operation::unit::release::is_name;
+use apim_protocol::operation::Mode;
+use apim_protocol::operation::unit::release::is_name;
 
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::observation::{Answer, Observation};
-use apim_agent::operation::Operation;
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Sha256;
+use apim_protocol::observation::{Answer, Observation};
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::Sha256;
 use serde_json::{Value, json};
 
 use crate::report::table::Paint;
@@ -153,7 +153,7 @@ fn place(seen: Option<&Observation>, at: usize, file: &ServerFile) -> Option<Pla
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::observation::Entry;
+    use apim_protocol::observation::Entry;
 
     use super::*;
     use apim_product::testing;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use apim_agent::operation::Operation;
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::Outcome;
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
@@ -270,7 +270,7 @@ impl Questions<'_> {
         &self,
         node: &NodeName,
         outcomes: &'a [Outcome],
-    ) -> (Result<&'a apim_agent::observation::Observation, String>, Option<usize>) {
+    ) -> (Result<&'a apim_protocol::observation::Observation, String>, Option<usize>) {
         let own = || {
             let all = self.steps.iter().zip(outcomes);
             all.filter(|(step, _)| step.node.as_ref().is_none_or(|name| name == node))

@@ -1,7 +1,7 @@
 //! `upgrade`: apply an inventory that names another version or zip, after showing which node moves
 //! from which release to which.
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};

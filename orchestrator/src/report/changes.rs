@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::outcome::{Difference, Outcome};
+use apim_protocol::outcome::{Difference, Outcome};
 
 use super::style::{Style, count, harmless};
 use apim_rollout::engine::{HostEnd, RunResult};

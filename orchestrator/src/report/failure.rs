@@ -1,7 +1,7 @@
 //! Failure reports: step, hosts, causes, last log lines and hint. Identical failures are grouped.
 //! Returns text, prints nothing.
 
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::outcome::{Failure, Outcome};
 
 use super::style::{Style, harmless};
 use apim_rollout::engine::{HostEnd, RunResult};

@@ -1,10 +1,10 @@
 //! Releases of nodes after a run that changes releases, and the reasons for restarts. Returns text,
 //! prints nothing.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::State;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::{Difference, Outcome};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::State;
+use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::outcome::{Difference, Outcome};
 use serde_json::{Value, json};
 
 use super::style::{Style, harmless};

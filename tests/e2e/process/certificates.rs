@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::value::Secret;
 use apim_product::keystore::Opened;
+use apim_protocol::value::Secret;
 use apim_tests::cli::Run;
 use apim_tests::inventory::Inventory;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};

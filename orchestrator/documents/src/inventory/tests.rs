@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{Inventory, Options, load, pattern};
 use crate::vault::{Password, Vault, encrypt};

@@ -2,7 +2,7 @@
 //!
 //! Opened secrets have their own kind and need no detection.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use minijinja::value::{Value, ValueKind};
 
 use apim_product::yaml::{Kind, Node, sounds_secret};

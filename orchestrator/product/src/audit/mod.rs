@@ -3,7 +3,7 @@
 //!
 //! `offline` evaluates the inventory; `hosts` evaluates the hosts' answers to `questions`.
 
-use apim_agent::observation::Answer;
+use apim_protocol::observation::Answer;
 
 use super::cluster::Cluster;
 

@@ -1,7 +1,7 @@
 //! Questions to hosts for the audit: more, and more expensive, than those of the preflight.
 
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::value::AbsPath;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::AbsPath;
 
 use crate::cluster::Cluster;
 use crate::hardening;

@@ -1,6 +1,6 @@
 //! Validates load balancer settings before any host is contacted.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{Layout, files, is_ours};
 use crate::cluster::{Cluster, FileReader, Host};

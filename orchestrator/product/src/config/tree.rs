@@ -1,7 +1,7 @@
 //! A configuration as a tree: tables in reading order with their comments. `toml` writes it, `raw`
 //! merges the user's keys into it.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,6 @@
 //! PKCS #12 keystores of Java and OpenSSL, read and written by the crate `p12_keystore`.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use p12_keystore::error::Error;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy, PrivateKeyChain};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::facts::Facts;
+use apim_protocol::facts::Facts;
 
 use super::questions as ask;
 use super::{Context, Finding, Pairs, Seen};

@@ -1,8 +1,8 @@
 //! The questions to a host: all in one request, without slow ones on a healthy host.
 
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::operation::unit::ProcessMatch;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::unit::ProcessMatch;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::AbsPath;
 
 use super::{edges, names};
 use crate::cluster::Cluster;

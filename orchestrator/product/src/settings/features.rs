@@ -1,7 +1,7 @@
 //! Product settings that most clusters change: `cors`, `devportal`, `analytics`, `backend_jwt`,
 //! `mail`, `user_store`, `oauth`.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::read::{Section, Spanned};
 use crate::yaml::Kind;

@@ -1,6 +1,6 @@
 //! Reads one map of settings: typed values with their locations. All errors are collected.
 
-use apim_agent::value::{AbsPath, Secret, Sha256};
+use apim_protocol::value::{AbsPath, Secret, Sha256};
 
 use crate::host_name;
 use crate::yaml::{Kind, MapReader, Mistakes, Node, Span, nearest};

@@ -1,10 +1,10 @@
 //! `apim_distribution`: unpacks the release next to the current one, and sets up the profile of a
 //! key manager once.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::{Archive, Format, Prepare, Pull, Source};
-use apim_agent::operation::command::Invocation;
-use apim_agent::value::{Content, Owner, Sha256};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::{Archive, Format, Prepare, Pull, Source};
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::value::{Content, Owner, Sha256};
 
 use super::Draft;
 use crate::artifact::ArtifactName;

@@ -1,11 +1,11 @@
 //! `apim_hardening`: kernel settings and account limits, in separate files next to those of the
 //! operating system.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::directory::Directory;
-use apim_agent::operation::sysctl::Sysctl;
-use apim_agent::value::{AbsPath, Owner};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::sysctl::Sysctl;
+use apim_protocol::value::{AbsPath, Owner};
 
 use super::Draft;
 use crate::cluster::Cluster;

@@ -1,10 +1,10 @@
 //! `apim_java`: installs the JDK that the unit uses, and checks that the product supports its
 //! version.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::{Archive, Format};
-use apim_agent::operation::wait::{Condition, Wait};
-use apim_agent::value::Owner;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::{Archive, Format};
+use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::value::Owner;
 
 use super::{Draft, distribution};
 use crate::artifact::ArtifactName;

@@ -1,10 +1,10 @@
 //! `apim_load_balancer`: installs nginx, writes, tests and loads its configuration, and checks its
 //! ports.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::operation::unit::{ProcessMatch, State, Unit};
-use apim_agent::operation::wait::{Condition, Wait};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
+use apim_protocol::operation::wait::{Condition, Wait};
 
 use super::Draft;
 use crate::balancer::{self, BalancerError, Wish};

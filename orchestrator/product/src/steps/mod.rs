@@ -1,9 +1,9 @@
 //! Turns each task into operations: one file per task.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::block::Block;
-use apim_agent::operation::examine::Examine;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::block::Block;
+use apim_protocol::query::examine::Examine;
+use apim_protocol::value::AbsPath;
 
 use super::audit;
 use super::balancer;

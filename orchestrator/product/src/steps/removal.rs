@@ -1,12 +1,12 @@
 //! Removes a host from the cluster: stops its nodes and deletes what apim-deploy installed for
 //! them. Other files are kept.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::block::Block;
-use apim_agent::operation::disowned::Disowned;
-use apim_agent::operation::vacate::Vacate;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::block::Block;
+use apim_protocol::operation::disowned::Disowned;
+use apim_protocol::operation::vacate::Vacate;
+use apim_protocol::value::AbsPath;
 
 use super::{Draft, service};
 use crate::cluster::Cluster;

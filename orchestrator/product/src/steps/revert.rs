@@ -4,9 +4,9 @@
 //! The host stores which release that is. Its log is found through the link `current`, which is
 //! changed before the node starts.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::revert::{Proved, Revert};
-use apim_agent::operation::wait::Wait;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::revert::{Proved, Revert};
+use apim_protocol::operation::wait::Wait;
 
 use super::{Draft, rotation};
 use crate::cluster::Cluster;

@@ -1,8 +1,8 @@
 //! Tests of the operations of tasks, units and health checks.
 
-use apim_agent::operation::archive::Source;
-use apim_agent::operation::unit::State;
-use apim_agent::operation::wait::{Condition, Wait};
+use apim_protocol::operation::archive::Source;
+use apim_protocol::operation::unit::State;
+use apim_protocol::operation::wait::{Condition, Wait};
 use regex::Regex;
 
 use super::*;
@@ -86,7 +86,7 @@ fn artifact_sizes_are_set_by_digest() {
     let mut drafts = lower(&ApimTask::Driver, &cluster(HA), "gw-1");
     let draft = drafts.first_mut().expect("the driver");
     let digest = draft.files.first().expect("an artifact").0;
-    draft.set_size(apim_agent::value::Sha256::of(b"another"), 5);
+    draft.set_size(apim_protocol::value::Sha256::of(b"another"), 5);
     draft.set_size(digest, 7);
     assert!(matches!(draft.operation().unwrap(), Operation::File(file) if file.content.size == 7));
 }
@@ -98,9 +98,9 @@ fn configuration_is_private_and_masked() {
     let Operation::File(file) = draft.operation().unwrap() else { panic!("a file") };
     assert_eq!(file.mode.map(|mode| mode.bits()), Some(0o600));
     assert_eq!(file.owner.user.as_deref(), Some("wso2carbon"));
-    let apim_agent::operation::file::Show::Masked(secrets) = &file.show else { panic!("masked") };
+    let apim_protocol::operation::file::Show::Masked(secrets) = &file.show else { panic!("masked") };
     assert!(secrets.iter().any(|secret| secret.expose() == "sharedadmin"));
-    assert_eq!(apim_agent::value::Content::of(&draft.contents[0]), file.content);
+    assert_eq!(apim_protocol::value::Content::of(&draft.contents[0]), file.content);
 }
 
 #[test]

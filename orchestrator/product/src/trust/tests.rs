@@ -1,6 +1,6 @@
 //! Invalid certificates are reported at the line of their file.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::*;
 use crate::cluster::Cluster;

@@ -1,6 +1,6 @@
 //! Takes typed values out of a map and collects all errors, including unknown keys.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::mistake::{Mistakes, nearest};
 use super::node::{Key, Kind, Node, Span};

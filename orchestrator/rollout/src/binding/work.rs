@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::Operation;
-use apim_agent::outcome::{Difference, Outcome};
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::{Difference, Outcome};
+use apim_protocol::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;

@@ -1,6 +1,6 @@
 //! Database errors: database, server, user, host, the server's message, and what to do.
 
-use apim_agent::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 use crate::plan::model::Server;
 use apim_product::settings::databases::{DatabaseType, Tls};

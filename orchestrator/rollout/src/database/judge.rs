@@ -1,6 +1,6 @@
 //! Decides the pending work for a database from its state. Pure functions.
 
-use apim_agent::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 use super::outline::Outline;
 

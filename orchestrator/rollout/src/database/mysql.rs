@@ -117,7 +117,7 @@ impl Session {
     /// Takes the lock for loading into `database`; released when the session ends.
     pub(super) async fn lock(&mut self, database: &str) -> Result<(), DatabaseError> {
         // Lock names are limited to 64 characters.
-        let name = format!("apim-deploy {}", apim_agent::value::Sha256::of(database.as_bytes()).short());
+        let name = format!("apim-deploy {}", apim_protocol::value::Sha256::of(database.as_bytes()).short());
         let wait = Duration::from_secs(LOCK_SECS + 30);
         let got: Option<Option<i64>> =
             within(wait, self.conn.exec_first("SELECT GET_LOCK(?, ?)", (name, LOCK_SECS))).await?;

@@ -1,8 +1,8 @@
 //! Selects steps whose survey result stays valid: those that depend on their own host only, as long
 //! as nothing was changed there.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::Condition;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::Condition;
 
 use crate::plan::model::{ShiftSpec, Step, Work};
 

@@ -5,9 +5,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use apim_agent::operation::wait::Condition;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::wait::Condition;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::Mode;
-use apim_agent::protocol::message::Open;
+use apim_protocol::message::Open;
+use apim_protocol::operation::Mode;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::event::{Event, Level};

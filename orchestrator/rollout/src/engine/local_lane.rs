@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::Outcome;
 use tokio::time::{Instant, sleep};
 
 use super::event::{Event, Level};

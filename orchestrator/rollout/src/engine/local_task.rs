@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::{Failure, Outcome};
 
 use crate::plan::model::{Contents, DatabaseWork};
 use apim_transport::host::HostName;

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
 
 use super::event::{Event, Level};
 use super::result::HostEnd;
@@ -107,7 +107,7 @@ fn moves(run: &Run, worker: &Worker) -> Vec<(String, Moved)> {
         .collect()
 }
 
-fn title(plan: &crate::plan::model::Plan, id: apim_agent::protocol::message::StepId) -> String {
+fn title(plan: &crate::plan::model::Plan, id: apim_protocol::message::StepId) -> String {
     let mut steps = plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
     steps.find(|step| step.id == id).map(|step| step.title.clone()).unwrap_or_default()
 }

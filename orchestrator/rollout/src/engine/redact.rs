@@ -1,6 +1,6 @@
 //! Redacts the outcomes of tasks with `no_log`.
 
-use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
 use super::hooks;
 use crate::plan::model::{Shift, ShiftSpec, Step, Work};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::StepId;
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::outcome::Outcome;
 
 use super::budget::Standing;
 use crate::plan::model::NodeName;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use tokio::task::JoinError;
 
 use super::budget::Standing;

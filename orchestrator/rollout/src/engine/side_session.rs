@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Reply, Request, Run, StepId};
-use apim_agent::value::Content;
+use apim_protocol::message::{Reply, Request, Run, StepId};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Content;
 use tokio::time::timeout;
 
 use super::link::{Manner, Unreached, open_once};

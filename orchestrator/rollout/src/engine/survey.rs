@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::outcome::Outcome;
 
 use super::hooks;
 use super::result::HostEnd;

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::wait::{Condition, Wait};
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
 use tokio::time::{Instant, sleep};
 
 use super::drained::Out;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Reply, Request, StepId};
+use apim_protocol::message::{Reply, Request, StepId};
+use apim_protocol::outcome::Outcome;
 use tokio::time::timeout;
 
 use super::event::Event;

@@ -8,10 +8,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::State;
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::Sha256;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::State;
+use apim_protocol::value::Sha256;
 
 use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
 use apim_documents::inventory::Inventory;

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::Source;
-use apim_agent::operation::wait::Condition;
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::{AbsPath, Content, Sha256};
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::Source;
+use apim_protocol::operation::wait::Condition;
+use apim_protocol::value::{AbsPath, Content, Sha256};
 
 pub use apim_product::NodeName;
 pub use apim_product::availability::Allowance;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::LogEntry;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Reply, Request, Run, StepId};
+use apim_protocol::facts::Facts;
+use apim_protocol::message::{Reply, Request, Run, StepId};
+use apim_protocol::observation::LogEntry;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 

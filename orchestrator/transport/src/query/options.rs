@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apim_agent::protocol::message::{Open, Reply};
+use apim_protocol::message::{Open, Reply};
 use tokio::sync::watch;
 
 use crate::host::HostName;

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use apim_agent::observation::{Answer, Ended};
-use apim_agent::operation::command::Invocation;
-use apim_agent::operation::execute::Execute;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
+use apim_protocol::observation::{Answer, Ended};
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::operation::execute::Execute;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 use tokio_util::io::SyncIoBridge;
 

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::{
+use apim_protocol::facts::Facts;
+use apim_protocol::message::Reply;
+use apim_protocol::observation::{
     Account, Answer, Deed, Disk, Entry, Flaw, Listener, Machine, Observation, Printed, Reached, Recorded,
     Resolved, Served,
 };
-use apim_agent::outcome::{Difference, Failure, Outcome};
-use apim_agent::protocol::message::Reply;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
 use super::error::SessionError;
 use super::frame::{FrameError, FrameReader};

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::protocol::message::{Request, Run, StepId};
-use apim_agent::value::Sha256;
+use apim_protocol::message::{Request, Run, StepId};
+use apim_protocol::value::Sha256;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_util::bytes::Bytes;
@@ -96,7 +96,7 @@ impl Sender {
         let frame = frame::message(request).map_err(|length| SessionError::TooLong {
             peer: self.peer.to_string(),
             length,
-            limit: apim_agent::protocol::frame::MESSAGE_LIMIT,
+            limit: apim_protocol::frame::MESSAGE_LIMIT,
         })?;
         self.push(frame).await
     }

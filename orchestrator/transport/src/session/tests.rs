@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::protocol::frame::MAGIC;
-use apim_agent::protocol::message::{Hello, Open, Refused, Reply, Request, Run, StepId};
-use apim_agent::value::{AbsPath, Content, Sha256};
+use apim_protocol::facts::Facts;
+use apim_protocol::frame::MAGIC;
+use apim_protocol::message::{Hello, Open, Refused, Reply, Request, Run, StepId};
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::value::{AbsPath, Content, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_util::bytes::Bytes;
 

@@ -1,7 +1,7 @@
 //! Classifies the output of a host while the agent is started: the agent itself, the start script,
 //! sudo, or noise.
 
-use apim_agent::protocol::frame::NOISE_LIMIT;
+use apim_protocol::frame::NOISE_LIMIT;
 
 use crate::session::find_magic;
 use crate::session::text::{Tail, one_line, quoted};
@@ -143,7 +143,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::protocol::frame::MAGIC;
+    use apim_protocol::frame::MAGIC;
 
     use super::*;
 

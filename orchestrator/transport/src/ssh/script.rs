@@ -5,7 +5,7 @@
 //! metacharacters and passed as arguments. The script contains neither single quotes nor `!`, so
 //! that it can be single-quoted in any login shell.
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use crate::host::Connection;
 
@@ -131,7 +131,7 @@ fn fit(what: &'static str, text: &str, also: &str) -> Result<String, Unfit> {
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::value::Secret;
+    use apim_protocol::value::Secret;
 
     use super::*;
     use crate::host::Become;

@@ -1,7 +1,7 @@
 //! Reads keystores of keytool and OpenSSL, lets keytool read written ones, rejects damaged ones,
 //! and uses issued certificates in handshakes.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::*;
 use crate::testing::{NOW, quick};

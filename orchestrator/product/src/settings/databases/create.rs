@@ -1,7 +1,7 @@
 //! `apim.databases.create` and related keys: administrator, character set, and host patterns of
 //! users.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::kind::DatabaseType;
 use crate::settings::read::Section;

@@ -1,7 +1,7 @@
 //! `apim.keystores` in mode `issued`: settings of the cluster's certificates and of their private
 //! keys.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{Keystore, Places, Purpose, check_password};
 use crate::settings::read::{Section, Spanned, check_host, text_of};

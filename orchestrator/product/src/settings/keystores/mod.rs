@@ -1,7 +1,7 @@
 //! `apim.keystores`: shipped, provided by the user, or issued by apim-deploy. `cluster` checks the
 //! contents of the files.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::read::{Section, Spanned};
 use crate::yaml::{Mistakes, Span};

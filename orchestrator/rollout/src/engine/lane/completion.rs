@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::protocol::message::StepId;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
 use tokio::time::Instant;
 
 use super::state::{End, Lane, Pass, Returning};

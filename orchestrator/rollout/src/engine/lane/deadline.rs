@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::command::Invocation;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::command::Invocation;
 
 /// Returns how long `operation` may take by its own settings without reporting progress.
 pub(super) fn own_deadline(operation: &Operation) -> Duration {

@@ -1,7 +1,7 @@
 //! Permit requests of a host: permission to take a unit down.
 
-use apim_agent::protocol::message::{Request, StepId};
-use apim_agent::value::UnitName;
+use apim_protocol::message::{Request, StepId};
+use apim_protocol::value::UnitName;
 
 use super::state::{Asking, Granting, Lane};
 use crate::engine::event::{Event, Level};

@@ -1,10 +1,10 @@
 //! Rescue steps of a failed step, such as the rollback of a node that does not become healthy with
 //! a new release.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::revert::Proved;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::revert::Proved;
+use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::outcome::Outcome;
 
 use super::state::Pass;
 use super::talk::talk;

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Request, Run, StepId};
+use apim_protocol::message::{Request, Run, StepId};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::Outcome;
 use tokio::time::Instant;
 
 use super::deadline::own_deadline;

@@ -4,10 +4,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apim_agent::operation::Operation;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Done, Reply, Request};
-use apim_agent::value::Content;
+use apim_protocol::message::{Done, Reply, Request};
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Content;
 use tokio::time::{Instant, sleep_until};
 
 use super::completion::returned;

@@ -1,7 +1,7 @@
 //! External load balancers are changed by hooks: before a node goes down, and once it is healthy,
 //! whatever fails in between.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 
 use super::fake::Act;

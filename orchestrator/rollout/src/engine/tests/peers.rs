@@ -1,6 +1,6 @@
 //! The survey may be outdated when a node is taken down, so its peers are checked again.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 
 use super::fake::Act;
 use super::*;

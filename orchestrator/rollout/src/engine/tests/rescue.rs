@@ -1,7 +1,7 @@
 //! Nodes that do not become healthy with a new release are rolled back. In every case the rollout
 //! is halted and the budget is respected.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use proptest::prelude::*;
 
 use super::fake::Act;

@@ -1,7 +1,7 @@
 //! Nodes are drained on the load balancers before they are taken down, and undrained when they are
 //! healthy.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 
 use super::fake::Act;

@@ -1,7 +1,7 @@
 //! Plans that only drain or undrain nodes.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::Wait;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::Wait;
 
 use super::{Drafted, DraftedStage, DraftedStep, OnFailure};
 use crate::plan::rotation;

@@ -1,9 +1,9 @@
 //! Sessions with the real agent, in a thread, over a pair of pipes.
 
-use apim_agent::operation::file::{File, Show};
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
-use apim_agent::value::{FileMode, Owner};
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::value::{FileMode, Owner};
 use tokio_util::io::SyncIoBridge;
 
 use super::*;

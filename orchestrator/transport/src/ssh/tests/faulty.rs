@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use apim_agent::protocol::frame::MAGIC;
-use apim_agent::protocol::message::Open;
-use apim_agent::value::Secret;
+use apim_protocol::frame::MAGIC;
+use apim_protocol::message::Open;
+use apim_protocol::value::Secret;
 use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session};

@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use crate::host::{Connection, HostName};
 use crate::ssh::{AgentBinaries, AgentBinary, AskNobody, Settings, SshConnect, Surroundings};
