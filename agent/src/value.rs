@@ -138,6 +138,16 @@ impl UnitName {
     }
 }
 
+/// The longest name of a release, in bytes.
+const MAX_RELEASE_NAME: usize = 100;
+
+/// Says whether `text` can be the name of a release: short, letters, digits and `-_.+` only, no dot in front.
+#[must_use]
+pub fn is_release_name(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    !text.is_empty() && text.len() <= MAX_RELEASE_NAME && !text.starts_with('.') && text.chars().all(fits)
+}
+
 /// The permission bits of a file or folder, such as `0640`.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

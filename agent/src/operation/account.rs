@@ -84,7 +84,7 @@ impl Converge for Account {
             return Ok(Some(Difference::one(format!("new account `{}`", self.name))));
         };
         let (items, _) = self.differences(system, &found)?;
-        Ok((!items.is_empty() && !system.is_rooted()).then_some(Difference { items, diff: None }))
+        Ok((!items.is_empty() && !system.is_rooted()).then_some(Difference::of(items)))
     }
 
     fn apply(

@@ -87,7 +87,7 @@ impl Bundle {
         dialogue: &mut dyn Dialogue,
         differing: &[(&File, Difference)],
     ) -> Result<Difference, Failure> {
-        let mut all = Difference { items: Vec::new(), diff: None };
+        let mut all = Difference::default();
         for (file, difference) in differing {
             let folder = Directory { path: file.path.parent(), mode: None, owner: Owner::default() };
             if let Some(missing) = folder.check(system)? {
@@ -127,7 +127,7 @@ fn put_back(system: &System, formers: &[Former]) -> Result<(), Failure> {
 
 /// Adds what differs at `path` to what is told of all files.
 fn add(all: &mut Difference, path: &AbsPath, one: Difference) {
-    all.items.extend(one.items.into_iter().map(|item| format!("{path}: {item}")));
+    all.changes.extend(one.statements().into_iter().map(|item| format!("{path}: {item}").into()));
     if let Some(diff) = one.diff {
         let text = all.diff.get_or_insert_with(String::new);
         if !text.is_empty() {
@@ -139,14 +139,14 @@ fn add(all: &mut Difference, path: &AbsPath, one: Difference) {
 
 impl Converge for Bundle {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let mut all = Difference { items: Vec::new(), diff: None };
+        let mut all = Difference::default();
         for (file, difference) in self.differing(system)? {
             add(&mut all, &file.path, difference);
         }
-        if all.items.is_empty() && self.note(system)?.is_due {
-            all.items.push(format!("{} has not read its files since they changed", self.reader));
+        if all.changes.is_empty() && self.note(system)?.is_due {
+            all.changes.push(format!("{} has not read its files since they changed", self.reader).into());
         }
-        Ok((!all.items.is_empty()).then_some(all))
+        Ok((!all.changes.is_empty()).then_some(all))
     }
 
     fn explain(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Difference {
@@ -154,7 +154,7 @@ impl Converge for Bundle {
         if differing.is_empty() {
             return difference;
         }
-        let mut all = Difference { items: Vec::new(), diff: None };
+        let mut all = Difference::default();
         for (file, one) in differing {
             add(&mut all, &file.path, file.explain(system, dialogue, one));
         }
@@ -193,7 +193,7 @@ impl Converge for Bundle {
             return Err(self.tell.failure(&output.ended.to_string(), &output));
         }
         self.keep(system, Note { is_due: false })?;
-        difference.items.push(format!("{} read its files", self.reader));
+        difference.changes.push(format!("{} read its files", self.reader).into());
         Ok(Outcome::Changed(difference))
     }
 }

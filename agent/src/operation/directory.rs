@@ -34,7 +34,7 @@ impl Converge for Directory {
                 return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
             }
         };
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok((!items.is_empty()).then_some(Difference::of(items)))
     }
 
     fn apply(

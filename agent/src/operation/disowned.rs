@@ -43,7 +43,7 @@ impl Converge for Disowned {
         let mut items = Vec::new();
         items.extend(user.then(|| format!("remove the account `{}`", self.user)));
         items.extend(group.then(|| format!("remove the group `{}`", self.group)));
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok((!items.is_empty()).then_some(Difference::of(items)))
     }
 
     fn apply(
@@ -92,7 +92,7 @@ mod tests {
         assert_eq!(bench.run(&wish(), Mode::Apply), Outcome::Ok);
         std::fs::remove_dir_all(bench.real("/opt/app")).unwrap();
         let Outcome::Changed(done) = bench.assert_converges(&wish()) else { panic!() };
-        assert_eq!(done.items, ["remove the account `app`"]);
+        assert_eq!(done.statements(), ["remove the account `app`"]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl Converge for Download {
         if let Some(found) = system.stat(&self.path)? {
             items.extend(attributes::differences(system, &found, self.mode, &self.owner)?);
         }
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok((!items.is_empty()).then_some(Difference::of(items)))
     }
 
     fn apply(

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::diff::{Shown, diff};
 use super::{Converge, Dialogue, attributes, edited};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::outcome::{Change, Difference, Failure, Outcome};
 use crate::system::{Bytes, Kind, Stat, System};
 use crate::value::{AbsPath, Content, FileMode, Owner, Secret, Sha256};
 
@@ -85,20 +85,21 @@ impl File {
 
 impl Converge for File {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let mut items = Vec::new();
+        let mut changes: Vec<Change> = Vec::new();
         match self.look(system)? {
             None => {
                 let mode = self.mode.unwrap_or(FileMode::new(0o644));
-                items.push(format!("new file of {} bytes, mode {mode}", self.content.size));
+                changes.push(format!("new file of {} bytes, mode {mode}", self.content.size).into());
             }
             Some((found, same)) => {
                 if !same {
-                    items.push(format!("content ({} bytes -> {})", found.size, self.content.size));
+                    changes.push(Change::Content { from: found.size, to: self.content.size });
                 }
-                items.extend(attributes::differences(system, &found, self.mode, &self.owner)?);
+                let attributes = attributes::differences(system, &found, self.mode, &self.owner)?;
+                changes.extend(attributes.into_iter().map(Change::Text));
             }
         }
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok((!changes.is_empty()).then_some(Difference { changes, diff: None }))
     }
 
     fn explain(
@@ -132,7 +133,7 @@ impl Converge for File {
             if let Some(found) = system.digest(&self.path)?
                 && state.is_foreign_edit(&self.path, found)?
             {
-                difference.items.push("it had been edited by somebody else".to_owned());
+                difference.changes.push("it had been edited by somebody else".into());
             }
             let says_otherwise = edited::says_otherwise(system, &self.path)?;
             if says_otherwise {
@@ -217,7 +218,10 @@ mod tests {
         bench.assert_converges(&wish(&bench, "two", None, Show::Text));
         bench.write("/etc/x.toml", "# by hand\ntwo");
         let found = difference(bench.assert_converges(&wish(&bench, "two", None, Show::Text)));
-        assert!(found.items.iter().any(|item| item == "it had been edited by somebody else"), "{found:?}");
+        assert!(
+            found.statements().iter().any(|item| item == "it had been edited by somebody else"),
+            "{found:?}"
+        );
         assert_eq!(put_right(), None, "a comment says nothing");
         bench.write("/etc/x.toml", "two, by hand");
         bench.assert_converges(&wish(&bench, "two", None, Show::Text));

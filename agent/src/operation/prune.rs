@@ -85,7 +85,7 @@ impl Converge for Prune {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
         let items: Vec<String> =
             self.surplus(system)?.into_iter().map(|name| format!("remove {}/{name}", self.folder)).collect();
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok((!items.is_empty()).then_some(Difference::of(items)))
     }
 
     fn apply(
@@ -175,7 +175,7 @@ mod tests {
     fn the_newest_stay_with_the_one_in_use() {
         let bench = bench();
         let Outcome::Changed(difference) = bench.assert_converges(&wish(3)) else { panic!() };
-        assert_eq!(difference.items, ["remove /opt/releases/r1"]);
+        assert_eq!(difference.statements(), ["remove /opt/releases/r1"]);
         assert_eq!(left(&bench), ["r2", "r3", "r4"]);
     }
 

@@ -7,12 +7,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::unit::record::{Record, Start};
-use super::unit::release::{self, Moved};
+use super::unit::release;
 use super::unit::releases::{Releases, Run};
 use super::unit::supervisor::{Stopped, Supervisor};
 use super::unit::{ProcessMatch, systemd};
 use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
 use crate::probe::clock::Moment;
 use crate::system::{Attributes, Bytes, Ids, System};
 use crate::value::{AbsPath, FileMode, UnitName};
@@ -99,11 +99,11 @@ impl Revert {
     }
 }
 
-fn items(in_use: Option<&AbsPath>, goal: &Run) -> Vec<String> {
+fn changes(in_use: Option<&AbsPath>, goal: &Run) -> Vec<Change> {
     let to = goal.folder.name().to_owned();
     match in_use.filter(|in_use| **in_use != goal.folder) {
-        Some(from) => vec![Moved { from: from.name().to_owned(), to }.item()],
-        None => vec![format!("start from release {to}")],
+        Some(from) => vec![ReleaseChange { from: from.name().to_owned(), to }.into()],
+        None => vec![format!("start from release {to}").into()],
     }
 }
 
@@ -111,7 +111,7 @@ impl Converge for Revert {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
         let (in_use, goal) = self.goal(system)?;
         let is_there = self.is_there(system, in_use.as_ref(), &goal)?;
-        Ok((!is_there).then(|| Difference { items: items(in_use.as_ref(), &goal), diff: None }))
+        Ok((!is_there).then(|| Difference::of(changes(in_use.as_ref(), &goal))))
     }
 
     fn apply(
@@ -121,18 +121,19 @@ impl Converge for Revert {
         _: &Difference,
     ) -> Result<Outcome, Failure> {
         let (in_use, goal) = self.goal(system)?;
-        let mut items = items(in_use.as_ref(), &goal);
+        let mut changes = changes(in_use.as_ref(), &goal);
         let mut record = Record::load(system, &self.unit)?;
         let supervisor = Supervisor::new(system, &self.unit, &self.process);
         let status = supervisor.status(&record)?;
         let lives = !status.own.is_empty() || !status.family.is_empty();
         if self.ask && lives {
-            dialogue.permit(&self.unit, &format!("back to {}", items.join(", ")))?;
+            let words: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            dialogue.permit(&self.unit, &format!("back to {}", words.join(", ")))?;
         }
         if !status.is_down() || lives {
             let stopped = supervisor.stop(&status, self.stop_timeout_secs, dialogue)?;
             if let Stopped::Killed(secs) = stopped {
-                items.push(format!("ended with KILL, because it did not stop within {secs} s"));
+                changes.push(format!("ended with KILL, because it did not stop within {secs} s").into());
             }
         }
         let mut releases = Releases::load(system, &self.unit)?;
@@ -151,6 +152,6 @@ impl Converge for Revert {
         let start = Start { at: Moment::now(), session: None, passed: BTreeSet::new(), ..goal.start };
         Releases::note(system, &self.unit, &start)?;
         supervisor.start(&mut record, start)?;
-        Ok(Outcome::Changed(Difference { items, diff: None }))
+        Ok(Outcome::Changed(Difference::of(changes)))
     }
 }

@@ -59,7 +59,7 @@ impl Sysctl {
             return Ok(stuck.map_or(Outcome::Ok, Outcome::Skipped));
         }
         let items = found.differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {}", neat(wish)));
-        let difference = Difference { items: items.chain(stuck).collect(), diff: None };
+        let difference = Difference::of(items.chain(stuck));
         if mode == Mode::Check {
             return Ok(Outcome::WouldChange(difference));
         }
@@ -81,7 +81,7 @@ impl Converge for Sysctl {
         let differ = self.look(system)?.differ;
         let items: Vec<String> =
             differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {wish}")).collect();
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok((!items.is_empty()).then_some(Difference::of(items)))
     }
 
     fn apply(&self, system: &System, _: &mut dyn Dialogue, _: &Difference) -> Result<Outcome, Failure> {
@@ -110,7 +110,7 @@ mod tests {
         bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
         let wish = wish(&[("net.core.rmem_max", "67108864"), ("net.ipv4.tcp_rmem", "4096 87380 16777216")]);
         let Outcome::Changed(done) = bench.assert_converges(&wish) else { panic!() };
-        assert_eq!(done.items.first().map(String::as_str), Some("net.core.rmem_max 212992 -> 67108864"));
+        assert_eq!(done.changes.first(), Some(&"net.core.rmem_max 212992 -> 67108864".into()));
         bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t87380\t16777216\n");
         assert_eq!(bench.run(&wish, Mode::Check), Outcome::Ok);
     }

@@ -34,7 +34,7 @@ pub(super) fn difference(edit: &Edit, path: &AbsPath, item: &str) -> Option<Diff
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let diff = diff(&text(edit.old.as_deref().unwrap_or_default()), &text(&edit.new), Shown::But(&[]));
     let place = if edit.old.is_none() { format!("{item} in the new file {path}") } else { item.to_owned() };
-    Some(Difference { items: vec![place], diff })
+    Some(Difference { diff, ..Difference::one(place) })
 }
 
 /// Writes the edit; `part` names our part among others in the same file.
@@ -52,7 +52,7 @@ pub(super) fn write(
     if let Some(found) = &edit.found
         && state.is_foreign_edit(&key, Sha256::of(found))?
     {
-        difference.items.push("it had been edited by somebody else".to_owned());
+        difference.changes.push("it had been edited by somebody else".into());
         edited::note_put_right(system, path)?;
     }
     state.note_writing(&key, Sha256::of(&edit.ours))?;

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::operation::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::outcome::{Change, Difference, Failure, Outcome};
 use crate::system::System;
 use crate::value::{AbsPath, Content, UnitName};
 
@@ -106,8 +106,8 @@ pub struct Script {
 
 impl Converge for Unit {
     fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let items = self.assess(system)?.items();
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        let changes = self.assess(system)?.changes();
+        Ok((!changes.is_empty()).then_some(Difference { changes, diff: None }))
     }
 
     fn apply(
@@ -117,11 +117,12 @@ impl Converge for Unit {
         _: &Difference,
     ) -> Result<Outcome, Failure> {
         let assessment = self.assess(system)?;
-        let mut items = assessment.items();
-        if items.is_empty() {
+        let mut changes = assessment.changes();
+        if changes.is_empty() {
             return Ok(Outcome::Ok);
         }
-        items.extend(self.bring_about(system, dialogue, assessment)?);
-        Ok(Outcome::Changed(Difference { items, diff: None }))
+        let notes = self.bring_about(system, dialogue, assessment)?;
+        changes.extend(notes.into_iter().map(Change::Text));
+        Ok(Outcome::Changed(Difference { changes, diff: None }))
     }
 }

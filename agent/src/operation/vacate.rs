@@ -89,7 +89,7 @@ impl Converge for Vacate {
             return Ok(None);
         }
         items.extend(leaving.stays.iter().map(|path| format!("keep {path}, which is not ours")));
-        Ok(Some(Difference { items, diff: None }))
+        Ok(Some(Difference::of(items)))
     }
 
     fn apply(
@@ -167,7 +167,7 @@ mod tests {
         symlink("/opt/other", bench.real_itself("/opt/app/current")).unwrap();
         let Outcome::Changed(done) = bench.run(&wish(), Mode::Apply) else { panic!() };
         for kept in ["/opt/app/releases/mine", "/opt/app/current", "/opt/other"] {
-            assert!(done.items.contains(&format!("keep {kept}, which is not ours")), "{done:?}");
+            assert!(done.statements().contains(&format!("keep {kept}, which is not ours")), "{done:?}");
             assert!(bench.real(kept).exists());
         }
         assert!(!bench.real("/opt/app/secrets").exists() && !bench.real("/opt/app/releases/r1").exists());

@@ -108,6 +108,8 @@ pub enum Condition {
         body_holds: Option<String>,
         /// Whether the certificate is verified; may be off for loopback addresses only.
         verify: bool,
+        /// Whose answer it is.
+        scope: Scope,
     },
     /// The log holds a line that matches, written since the unit's last start.
     Logged {
@@ -145,6 +147,16 @@ pub enum Condition {
         /// What must hold then.
         then: Box<Condition>,
     },
+}
+
+/// Whose state a condition shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// The host's own: it stays the same as long as nothing is done there.
+    Local,
+    /// Another host's as well.
+    Peer,
 }
 
 /// A cure for a service that is stuck: restart it once.

@@ -219,6 +219,7 @@ impl Worker<'_> {
             title: &run.title,
             outcome: word,
             detail,
+            changes: journal::typed(outcome),
             millis,
         };
         if let Err(error) = self.journal.append(line) {

@@ -4,7 +4,7 @@
 //! asks for several signs at once (documentation, "basic health checks"; carbon-apimgt, gateway `server-startup-healthcheck`).
 
 use apim_agent::operation::inspect::Inspect;
-use apim_agent::operation::wait::{Condition, Remedy, Service, Wait};
+use apim_agent::operation::wait::{Condition, Remedy, Scope, Service, Wait};
 
 use super::causes;
 use super::cluster::Cluster;
@@ -110,6 +110,7 @@ fn started(cluster: &Cluster, node: &Node) -> Vec<Condition> {
             status: 200,
             body_holds: Some(node.role.product().to_owned()),
             verify: true,
+            scope: Scope::Local,
         },
     ];
     all.extend(
@@ -133,6 +134,7 @@ fn apis_deployed(node: &Node) -> Condition {
         body_holds: None,
         // The certificate names the node, not the loopback address.
         verify: false,
+        scope: Scope::Local,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_agent::facts::Facts;
 use apim_agent::operation::Operation;
-use apim_agent::outcome::{Difference, Outcome};
+use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
@@ -152,11 +152,9 @@ pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
         Some(Outcome::WouldChange(_) | Outcome::Changed(_) | Outcome::Failed(_)) if is_wait => {
             Found::Differs { how: None }
         }
-        Some(
-            Outcome::WouldChange(Difference { items, diff }) | Outcome::Changed(Difference { items, diff }),
-        ) => {
-            let items: Vec<String> = items.iter().map(|item| without_time(item)).collect();
-            let bytes = serde_json::to_vec(&(items, diff)).unwrap_or_default();
+        Some(Outcome::WouldChange(difference) | Outcome::Changed(difference)) => {
+            let items: Vec<String> = difference.statements().iter().map(|item| without_time(item)).collect();
+            let bytes = serde_json::to_vec(&(items, &difference.diff)).unwrap_or_default();
             Found::Differs { how: Some(key.digest("found", &bytes)) }
         }
         Some(Outcome::Failed(_)) => Found::NotYet,

@@ -1,7 +1,7 @@
 //! `diff`: the files on the hosts against those that apply would write; the same difference of several hosts once.
 
 use apim_agent::operation::Operation;
-use apim_agent::outcome::{Difference, Outcome};
+use apim_agent::outcome::{Change, Difference, Outcome};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -41,7 +41,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let others = other_steps(&ended);
     if look.json {
         for one in &differing {
-            let Differing { host, path, items, diff } = one;
+            let Differing { host, path, changes, diff } = one;
+            let items: Vec<String> = changes.iter().flat_map(Change::statements).collect();
             let diff = diff.as_ref().map(|diff| differences::turned(diff, direction));
             let object =
                 json!({"event": "difference", "host": host, "path": path, "items": items, "diff": diff});
@@ -97,11 +98,11 @@ fn differing(ended: &Ended) -> Vec<Differing> {
         else {
             continue;
         };
-        let Difference { items, diff } = difference.clone();
+        let Difference { changes, diff } = difference.clone();
         if matches!(step.operation(), Some(Operation::Unit(_))) && diff.is_none() {
             continue;
         }
-        let one = Differing { host: host.to_owned(), path, items, diff };
+        let one = Differing { host: host.to_owned(), path, changes, diff };
         // Two steps may see to one file.
         if !found.contains(&one) {
             found.push(one);

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::unit::State;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Outcome, ReleaseChange};
 use apim_agent::value::Sha256;
 use serde_json::json;
 
@@ -26,7 +25,7 @@ const NAMED: usize = 12;
 pub(super) struct Move {
     /// The node, for people.
     pub(super) node: String,
-    pub(super) moved: Moved,
+    pub(super) moved: ReleaseChange,
 }
 
 /// What a look at a way back found.
@@ -56,7 +55,7 @@ fn found(plan: &Plan, result: &RunResult, is_it: &dyn Fn(&Step) -> bool) -> Foun
         let node = node_of(&step.title);
         match result.outcomes.get(&step.id) {
             Some(Outcome::WouldChange(difference)) => {
-                found.moves.extend(Moved::find(&difference.items).map(|moved| Move { node, moved }));
+                found.moves.extend(difference.release().map(|moved| Move { node, moved: moved.clone() }));
             }
             Some(Outcome::Failed(_)) => found.refused.push(node),
             _ => {}

@@ -1,7 +1,7 @@
 //! `rollback`: nodes go back to the release that was in use before the present one, with the configuration that it had then.
 
 use apim_agent::operation::Mode;
-use apim_agent::operation::unit::release::is_name;
+use apim_agent::value::is_release_name;
 
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};
@@ -36,7 +36,7 @@ pub(super) struct Args {
 }
 
 fn release(text: &str) -> Result<String, String> {
-    if is_name(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a release")) }
+    if is_release_name(text) { Ok(text.to_owned()) } else { Err(format!("`{text}` is no name of a release")) }
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {

@@ -93,7 +93,7 @@ pub(super) fn shown(hooks: &[Hook]) -> impl Iterator<Item = String> {
 
 /// Returns what calling them is, as a difference.
 pub(super) fn calls(hooks: &[Hook]) -> Difference {
-    Difference { items: shown(hooks).map(|hook| format!("call {hook}")).collect(), diff: None }
+    Difference::of(shown(hooks).map(|hook| format!("call {hook}")))
 }
 
 /// Calls one, again after a failure as often as it says.

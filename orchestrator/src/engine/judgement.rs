@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::unit::release::Moved;
 use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Outcome, ReleaseChange};
 
 use super::event::{Event, Level};
 use super::result::HostEnd;
@@ -98,11 +97,11 @@ fn testimonies(run: &Run) -> Vec<Testimony> {
         .collect()
 }
 
-fn moves(run: &Run, worker: &Worker) -> Vec<(String, Moved)> {
+fn moves(run: &Run, worker: &Worker) -> Vec<(String, ReleaseChange)> {
     let steps = run.shared.plan.steps().filter(|(host, _)| **host == worker.host);
     steps
         .filter_map(|(_, step)| match worker.outcomes.get(&step.id) {
-            Some(Outcome::WouldChange(found)) => Some((step.title.clone(), Moved::find(&found.items)?)),
+            Some(Outcome::WouldChange(found)) => Some((step.title.clone(), found.release()?.clone())),
             _ => None,
         })
         .collect()

@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use apim_agent::facts::Facts;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Outcome, ReleaseChange};
 use apim_agent::protocol::message::StepId;
 
 use super::budget::Standing;
@@ -20,7 +19,7 @@ pub struct RunResult {
     /// The outcome of each step that was looked at or run (the survey's, where the step was not run after it).
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// The nodes that were to move to another release, by the step that moves them; what hosts say, names that were looked at.
-    pub moves: BTreeMap<StepId, Moved>,
+    pub moves: BTreeMap<StepId, ReleaseChange>,
     /// When the answers to questions were heard.
     pub heard: BTreeMap<StepId, SystemTime>,
     /// How long each stage took that was begun, in order: index in the plan, time.

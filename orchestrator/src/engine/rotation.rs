@@ -324,7 +324,7 @@ async fn become_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName) {
                         quiet_since = None;
                     }
                     Ok(Outcome::WouldChange(found)) => {
-                        let seen = found.items.first().cloned().unwrap_or_default();
+                        let seen = found.changes.first().map(ToString::to_string).unwrap_or_default();
                         break format!("after {} s: {seen}", limit.as_secs());
                     }
                     Ok(_) => break "its connections cannot be counted".to_owned(),

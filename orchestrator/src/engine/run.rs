@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use apim_agent::operation::Mode;
-use apim_agent::operation::unit::release::Moved;
 use apim_agent::outcome::Outcome;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
@@ -279,7 +278,7 @@ impl Run {
     fn note_moves(&mut self) {
         for (step, outcome) in self.workers.values().flat_map(|worker| &worker.outcomes) {
             if let Outcome::WouldChange(found) = outcome {
-                self.result.moves.extend(Moved::find(&found.items).map(|moved| (*step, moved)));
+                self.result.moves.extend(found.release().map(|moved| (*step, moved.clone())));
             }
         }
     }

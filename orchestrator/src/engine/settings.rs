@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use apim_agent::facts::Facts;
 use apim_agent::observation::Answer;
 use apim_agent::operation::Mode;
-use apim_agent::operation::unit::release::Moved;
+use apim_agent::outcome::ReleaseChange;
 use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::{Content, Sha256};
@@ -92,7 +92,7 @@ pub struct Testimony {
     /// When they were heard.
     pub heard: Option<SystemTime>,
     /// The nodes of the host that are to move to another release: the title of the step, and from where to where.
-    pub moves: Vec<(String, Moved)>,
+    pub moves: Vec<(String, ReleaseChange)>,
 }
 
 /// What somebody makes of the answers of all hosts together.

@@ -1,7 +1,7 @@
 //! Which steps the survey has settled for good: those that look at nothing but their own host, as long as nothing was done there.
 
 use apim_agent::operation::Operation;
-use apim_agent::operation::wait::Condition;
+use apim_agent::operation::wait::{Condition, Scope};
 
 use crate::plan::model::{ShiftWish, Step, Work};
 
@@ -50,9 +50,7 @@ fn is_local(condition: &Condition) -> bool {
         | Condition::Exists(_)
         | Condition::Quiet { .. }
         | Condition::Version { .. } => true,
-        Condition::Http { url, .. } => {
-            ["http://127.0.0.1:", "https://127.0.0.1:"].iter().any(|own| url.starts_with(own))
-        }
+        Condition::Http { scope, .. } => *scope == Scope::Local,
         Condition::Tcp { .. } | Condition::Connected { .. } | Condition::Where { .. } => false,
     }
 }

@@ -2,8 +2,7 @@
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::unit::State;
-use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::{Difference, Outcome};
+use apim_agent::outcome::{Outcome, ReleaseChange};
 use serde_json::{Value, json};
 
 use super::style::{Style, harmless};
@@ -58,10 +57,10 @@ pub(super) fn restarts(plan: &Plan, result: &RunResult) -> String {
     let mut text = String::new();
     for (_, step) in plan.steps() {
         let Some(Operation::Unit(_)) = step.operation() else { continue };
-        let Some(Outcome::Changed(Difference { items, .. })) = outcome(result, step) else { continue };
-        let reasons: Vec<&str> = items.iter().filter_map(|item| item.strip_prefix("restart: ")).collect();
+        let Some(Outcome::Changed(done)) = outcome(result, step) else { continue };
+        let reasons: Vec<&str> = done.restart_reasons().collect();
         if !reasons.is_empty() {
-            let moved = Moved::find(items).map(|moved| format!("{}; ", moved.item())).unwrap_or_default();
+            let moved = done.release().map(|moved| format!("{moved}; ")).unwrap_or_default();
             let line = format!("restarted {}: {moved}{}", node_of(step), reasons.join("; "));
             text.push_str(&harmless(&line));
             text.push('\n');
@@ -104,7 +103,7 @@ fn rows(plan: &Plan, result: &RunResult) -> Vec<Row> {
     rows
 }
 
-fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row {
+fn row(result: &RunResult, step: &Step, moved: &ReleaseChange, behind: &[&Step]) -> Row {
     let row = |release: &str, words: String, state, paint| Row {
         node: node_of(step),
         release: release.to_owned(),
@@ -112,7 +111,7 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
         state,
         paint,
     };
-    let Moved { from, to } = moved;
+    let ReleaseChange { from, to } = moved;
     let proofs = || behind.iter().filter(|step| step.proves_health);
     // A process that fell over at once fails the step that starts it, and its node goes back just the same.
     let went_back =
@@ -153,7 +152,7 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
     let back = proof.rescue.iter().find(|step| step.proves_health);
     match (outcome(result, revert), back.and_then(|step| outcome(result, step))) {
         (Some(Outcome::Changed(found)), proof) => {
-            let there = Moved::find(&found.items).map_or_else(|| from.clone(), |moved| moved.to);
+            let there = found.release().map_or_else(|| from.clone(), |moved| moved.to.clone());
             let healthy = matches!(proof, Some(Outcome::Ok | Outcome::Changed(_)));
             let words = format!(
                 "{to} did not become healthy; back on {there}, {}",

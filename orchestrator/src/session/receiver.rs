@@ -11,7 +11,7 @@ use apim_agent::observation::{
     Account, Answer, Deed, Disk, Entry, Flaw, Listener, Machine, Observation, Printed, Reached, Recorded,
     Resolved, Served,
 };
-use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_agent::outcome::{Change, Difference, Failure, Outcome};
 use apim_agent::protocol::message::Reply;
 
 use super::error::SessionError;
@@ -172,9 +172,23 @@ fn facts(facts: &mut Facts) {
     [hostname, architecture, kernel, os, os_version].into_iter().for_each(|fact| long_text(fact, 256));
 }
 
-fn difference(Difference { items, diff }: &mut Difference) {
-    texts(items);
+fn difference(Difference { changes, diff }: &mut Difference) {
+    changes.truncate(ENTRIES);
+    changes.iter_mut().for_each(change);
     diff.iter_mut().for_each(|diff| long_text(diff, DIFF));
+}
+
+fn change(change: &mut Change) {
+    match change {
+        Change::Release(release) if release.is_valid() => {}
+        Change::Release(release) => {
+            *change = Change::Text(release.to_string());
+            self::change(change);
+        }
+        Change::Restart { reasons } => texts(reasons),
+        Change::Content { .. } => {}
+        Change::Text(statement) => text(statement),
+    }
 }
 
 fn failure(Failure { what, causes, log, hint }: &mut Failure) {

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::command::Invocation;
 use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::outcome::{Change, Difference, Failure, Outcome};
 use crate::system::{Attributes, Bytes, Kind, System};
 use crate::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
@@ -248,7 +248,7 @@ impl Converge for Archive {
         }
         let mut items = vec![format!("unpack the archive {}…", self.source.sha256().short())];
         items.extend(self.prepare.iter().map(|prepare| prepare.title.clone()));
-        Ok(Some(Difference { items, diff: None }))
+        Ok(Some(Difference::of(items)))
     }
 
     fn apply(
@@ -282,7 +282,7 @@ impl Converge for Archive {
             std::fs::remove_file(file).ok();
         }
         let mut done = difference.clone();
-        done.items.extend(note);
+        done.changes.extend(note.map(Change::Text));
         Ok(Outcome::Changed(done))
     }
 }

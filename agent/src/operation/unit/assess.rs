@@ -8,11 +8,10 @@ use std::time::Duration;
 use regex::Regex;
 
 use super::record::{Record, Start};
-use super::release::Moved;
 use super::supervisor::{Status, Supervisor};
 use super::{State, Unit, systemd};
 use crate::operation::edited;
-use crate::outcome::Failure;
+use crate::outcome::{Change, Failure, ReleaseChange};
 use crate::probe::clock::since_boot;
 use crate::probe::log::{self, Reader};
 use crate::probe::process::Process;
@@ -30,7 +29,7 @@ pub(super) struct Assessment {
     pub(super) file: Option<&'static str>,
     pub(super) reload: bool,
     pub(super) enable: Option<bool>,
-    pub(super) moved: Option<Moved>,
+    pub(super) moved: Option<ReleaseChange>,
     /// Whether the link to the release in use names another one, or none.
     pub(super) turn: bool,
     pub(super) action: Action,
@@ -48,34 +47,30 @@ pub(super) enum Action {
 }
 
 impl Assessment {
-    /// Returns the difference in words; empty when there is none.
-    pub(super) fn items(&self) -> Vec<String> {
+    /// Returns what has to change; empty when the unit is up to date.
+    pub(super) fn changes(&self) -> Vec<Change> {
         let starts = matches!(self.action, Action::Start | Action::Restart(_));
         let moved = self.moved.iter().filter(|_| starts);
-        let mut items: Vec<String> = moved.map(Moved::item).collect();
-        items.extend(self.file.map(str::to_owned));
+        let mut changes: Vec<Change> = moved.cloned().map(Change::Release).collect();
+        changes.extend(self.file.map(Change::from));
         if self.reload && self.file.is_none() {
-            items.push("reload: systemd holds an older unit file".to_owned());
+            changes.push("reload: systemd holds an older unit file".into());
         }
-        items.extend(self.enable.map(|wanted| if wanted { "enable" } else { "disable" }.to_owned()));
+        changes.extend(self.enable.map(|wanted| if wanted { "enable".into() } else { "disable".into() }));
         match &self.action {
-            Action::Nothing if self.turn => items.push("the link to the release in use".to_owned()),
+            Action::Nothing if self.turn => changes.push("the link to the release in use".into()),
             Action::Nothing => {}
-            Action::Start => items.push("start".to_owned()),
-            Action::Restart(reasons) => {
-                items.extend(reasons.iter().map(|reason| format!("restart: {reason}")))
-            }
-            Action::Stop => items.push("stop".to_owned()),
+            Action::Start => changes.push("start".into()),
+            Action::Restart(reasons) => changes.push(Change::Restart { reasons: reasons.clone() }),
+            Action::Stop => changes.push("stop".into()),
         }
         if self.action == Action::Stop {
-            items.extend(
-                self.status
-                    .strays
-                    .iter()
-                    .map(|stray| format!("stop {}, started by somebody else", stray.label())),
+            let strays = self.status.strays.iter();
+            changes.extend(
+                strays.map(|stray| format!("stop {}, started by somebody else", stray.label()).into()),
             );
         }
-        items
+        changes
     }
 }
 

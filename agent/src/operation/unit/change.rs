@@ -7,7 +7,6 @@ use std::time::Duration;
 use super::assess::{Action, Assessment, UNIT_FILE_MODE, up_for};
 use super::reading::Reading;
 use super::record::{Record, Start};
-use super::release::Moved;
 use super::releases::Releases;
 use super::supervisor::{self, Status, Stopped, Supervisor};
 use super::{State, Unit, systemd};
@@ -54,7 +53,7 @@ impl Unit {
             }
             Action::Restart(reasons) => {
                 let status = &assessment.status;
-                let moved = assessment.moved.iter().map(Moved::item);
+                let moved = assessment.moved.iter().map(ToString::to_string);
                 let reasons: Vec<String> = moved.chain(reasons.iter().cloned()).collect();
                 self.require_release(system)?;
                 self.ask(dialogue, status, &format!("restart: {}", reasons.join("; ")))?;

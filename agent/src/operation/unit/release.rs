@@ -7,14 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::releases::Releases;
 use crate::operation::Dialogue;
-use crate::outcome::Failure;
+use crate::outcome::{Failure, ReleaseChange};
 use crate::system::{Allowance, Attributes, Ids, Kind, System};
-use crate::value::{AbsPath, UnitName, ValueError};
+use crate::value::{AbsPath, UnitName, ValueError, is_release_name};
 
 /// The most files, folders and links that are carried over.
 const MAX_ENTRIES: u64 = 1_000_000;
-/// The longest name of a release.
-const MAX_NAME: usize = 100;
 
 /// The folder that a service runs from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,39 +28,6 @@ pub struct Release {
     pub max_bytes: u64,
 }
 
-/// That a service goes from one release to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
-    /// The name of the one used so far.
-    pub from: String,
-    /// The name of the other.
-    pub to: String,
-}
-
-impl Moved {
-    /// Returns it as one statement of a difference.
-    #[must_use]
-    pub fn item(&self) -> String {
-        format!("release {} -> {}", self.from, self.to)
-    }
-
-    /// Finds it among the statements of a difference. Those come from a host: what is no name of a release is passed over.
-    #[must_use]
-    pub fn find(items: &[String]) -> Option<Self> {
-        items.iter().find_map(|item| {
-            let (from, to) = item.strip_prefix("release ")?.split_once(" -> ")?;
-            (is_name(from) && is_name(to)).then(|| Self { from: from.to_owned(), to: to.to_owned() })
-        })
-    }
-}
-
-/// Says whether `text` can be the name of a release: short, and nothing in it but letters, digits and `-_.+`.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
-    !text.is_empty() && text.len() <= MAX_NAME && !text.starts_with('.') && text.chars().all(fits)
-}
-
 impl Release {
     /// Returns the release that the link names; `None` without one, or when the link leads somewhere else.
     pub(crate) fn in_use(&self, system: &System) -> Result<Option<AbsPath>, Failure> {
@@ -70,9 +35,9 @@ impl Release {
     }
 
     /// Returns how the service moves, if another release is in use.
-    pub(super) fn moved(&self, system: &System) -> Result<Option<Moved>, Failure> {
+    pub(super) fn moved(&self, system: &System) -> Result<Option<ReleaseChange>, Failure> {
         let from = self.in_use(system)?.filter(|from| *from != self.folder);
-        Ok(from.map(|from| Moved { from: from.name().to_owned(), to: self.folder.name().to_owned() }))
+        Ok(from.map(|from| ReleaseChange { from: from.name().to_owned(), to: self.folder.name().to_owned() }))
     }
 
     /// Copies what the service keeps from the release in use to this one, unless this one was up before, and was not left for want of more: then it has its own.
@@ -120,7 +85,7 @@ pub(crate) fn in_use(system: &System, link: &AbsPath, folder: &AbsPath) -> Resul
             .hint("only a link is replaced by a link; move what is there away, then run again")
     })?;
     let target = target.and_then(|target| AbsPath::parse(target.to_str()?).ok());
-    Ok(target.filter(|target| target.parent() == *folder && is_name(target.name())))
+    Ok(target.filter(|target| target.parent() == *folder && is_release_name(target.name())))
 }
 
 /// Returns the paths below `folder` that `kept` means and that are there.

@@ -9,6 +9,7 @@ use super::supervisor::Supervisor;
 use super::*;
 use crate::operation::arrival::Arrival;
 use crate::operation::{Mode, Operation, converge};
+use crate::outcome::ReleaseChange;
 use crate::probe::process::Process;
 
 mod edited;
@@ -116,8 +117,27 @@ pub(crate) fn process() -> ProcessMatch {
     ProcessMatch { arguments: vec!["server.sh".to_owned(), "-Dhome=/srv/app".to_owned()] }
 }
 
+/// Returns the outcome whose statements are `items`.
 fn changed(items: &[&str]) -> Outcome {
-    Outcome::Changed(Difference { items: items.iter().map(|item| (*item).to_owned()).collect(), diff: None })
+    let mut changes = Vec::new();
+    let mut reasons = Vec::new();
+    for item in items {
+        if let Some((from, to)) = item.strip_prefix("release ").and_then(|names| names.split_once(" -> ")) {
+            changes.push(ReleaseChange { from: from.into(), to: to.into() }.into());
+        } else if let Some(reason) = item.strip_prefix("restart: ") {
+            reasons.push(reason.to_owned());
+        } else {
+            changes.extend(restart(&mut reasons));
+            changes.push(Change::from(*item));
+        }
+    }
+    changes.extend(restart(&mut reasons));
+    Outcome::Changed(Difference::of(changes))
+}
+
+fn restart(reasons: &mut Vec<String>) -> Option<Change> {
+    let reasons = std::mem::take(reasons);
+    (!reasons.is_empty()).then_some(Change::Restart { reasons })
 }
 
 #[test]
@@ -257,7 +277,7 @@ fn a_start_that_was_cut_off_before_it_took_effect_leaves_the_restart_due() {
     cut_off.at.since_boot_millis += 3_600_000;
     record.starting = Some(cut_off.clone());
     record.save(&site.system, &unit.name).unwrap();
-    let due = unit.check(&site.system).unwrap().map(|difference| difference.items);
+    let due = unit.check(&site.system).unwrap().map(|difference| difference.statements());
     assert_eq!(due, Some(vec!["restart: configuration changed".to_owned()]));
     // and when the process is younger than the start that was cut off, it took effect
     cut_off.at = record.started.clone().unwrap().at;
@@ -280,7 +300,8 @@ fn a_start_that_never_came_to_its_end_is_made_anew_and_one_that_did_is_left_alon
     let patient = Unit { ready: ready(3600), ..unit.clone() };
     assert_eq!(patient.check(&site.system).unwrap(), None, "it may yet come to it");
     let Outcome::Changed(difference) = site.converge(&unit, &mut orchestrator) else { panic!() };
-    let [item] = difference.items.as_slice() else { panic!("{difference:?}") };
+    let statements = difference.statements();
+    let [item] = statements.as_slice() else { panic!("{difference:?}") };
     assert!(item.starts_with("restart: its last start is stuck: "), "{item}");
     assert_eq!(orchestrator.asked.len(), 1);
     let log = site.real("srv/app/server.log");

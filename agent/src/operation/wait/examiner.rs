@@ -94,7 +94,7 @@ impl<'a> Examiner<'a> {
             }
             Condition::Listens { port, process } => self.listens(*port, process),
             Condition::Connected { host, port, process } => self.connected(host, *port, process),
-            Condition::Http { url, status, body_holds, verify } => {
+            Condition::Http { url, status, body_holds, verify, scope: _ } => {
                 let key = format!("{status} {verify} {url} {}", body_holds.as_deref().unwrap_or(""));
                 self.at_intervals(key, |me| me.http(url, *status, body_holds.as_deref(), *verify))
             }

@@ -99,7 +99,13 @@ fn a_service_that_comes_up_is_waited_for_by_every_kind_of_condition() {
             logged("^up and"),
             Condition::Listens { port, process: process() },
             Condition::Tcp { host: "localhost".to_owned(), port },
-            Condition::Http { url, status: 200, body_holds: Some("hello".to_owned()), verify: false },
+            Condition::Http {
+                url,
+                status: 200,
+                body_holds: Some("hello".to_owned()),
+                verify: false,
+                scope: Scope::Local,
+            },
         ],
         20,
     );
@@ -286,7 +292,7 @@ fn a_look_says_what_would_be_waited_for_and_progress_tells_the_last_answer() {
     start(&site);
     let wish = wait(vec![Condition::Process(process()), Condition::Exists(path("/srv/app/ready"))], 1);
     let difference = wish.check(&site.system).unwrap().unwrap();
-    assert_eq!(difference.items, ["would wait: app healthy: /srv/app/ready (it does not exist)"]);
+    assert_eq!(difference.statements(), ["would wait: app healthy: /srv/app/ready (it does not exist)"]);
     let mut orchestrator = Orchestrator::default();
     failure(apply(&site, &wish, &mut orchestrator));
     assert_eq!(

@@ -174,7 +174,7 @@ impl<'a> Watch<'a> {
         if self.done.is_empty() {
             return Outcome::Ok;
         }
-        Outcome::Changed(Difference { items: self.done, diff: None })
+        Outcome::Changed(Difference::of(self.done))
     }
 
     /// Keeps in mind which lines were logged: the log is rotated away some day, and the node is healthy all the same.

@@ -12,7 +12,7 @@ impl Condition {
             Self::Tcp { host, port } => format!("a TCP connection to {host}:{port}"),
             Self::Listens { port, process: _ } => format!("its own process on port {port}"),
             Self::Connected { host, port, process: _ } => format!("its connection to {host}:{port}"),
-            Self::Http { url, status, body_holds, verify: _ } => match body_holds {
+            Self::Http { url, status, body_holds, verify: _, scope: _ } => match body_holds {
                 Some(text) => format!("HTTP {status} with `{text}` from {url}"),
                 None => format!("HTTP {status} from {url}"),
             },

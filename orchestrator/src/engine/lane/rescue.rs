@@ -2,7 +2,6 @@
 
 use apim_agent::operation::Operation;
 use apim_agent::operation::revert::Proved;
-use apim_agent::operation::unit::release::Moved;
 use apim_agent::outcome::Outcome;
 
 use super::{Pass, talk};
@@ -71,6 +70,6 @@ pub(in crate::engine) fn has_moved(shared: &Shared, worker: &Worker, step: &Step
     own.any(|other| {
         other.node == step.node
             && matches!(other.operation(), Some(Operation::Unit(_)))
-            && matches!(worker.outcomes.get(&other.id), Some(Outcome::Changed(done)) if Moved::find(&done.items).is_some())
+            && matches!(worker.outcomes.get(&other.id), Some(Outcome::Changed(done)) if done.release().is_some())
     })
 }

@@ -11,7 +11,7 @@ use apim_agent::facts::Facts;
 use apim_agent::operation::archive::part::Part;
 use apim_agent::operation::wait::Condition;
 use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_agent::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
 use apim_agent::protocol::frame::MAGIC;
 use apim_agent::protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
 use apim_agent::value::{Content, UnitName};
@@ -437,8 +437,9 @@ impl Agent {
         }
         self.hosts.world().converged.insert(step);
         let is_move = matches!(self.hosts.world().acts.get(&step), Some(Act::Move(_)));
-        let item = if is_move { "release 1 -> 2" } else { "it was changed" };
-        Ok(Outcome::Changed(Difference::one(item)))
+        let release = ReleaseChange { from: "1".into(), to: "2".into() };
+        let change = if is_move { release.into() } else { Change::from("it was changed") };
+        Ok(Outcome::Changed(Difference::one(change)))
     }
 }
 

@@ -157,7 +157,7 @@ async fn hosts_with_a_release_are_sent_what_they_lack_and_the_outline_is_made_on
         assert!(same_files(&hosts.of(name), &upgrade.at("two"), "two"));
     }
     let Outcome::Changed(done) = &second.outcomes[&StepId(1)] else { panic!() };
-    let told = done.items.last().unwrap();
+    let told = done.changes.last().unwrap().to_string();
     assert!(told.contains("sent") && told.ends_with("taken from one"), "{told}");
 }
 

@@ -100,7 +100,7 @@ fn renew(bench: &Bench, new: &[u8]) -> (String, Option<u64>) {
     let left = fs::read_dir(bench.real("/opt/r")).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().contains("unpack-")));
     assert_eq!(tree(bench, "/opt/r/2"), whole(new));
-    (done.items.last().unwrap().clone(), bench.parts_given.get())
+    (done.changes.last().unwrap().to_string(), bench.parts_given.get())
 }
 
 #[test]

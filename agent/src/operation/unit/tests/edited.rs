@@ -87,7 +87,7 @@ impl Reader {
     }
 
     fn due(&self) -> Option<Vec<String>> {
-        self.unit.check(&self.site.system).unwrap().map(|difference| difference.items)
+        self.unit.check(&self.site.system).unwrap().map(|difference| difference.statements())
     }
 
     /// The service falls over, and is started again as it stands by somebody else.

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::{Orchestrator, Site, changed};
 use crate::operation::revert::{Proved, Revert};
-use crate::operation::unit::release::{Moved, Release};
+use crate::operation::unit::release::Release;
 use crate::operation::unit::{ProcessMatch, Script, State, Unit};
 use crate::operation::wait::{Condition, Service, Wait};
 use crate::operation::{Mode, Operation, converge};
@@ -251,14 +251,4 @@ fn what_was_up_and_never_settled_is_gone_back_from_where_that_is_asked_for_and_h
     run(&site, &revert(None, None));
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
     assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "of its own");
-}
-
-#[test]
-fn what_a_host_says_of_a_move_is_a_move_only_between_names() {
-    let find = |item: &str| Moved::find(&[item.to_owned()]);
-    let moved = Moved { from: "4.5.0-0a1b".to_owned(), to: "4.6.0-9f".to_owned() };
-    assert_eq!(find(&moved.item()), Some(moved));
-    for bad in ["release ../x -> 4.6.0", "release a -> b/c", "release a", "release a -> ", "link a -> b"] {
-        assert_eq!(find(bad), None, "{bad}");
-    }
 }
