@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 
 /// Returns one line per entry below `root`, for each of `folders`, in order; entries that `skip` names are left out.
 ///

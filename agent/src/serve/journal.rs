@@ -5,21 +5,22 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use apim_protocol::chain;
+use apim_protocol::message::{Done, StepId};
+use apim_protocol::observation::Answer;
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
+use apim_protocol::value::Sha256;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
-use crate::chain;
-use crate::observation::Answer;
-use crate::operation::recall::{FILE, LAST_FILE, LIMIT, OLD_FILE};
-use crate::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
-use crate::protocol::message::{Done, StepId};
-use crate::value::Sha256;
+use crate::query::read_journal::{FILE, LAST_FILE, LIMIT, OLD_FILE};
 
 /// So much of its end is read back.
 const TAIL: u64 = 512 * 1024;

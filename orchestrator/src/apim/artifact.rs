@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 
 use super::cluster::Cluster;
 use super::settings::source::{Fetch, Java, NamedFile};

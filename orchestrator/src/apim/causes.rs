@@ -3,7 +3,7 @@
 //! Most telling first: a database that is down is followed by a dozen errors of those who needed it. Sources: carbon-kernel,
 //! carbon-apimgt and config-mapper at the releases' tags, and the issue threads named beside the rows.
 
-use apim_agent::operation::wait::Cause;
+use apim_protocol::operation::wait::Cause;
 
 /// The line after which a gateway, key manager or traffic manager of 4.5.0 never hears of events again (wso2/api-manager issue 4054).
 pub const LISTENER_DEATH: &str =

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::file::Show;
-use apim_agent::value::{AbsPath, FileMode, Owner};
+use apim_protocol::operation::file::Show;
+use apim_protocol::value::{AbsPath, FileMode, Owner};
 
 use super::cluster::Cluster;
 use super::config;

@@ -3,8 +3,8 @@
 //! The start script exits with 0 whatever happens, ports answer before services do, and the log says "started" with a port taken; so a gate
 //! asks for several signs at once (documentation, "basic health checks"; carbon-apimgt, gateway `server-startup-healthcheck`).
 
-use apim_agent::operation::inspect::Inspect;
-use apim_agent::operation::wait::{Condition, Remedy, Scope, Service, Wait};
+use apim_protocol::operation::wait::{Condition, Remedy, Scope, Service, Wait};
+use apim_protocol::query::inspect::Inspect;
 
 use super::causes;
 use super::cluster::Cluster;

@@ -1,6 +1,6 @@
 //! Every path of a node on its host.
 
-use apim_agent::value::{AbsPath, UnitName, ValueError};
+use apim_protocol::value::{AbsPath, UnitName, ValueError};
 
 use super::role::Role;
 

@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use apim_agent::mask;
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::command::Invocation;
-use apim_agent::operation::execute::Execute;
-use apim_agent::outcome::Failure;
-use apim_agent::value::{AbsPath, Secret};
+use apim_protocol::mask;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::operation::execute::Execute;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{AbsPath, Secret};
 
 use super::topology::NodeName;
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::cluster::Cluster;
 use super::host_name;

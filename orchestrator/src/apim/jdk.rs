@@ -1,7 +1,7 @@
 //! The JDK of a node: who tells its version, and which versions a release accepts.
 
-use apim_agent::operation::version::{VersionOf, main_number};
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::version::{VersionOf, main_number};
+use apim_protocol::value::AbsPath;
 
 use super::settings::source::Java;
 use super::topology::Node;

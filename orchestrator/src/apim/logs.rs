@@ -1,7 +1,7 @@
 //! The logs of a node: their names for people, and their files.
 
-use apim_agent::operation::follow::Log;
-use apim_agent::value::AbsPath;
+use apim_protocol::query::follow::Log;
+use apim_protocol::value::AbsPath;
 
 use super::topology::Node;
 

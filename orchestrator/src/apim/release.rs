@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 
 use super::role::Role;
 

@@ -1,8 +1,8 @@
 //! What lies beside a component so that its service finds its secrets: a file of variables, or what the product's cipher tool needs.
 
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::operation::file::Show;
-use apim_agent::value::{FileMode, Secret, Sha256};
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::operation::file::Show;
+use apim_protocol::value::{FileMode, Secret, Sha256};
 
 use super::cluster::Cluster;
 use super::config::{self, Rendered};
@@ -59,7 +59,7 @@ const IS_SEALED: &str = r#"sum=$(sha256sum <repository/conf/deployment.toml) && 
 /// Returns the files beside `deployment.toml` that a node's secrets need.
 #[must_use]
 pub fn files(cluster: &Cluster, node: &Node) -> Vec<PlacedFile> {
-    let private = |path: &apim_agent::value::AbsPath, text: String, show, mode| PlacedFile {
+    let private = |path: &apim_protocol::value::AbsPath, text: String, show, mode| PlacedFile {
         path: path.clone(),
         bytes: text.into_bytes().into(),
         mode: FileMode::new(mode),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Mutex;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::cluster::{Cluster, FileReader, HostInput};
 use super::topology::Node;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
-use apim_agent::value::{AbsPath, Sha256, UnitName};
+use apim_protocol::value::{AbsPath, Sha256, UnitName};
 
 use super::home::Home;
 use super::port;

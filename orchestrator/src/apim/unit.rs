@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::unit::{ProcessMatch, Script};
-use apim_agent::value::Sha256;
+use apim_protocol::operation::unit::{ProcessMatch, Script};
+use apim_protocol::value::Sha256;
 
 use super::cluster::Cluster;
 use super::config;

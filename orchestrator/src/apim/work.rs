@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::message::Job;
+use apim_protocol::operation::Operation;
+use apim_protocol::query::Query;
+use apim_protocol::value::{Secret, Sha256};
 
 use super::hook::{Shift, ShiftWish};
 use super::settings::databases::{Creation, DatabaseType, Tls};
@@ -15,6 +17,8 @@ use super::settings::databases::{Creation, DatabaseType, Tls};
 pub enum Work {
     /// The agent's.
     Host(Operation),
+    /// The agent's: an observation.
+    Query(Query),
     /// The orchestrator's, on the databases that the host uses, as seen from that host.
     Database(Arc<DatabaseWork>),
     /// The orchestrator's, on load balancers that hooks tell about a node.
@@ -27,16 +31,26 @@ impl Work {
     pub const fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Host(operation) => Some(operation),
-            Self::Database(_) | Self::Shift(_) => None,
+            Self::Query(_) | Self::Database(_) | Self::Shift(_) => None,
+        }
+    }
+
+    /// Returns the query that the agent answers, if it is one.
+    #[must_use]
+    pub const fn query(&self) -> Option<&Query> {
+        match self {
+            Self::Query(query) => Some(query),
+            Self::Host(_) | Self::Database(_) | Self::Shift(_) => None,
         }
     }
 
     /// Returns what the agent looks at to find out whether there is anything to do, if it is the agent who can tell.
     #[must_use]
-    pub fn look(&self) -> Option<Operation> {
+    pub fn look(&self) -> Option<Job> {
         match self {
-            Self::Host(operation) => Some(operation.clone()),
-            Self::Shift(Shift { hooks, wish: ShiftWish::Returned }) => Some(hooks.unmarked()),
+            Self::Host(operation) => Some(Job::check(operation.clone())),
+            Self::Query(query) => Some(Job::Query(query.clone())),
+            Self::Shift(Shift { hooks, wish: ShiftWish::Returned }) => Some(Job::check(hooks.unmarked())),
             Self::Database(_) | Self::Shift(_) => None,
         }
     }
@@ -45,6 +59,12 @@ impl Work {
 impl From<Operation> for Work {
     fn from(operation: Operation) -> Self {
         Self::Host(operation)
+    }
+}
+
+impl From<Query> for Work {
+    fn from(query: Query) -> Self {
+        Self::Query(query)
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use serde::{Deserialize, Serialize};
 use sha2::Digest as _;
 

@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use futures_util::StreamExt as _;
 use sha2::Digest as _;
 

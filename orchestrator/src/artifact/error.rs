@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 
 /// Why a file cannot be had.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use tokio::task::JoinSet;
 
 use crate::apim::Artifact;

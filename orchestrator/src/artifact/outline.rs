@@ -3,8 +3,8 @@
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use apim_agent::operation::archive::outline::{FORM, Outline};
-use apim_agent::value::{Content, Sha256};
+use apim_protocol::operation::archive::outline::{FORM, Outline};
+use apim_protocol::value::{Content, Sha256};
 
 use super::Cache;
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use hmac::{Hmac, Mac as _};
 
 use crate::state;

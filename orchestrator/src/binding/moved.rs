@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apim_agent::facts::Facts;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::Sha256;
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Sha256;
 
 use super::file::{Asked, BoundPlan, Made};
 use super::key::Key;

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::Operation;
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::outcome::{Difference, Failure, Outcome};
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::{Secret, Sha256};
 
 use super::*;
 use crate::inventory::host::HostName;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::Operation;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
+use apim_protocol::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
@@ -114,6 +115,7 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
     let mut secrets: Vec<&Secret> = Vec::new();
     match work {
         Work::Host(operation) => bytes.extend(serde_json::to_vec(operation).unwrap_or_default()),
+        Work::Query(query) => bytes.extend(serde_json::to_vec(query).unwrap_or_default()),
         Work::Database(database) => {
             // Shown, its secrets are masked; they are part of what is done all the same.
             bytes.extend(format!("{database:?}").into_bytes());
@@ -141,7 +143,7 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
 
 /// Returns how a step was found.
 pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
-    if matches!(step.operation(), Some(Operation::Examine(_) | Operation::Inspect(_))) {
+    if matches!(step.query(), Some(Query::Examine(_) | Query::Inspect(_))) {
         return Found::NotBound;
     }
     let is_wait = matches!(step.operation(), Some(Operation::Wait(_)));

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::bound::{self, Bind};
 use super::exit::{Exit, Kind};

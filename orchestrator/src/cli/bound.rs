@@ -5,8 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Sha256;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Sha256;
 use serde_json::json;
 use sha2::Digest as _;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 
 use super::exit::{Exit, Kind};
 use super::options::Reach;

@@ -1,7 +1,7 @@
 //! `diff`: the files on the hosts against those that apply would write; the same difference of several hosts once.
 
-use apim_agent::operation::Operation;
-use apim_agent::outcome::{Change, Difference, Outcome};
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::{Change, Difference, Outcome};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -60,10 +60,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         }
         // A gate that is shut is no matter of files; hosts that cannot be reached are told, and files that cannot be read.
         ended.result.outcomes.retain(|_, outcome| matches!(outcome, Outcome::Failed(_)));
-        let gates: Vec<_> = steps(&ended)
-            .filter(|(_, step)| path(step.operation()).is_none())
-            .map(|(_, step)| step.id)
-            .collect();
+        let gates: Vec<_> =
+            steps(&ended).filter(|(_, step)| path(step).is_none()).map(|(_, step)| step.id).collect();
         ended.result.outcomes.retain(|id, _| !gates.contains(id));
         report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
     }
@@ -85,8 +83,7 @@ fn steps(ended: &Ended) -> impl Iterator<Item = (&str, &crate::plan::model::Step
 /// Says whether a file could not be looked at.
 fn has_unread(ended: &Ended) -> bool {
     steps(ended).any(|(_, step)| {
-        path(step.operation()).is_some()
-            && matches!(ended.result.outcomes.get(&step.id), Some(Outcome::Failed(_)))
+        path(step).is_some() && matches!(ended.result.outcomes.get(&step.id), Some(Outcome::Failed(_)))
     })
 }
 
@@ -94,7 +91,7 @@ fn differing(ended: &Ended) -> Vec<Differing> {
     let mut found: Vec<Differing> = Vec::new();
     for (host, step) in steps(ended) {
         let (Some(path), Some(Outcome::WouldChange(difference))) =
-            (path(step.operation()), ended.result.outcomes.get(&step.id))
+            (path(step), ended.result.outcomes.get(&step.id))
         else {
             continue;
         };
@@ -116,38 +113,10 @@ fn other_steps(ended: &Ended) -> usize {
     let differs = |step: &crate::plan::model::Step| {
         matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_)))
     };
-    steps(ended).filter(|(_, step)| path(step.operation()).is_none() && differs(step)).count()
+    steps(ended).filter(|(_, step)| path(step).is_none() && differs(step)).count()
 }
 
-/// The file that an operation is about, if it is about one.
-fn path(operation: Option<&Operation>) -> Option<String> {
-    match operation? {
-        Operation::File(file) => Some(file.path.to_string()),
-        Operation::Block(block) => Some(block.path.to_string()),
-        Operation::Line(line) => Some(line.path.to_string()),
-        Operation::Link(link) => Some(link.path.to_string()),
-        Operation::Bundle(bundle) => {
-            let paths: Vec<&str> = bundle.files.iter().map(|file| file.path.as_str()).collect();
-            Some(paths.join(" "))
-        }
-        Operation::Unit(unit) => Some(format!("/etc/systemd/system/{}.service", unit.name)),
-        Operation::Directory(_)
-        | Operation::Absent(_)
-        | Operation::Archive(_)
-        | Operation::Prune(_)
-        | Operation::Vacate(_)
-        | Operation::Download(_)
-        | Operation::Group(_)
-        | Operation::Account(_)
-        | Operation::Disowned(_)
-        | Operation::Command(_)
-        | Operation::Revert(_)
-        | Operation::Wait(_)
-        | Operation::Inspect(_)
-        | Operation::Sysctl(_)
-        | Operation::Examine(_)
-        | Operation::Execute(_)
-        | Operation::Follow(_)
-        | Operation::Recall(_) => None,
-    }
+/// The file that a step is about, if it is about one.
+fn path(step: &crate::plan::model::Step) -> Option<String> {
+    step.operation().and_then(Operation::file)
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use apim_agent::mask;
-use apim_agent::observation::{Answer, Ended, Printed};
-use apim_agent::operation::command::Invocation;
-use apim_agent::operation::execute::Execute;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::value::{AbsPath, Secret};
+use apim_protocol::mask;
+use apim_protocol::message::Job;
+use apim_protocol::observation::{Answer, Ended, Printed};
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::operation::execute::Execute;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{AbsPath, Secret};
 use serde_json::json;
 
 use super::connect::Rights;
@@ -173,10 +174,12 @@ fn asked(args: &Args, secrets: &[Secret]) -> Asked {
     };
     Asked {
         title: format!("{TITLE}{}", words.chars().take(500).collect::<String>()),
-        mode: if args.read_only { Mode::Check } else { Mode::Apply },
         takes: args.timeout + GRACE,
         told: None,
-        operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
+        job: Job::Operation {
+            operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
+            mode: if args.read_only { Mode::Check } else { Mode::Apply },
+        },
     }
 }
 

@@ -1,10 +1,10 @@
 //! `facts`: what the agents know of their hosts.
 
-use apim_agent::observation::{Answer, Disk, Machine};
-use apim_agent::operation::Operation;
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::outcome::Outcome;
-use apim_agent::value::AbsPath;
+use apim_protocol::observation::{Answer, Disk, Machine};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::AbsPath;
 use serde_json::{Value, json};
 
 use super::connect::Rights;
@@ -42,7 +42,7 @@ struct Row {
 
 #[derive(Default)]
 struct Known {
-    facts: apim_agent::facts::Facts,
+    facts: apim_protocol::facts::Facts,
     machine: Machine,
     systemd: Option<u32>,
     /// Milliseconds since 1970 by its clock, and who keeps it right.
@@ -157,7 +157,7 @@ impl Questions {
 
     fn asked(&self) -> Asked {
         let questions = self.0.iter().map(|(_, question)| question.clone()).collect();
-        Asked::look("facts", Operation::Examine(Examine { questions }))
+        Asked::look("facts", Query::Examine(Examine { questions }))
     }
 
     /// Takes the answers in; returns folders that may be JDKs.
@@ -300,14 +300,14 @@ mod tests {
     use super::*;
 
     fn known() -> Known {
-        let facts = apim_agent::facts::Facts {
+        let facts = apim_protocol::facts::Facts {
             hostname: "gw1".into(),
             architecture: "x86_64".into(),
             kernel: "6.1.0".into(),
             processors: 4,
             memory_bytes: 8 << 30,
             systemd: true,
-            ..apim_agent::facts::Facts::default()
+            ..apim_protocol::facts::Facts::default()
         };
         let machine = Machine {
             system: "Debian GNU/Linux 12".into(),

@@ -9,8 +9,8 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Sha256;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Sha256;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 

@@ -268,21 +268,22 @@ fn hand_out(
     issue: Issue,
 ) -> Result<(), Exit> {
     let mut failure = None;
-    let mut fresh = |name: &str, content: &crate::keystore::Content, password: &apim_agent::value::Secret| {
-        let file = format!("{name}.p12");
-        if let Ok(Some(bytes)) = folder.get(&file)
-            && Opened::open(&bytes, password).is_ok_and(|opened| content.is_in(&opened, password))
-        {
-            return Ok(bytes);
-        }
-        let bytes = write(Format::Pkcs12, None, content, password)?;
-        if issue != Issue::Tell
-            && let Err(exit) = folder.put(&file, &bytes)
-        {
-            failure = Some(exit);
-        }
-        Ok(bytes)
-    };
+    let mut fresh =
+        |name: &str, content: &crate::keystore::Content, password: &apim_protocol::value::Secret| {
+            let file = format!("{name}.p12");
+            if let Ok(Some(bytes)) = folder.get(&file)
+                && Opened::open(&bytes, password).is_ok_and(|opened| content.is_in(&opened, password))
+            {
+                return Ok(bytes);
+            }
+            let bytes = write(Format::Pkcs12, None, content, password)?;
+            if issue != Issue::Tell
+                && let Err(exit) = folder.put(&file, &bytes)
+            {
+                failure = Some(exit);
+            }
+            Ok(bytes)
+        };
     let done = issued::hand_out(cluster, material, outside, &mut fresh);
     match failure {
         Some(exit) => Err(exit),

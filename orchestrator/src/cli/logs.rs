@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use apim_agent::mask;
-use apim_agent::observation::LogEntry;
-use apim_agent::operation::Operation;
-use apim_agent::operation::follow::Follow;
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Secret;
+use apim_protocol::mask;
+use apim_protocol::observation::LogEntry;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
+use apim_protocol::query::follow::Follow;
+use apim_protocol::value::Secret;
 use futures_util::future::join_all;
 use regex::Regex;
 use serde_json::json;
@@ -223,7 +223,7 @@ impl Stream {
             let asked = Asked {
                 takes: if self.follow.goes_on { Duration::ZERO } else { SEARCH },
                 told: Some(batches),
-                ..Asked::look("logs", Operation::Follow(self.follow.clone()))
+                ..Asked::look("logs", Query::Follow(self.follow.clone()))
             };
             let mut was_heard = false;
             let Self { peer, sender, last, same, .. } = self;

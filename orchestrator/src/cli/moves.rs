@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::State;
-use apim_agent::outcome::{Outcome, ReleaseChange};
-use apim_agent::value::Sha256;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::State;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
+use apim_protocol::value::Sha256;
 use serde_json::json;
 
 use crate::apim::release::Version;
@@ -202,7 +202,7 @@ fn former_zip(cluster: &Cluster, cache: &Cache, node: &Node, release: &str) -> O
     let source = node.settings.distributions.locate(node.role, &version)?;
     let path = cache.path_of(&Artifact { name: ArtifactName(name), source, ..like })?;
     let mut file = std::fs::File::open(&path).ok()?;
-    let digest: Sha256 = apim_agent::system::digest(&mut file).ok()?;
+    let digest: Sha256 = Sha256::of_reader(&mut file).ok()?;
     digest.to_string().starts_with(beginning).then_some(path)
 }
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::Mode;
-use apim_agent::value::Sha256;
+use apim_protocol::operation::Mode;
+use apim_protocol::value::Sha256;
 use tokio::sync::{mpsc, watch};
 
 use super::bound::{self, Bind, Binding};

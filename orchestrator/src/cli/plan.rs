@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::bound::Bind;
 use super::exit::{Exit, Kind};

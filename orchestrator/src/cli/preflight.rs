@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use apim_agent::observation::Answer;
-use apim_agent::operation::Operation;
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::value::Sha256;
+use apim_protocol::observation::Answer;
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
+use apim_protocol::value::Sha256;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -60,7 +60,7 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
 /// What one host answered, on its way to be judged.
 struct Heard<'a> {
     host: &'a str,
-    facts: Option<&'a apim_agent::facts::Facts>,
+    facts: Option<&'a apim_protocol::facts::Facts>,
     answers: Result<&'a [Answer], String>,
     heard: Option<SystemTime>,
 }
@@ -85,7 +85,7 @@ fn millis(at: SystemTime) -> Option<u64> {
 fn rows(ended: &Ended) -> Vec<Row> {
     let lanes = ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
-    let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
+    let asked = steps.filter(|(_, step)| matches!(step.query(), Some(Query::Examine(_))));
     let heard: Vec<Heard<'_>> = asked
         .map(|(host, step)| Heard {
             host: &host.0,

@@ -236,7 +236,8 @@ fn vault(files: &Files) -> Result<Arc<Vault>, Exit> {
         ids: files.vault_id.clone(),
         ask: files.ask_vault_pass,
     };
-    let mut ask = |question: &str| rpassword::prompt_password(question).map(apim_agent::value::Secret::new);
+    let mut ask =
+        |question: &str| rpassword::prompt_password(question).map(apim_protocol::value::Secret::new);
     let passwords = gather(&sources, &mut ask).map_err(|error| Exit::from_error(Kind::Usage, &error))?;
     Ok(Arc::new(Vault::new(passwords)))
 }

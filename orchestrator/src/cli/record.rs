@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 use tokio::sync::mpsc;
 
 use super::bound;

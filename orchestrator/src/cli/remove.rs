@@ -2,7 +2,7 @@
 //!
 //! Peers forget it first, one node of a role at a time; then its nodes are stopped, and what we put there goes.
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::confirm::confirm;
 use super::connect::{self, Rights};

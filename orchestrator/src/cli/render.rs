@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use apim_agent::operation::file::Show;
+use apim_protocol::operation::file::Show;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};

@@ -1,6 +1,6 @@
 //! `restart`, `stop`, `start`, `drain` and `undrain`: the day-to-day verbs about nodes.
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::exit::{Exit, Kind};
 use super::options::{Files, Reach, Shown};

@@ -1,7 +1,7 @@
 //! `rollback`: nodes go back to the release that was in use before the present one, with the configuration that it had then.
 
-use apim_agent::operation::Mode;
-use apim_agent::value::is_release_name;
+use apim_protocol::operation::Mode;
+use apim_protocol::value::is_release_name;
 
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};

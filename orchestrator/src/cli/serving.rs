@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::observation::{Answer, Observation};
-use apim_agent::operation::Operation;
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Sha256;
+use apim_protocol::observation::{Answer, Observation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::Sha256;
 use serde_json::{Value, json};
 
 use crate::apim::Cluster;
@@ -101,10 +101,10 @@ impl Balancers {
     }
 
     /// Returns what `host` is asked.
-    pub(super) fn question(&self, host: &HostName) -> Option<Operation> {
+    pub(super) fn question(&self, host: &HostName) -> Option<Query> {
         let lines = self.0.get(host)?;
         let entry = |(_, file): &(_, ServerFile)| Question::Entry { path: file.path.clone(), digest: true };
-        Some(Operation::Examine(Examine { questions: lines.iter().map(entry).collect() }))
+        Some(Query::Examine(Examine { questions: lines.iter().map(entry).collect() }))
     }
 
     /// Returns how `node` stands; `answer` tells what each host answered, and nothing where it did not.
@@ -151,7 +151,7 @@ fn place(seen: Option<&Observation>, at: usize, file: &ServerFile) -> Option<Pla
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::observation::Entry;
+    use apim_protocol::observation::Entry;
 
     use super::*;
     use crate::apim::testing;

@@ -1,6 +1,6 @@
 //! How a node stands: what was seen of it, as a row of a table, an object, or a line.
 
-use apim_agent::observation::Observation;
+use apim_protocol::observation::Observation;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD as BASE64;
 use serde_json::{Value, json};
@@ -188,7 +188,7 @@ pub(super) fn table(rows: &[Row<'_>], cluster: &Cluster, style: Style) -> String
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::observation::{Gate, Served};
+    use apim_protocol::observation::{Gate, Served};
 
     use super::*;
     use crate::apim::testing;

@@ -1,6 +1,6 @@
 //! `upgrade`: `apply`, for an inventory that names another version or another zip; what goes from where to where is said first.
 
-use apim_agent::operation::Mode;
+use apim_protocol::operation::Mode;
 
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};

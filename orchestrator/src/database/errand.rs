@@ -4,8 +4,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 use futures_util::future::join_all;
 
 use super::error::{Attempt, DatabaseError, Kind};

@@ -1,6 +1,6 @@
 //! Why a database does not do what is asked of it: which, on which server, as whom, from which host, the server's own words, what to do.
 
-use apim_agent::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 use crate::apim::settings::databases::{DatabaseType, Tls};
 use crate::inventory::host::HostName;

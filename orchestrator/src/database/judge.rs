@@ -1,6 +1,6 @@
 //! What is to be done with a database, given what was found in it. Pure.
 
-use apim_agent::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 use super::outline::Outline;
 

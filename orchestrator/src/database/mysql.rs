@@ -115,7 +115,7 @@ impl Session {
     /// Waits until nobody else loads into `database`; let go of when the session ends.
     pub(super) async fn lock(&mut self, database: &str) -> Result<(), DatabaseError> {
         // A lock's name has 64 characters at most.
-        let name = format!("apim-deploy {}", apim_agent::value::Sha256::of(database.as_bytes()).short());
+        let name = format!("apim-deploy {}", apim_protocol::value::Sha256::of(database.as_bytes()).short());
         let wait = Duration::from_secs(LOCK_SECS + 30);
         let got: Option<Option<i64>> =
             within(wait, self.conn.exec_first("SELECT GET_LOCK(?, ?)", (name, LOCK_SECS))).await?;

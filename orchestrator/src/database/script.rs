@@ -4,8 +4,8 @@ use std::borrow::Cow;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use apim_agent::outcome::Failure;
-use apim_agent::value::Sha256;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::Sha256;
 
 use super::outline::Outline;
 use super::split::{Dialect, Statement, split};

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use apim_agent::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 use super::outline::Outline;
 use super::script;

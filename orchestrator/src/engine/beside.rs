@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Reply, Request, Run, StepId};
-use apim_agent::value::Content;
+use apim_protocol::message::{Job, Reply, Request, Run, StepId};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Content;
 use tokio::time::timeout;
 
 use super::wire::{Upload, Wire};
@@ -32,7 +32,7 @@ pub(super) struct Beside<'a> {
 impl<'a> Beside<'a> {
     /// Opens one; with the lock where something is to be changed. An error says why there is none.
     pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
-        match open_once(shared, host, Manner { lock, again: false, beside: true }).await {
+        match open_once(shared, host, Manner { lock, again: false, shares_lock: true }).await {
             Ok(wire) => Ok(Self { shared, host, wire, contents: Contents::default() }),
             Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
             Err(Unreached::Interrupted) => Err("the run was called off".to_owned()),
@@ -70,8 +70,7 @@ impl<'a> Beside<'a> {
         let run = Run {
             step: NAMELESS,
             title: title.to_owned(),
-            mode,
-            operation: operation.clone(),
+            job: Job::Operation { operation: operation.clone(), mode },
             ignore_failure: true,
         };
         self.wire.send(Request::Run(Box::new(run)));
@@ -99,7 +98,9 @@ impl<'a> Beside<'a> {
                         }
                     }
                 }
-                Ok(Some(Reply::Ask { step, .. })) => self.wire.send(Request::Leave { step, refused: None }),
+                Ok(Some(Reply::PermitRequest { step, .. })) => {
+                    self.wire.send(Request::PermitDecision { step, refused: None })
+                }
                 Ok(Some(Reply::Started { .. } | Reply::Progress { .. })) => {}
                 // Nothing that is asked for in passing comes in a zip, and no log is followed.
                 Ok(Some(Reply::Outline { .. } | Reply::NeedParts { .. } | Reply::Entries { .. })) => {

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::{Failure, Outcome};
 use tokio::time::{Instant, sleep};
 
 use super::event::{Event, Level};
@@ -109,7 +109,7 @@ async fn tried(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Out
 
 async fn once(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
     let work = match &step.work {
-        Work::Host(_) => return Outcome::Ok,
+        Work::Host(_) | Work::Query(_) => return Outcome::Ok,
         Work::Shift(shift) => return rotation::shift(shared, shift, mode).await,
         Work::Database(work) => work,
     };

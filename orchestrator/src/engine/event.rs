@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::StepId;
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::Outcome;
 
 use crate::inventory::host::HostName;
 

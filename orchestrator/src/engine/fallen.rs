@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::outcome::{Failure, Outcome};
 
 use super::event::Event;
 use super::lane::rescue;

@@ -1,6 +1,6 @@
 //! What of an outcome may be shown: nothing, where the author of the task asked for that (`no_log`).
 
-use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
 use super::hooks;
 use crate::plan::model::{Shift, ShiftWish, Step, Work};

@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use apim_agent::observation::Answer;
-use apim_agent::operation::file::{File, Show};
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Difference, Failure, Outcome};
-use apim_agent::value::{FileMode, Owner};
+use apim_protocol::observation::Answer;
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::{FileMode, Owner};
 use tokio::time::{Instant, sleep};
 
 use super::beside::Beside;
@@ -135,7 +135,7 @@ async fn once(shared: &Shared, hook: &Hook, mode: Mode) -> Result<(), Refusal> {
         Ok(Outcome::Observed(seen)) => match seen.answers.as_slice() {
             [Answer::Printed(printed)] => {
                 let ended = if printed.ended.is_success() { Ok(()) } else { Err(printed.ended.to_string()) };
-                let may_pass = matches!(printed.ended, apim_agent::observation::Ended::Exited(_));
+                let may_pass = matches!(printed.ended, apim_protocol::observation::Ended::Exited(_));
                 let said = format!("{}\n{}", printed.stdout, printed.stderr);
                 hook.judged(ended, &said).map_err(|failure| refusal(failure, may_pass))
             }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Outcome, ReleaseChange};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
+use apim_protocol::query::Query;
 
 use super::event::{Event, Level};
 use super::result::HostEnd;
@@ -76,7 +77,7 @@ pub(super) fn is_expected(run: &mut Run) -> bool {
 fn testimonies(run: &Run) -> Vec<Testimony> {
     let lanes = run.shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
-    let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
+    let asked = steps.filter(|(_, step)| matches!(step.query(), Some(Query::Examine(_))));
     asked
         .map(|(host, step)| {
             let worker = run.workers.get(host);
@@ -107,7 +108,7 @@ fn moves(run: &Run, worker: &Worker) -> Vec<(String, ReleaseChange)> {
         .collect()
 }
 
-fn title(plan: &crate::plan::model::Plan, id: apim_agent::protocol::message::StepId) -> String {
+fn title(plan: &crate::plan::model::Plan, id: apim_protocol::message::StepId) -> String {
     let mut steps = plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
     steps.find(|step| step.id == id).map(|step| step.title.clone()).unwrap_or_default()
 }

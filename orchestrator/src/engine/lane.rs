@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Done, Reply, Request, Run, StepId};
-use apim_agent::value::Content;
+use apim_protocol::message::{Done, Job, Reply, Request, Run, StepId};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Content;
 use tokio::time::{Instant, sleep_until};
 
 use self::asking::{Asked, Asking, answered};
-use self::deadline::own_deadline;
 use self::ending::{Returning, returned, surveyed};
 use super::errand;
 use super::event::{Event, Level};
@@ -21,7 +20,6 @@ use super::worker::{Shared, Worker};
 use crate::plan::model::Step;
 
 mod asking;
-mod deadline;
 mod ending;
 mod giving;
 pub(super) mod rescue;
@@ -263,8 +261,12 @@ impl<'a> Lane<'a> {
         // A failure that is ignored is one only after the last try.
         let ignore_failure = is_survey || (step.ignore_failure && self.tries_left(step) == 0);
         let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
-        let operation = if is_survey { step.look()? } else { step.operation()?.clone() };
-        Some(Run { step: step.id, title: step.title.clone(), mode, operation, ignore_failure })
+        let job = match (is_survey, step.query(), step.operation()) {
+            (true, ..) => step.look()?,
+            (false, Some(query), _) => Job::Query(query.clone()),
+            (false, None, operation) => Job::Operation { operation: operation?.clone(), mode },
+        };
+        Some(Run { step: step.id, title: step.title.clone(), job, ignore_failure })
     }
 
     fn hear(&mut self, reply: Option<Reply>, wire: &mut Wire, worker: &mut Worker) -> Result<(), String> {
@@ -296,7 +298,9 @@ impl<'a> Lane<'a> {
                 self.find(step)?;
                 self.give_outline(wire, step, sha256);
             }
-            Reply::Ask { step, unit, reason } => self.ask(wire, worker, &Asked { step, unit, reason })?,
+            Reply::PermitRequest { step, unit, reason } => {
+                self.ask(wire, worker, &Asked { step, unit, reason })?
+            }
             Reply::Finished { step, outcome, millis } => {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
             }
@@ -323,7 +327,7 @@ impl<'a> Lane<'a> {
         let step = self.begun.and_then(|(id, _)| self.find(id).ok()).or(self.left.first().copied());
         let own = match (self.pass, step) {
             (Pass::Stage | Pass::Rescue, Some(step)) => {
-                step.operation().map(own_deadline).unwrap_or_default()
+                step.operation().map(Operation::own_deadline).unwrap_or_default()
             }
             _ => Duration::ZERO,
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use apim_agent::value::{Content, Sha256};
+use apim_protocol::value::{Content, Sha256};
 use tokio::sync::{OnceCell, mpsc};
 
 use super::event::{Event, Level};

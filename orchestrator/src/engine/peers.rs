@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use apim_agent::operation::wait::Condition;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::wait::Condition;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
 use futures_util::future::join_all;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -61,7 +61,7 @@ async fn hold_one(shared: &Shared, host: &HostName) -> Option<String> {
     let begun = Instant::now();
     loop {
         // A role is one thing: two runs on different nodes of it count on each other's.
-        match open_once(shared, host, Manner { lock: true, again: false, beside: true }).await {
+        match open_once(shared, host, Manner { lock: true, again: false, shares_lock: true }).await {
             Ok(wire) => shared.watching.keep(host, wire),
             Err(Unreached::Held(who)) if begun.elapsed() >= shared.settings.patience.lock.min(SOON) => {
                 return Some(format!("{host} has a node of the same role, and {who}"));

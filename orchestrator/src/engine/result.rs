@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use apim_agent::facts::Facts;
-use apim_agent::outcome::{Outcome, ReleaseChange};
-use apim_agent::protocol::message::StepId;
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
 
 use super::budget::Standing;
 use crate::inventory::host::HostName;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use apim_agent::operation::wait::{Condition, Wait};
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;

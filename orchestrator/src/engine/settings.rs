@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::Answer;
-use apim_agent::operation::Mode;
-use apim_agent::outcome::ReleaseChange;
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::{Content, Sha256};
+use apim_protocol::facts::Facts;
+use apim_protocol::message::StepId;
+use apim_protocol::observation::Answer;
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::ReleaseChange;
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::value::{Content, Sha256};
 
 use tokio::sync::watch;
 

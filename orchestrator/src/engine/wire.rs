@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::archive::part::{self, Part};
-use apim_agent::protocol::message::{Done, Hello, Open, Reply, Request, StepId};
-use apim_agent::value::Content;
+use apim_protocol::facts::Facts;
+use apim_protocol::message::{Done, Hello, Open, Reply, Request, StepId};
+use apim_protocol::operation::archive::part::{self, Part};
+use apim_protocol::value::Content;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::bytes::Bytes;

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use apim_agent::operation::Mode;
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Open, Reply, Request, StepId};
+use apim_protocol::message::{Open, Reply, Request, StepId};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -219,19 +219,19 @@ pub(super) struct Manner {
     /// After a lost link.
     pub(super) again: bool,
     /// Beside the run's own, if there is one.
-    pub(super) beside: bool,
+    pub(super) shares_lock: bool,
 }
 
 impl Manner {
     fn own(shared: &Shared, again: bool) -> Self {
-        Self { lock: shared.settings.mode == Mode::Apply, again, beside: false }
+        Self { lock: shared.settings.mode == Mode::Apply, again, shares_lock: false }
     }
 }
 
 /// Opens a conversation, without waiting for another run.
 pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) -> Result<Wire, Unreached> {
     let Settings { patience, run, operator, purpose, .. } = &shared.settings;
-    let Manner { lock, again, beside } = manner;
+    let Manner { lock, again, shares_lock } = manner;
     let link = match timeout(patience.connect, shared.connect.connect(host)).await {
         Ok(Ok(link)) => link,
         Ok(Err(ConnectError { what, hint })) => return Err(Unreached::Gone(what, hint)),
@@ -240,8 +240,14 @@ pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) 
             return Err(gone(format!("no connection to {} within {seconds} s", host)));
         }
     };
-    let open =
-        Open { run: run.clone(), operator: operator.clone(), purpose: purpose.clone(), lock, again, beside };
+    let open = Open {
+        run: run.clone(),
+        operator: operator.clone(),
+        purpose: purpose.clone(),
+        lock,
+        again,
+        shares_lock,
+    };
     let surroundings = Surroundings {
         host: host.clone(),
         events: shared.events.clone(),

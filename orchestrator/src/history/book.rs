@@ -6,8 +6,8 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use apim_agent::chain;
-use apim_agent::value::Sha256;
+use apim_protocol::chain;
+use apim_protocol::value::Sha256;
 use rustix::fs::{FlockOperation, flock};
 
 use super::entry::{Begun, Ended, Line, Moment, Registered};

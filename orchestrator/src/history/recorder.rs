@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Write as _};
 
-use apim_agent::chain;
-use apim_agent::outcome::Outcome;
-use apim_agent::value::Sha256;
+use apim_protocol::chain;
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::Sha256;
 
 use super::book::{Book, End, Record, now};
 use super::entry::{Begun, Ended, Entry, Line, Planned};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apim_agent::outcome::{Difference, Outcome};
-use apim_agent::protocol::message::StepId;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::{Difference, Outcome};
 
 use super::*;
 use crate::engine::event::Event;

@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 
-use apim_agent::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 use crate::apim::hook::{Call, Hook};
 use crate::engine::{CallHooks, Refusal};

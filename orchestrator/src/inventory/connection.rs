@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use apim_agent::value::{AbsPath, Secret};
+use apim_protocol::value::{AbsPath, Secret};
 
 use super::arguments;
 use super::host::{Become, Connection, ConnectionKind};

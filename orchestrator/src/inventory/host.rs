@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use apim_agent::value::{AbsPath, Secret};
+use apim_protocol::value::{AbsPath, Secret};
 
 /// A host's name in the inventory. Never begins with `-`; holds letters, digits and `-_.:` only.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::host::ConnectionKind;
 use super::{Inventory, Options, load, pattern};

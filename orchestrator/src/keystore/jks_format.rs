@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::value::{Secret, Sha256};
 use jks::common::RandomReader;
 use jks::{KeyStore, KeyStoreError, KeyStoreOptions};
 use zeroize::Zeroizing;

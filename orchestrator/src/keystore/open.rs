@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use zeroize::Zeroizing;
 
 use super::{Certificate, Format, KeystoreError, jks_format, pem, pkcs12_format};

@@ -1,6 +1,6 @@
 //! PKCS #12, by the crate `p12_keystore`: keystores of Java and of OpenSSL.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use p12_keystore::error::Error;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy, PrivateKeyChain};
 

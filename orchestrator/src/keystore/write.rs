@@ -1,6 +1,6 @@
 //! What is to be in a keystore, and writing it.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{
     Certificate, EntryKind, Format, Identity, KeystoreError, Opened, jks_format, pem, pkcs12_format,

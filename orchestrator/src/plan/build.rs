@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::State;
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::Sha256;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::State;
+use apim_protocol::query::Query;
+use apim_protocol::value::Sha256;
 
 use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
 use crate::apim::steps::lower;
@@ -223,7 +224,7 @@ impl Drafted {
             lanes: Vec::new(),
         };
         for node in cluster.nodes().iter().filter(|node| hosts(&node.host)) {
-            let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
+            let operation = Query::Inspect(Box::new(health::inspect(cluster, node)));
             let draft = Draft {
                 title: format!("{}: look", node.words()),
                 work: operation.into(),

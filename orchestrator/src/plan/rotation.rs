@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::Condition;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::Condition;
 
 use super::model::{Balancer, NodeName, Peer, Plan, Rotation};
 use crate::apim::balancer::{self, Flow, Wish};

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::Condition;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::Condition;
 
 use super::model::OnFailure;
 use super::{Wish, draft, show};

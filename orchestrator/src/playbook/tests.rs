@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::file::Show;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::file::Show;
 
 use super::tags::Wanted;
 use super::{BUILT_IN, Bound, BoundTask, Module, Playbook, bind, expand, load, parse};

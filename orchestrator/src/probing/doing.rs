@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::StepId;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::Outcome;
 
 use crate::engine::event::Event;
 use crate::inventory::host::HostName;
@@ -111,7 +111,7 @@ fn name(host: &HostName, title: &str, progress: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::outcome::Difference;
+    use apim_protocol::outcome::Difference;
 
     use super::*;
 

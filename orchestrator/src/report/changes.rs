@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 
 use super::style::{Style, count, harmless};
 use crate::engine::{HostEnd, RunResult};

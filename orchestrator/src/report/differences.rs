@@ -1,6 +1,6 @@
 //! Files that differ, in the form of a unified diff; the same difference of several hosts once. Only makes text.
 
-use apim_agent::outcome::Change;
+use apim_protocol::outcome::Change;
 
 use super::fold::folded;
 use super::style::{Style, count, harmless};

@@ -1,7 +1,7 @@
 //! What failed, for a person at three in the morning: what was attempted, where, the first cause, the last log lines, what to do.
 //! Failures that are the same on several hosts are told once. Only makes text.
 
-use apim_agent::outcome::{Failure, Outcome};
+use apim_protocol::outcome::{Failure, Outcome};
 
 use super::style::{Style, harmless};
 use crate::engine::{HostEnd, RunResult};

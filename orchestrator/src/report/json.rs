@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-use apim_agent::outcome::{Difference, Failure, Outcome};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::{Face, probes, releases};

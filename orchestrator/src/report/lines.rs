@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Instant;
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 
 use super::style::{count, harmless, time};
 use super::{Face, Look};

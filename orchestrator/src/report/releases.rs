@@ -1,8 +1,8 @@
 //! Which node runs which release after a run that was to move some, and why nodes were restarted. Only makes text.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::State;
-use apim_agent::outcome::{Outcome, ReleaseChange};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::State;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
 use serde_json::{Value, json};
 
 use super::style::{Style, harmless};

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::StepId;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::Outcome;
 
 use super::style::{harmless, time};
 use super::{Face, Look, lines};

@@ -4,11 +4,11 @@ mod releases;
 
 use std::time::Duration;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::outcome::{Difference, Failure, Outcome};
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::AbsPath;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::AbsPath;
 
 use super::changes::Detail;
 use super::*;

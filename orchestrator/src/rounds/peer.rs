@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::LogEntry;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::message::{Reply, Request, Run, StepId};
+use apim_protocol::facts::Facts;
+use apim_protocol::message::{Job, Reply, Request, Run, StepId};
+use apim_protocol::observation::LogEntry;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -27,10 +26,8 @@ const TRY_AGAIN: Duration = Duration::from_millis(500);
 pub struct Asked {
     /// For the host's journal.
     pub title: String,
-    /// Look, or change.
-    pub mode: Mode,
-    /// What.
-    pub operation: Operation,
+    /// What the agent does.
+    pub job: Job,
     /// How long it may take by itself without a word.
     pub takes: Duration,
     /// Where entries of a log go, and whether they were written just now; who takes them slowly slows the host down.
@@ -38,10 +35,10 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// Returns a look at what `operation` is about.
+    /// Returns a query, or a check of an operation.
     #[must_use]
-    pub fn look(title: impl Into<String>, operation: Operation) -> Self {
-        Self { title: title.into(), mode: Mode::Check, operation, takes: Duration::ZERO, told: None }
+    pub fn look(title: impl Into<String>, job: impl Into<Job>) -> Self {
+        Self { title: title.into(), job: job.into(), takes: Duration::ZERO, told: None }
     }
 }
 
@@ -140,8 +137,7 @@ impl Talk {
                 let run = Run {
                     step: StepId(step),
                     title: one.title.clone(),
-                    mode: one.mode,
-                    operation: one.operation.clone(),
+                    job: one.job.clone(),
                     ignore_failure: true,
                 };
                 order.push(StepId(step));
@@ -206,7 +202,7 @@ impl Talk {
                 Some(Reply::Need { sha256, .. }) => {
                     self.sender.no_content(sha256, "nothing is sent when only looking".to_owned()).await?;
                 }
-                Some(Reply::Ask { step, .. }) => {
+                Some(Reply::PermitRequest { step, .. }) => {
                     self.sender
                         .leave(step, Some("nothing is taken down when only looking".to_owned()))
                         .await?;

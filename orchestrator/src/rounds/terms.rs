@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use apim_agent::protocol::message::{Open, Reply};
+use apim_protocol::message::{Open, Reply};
 use tokio::sync::watch;
 
 use crate::inventory::host::HostName;
@@ -51,7 +51,7 @@ impl Terms {
             purpose: self.purpose.clone(),
             lock: self.lock,
             again: false,
-            beside: false,
+            shares_lock: false,
         }
     }
 }

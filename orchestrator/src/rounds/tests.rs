@@ -1,18 +1,19 @@
 //! Rounds with real agents: their real loop in threads of this program.
 
+use apim_protocol::message::Job;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use apim_agent::observation::{Answer, Ended};
-use apim_agent::operation::command::Invocation;
-use apim_agent::operation::execute::Execute;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
+use apim_protocol::observation::{Answer, Ended};
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::operation::execute::Execute;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 use tokio_util::io::SyncIoBridge;
 
@@ -59,8 +60,10 @@ fn shell(script: &str) -> Asked {
     let run = Invocation { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), ..Invocation::default() };
     Asked {
         title: format!("exec: {script}"),
-        mode: Mode::Apply,
-        operation: Operation::Execute(Execute { run, reads_only: false }),
+        job: Job::Operation {
+            operation: Operation::Execute(Execute { run, reads_only: false }),
+            mode: Mode::Apply,
+        },
         takes: Duration::from_secs(30),
         told: None,
     }

@@ -4,8 +4,8 @@ use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::operation::archive::part::Part;
-use apim_agent::value::Content;
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::value::Content;
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::bytes::Bytes;
 

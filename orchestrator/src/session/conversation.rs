@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::protocol::frame::NOISE_LIMIT;
-use apim_agent::protocol::message::{Hello, Open, Reply, Request};
+use apim_protocol::frame::NOISE_LIMIT;
+use apim_protocol::message::{Hello, Open, Reply, Request};
 
 use super::Link;
 use super::error::SessionError;

@@ -1,9 +1,9 @@
 //! Frames, asynchronously: the same bytes as the agent's `protocol::frame`. Reading survives being cancelled.
 
-use apim_agent::protocol::frame::{
+use apim_protocol::frame::{
     CHUNK_HEAD, CHUNK_LIMIT, FRAME_HEAD, KIND_CHUNK, KIND_MESSAGE, MAGIC, MESSAGE_LIMIT, NOISE_LIMIT,
 };
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio_util::bytes::{Buf as _, Bytes, BytesMut};

@@ -6,13 +6,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::{
-    Account, Answer, Deed, Disk, Entry, Flaw, Listener, Machine, Observation, Printed, Reached, Recorded,
-    Resolved, Served,
+use apim_protocol::facts::Facts;
+use apim_protocol::message::Reply;
+use apim_protocol::observation::{
+    Account, Answer, Disk, Entry, IntegrityError, JournalEntry, Listener, Machine, Observation, Printed,
+    Reached, Recorded, Resolved, Served,
 };
-use apim_agent::outcome::{Change, Difference, Failure, Outcome};
-use apim_agent::protocol::message::Reply;
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome};
 
 use super::error::SessionError;
 use super::frame::{FrameError, FrameReader};
@@ -110,7 +110,7 @@ pub(super) fn describe(reply: &Reply) -> String {
         Reply::Need { step, size, offset, .. } => format!("step {} needs bytes {offset} to {size}", step.0),
         Reply::NeedParts { step, parts, .. } => format!("step {} needs {} parts", step.0, parts.len()),
         Reply::Outline { step, .. } => format!("step {} asks for an outline", step.0),
-        Reply::Ask { step, unit, .. } => format!("step {} asks to take down {unit}", step.0),
+        Reply::PermitRequest { step, unit, .. } => format!("step {} asks to take down {unit}", step.0),
         Reply::Finished { step, .. } => format!("step {} ended", step.0),
         Reply::Bye => "bye".to_owned(),
     }
@@ -131,7 +131,7 @@ fn bounded(mut reply: Reply) -> Reply {
             entries.truncate(BATCH);
             entries.iter_mut().for_each(|entry| long_text(&mut entry.text, ENTRY));
         }
-        Reply::Ask { reason, .. } => text(reason),
+        Reply::PermitRequest { reason, .. } => text(reason),
         Reply::Finished { outcome, .. } => self::outcome(outcome),
         Reply::Started { .. }
         | Reply::Need { .. }
@@ -281,14 +281,16 @@ fn answer(answer: &mut Answer) {
         }
         Answer::Within(names) => texts(names),
         Answer::Recorded(recorded) => {
-            let Recorded { deeds, last, flaw, .. } = recorded.as_mut();
-            deeds.truncate(DEEDS);
-            for Deed { run, operator, title, outcome, detail, .. } in deeds {
+            let Recorded { entries, last, integrity_error, .. } = recorded.as_mut();
+            entries.truncate(DEEDS);
+            for JournalEntry { run, operator, title, outcome, detail, .. } in entries {
                 [run, operator, title, outcome].into_iter().for_each(text);
                 texts(detail);
             }
             last.iter_mut().for_each(text);
-            flaw.iter_mut().for_each(|Flaw { file, what, .. }| [file, what].into_iter().for_each(text));
+            integrity_error
+                .iter_mut()
+                .for_each(|IntegrityError { file, what, .. }| [file, what].into_iter().for_each(text));
         }
         Answer::Holds(found) => found.truncate(ENTRIES),
         Answer::Unknown(why) => text(why),

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::protocol::message::{Request, Run, StepId};
-use apim_agent::value::Sha256;
+use apim_protocol::message::{Request, Run, StepId};
+use apim_protocol::value::Sha256;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::mpsc;
 use tokio_util::bytes::Bytes;
@@ -50,7 +50,7 @@ impl Sender {
     /// # Errors
     /// When the link has ended.
     pub async fn leave(&self, step: StepId, refused: Option<String>) -> Result<(), SessionError> {
-        self.send(&Request::Leave { step, refused }).await
+        self.send(&Request::PermitDecision { step, refused }).await
     }
 
     /// Says that content asked for cannot be sent, and why.
@@ -93,7 +93,7 @@ impl Sender {
         let frame = frame::message(request).map_err(|length| SessionError::TooLong {
             peer: self.peer.to_string(),
             length,
-            limit: apim_agent::protocol::frame::MESSAGE_LIMIT,
+            limit: apim_protocol::frame::MESSAGE_LIMIT,
         })?;
         self.push(frame).await
     }

@@ -1,14 +1,15 @@
 //! The session against scripted peers.
 
+use apim_protocol::message::Job;
 use std::time::Duration;
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::protocol::frame::MAGIC;
-use apim_agent::protocol::message::{Hello, Open, Refused, Reply, Request, Run, StepId};
-use apim_agent::value::{AbsPath, Content, Sha256};
+use apim_protocol::facts::Facts;
+use apim_protocol::frame::MAGIC;
+use apim_protocol::message::{Hello, Open, Refused, Reply, Request, Run, StepId};
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::value::{AbsPath, Content, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio_util::bytes::Bytes;
 
@@ -23,7 +24,7 @@ fn open() -> Open {
         purpose: "test".into(),
         lock: true,
         again: false,
-        beside: false,
+        shares_lock: false,
     }
 }
 
@@ -138,8 +139,7 @@ async fn requests_arrive_in_order_and_the_input_ends_with_the_last_sender() {
     let run = Run {
         step: StepId(7),
         title: "t".into(),
-        mode: Mode::Check,
-        operation: Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false }),
+        job: Job::check(Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false })),
         ignore_failure: false,
     };
     sender.run(run.clone()).await.unwrap();
@@ -147,7 +147,10 @@ async fn requests_arrive_in_order_and_the_input_ends_with_the_last_sender() {
     sender.goodbye().await.unwrap();
     drop(sender);
     assert_eq!(hear_request(&mut peer).await, Request::Run(Box::new(run)));
-    assert_eq!(hear_request(&mut peer).await, Request::Leave { step: StepId(7), refused: Some("no".into()) });
+    assert_eq!(
+        hear_request(&mut peer).await,
+        Request::PermitDecision { step: StepId(7), refused: Some("no".into()) }
+    );
     assert_eq!(hear_request(&mut peer).await, Request::Goodbye);
     assert_eq!(peer.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
 }

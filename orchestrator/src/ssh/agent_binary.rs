@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::value::Sha256;
+use apim_protocol::value::Sha256;
 use sha2::Digest as _;
 use tokio::sync::OnceCell;
 use tokio_util::bytes::Bytes;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use crate::inventory::host::Connection;
 

@@ -6,7 +6,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use russh::keys::{
     Certificate, PrivateKey, PublicKey, decode_secret_key, load_openssh_certificate, load_public_key,
 };

@@ -1,6 +1,6 @@
 //! What a host says while the agent is being started, told apart: the agent itself, our own script, sudo, and noise.
 
-use apim_agent::protocol::frame::NOISE_LIMIT;
+use apim_protocol::frame::NOISE_LIMIT;
 
 use crate::session::find_magic;
 use crate::session::text::{Tail, one_line, quoted};
@@ -142,7 +142,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::protocol::frame::MAGIC;
+    use apim_protocol::frame::MAGIC;
 
     use super::*;
 

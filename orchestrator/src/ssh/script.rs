@@ -3,7 +3,7 @@
 //! The text is constant. What varies (paths, account, digests) is checked to hold nothing that a shell could take for its own,
 //! and is given as arguments. There is no quote and no `!` in the script, so that it can stand in single quotes of any login shell.
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use crate::inventory::host::Connection;
 
@@ -126,7 +126,7 @@ fn fit(what: &'static str, text: &str, also: &str) -> Result<String, Unfit> {
 
 #[cfg(test)]
 mod tests {
-    use apim_agent::value::Secret;
+    use apim_protocol::value::Secret;
 
     use super::*;
     use crate::inventory::host::Become;

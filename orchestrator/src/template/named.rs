@@ -2,7 +2,7 @@
 //!
 //! Opened secrets are known by their kind; this is about the others.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use minijinja::value::{Value, ValueKind};
 
 use crate::yaml::{Kind, Node, sounds_secret};

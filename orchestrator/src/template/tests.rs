@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::Scope;
 use crate::yaml::{

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 use zeroize::Zeroizing;
 
 use super::format::{VaultError, decrypt, is_vault};

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use crate::yaml::{ReadError, read_text, take};
 

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{Password, PasswordSources, Vault, VaultError, decrypt, encrypt, gather};
 use crate::yaml::{Colours, Kind, Mistakes, Open as _, Sealed, parse};

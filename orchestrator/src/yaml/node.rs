@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::mistake::Mistake;
 

@@ -1,6 +1,6 @@
 //! Takes typed values out of a map, notes every mistake, and at the end every key that nobody asked for.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::mistake::{Mistakes, nearest};
 use super::node::{Key, Kind, Node, Span};

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use apim_agent::value::Secret;
 use apim_deploy::vault::{Password, encrypt};
+use apim_protocol::value::Secret;
 use apim_tests::machine::{DEPLOY_WITH_PASSWORD, SUDO_PASSWORD};
 use apim_tests::poison::{Poison, Which};
 use serde_json::json;

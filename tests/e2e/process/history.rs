@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use apim_agent::chain;
+use apim_protocol::chain;
 use apim_tests::cli::{Run, Running};
 use apim_tests::poison::{Poison, Which};
 use apim_tests::poll::until;

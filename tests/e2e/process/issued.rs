@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::value::Secret;
 use apim_deploy::keystore::Opened;
+use apim_protocol::value::Secret;
 use apim_tests::inventory::Inventory;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject as _};

@@ -1,15 +1,18 @@
 //! The journal while several sessions of a run add to it, and when it is set aside.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use crate::chain;
-use crate::operation::recall::{FILE, LAST_FILE, LIMIT, OLD_FILE};
-use crate::outcome::{Change, Difference, Outcome, ReleaseChange};
-use crate::protocol::message::StepId;
-use crate::serve::journal::{self, Journal, Line};
-use crate::value::Sha256;
+use apim_protocol::chain;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::{Change, Difference, Outcome, ReleaseChange};
+use apim_protocol::value::Sha256;
+
+use crate::query::read_journal::{FILE, LAST_FILE, LIMIT, OLD_FILE};
+use crate::serve::journal;
+use crate::serve::journal::{Journal, Line};
 
 fn line(title: &str) -> Line<'_> {
     Line {

@@ -2,7 +2,7 @@
 //!
 //! `offline` judges what the inventory alone says, `hosts` what hosts answer to `questions`.
 
-use apim_agent::observation::Answer;
+use apim_protocol::observation::Answer;
 
 use super::cluster::Cluster;
 

@@ -1,7 +1,7 @@
 //! What hosts are asked for the audit; more, and dearer, than what a preflight asks.
 
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::value::AbsPath;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::AbsPath;
 
 use crate::apim::cluster::Cluster;
 use crate::apim::hardening;

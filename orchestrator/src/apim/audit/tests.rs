@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::observation::{Account, Answer, Entry, Listener};
-use apim_agent::operation::examine::Question;
+use apim_protocol::observation::{Account, Answer, Entry, Listener};
+use apim_protocol::query::examine::Question;
 
 use super::{Item, State, examine, items};
 use crate::apim::Cluster;

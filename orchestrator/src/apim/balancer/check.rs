@@ -1,6 +1,6 @@
 //! What is wrong with a load balancer as it is wished, found before anything is contacted.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{Layout, files, is_ours};
 use crate::apim::cluster::{Cluster, FileReader, Host};

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::bundle::Bundle;
-use apim_agent::operation::command::Invocation;
-use apim_agent::operation::file::{File, Show};
-use apim_agent::value::{AbsPath, Content, FileMode, Owner, UnitName, ValueError};
+use apim_protocol::operation::bundle::Bundle;
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::value::{AbsPath, Content, FileMode, Owner, UnitName, ValueError};
 
 use super::cluster::{Cluster, Host};
 use super::files::PlacedFile;

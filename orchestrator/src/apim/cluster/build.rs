@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use super::{Cluster, FileReader, Host, HostInput, check, endpoints, keystores, names, own_keys};
 use crate::apim::home::{self, Home};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::value::{Secret, Sha256};
 
 use super::FileReader;
 use crate::apim::home::Home;

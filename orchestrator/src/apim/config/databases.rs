@@ -1,6 +1,6 @@
 //! `[database.*]`.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::Scene;
 use super::tree::{Table, Value};

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::value::{Secret, Sha256};
+use apim_protocol::value::{Secret, Sha256};
 
 use super::cluster::Cluster;
 use super::topology::Node;

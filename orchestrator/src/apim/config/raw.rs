@@ -1,6 +1,6 @@
 //! The user's own keys (`config:`), merged over the derived ones.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::Override;
 use super::tree::{Item, Table, Value};

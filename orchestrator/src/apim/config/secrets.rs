@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::tree::{Item, Table, Value};
 use crate::apim::release::Series;

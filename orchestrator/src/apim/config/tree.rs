@@ -1,6 +1,6 @@
 //! A configuration as values: tables in reading order, with what is said about them. `toml` writes it, `raw` merges the user's keys into it.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 /// A value.
 #[derive(Debug, Clone, PartialEq)]

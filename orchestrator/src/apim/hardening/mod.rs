@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::file::Show;
-use apim_agent::value::{AbsPath, FileMode, Owner, Sha256};
+use apim_protocol::operation::file::Show;
+use apim_protocol::value::{AbsPath, FileMode, Owner, Sha256};
 
 use super::cluster::Cluster;
 use super::files::PlacedFile;

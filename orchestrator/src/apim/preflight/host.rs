@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::facts::Facts;
+use apim_protocol::facts::Facts;
 
 use super::questions as ask;
 use super::{Finding, Pairs, Scene, Seen};

@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::Answer;
-use apim_agent::value::Sha256;
+use apim_protocol::facts::Facts;
+use apim_protocol::observation::Answer;
+use apim_protocol::value::Sha256;
 
 use super::balancer;
 use super::cluster::Cluster;

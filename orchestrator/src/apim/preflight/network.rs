@@ -1,6 +1,6 @@
 //! Judging ports and connections.
 
-use apim_agent::observation::Listener;
+use apim_protocol::observation::Listener;
 
 use super::edges::{self, Edge, Target};
 use super::{Finding, Pairs, Scene};

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::observation::{Account, Answer, Entry, Listener, Reached, Resolved};
-use apim_agent::operation::examine::Question;
-use apim_agent::value::{AbsPath, UnitName};
+use apim_protocol::observation::{Account, Answer, Entry, Listener, Reached, Resolved};
+use apim_protocol::query::examine::Question;
+use apim_protocol::value::{AbsPath, UnitName};
 
 /// What the agent said of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

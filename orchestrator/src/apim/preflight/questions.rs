@@ -1,8 +1,8 @@
 //! What is asked of a host: everything in one exchange, nothing that is slow where all is well.
 
-use apim_agent::operation::examine::{Examine, Question};
-use apim_agent::operation::unit::ProcessMatch;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::unit::ProcessMatch;
+use apim_protocol::query::examine::{Examine, Question};
+use apim_protocol::value::AbsPath;
 
 use super::{edges, names};
 use crate::apim::cluster::Cluster;

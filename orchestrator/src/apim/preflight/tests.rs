@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::facts::Facts;
-use apim_agent::observation::{Answer, Entry, Listener, Reached, Resolved};
-use apim_agent::operation::examine::Question;
+use apim_protocol::facts::Facts;
+use apim_protocol::observation::{Answer, Entry, Listener, Reached, Resolved};
+use apim_protocol::query::examine::Question;
 
 use super::{Check, Row, Seen, Status, examine, judge};
 use crate::apim::Cluster;

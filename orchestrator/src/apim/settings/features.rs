@@ -1,6 +1,6 @@
 //! Settings of the product that most clusters touch sooner or later: `cors`, `devportal`, `analytics`, `backend_jwt`, `mail`, `user_store`, `oauth`.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::read::{At, Section};
 use crate::yaml::Kind;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use super::read::{At, Section, is_plain, text_of};
 use crate::yaml::{Kind, Node, Span};

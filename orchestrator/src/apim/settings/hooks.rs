@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::features::is_web_address;
 use super::read::{At, Section, text_of};

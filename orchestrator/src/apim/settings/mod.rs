@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::release::Version;
 use super::role::{Role, StartOrder};

@@ -1,6 +1,6 @@
 //! Reading one map of settings: typed values with their places, every mistake noted.
 
-use apim_agent::value::{AbsPath, Secret, Sha256};
+use apim_protocol::value::{AbsPath, Secret, Sha256};
 
 use crate::apim::host_name;
 use crate::yaml::{Kind, MapReader, Mistakes, Node, Span, nearest};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::value::{AbsPath, Sha256};
+use apim_protocol::value::{AbsPath, Sha256};
 
 use super::read::{At, Section, digest_of, is_plain, one_of, text_of};
 use crate::apim::release::Version;

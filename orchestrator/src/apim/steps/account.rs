@@ -1,9 +1,9 @@
 //! `apim_account`: the service account, without a login.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::account::Account;
-use apim_agent::operation::group::Group;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::account::Account;
+use apim_protocol::operation::group::Group;
+use apim_protocol::value::AbsPath;
 
 use super::Draft;
 use crate::apim::topology::Node;

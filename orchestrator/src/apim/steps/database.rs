@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::{Condition, Wait};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::{Condition, Wait};
 
 use super::Draft;
 use crate::apim::artifact::ArtifactName;

@@ -1,9 +1,9 @@
 //! `apim_distribution`: the release is unpacked beside the one in use; a key manager's profile is set up in it, once.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::{Archive, Format, Prepare, Pull, Source};
-use apim_agent::operation::command::Invocation;
-use apim_agent::value::{Content, Owner, Sha256};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::{Archive, Format, Prepare, Pull, Source};
+use apim_protocol::operation::command::Invocation;
+use apim_protocol::value::{Content, Owner, Sha256};
 
 use super::Draft;
 use crate::apim::artifact::ArtifactName;

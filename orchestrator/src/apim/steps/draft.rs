@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::{Archive, Source};
-use apim_agent::operation::directory::Directory;
-use apim_agent::operation::file::File;
-use apim_agent::value::{AbsPath, Content, FileMode, Owner, Sha256};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::{Archive, Source};
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::file::File;
+use apim_protocol::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
 use crate::apim::artifact::ArtifactName;
 use crate::apim::files::PlacedFile;

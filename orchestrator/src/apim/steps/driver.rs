@@ -1,10 +1,10 @@
 //! `apim_driver`: the JDBC driver's jar, which the product does not ship.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::Pull;
-use apim_agent::operation::download::Download;
-use apim_agent::operation::file::{File, Show};
-use apim_agent::value::{Content, FileMode};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::Pull;
+use apim_protocol::operation::download::Download;
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::value::{Content, FileMode};
 
 use super::Draft;
 use crate::apim::artifact::ArtifactName;

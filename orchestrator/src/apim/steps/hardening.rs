@@ -1,10 +1,10 @@
 //! `apim_hardening`: the kernel's settings and the account's limits, as files of our own beside those of the distribution.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::directory::Directory;
-use apim_agent::operation::sysctl::Sysctl;
-use apim_agent::value::{AbsPath, Owner};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::sysctl::Sysctl;
+use apim_protocol::value::{AbsPath, Owner};
 
 use super::Draft;
 use crate::apim::cluster::Cluster;

@@ -1,9 +1,9 @@
 //! `apim_java`: the JDK is where the unit will look for it, and of a version that the start script accepts.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::{Archive, Format};
-use apim_agent::operation::wait::{Condition, Wait};
-use apim_agent::value::Owner;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::{Archive, Format};
+use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::value::Owner;
 
 use super::{Draft, distribution};
 use crate::apim::artifact::ArtifactName;

@@ -1,9 +1,9 @@
 //! `apim_load_balancer`: nginx installed, its files written, tested and read, and its ports its own.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::operation::unit::{ProcessMatch, State, Unit};
-use apim_agent::operation::wait::{Condition, Wait};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
+use apim_protocol::operation::wait::{Condition, Wait};
 
 use super::Draft;
 use crate::apim::balancer::{self, BalancerError, Wish};

@@ -1,9 +1,10 @@
 //! What each task means in operations: one file per task.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::block::Block;
-use apim_agent::operation::examine::Examine;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::block::Block;
+use apim_protocol::query::Query;
+use apim_protocol::query::examine::Examine;
+use apim_protocol::value::AbsPath;
 
 use super::audit;
 use super::balancer;
@@ -79,7 +80,7 @@ fn is_of(node: &Node, role: Option<Role>) -> bool {
 
 /// Questions only; what the answers mean is judged when every host has answered.
 fn question(title: &str, examine: Examine) -> Draft {
-    Draft::new(title, Operation::Examine(examine))
+    Draft::new(title, Query::Examine(examine))
 }
 
 fn is_balancer(cluster: &Cluster, host: &str) -> bool {

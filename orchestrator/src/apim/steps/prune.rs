@@ -1,7 +1,7 @@
 //! `apim_prune`: releases that are no longer needed.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::prune::Prune;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::prune::Prune;
 
 use super::Draft;
 use crate::apim::topology::Node;

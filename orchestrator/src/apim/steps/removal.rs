@@ -1,11 +1,11 @@
 //! A host leaves the cluster: its nodes are stopped, and what was installed for them goes. What others made stays.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::block::Block;
-use apim_agent::operation::disowned::Disowned;
-use apim_agent::operation::vacate::Vacate;
-use apim_agent::value::AbsPath;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::block::Block;
+use apim_protocol::operation::remove_account::RemoveAccount;
+use apim_protocol::operation::uninstall_releases::UninstallReleases;
+use apim_protocol::value::AbsPath;
 
 use super::{Draft, service};
 use crate::apim::cluster::Cluster;
@@ -42,13 +42,16 @@ fn unmarked(cluster: &Cluster, node: &Node) -> Option<Draft> {
 
 fn releases(node: &Node) -> Draft {
     let home = &node.home;
-    let vacate = Vacate {
+    let vacate = UninstallReleases {
         folder: home.releases.clone(),
         ours: vec![home.current.clone(), home.variables.clone(), home.seal.clone()],
         emptied: vec![home.releases.clone(), home.component.clone()],
     };
-    Draft::new(format!("{}: nothing of it in {}", node.words(), home.component), Operation::Vacate(vacate))
-        .of(node)
+    Draft::new(
+        format!("{}: nothing of it in {}", node.words(), home.component),
+        Operation::UninstallReleases(vacate),
+    )
+    .of(node)
 }
 
 /// The JDKs that came with the releases, and the folder of everything once it is empty.
@@ -58,8 +61,8 @@ fn shared(node: &Node) -> Option<Draft> {
         Some(Java::Archive(_)) => node.java_home.parent(),
         None | Some(Java::Home(_)) => top.join("java").ok()?,
     };
-    let vacate = Vacate { emptied: vec![folder.clone(), top.clone()], folder, ours: Vec::new() };
-    Some(Draft::new(format!("nothing of ours in {top}"), Operation::Vacate(vacate)))
+    let vacate = UninstallReleases { emptied: vec![folder.clone(), top.clone()], folder, ours: Vec::new() };
+    Some(Draft::new(format!("nothing of ours in {top}"), Operation::UninstallReleases(vacate)))
 }
 
 fn names(node: &Node) -> Option<Draft> {
@@ -92,5 +95,5 @@ fn account(first: &Node, nodes: &[&Node]) -> Draft {
     let (user, group) = (first.settings.user.clone(), first.settings.group.clone());
     let title = format!("account {user}, if it was made for the nodes");
     let needed_by = nodes.iter().map(|node| node.home.component.clone()).collect();
-    Draft::new(title, Operation::Disowned(Disowned { user, group, needed_by }))
+    Draft::new(title, Operation::RemoveAccount(RemoveAccount { user, group, needed_by }))
 }

@@ -3,9 +3,9 @@
 //!
 //! Which release that is, is kept on the host. Its log is found through `current`, which is turned before the node starts.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::revert::{Proved, Revert};
-use apim_agent::operation::wait::Wait;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::revert::{Proved, Revert};
+use apim_protocol::operation::wait::Wait;
 
 use super::{Draft, rotation};
 use crate::apim::cluster::Cluster;

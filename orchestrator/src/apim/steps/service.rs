@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::release::Release;
-use apim_agent::operation::unit::{Ready, State, Unit};
-use apim_agent::value::{AbsPath, Content};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::Release;
+use apim_protocol::operation::unit::{Ready, State, Unit};
+use apim_protocol::value::{AbsPath, Content};
 
 use super::Draft;
 use crate::apim::cluster::Cluster;

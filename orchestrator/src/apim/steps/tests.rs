@@ -1,8 +1,8 @@
 //! What tasks, units and gates mean in operations.
 
-use apim_agent::operation::archive::Source;
-use apim_agent::operation::unit::State;
-use apim_agent::operation::wait::{Condition, Wait};
+use apim_protocol::operation::archive::Source;
+use apim_protocol::operation::unit::State;
+use apim_protocol::operation::wait::{Condition, Wait};
 use regex::Regex;
 
 use super::*;
@@ -86,7 +86,7 @@ fn sizes_of_artifacts_are_filled_in_by_digest() {
     let mut drafts = lower(&ApimTask::Driver, &cluster(HA), "gw-1");
     let draft = drafts.first_mut().expect("the driver");
     let digest = draft.files.first().expect("an artifact").0;
-    draft.set_size(apim_agent::value::Sha256::of(b"another"), 5);
+    draft.set_size(apim_protocol::value::Sha256::of(b"another"), 5);
     draft.set_size(digest, 7);
     assert!(matches!(draft.operation().unwrap(), Operation::File(file) if file.content.size == 7));
 }
@@ -98,9 +98,9 @@ fn configuration_is_private_and_its_secrets_masked() {
     let Operation::File(file) = draft.operation().unwrap() else { panic!("a file") };
     assert_eq!(file.mode.map(|mode| mode.bits()), Some(0o600));
     assert_eq!(file.owner.user.as_deref(), Some("wso2carbon"));
-    let apim_agent::operation::file::Show::Masked(secrets) = &file.show else { panic!("masked") };
+    let apim_protocol::operation::file::Show::Masked(secrets) = &file.show else { panic!("masked") };
     assert!(secrets.iter().any(|secret| secret.expose() == "sharedadmin"));
-    assert_eq!(apim_agent::value::Content::of(&draft.contents[0]), file.content);
+    assert_eq!(apim_protocol::value::Content::of(&draft.contents[0]), file.content);
 }
 
 #[test]
@@ -183,18 +183,18 @@ fn a_host_that_leaves_is_stopped_first_and_loses_what_is_ours_and_nothing_else()
     for draft in &drafts {
         match draft.operation().unwrap() {
             Operation::Unit(unit) => assert!(matches!(unit.state, State::Stopped | State::Gone)),
-            Operation::Vacate(vacate) => gone.push(vacate.folder.clone()),
+            Operation::UninstallReleases(vacate) => gone.push(vacate.folder.clone()),
             // Nothing goes with all it holds.
             Operation::Absent(absent) => assert!(!absent.recursive, "{absent:?}"),
             Operation::Block(block) => assert!(block.lines.is_empty()),
-            Operation::Disowned(disowned) => {
+            Operation::RemoveAccount(disowned) => {
                 assert_eq!(disowned.needed_by, [paths("/opt/wso2/gateway")]);
             }
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(gone.first(), Some(&paths("/opt/wso2/gateway/releases")));
-    assert!(matches!(drafts.last().and_then(Draft::operation), Some(Operation::Disowned(_))));
+    assert!(matches!(drafts.last().and_then(Draft::operation), Some(Operation::RemoveAccount(_))));
 }
 
 #[test]

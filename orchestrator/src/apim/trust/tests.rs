@@ -1,6 +1,6 @@
 //! Certificates that do not serve are found, at the line that names their file.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::*;
 use crate::apim::cluster::Cluster;

@@ -2,8 +2,8 @@
 
 use std::pin::Pin;
 
-use apim_agent::protocol::message::{Request, StepId};
-use apim_agent::value::UnitName;
+use apim_protocol::message::{Request, StepId};
+use apim_protocol::value::UnitName;
 
 use super::Lane;
 use crate::engine::event::{Event, Level};
@@ -111,7 +111,7 @@ impl Lane<'_> {
         let Asked { step: id, unit, reason } = asked;
         let step = self.find(*id)?;
         let Some(pool) = &step.budget else {
-            wire.send(Request::Leave { step: *id, refused: None });
+            wire.send(Request::PermitDecision { step: *id, refused: None });
             return Ok(());
         };
         let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
@@ -162,7 +162,7 @@ impl Lane<'_> {
         if answer.is_ok() {
             self.shared.rotating.goes_down(&node);
         }
-        wire.send(Request::Leave { step, refused: answer.err() });
+        wire.send(Request::PermitDecision { step, refused: answer.err() });
     }
 
     /// A step that is refused leave because the run was called off has not failed: it was stopped.

@@ -3,9 +3,10 @@
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Failure, Outcome};
-use apim_agent::protocol::message::StepId;
+use apim_protocol::message::StepId;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
 use tokio::time::Instant;
 
 use super::{Lane, Pass};
@@ -135,7 +136,7 @@ impl Lane<'_> {
     }
 
     fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
-        if matches!(step.operation(), Some(Operation::Examine(_))) {
+        if matches!(step.query(), Some(Query::Examine(_))) {
             worker.heard.insert(step.id, SystemTime::now());
         }
         if let Some(title) = surveyed(self.shared, worker, step, outcome, took) {

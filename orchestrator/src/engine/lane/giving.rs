@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use apim_agent::operation::archive::part::{self, Part};
-use apim_agent::protocol::message::{Request, StepId};
-use apim_agent::value::{Content, Sha256};
+use apim_protocol::message::{Request, StepId};
+use apim_protocol::operation::archive::part::{self, Part};
+use apim_protocol::value::{Content, Sha256};
 
 use super::Lane;
 use crate::engine::wire::{Upload, Wire};

@@ -1,8 +1,8 @@
 //! What the plan has for a step that failed, such as the way back of a node that does not become healthy from a new release.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::revert::Proved;
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::revert::Proved;
+use apim_protocol::outcome::Outcome;
 
 use super::{Pass, talk};
 use crate::engine::peers;

@@ -80,7 +80,9 @@ async fn a_node_on_a_dead_host_counts_as_down() {
     let (result, events) = scene.run().await;
     assert_eq!(result.hosts[&host("b")].end, HostEnd::Failed("step 3".into()));
     let refusal = events.iter().find_map(|event| match event {
-        Event::StepFinished(_, _, _, apim_agent::outcome::Outcome::Failed(failure), _) => Some(&failure.what),
+        Event::StepFinished(_, _, _, apim_protocol::outcome::Outcome::Failed(failure), _) => {
+            Some(&failure.what)
+        }
         _ => None,
     });
     let refusal = refusal.expect("a refusal");

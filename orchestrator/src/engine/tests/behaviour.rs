@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use apim_agent::operation::Mode;
-use apim_agent::operation::wait::{Condition, Wait};
-use apim_agent::outcome::Outcome;
+use apim_protocol::operation::Mode;
+use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 
 use super::fake::Act;
@@ -171,8 +171,8 @@ async fn no_more_lanes_at_once_than_the_stage_is_wide() {
 
 #[tokio::test(start_paused = true)]
 async fn content_is_sent_when_asked_for_and_only_to_whom_it_belongs() {
-    use apim_agent::operation::file::{File, Show};
-    use apim_agent::value::{Content, Owner};
+    use apim_protocol::operation::file::{File, Show};
+    use apim_protocol::value::{Content, Owner};
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     let mine = scene.plan.contents.add(vec![7; 700_000]);

@@ -7,14 +7,14 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use apim_agent::facts::Facts;
-use apim_agent::operation::archive::part::Part;
-use apim_agent::operation::wait::Condition;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
-use apim_agent::protocol::frame::MAGIC;
-use apim_agent::protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
-use apim_agent::value::{Content, UnitName};
+use apim_protocol::facts::Facts;
+use apim_protocol::frame::MAGIC;
+use apim_protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::operation::wait::Condition;
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
+use apim_protocol::value::{Content, UnitName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, WriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
@@ -240,7 +240,7 @@ impl Agent {
             Heard::Request(request) => match *request {
                 Request::Run(run) => self.queue.push_back(*run),
                 Request::NoContent { .. } => self.refused_content = true,
-                Request::Leave { refused, .. } => self.leave = Some(refused),
+                Request::PermitDecision { refused, .. } => self.leave = Some(refused),
                 Request::Cancel => self.cancelled = true,
                 Request::Resume => self.failed = false,
                 Request::Goodbye => self.goodbye = true,
@@ -266,7 +266,7 @@ impl Agent {
         }
         let outcome = if self.failed || self.cancelled {
             Outcome::Skipped("an earlier step failed, or the run was called off".into())
-        } else if run.mode == Mode::Check {
+        } else if !run.job.may_change() {
             self.check(step)
         } else {
             self.say(Reply::Started { step }).await?;
@@ -290,7 +290,7 @@ impl Agent {
 
     /// What is no step of a plan: load balancers are told, nodes are looked at. Paths say what is meant.
     async fn aside(&self, run: &Run) -> Outcome {
-        let path = match &run.operation {
+        let path = match run.job.operation().unwrap() {
             Operation::File(file) => file.path.to_string(),
             Operation::Absent(absent) => absent.path.to_string(),
             Operation::Wait(wait) => match wait.conditions.first() {
@@ -306,7 +306,7 @@ impl Agent {
         }
         let mut world = self.hosts.world();
         let stands = match what {
-            "out" if run.mode == Mode::Check => !world.rotation.contains(&at),
+            "out" if !run.job.may_change() => !world.rotation.contains(&at),
             "out" | "in" if world.stubborn.contains(&self.host) => {
                 return Outcome::Failed(Failure::new("the test of its files failed"));
             }
@@ -334,8 +334,8 @@ impl Agent {
                 *hiccups = hiccups.saturating_sub(1);
                 !is_away && !world.down.contains(node)
             }
-            "marked" if run.mode == Mode::Check => !world.marked.contains(node),
-            "marked" if matches!(run.operation, Operation::File(_)) => {
+            "marked" if !run.job.may_change() => !world.marked.contains(node),
+            "marked" if matches!(run.job.operation(), Some(Operation::File(_))) => {
                 world.log.push(format!("{}: {node} marked", self.host));
                 world.marked.insert(node.to_owned());
                 true
@@ -403,7 +403,7 @@ impl Agent {
             Act::Restart(node) | Act::Move(node) | Act::Return(node) => {
                 if !self.hosts.world().down.contains(&node) {
                     let unit = UnitName::parse("wished").unwrap();
-                    self.say(Reply::Ask { step, unit, reason: "changed".into() }).await?;
+                    self.say(Reply::PermitRequest { step, unit, reason: "changed".into() }).await?;
                     while self.leave.is_none() {
                         self.hear().await?;
                     }

@@ -1,6 +1,6 @@
 //! Load balancers of others are told by hooks: before a node goes, and once it is healthy; whatever breaks in between.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 
 use super::fake::Act;

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::revert::{Proved, Revert};
-use apim_agent::operation::unit::{ProcessMatch, State, Unit};
-use apim_agent::operation::wait::Condition;
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::protocol::message::StepId;
-use apim_agent::value::{AbsPath, UnitName};
+use apim_protocol::message::StepId;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::revert::{Proved, Revert};
+use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
+use apim_protocol::operation::wait::Condition;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::value::{AbsPath, UnitName};
 use tokio::sync::{mpsc, watch};
 
 use super::event::Event;

@@ -1,6 +1,6 @@
 //! What the survey found may be old when a node is taken down: its peers are looked at again.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 
 use super::fake::Act;
 use super::*;

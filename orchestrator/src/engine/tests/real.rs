@@ -7,12 +7,12 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use apim_agent::operation::directory::Directory;
-use apim_agent::operation::file::{File, Show};
-use apim_agent::outcome::Outcome;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
-use apim_agent::value::{FileMode, Owner};
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{FileMode, Owner};
 use tokio_util::io::SyncIoBridge;
 
 use super::*;

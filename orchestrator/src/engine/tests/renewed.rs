@@ -5,11 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use apim_agent::operation::archive::outline::Outline;
-use apim_agent::operation::archive::part::Part;
-use apim_agent::operation::archive::{Archive, Format, Source};
-use apim_agent::outcome::Outcome;
-use apim_agent::value::{Content, Owner, Sha256};
+use apim_protocol::operation::archive::outline::Outline;
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::operation::archive::{Archive, Format, Source};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{Content, Owner, Sha256};
 
 use super::real::{Folders, step};
 use super::*;

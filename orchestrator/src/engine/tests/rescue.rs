@@ -1,6 +1,6 @@
 //! Nodes that do not become healthy from a new release go back: whatever comes of it, the rollout has stopped, and the budget holds.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use proptest::prelude::*;
 
 use super::fake::Act;

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Mutex;
 
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::outcome::Outcome;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::outcome::Outcome;
 use tokio::task::AbortHandle;
 use tokio_util::io::SyncIoBridge;
 

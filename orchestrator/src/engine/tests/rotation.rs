@@ -1,6 +1,6 @@
 //! Nodes leave the load balancers before they are taken down, and come back when they are healthy.
 
-use apim_agent::outcome::Outcome;
+use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 
 use super::fake::Act;

@@ -1,6 +1,6 @@
 //! Keystores of keytool and OpenSSL are read, ours are read by keytool, damaged ones are refused; issued certificates serve a handshake.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::*;
 

@@ -1,7 +1,7 @@
 //! Nodes that get requests from the load balancers, or none, and nothing else: `drain` and `undrain`.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::Wait;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::Wait;
 
 use super::{Drafted, DraftedStage, DraftedStep, OnFailure};
 use crate::apim::balancer::{self, Flow};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::wait::Condition;
+use apim_protocol::operation::wait::Condition;
 
 use super::*;
 use crate::plan::model::{ShiftWish, Work};

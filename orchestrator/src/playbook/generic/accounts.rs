@@ -1,8 +1,8 @@
 //! `group`, `user`.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::account::Account;
-use apim_agent::operation::group::Group;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::account::Account;
+use apim_protocol::operation::group::Group;
 
 use super::Site;
 use super::options::Options;

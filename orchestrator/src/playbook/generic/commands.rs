@@ -1,8 +1,8 @@
 //! `command`, `shell`.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::command::{Command, Invocation};
-use apim_agent::value::Secret;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::value::Secret;
 
 use super::Site;
 use super::options::Options;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::archive::{Archive, Format, Pull, Source};
-use apim_agent::operation::download::Download;
-use apim_agent::value::{Content, Sha256};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::archive::{Archive, Format, Pull, Source};
+use apim_protocol::operation::download::Download;
+use apim_protocol::value::{Content, Sha256};
 
 use super::Site;
 use super::files::{destination, read};

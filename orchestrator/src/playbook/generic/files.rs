@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::absent::Absent;
-use apim_agent::operation::directory::Directory;
-use apim_agent::operation::file::{File, Show};
-use apim_agent::operation::link::Link;
-use apim_agent::value::{AbsPath, Content};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::operation::link::Link;
+use apim_protocol::value::{AbsPath, Content};
 
 use super::Site;
 use super::options::Options;

@@ -1,8 +1,8 @@
 //! `blockinfile`, `lineinfile`.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::block::Block;
-use apim_agent::operation::line::Line;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::block::Block;
+use apim_protocol::operation::line::Line;
 
 use super::Site;
 use super::options::Options;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use apim_agent::value::{AbsPath, FileMode, Owner, Secret};
+use apim_protocol::value::{AbsPath, FileMode, Owner, Secret};
 
 use crate::playbook::load::beside;
 use crate::yaml::{Kind, Mistakes, Node, Span};

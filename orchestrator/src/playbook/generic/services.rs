@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::unit::{ProcessMatch, State, Unit};
-use apim_agent::value::UnitName;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
+use apim_protocol::value::UnitName;
 
 use super::Site;
 use super::options::Options;

@@ -1,7 +1,7 @@
 //! `wait_for`, `uri`.
 
-use apim_agent::operation::Operation;
-use apim_agent::operation::wait::{Condition, Scope, Wait};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::{Condition, Scope, Wait};
 
 use super::Site;
 use super::options::Options;

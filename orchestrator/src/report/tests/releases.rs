@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use apim_agent::operation::revert::Revert;
-use apim_agent::operation::unit::{ProcessMatch, State, Unit};
-use apim_agent::outcome::{Change, ReleaseChange};
-use apim_agent::value::UnitName;
+use apim_protocol::operation::revert::Revert;
+use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
+use apim_protocol::outcome::{Change, ReleaseChange};
+use apim_protocol::value::UnitName;
 
 use super::*;
 use crate::report::releases;
@@ -46,7 +46,7 @@ fn goes_back(id: u32, node: &str) -> Step {
         releases: path("/opt/releases"),
         link: path("/opt/current"),
         to: None,
-        unless: Some(apim_agent::operation::revert::Proved::Up),
+        unless: Some(apim_protocol::operation::revert::Proved::Up),
         process: ProcessMatch::default(),
         stop_timeout_secs: 60,
         ask: false,

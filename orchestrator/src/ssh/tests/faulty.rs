@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use apim_agent::protocol::frame::MAGIC;
-use apim_agent::protocol::message::Open;
-use apim_agent::value::Secret;
+use apim_protocol::frame::MAGIC;
+use apim_protocol::message::Open;
+use apim_protocol::value::Secret;
 use russh::keys::key::safe_rng;
 use russh::keys::{Algorithm, PrivateKey};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session};
@@ -193,7 +193,7 @@ async fn a_connection_that_breaks_in_the_middle_is_an_error_and_never_an_end() {
         purpose: "p".into(),
         lock: false,
         again: false,
-        beside: false,
+        shares_lock: false,
     };
     let error = session::Session::open(link, open).await.err().unwrap().to_string();
     assert!(error.contains("the connection was lost") && error.contains("gw1"), "{error}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::sshd::{Sshd, gw1, keygen, user};
 use crate::inventory::host::HostName;

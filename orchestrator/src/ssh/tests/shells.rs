@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use super::sshd::{SHELL_AGENT, skipped};
 use crate::inventory::host::{Become, Connection};

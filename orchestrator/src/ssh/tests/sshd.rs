@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use apim_agent::value::AbsPath;
+use apim_protocol::value::AbsPath;
 
 use crate::inventory::host::{Connection, HostName};
 use crate::ssh::{AgentBinaries, AgentBinary, AskNobody, Settings, SshConnect, Surroundings};

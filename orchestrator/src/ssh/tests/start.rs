@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use apim_agent::protocol::message::Open;
-use apim_agent::value::{AbsPath, Content, Secret};
+use apim_protocol::message::Open;
+use apim_protocol::value::{AbsPath, Content, Secret};
 
 use super::sshd::{SHELL_AGENT, Sshd, gw1, is_root, skipped, user};
 use crate::inventory::host::{Become, Connection, ConnectionKind};
@@ -25,7 +25,7 @@ fn open() -> Open {
         purpose: "p".into(),
         lock: false,
         again: false,
-        beside: false,
+        shares_lock: false,
     }
 }
 

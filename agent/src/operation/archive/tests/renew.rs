@@ -1,5 +1,7 @@
 //! A release made from the one before it is the release that the whole zip unpacks to, whatever became of the one before.
 
+use apim_protocol::operation::archive::Format;
+use apim_protocol::operation::archive::outline;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

@@ -2,14 +2,15 @@
 
 use std::fs;
 
+use apim_protocol::operation::revert::{Proved, Revert};
+use apim_protocol::operation::unit::{ProcessMatch, Release, Script, State, Unit};
+use apim_protocol::operation::wait::{Condition, Service, Wait};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{AbsPath, Sha256, UnitName};
+
 use super::{Orchestrator, Site, changed};
-use crate::operation::revert::{Proved, Revert};
-use crate::operation::unit::release::Release;
-use crate::operation::unit::{ProcessMatch, Script, State, Unit};
-use crate::operation::wait::{Condition, Service, Wait};
-use crate::operation::{Mode, Operation, converge};
-use crate::outcome::Outcome;
-use crate::value::{AbsPath, Sha256, UnitName};
+use crate::operation::converge;
 
 fn path(text: &str) -> AbsPath {
     AbsPath::parse(text).unwrap()
@@ -160,7 +161,13 @@ fn an_agent_that_died_before_the_link_was_turned_begins_again() {
     let site = grown();
     let wish = unit(&site, "2");
     let release = wish.release.clone().unwrap();
-    release.carry_over(&site.system, &wish.name, &mut Orchestrator::default()).unwrap();
+    crate::operation::unit::release::carry_over(
+        &release,
+        &site.system,
+        &wish.name,
+        &mut Orchestrator::default(),
+    )
+    .unwrap();
     fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown since").unwrap();
     site.converge(&Unit { state: State::Stopped, ..wish.clone() }, &mut Orchestrator::default());
     let outcome = site.converge(&wish, &mut Orchestrator::default());

@@ -1,6 +1,6 @@
 //! `apim.databases.create` and what goes with it: who makes the databases, for whom, in which characters.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::kind::DatabaseType;
 use crate::apim::settings::read::Section;

@@ -1,6 +1,6 @@
 //! `apim.keystores` in mode `issued`: what the certificates of the cluster are like, and what locks them.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::{Keystore, Places, Purpose, check_password};
 use crate::apim::settings::read::{At, Section, check_host, text_of};

@@ -1,6 +1,6 @@
 //! `apim.keystores`: the shipped ones, files of the user, or ones that we issue. What files hold is `cluster`'s to check.
 
-use apim_agent::value::Secret;
+use apim_protocol::value::Secret;
 
 use super::read::{At, Section};
 use crate::yaml::{Mistakes, Span};
