@@ -1,7 +1,7 @@
-//! apim-agent: the contract between orchestrator and host, and the executor behind it. Knows Unix, and no product.
+//! apim-agent: carries out operations on a host and answers queries about it, for one orchestrator at a time. Knows Unix, and no product.
 //!
-//! Contract: [`value`], [`outcome`], [`facts`], [`operation`] (the data), [`protocol`].
-//! Executor: [`system`] (the one door to the host), [`probe`] (looking at running services), [`mask`], [`serve`], and the `check`/`apply` of each operation.
+//! The contract with the orchestrator is the crate `apim_protocol`. Here are [`system`] (the only access to the host), [`probe`]
+//! (reading running services), the `check` and `apply` of each [`operation`], the answer to each [`query`], and [`serve`].
 
 #![cfg_attr(
     not(test),
@@ -9,14 +9,8 @@
 )]
 #![deny(clippy::print_stdout)]
 
-pub mod chain;
-pub mod facts;
-pub mod mask;
-pub mod observation;
 pub mod operation;
-pub mod outcome;
 pub mod probe;
-pub mod protocol;
+pub mod query;
 pub mod serve;
 pub mod system;
-pub mod value;

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use apim_agent::operation::file::{File, Show};
-use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
-use apim_agent::protocol::frame::{Frame, MAGIC, read_frame, write_chunk, write_message};
-use apim_agent::protocol::message::{Open, Reply, Request, Run, StepId};
-use apim_agent::value::{AbsPath, Content, FileMode, Owner, Sha256};
+use apim_protocol::frame::{Frame, MAGIC, read_frame, write_chunk, write_message};
+use apim_protocol::message::{Job, Open, Reply, Request, Run, StepId};
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
 fn agent(dir: &Path) -> Child {
     fs::create_dir_all(dir.join("root")).unwrap();
@@ -31,7 +31,7 @@ fn open(agent: &mut Child) {
     agent.stdout.as_mut().unwrap().read_exact(&mut magic).unwrap();
     assert_eq!(magic, MAGIC);
     let (run, operator, purpose) = ("r".to_owned(), "ann@desk".to_owned(), "apply".to_owned());
-    say(agent, &Request::Open(Open { run, operator, purpose, lock: true, again: false, beside: false }));
+    say(agent, &Request::Open(Open { run, operator, purpose, lock: true, again: false, shares_lock: false }));
     assert!(matches!(hear(agent), Some(Reply::Hello(hello)) if hello.build.len() == 64));
 }
 
@@ -56,7 +56,12 @@ fn file(n: u8) -> Request {
     let operation =
         Operation::File(File { path, content, mode, owner: Owner::default(), show: Show::Nothing });
     let (step, title) = (StepId(n.into()), format!("file {n}"));
-    Request::Run(Box::new(Run { step, title, mode: Mode::Apply, operation, ignore_failure: false }))
+    Request::Run(Box::new(Run {
+        step,
+        title,
+        job: Job::Operation { operation, mode: Mode::Apply },
+        ignore_failure: false,
+    }))
 }
 
 /// Runs the same eight steps; the agent is killed once `dies` of time has passed.
@@ -85,7 +90,7 @@ fn converse(agent: &mut Child) -> Option<Vec<Outcome>> {
     let (run, operator, purpose) = ("r".to_owned(), "ann@desk".to_owned(), "apply".to_owned());
     write_message(
         agent.stdin.as_mut()?,
-        &Request::Open(Open { run, operator, purpose, lock: true, again: false, beside: false }),
+        &Request::Open(Open { run, operator, purpose, lock: true, again: false, shares_lock: false }),
     )
     .ok()?;
     hear(agent)?;

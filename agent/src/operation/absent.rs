@@ -1,24 +1,15 @@
 //! Nothing stands at a path.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::absent::Absent;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Kind, System};
-use crate::value::AbsPath;
-
-/// Nothing stands at `path`: a file or link is removed, a folder only when `recursive`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Absent {
-    /// What is to go.
-    pub path: AbsPath,
-    /// Whether a folder may go with all it holds (links inside are never followed).
-    pub recursive: bool,
-}
 
 impl Converge for Absent {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let Some(found) = system.stat(&self.path)? else { return Ok(None) };
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
+        let Some(found) = system.stat(&self.path)? else { return Ok(Finding::UpToDate) };
         if self.path.as_str().matches('/').count() < 2 && self.recursive && found.kind == Kind::Directory {
             let what = format!(
                 "`{}` is a folder at the top of the host, and is not removed with all it holds",
@@ -30,7 +21,7 @@ impl Converge for Absent {
             let what = format!("`{}` is a folder that is not empty", self.path);
             return Err(Failure::new(what).hint("ask for its removal with all it holds, if that is meant"));
         }
-        Ok(Some(Difference::one(format!("remove {}", found.kind.words()))))
+        Ok(Finding::of([format!("remove {}", found.kind.words())]))
     }
 
     fn apply(
@@ -46,12 +37,14 @@ impl Converge for Absent {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::value::AbsPath;
     use std::fs;
     use std::os::unix::fs::symlink;
 
+    use apim_protocol::operation::{Mode, Operation};
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(path: &str, recursive: bool) -> Operation {
         Operation::Absent(Absent { path: AbsPath::parse(path).unwrap(), recursive })

@@ -1,90 +1,74 @@
 //! An account exists. Below `--root` no database is edited: an account that is missing there is noted in the state folder, and then counts as made.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::account::Account;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use super::{Converge, Dialogue, group};
-use crate::outcome::{Difference, Failure, Outcome};
+use super::group;
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Entry, System};
-use crate::value::AbsPath;
 
-/// A system account called `name`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Account {
-    /// Its name.
-    pub name: String,
-    /// Its number, for a new one and checked on an old one.
-    pub uid: Option<u32>,
-    /// Its primary group.
-    pub group: Option<String>,
-    /// Its home folder; made only for a new account.
-    pub home: Option<AbsPath>,
-    /// Its login shell, such as `/usr/sbin/nologin`.
-    pub shell: Option<AbsPath>,
-    /// Whether it is a system account (no ageing, low number).
-    pub system: bool,
+/// Returns what differs on an account that exists: in words, and the options that put it right.
+fn differences(
+    account: &Account,
+    system: &System,
+    found: &Entry,
+) -> Result<(Vec<String>, Vec<String>), Failure> {
+    if let Some(uid) = account.uid
+        && uid != found.uid
+    {
+        let what =
+            format!("the account `{}` has the number {}, where {uid} is wished", account.name, found.uid);
+        return Err(Failure::new(what)
+            .hint("numbers of accounts that exist are not changed: files would change hands"));
+    }
+    let (mut items, mut options) = (Vec::new(), Vec::new());
+    if let Some(group) = &account.group
+        && system.group(group)?.is_none_or(|group| group.gid != found.gid)
+    {
+        items.push(format!("primary group {} -> {group}", system.group_name(found.gid)));
+        options.extend(["--gid".to_owned(), group.clone()]);
+    }
+    for (what, option, wished, found) in
+        [("home", "--home", &account.home, &found.home), ("shell", "--shell", &account.shell, &found.shell)]
+    {
+        if let Some(wished) = wished
+            && wished.as_str() != found
+        {
+            items.push(format!("{what} {found} -> {wished}"));
+            options.extend([option.to_owned(), wished.to_string()]);
+        }
+    }
+    Ok((items, options))
 }
 
-impl Account {
-    /// Returns what differs on an account that exists: in words, and the options that put it right.
-    fn differences(&self, system: &System, found: &Entry) -> Result<(Vec<String>, Vec<String>), Failure> {
-        if let Some(uid) = self.uid
-            && uid != found.uid
-        {
-            let what =
-                format!("the account `{}` has the number {}, where {uid} is wished", self.name, found.uid);
-            return Err(Failure::new(what)
-                .hint("numbers of accounts that exist are not changed: files would change hands"));
-        }
-        let (mut items, mut options) = (Vec::new(), Vec::new());
-        if let Some(group) = &self.group
-            && system.group(group)?.is_none_or(|group| group.gid != found.gid)
-        {
-            items.push(format!("primary group {} -> {group}", system.group_name(found.gid)));
-            options.extend(["--gid".to_owned(), group.clone()]);
-        }
-        for (what, option, wished, found) in
-            [("home", "--home", &self.home, &found.home), ("shell", "--shell", &self.shell, &found.shell)]
-        {
-            if let Some(wished) = wished
-                && wished.as_str() != found
-            {
-                items.push(format!("{what} {found} -> {wished}"));
-                options.extend([option.to_owned(), wished.to_string()]);
-            }
-        }
-        Ok((items, options))
+fn useradd(account: &Account) -> Vec<String> {
+    let mut argv = vec!["useradd".to_owned()];
+    if account.system {
+        argv.push("--system".to_owned());
     }
-
-    fn making(&self) -> Vec<String> {
-        let mut argv = vec!["useradd".to_owned()];
-        if self.system {
-            argv.push("--system".to_owned());
-        }
-        argv.extend(self.uid.iter().flat_map(|uid| ["--uid".to_owned(), uid.to_string()]));
-        argv.extend(self.group.iter().flat_map(|group| ["--gid".to_owned(), group.clone()]));
-        match &self.home {
-            Some(home) => {
-                argv.extend(["--home-dir".to_owned(), home.to_string(), "--create-home".to_owned()])
-            }
-            None => argv.push("--no-create-home".to_owned()),
-        }
-        argv.extend(self.shell.iter().flat_map(|shell| ["--shell".to_owned(), shell.to_string()]));
-        argv.push(self.name.clone());
-        argv
+    argv.extend(account.uid.iter().flat_map(|uid| ["--uid".to_owned(), uid.to_string()]));
+    argv.extend(account.group.iter().flat_map(|group| ["--gid".to_owned(), group.clone()]));
+    match &account.home {
+        Some(home) => argv.extend(["--home-dir".to_owned(), home.to_string(), "--create-home".to_owned()]),
+        None => argv.push("--no-create-home".to_owned()),
     }
+    argv.extend(account.shell.iter().flat_map(|shell| ["--shell".to_owned(), shell.to_string()]));
+    argv.push(account.name.clone());
+    argv
 }
 
 impl Converge for Account {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
         group::valid("an account", &self.name)?;
         let Some(found) = system.account(&self.name)? else {
             if system.is_rooted() && group::is_noted(system, &format!("account:{}", self.name))? {
-                return Ok(None);
+                return Ok(Finding::UpToDate);
             }
-            return Ok(Some(Difference::one(format!("new account `{}`", self.name))));
+            return Ok(Finding::of([format!("new account `{}`", self.name)]));
         };
-        let (items, _) = self.differences(system, &found)?;
-        Ok((!items.is_empty() && !system.is_rooted()).then_some(Difference { items, diff: None }))
+        let (items, _) = differences(self, system, &found)?;
+        Ok(if system.is_rooted() { Finding::UpToDate } else { Finding::of(items) })
     }
 
     fn apply(
@@ -96,12 +80,12 @@ impl Converge for Account {
         if system.is_rooted() {
             group::note(system, &format!("account:{}", self.name))?;
         } else if let Some(found) = system.account(&self.name)? {
-            let (_, mut options) = self.differences(system, &found)?;
+            let (_, mut options) = differences(self, system, &found)?;
             options.insert(0, "usermod".to_owned());
             options.push(self.name.clone());
             group::edit(system, options)?;
         } else {
-            group::edit(system, self.making())?;
+            group::edit(system, useradd(self))?;
             group::note(system, &format!("account:{}", self.name))?;
         }
         Ok(Outcome::Changed(difference.clone()))
@@ -110,9 +94,11 @@ impl Converge for Account {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::operation::{Mode, Operation};
+    use apim_protocol::value::AbsPath;
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish() -> Account {
         let path = |text| Some(AbsPath::parse(text).unwrap());
@@ -135,7 +121,7 @@ mod tests {
         let wrong = Account { uid: Some(1), ..wish() };
         assert!(bench.run(&Operation::Account(wrong), Mode::Check).is_failure());
         let found = bench.system.account("app").unwrap().unwrap();
-        let (items, options) = wish().differences(&bench.system, &found).unwrap();
+        let (items, options) = differences(&wish(), &bench.system, &found).unwrap();
         assert_eq!(
             items,
             [
@@ -149,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_new_account_is_asked_for_with_all_that_is_wished() {
-        let argv = Account { uid: Some(815), ..wish() }.making().join(" ");
+        let argv = useradd(&Account { uid: Some(815), ..wish() }).join(" ");
         let expected = "useradd --system --uid 815 --gid staff --home-dir /var/app --create-home \
                         --shell /usr/sbin/nologin app";
         assert_eq!(argv, expected);

@@ -1,89 +1,75 @@
 //! Our lines between marker lines in a file that we do not own, such as `/etc/hosts`.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::block::Block;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use super::text::{self, Edit};
-use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
+use crate::operation::support::text;
+use crate::operation::support::text::Edit;
 use crate::system::System;
-use crate::value::AbsPath;
 
-/// The file at `path` holds `lines` between `# BEGIN marker` and `# END marker`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Block {
-    /// The file; owner, mode and everything outside the block are kept.
-    pub path: AbsPath,
-    /// What the two marker lines say after `# BEGIN ` and `# END `.
-    pub marker: String,
-    /// The lines between; none removes the block.
-    pub lines: Vec<String>,
-    /// Whether a missing file is made (0644).
-    pub create: bool,
+fn edit(block: &Block, system: &System) -> Result<Edit, Failure> {
+    let (begin, end) = (format!("# BEGIN {}", block.marker), format!("# END {}", block.marker));
+    let old = text::read(system, &block.path)?;
+    let lines = text::lines(old.as_deref().unwrap_or_default());
+    let at = |marker: &str| -> Vec<usize> {
+        let found = lines.iter().enumerate().filter(|(_, line)| text::bare(line) == marker.as_bytes());
+        found.map(|(at, _)| at).collect()
+    };
+    let mut ours = Vec::new();
+    if !block.lines.is_empty() {
+        for line in std::iter::once(&begin).chain(&block.lines).chain(std::iter::once(&end)) {
+            ours.extend_from_slice(line.as_bytes());
+            ours.push(b'\n');
+        }
+    }
+    let (new, found) = match (at(&begin).as_slice(), at(&end).as_slice()) {
+        ([], []) => {
+            let mut new = old.clone().unwrap_or_default();
+            if !ours.is_empty() {
+                text::end_line(&mut new);
+            }
+            new.extend_from_slice(&ours);
+            (new, None)
+        }
+        ([from], [to]) if from < to => {
+            let before = lines.get(..*from).unwrap_or_default().concat();
+            let found = lines.get(*from..=*to).unwrap_or_default().concat();
+            let after = lines.get(to + 1..).unwrap_or_default().concat();
+            ([before, ours.clone(), after].concat(), Some(found))
+        }
+        (begins, ends) => {
+            let what = format!(
+                "`{}` holds {} lines `{begin}` and {} lines `{end}`, where one of each in this order is expected",
+                block.path,
+                begins.len(),
+                ends.len()
+            );
+            return Err(Failure::new(what).hint("remove the stray marker lines by hand, then run again"));
+        }
+    };
+    Ok(Edit { old, new, found, ours })
 }
 
-impl Block {
-    fn edit(&self, system: &System) -> Result<Edit, Failure> {
-        let (begin, end) = (format!("# BEGIN {}", self.marker), format!("# END {}", self.marker));
-        let old = text::read(system, &self.path)?;
-        let lines = text::lines(old.as_deref().unwrap_or_default());
-        let at = |marker: &str| -> Vec<usize> {
-            let found = lines.iter().enumerate().filter(|(_, line)| text::bare(line) == marker.as_bytes());
-            found.map(|(at, _)| at).collect()
-        };
-        let mut ours = Vec::new();
-        if !self.lines.is_empty() {
-            for line in std::iter::once(&begin).chain(&self.lines).chain(std::iter::once(&end)) {
-                ours.extend_from_slice(line.as_bytes());
-                ours.push(b'\n');
-            }
-        }
-        let (new, found) = match (at(&begin).as_slice(), at(&end).as_slice()) {
-            ([], []) => {
-                let mut new = old.clone().unwrap_or_default();
-                if !ours.is_empty() {
-                    text::end_line(&mut new);
-                }
-                new.extend_from_slice(&ours);
-                (new, None)
-            }
-            ([from], [to]) if from < to => {
-                let before = lines.get(..*from).unwrap_or_default().concat();
-                let found = lines.get(*from..=*to).unwrap_or_default().concat();
-                let after = lines.get(to + 1..).unwrap_or_default().concat();
-                ([before, ours.clone(), after].concat(), Some(found))
-            }
-            (begins, ends) => {
-                let what = format!(
-                    "`{}` holds {} lines `{begin}` and {} lines `{end}`, where one of each in this order is expected",
-                    self.path,
-                    begins.len(),
-                    ends.len()
-                );
-                return Err(Failure::new(what).hint("remove the stray marker lines by hand, then run again"));
-            }
-        };
-        Ok(Edit { old, new, found, ours })
+fn require_valid(block: &Block) -> Result<(), Failure> {
+    let texts = block.lines.iter().chain(std::iter::once(&block.marker));
+    if block.marker.trim().is_empty() || texts.into_iter().any(|text| text.contains(['\n', '\r', '\0'])) {
+        let what = format!(
+            "the block for `{}` has an empty marker, or a line that is more than one line",
+            block.path
+        );
+        return Err(Failure::new(what));
     }
-
-    fn say(&self) -> Result<(), Failure> {
-        let texts = self.lines.iter().chain(std::iter::once(&self.marker));
-        if self.marker.trim().is_empty() || texts.into_iter().any(|text| text.contains(['\n', '\r', '\0'])) {
-            let what = format!(
-                "the block for `{}` has an empty marker, or a line that is more than one line",
-                self.path
-            );
-            return Err(Failure::new(what));
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 impl Converge for Block {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        self.say()?;
-        let edit = self.edit(system)?;
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
+        require_valid(self)?;
+        let edit = edit(self, system)?;
         let item = if self.lines.is_empty() { "remove the block" } else { "write the block" };
-        Ok(text::difference(&edit, &self.path, &format!("{item} `{}`", self.marker)))
+        Ok(text::difference(&edit, &self.path, &format!("{item} `{}`", self.marker)).into())
     }
 
     fn apply(
@@ -92,7 +78,7 @@ impl Converge for Block {
         _: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        let edit = self.edit(system)?;
+        let edit = edit(self, system)?;
         if edit.old.is_none() && !self.create {
             return Err(text::missing(&self.path));
         }
@@ -102,9 +88,11 @@ impl Converge for Block {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::operation::{Mode, Operation};
+    use apim_protocol::value::AbsPath;
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(lines: &[&str], create: bool) -> Operation {
         let lines = lines.iter().map(ToString::to_string).collect();
@@ -156,7 +144,7 @@ mod tests {
     fn an_edit_inside_the_block_is_noted_and_one_outside_is_not() {
         let bench = Bench::new();
         let path = AbsPath::parse("/etc/hosts").unwrap();
-        let put_right = || crate::operation::edited::put_right(&bench.system, &path).unwrap();
+        let put_right = || crate::operation::support::edited::put_right(&bench.system, &path).unwrap();
         bench.write("/etc/hosts", "a\n");
         bench.assert_converges(&wish(&["x"], false));
         bench.write("/etc/hosts", &format!("new\n{}", bench.text("/etc/hosts")));

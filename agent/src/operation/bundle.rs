@@ -4,28 +4,17 @@
 //! That the service is still to be told is kept in the state folder before the first byte is written, so a reload that is due survives a
 //! crash of anything. Other bundles of the same service share that note.
 
+use apim_protocol::operation::bundle::Bundle;
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::file::File;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::{AbsPath, Owner, Sha256};
 use serde::{Deserialize, Serialize};
 
-use super::command::Invocation;
-use super::directory::Directory;
-use super::file::File;
-use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
+use crate::operation::{command, file};
 use crate::system::{Attributes, Bytes, Ended, Ids, System};
-use crate::value::{AbsPath, Owner, Sha256, UnitName};
-
-/// The files are as wished, and their reader knows them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bundle {
-    /// Who reads the files; what is noted of it is shared by all of its bundles.
-    pub reader: UnitName,
-    /// The files; missing folders are made.
-    pub files: Vec<File>,
-    /// Says whether the reader would take what it is about to be given (exit status 0); it must only read.
-    pub verify: Option<Invocation>,
-    /// Has the reader read its files.
-    pub tell: Invocation,
-}
 
 /// What is known of a reader.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,69 +33,66 @@ struct Former {
 /// Files larger than this are no configuration.
 const LARGEST: u64 = 16 * 1024 * 1024;
 
-impl Bundle {
-    fn note(&self, system: &System) -> Result<Note, Failure> {
-        Ok(system.state().read(&self.note_file())?.unwrap_or_default())
-    }
+fn note(bundle: &Bundle, system: &System) -> Result<Note, Failure> {
+    Ok(system.state().read(&note_file(bundle))?.unwrap_or_default())
+}
 
-    fn keep(&self, system: &System, note: Note) -> Result<(), Failure> {
-        Ok(system.state().write(&self.note_file(), &note)?)
-    }
+fn keep(bundle: &Bundle, system: &System, note: Note) -> Result<(), Failure> {
+    Ok(system.state().write(&note_file(bundle), &note)?)
+}
 
-    fn note_file(&self) -> String {
-        format!("readers/{}.json", self.reader)
-    }
+fn note_file(bundle: &Bundle) -> String {
+    format!("readers/{}.json", bundle.reader)
+}
 
-    /// Returns the files that differ from what is wished, with how.
-    fn differing(&self, system: &System) -> Result<Vec<(&File, Difference)>, Failure> {
-        let mut all = Vec::new();
-        for file in &self.files {
-            all.extend(file.check(system)?.map(|difference| (file, difference)));
+/// Returns the files that differ from what is wished, with how.
+fn differing<'b>(bundle: &'b Bundle, system: &System) -> Result<Vec<(&'b File, Difference)>, Failure> {
+    let mut all = Vec::new();
+    for file in &bundle.files {
+        all.extend(file.check(system)?.difference().map(|difference| (file, difference)));
+    }
+    Ok(all)
+}
+
+fn former(system: &System, file: &File) -> Result<Former, Failure> {
+    let found = match (system.stat(&file.path)?, system.read(&file.path, LARGEST)?) {
+        (Some(stat), Some(bytes)) => {
+            let ids = if system.is_privileged() {
+                Ids { uid: Some(stat.uid), gid: Some(stat.gid) }
+            } else {
+                Ids::default()
+            };
+            Some((bytes, Attributes { mode: Some(stat.mode), ids }))
         }
-        Ok(all)
-    }
+        _ => None,
+    };
+    Ok(Former { path: file.path.clone(), found })
+}
 
-    fn former(system: &System, file: &File) -> Result<Former, Failure> {
-        let found = match (system.stat(&file.path)?, system.read(&file.path, LARGEST)?) {
-            (Some(stat), Some(bytes)) => {
-                let ids = if system.is_privileged() {
-                    Ids { uid: Some(stat.uid), gid: Some(stat.gid) }
-                } else {
-                    Ids::default()
-                };
-                Some((bytes, Attributes { mode: Some(stat.mode), ids }))
-            }
-            _ => None,
-        };
-        Ok(Former { path: file.path.clone(), found })
-    }
-
-    fn write(
-        &self,
-        system: &System,
-        dialogue: &mut dyn Dialogue,
-        differing: &[(&File, Difference)],
-    ) -> Result<Difference, Failure> {
-        let mut all = Difference { items: Vec::new(), diff: None };
-        for (file, difference) in differing {
-            let folder = Directory { path: file.path.parent(), mode: None, owner: Owner::default() };
-            if let Some(missing) = folder.check(system)? {
-                folder.apply(system, dialogue, &missing)?;
-            }
-            if let Outcome::Changed(done) = file.apply(system, dialogue, difference)? {
-                add(&mut all, &file.path, done);
-            }
+fn write_files(
+    system: &System,
+    dialogue: &mut dyn Dialogue,
+    differing: &[(&File, Difference)],
+) -> Result<Difference, Failure> {
+    let mut all = Difference::default();
+    for (file, difference) in differing {
+        let folder = Directory { path: file.path.parent(), mode: None, owner: Owner::default() };
+        if let Some(missing) = folder.check(system)?.difference() {
+            folder.apply(system, dialogue, &missing)?;
         }
-        Ok(all)
-    }
-
-    fn verify(&self, system: &System) -> Result<(), Failure> {
-        let Some(verify) = &self.verify else { return Ok(()) };
-        let output = system.run(&verify.program())?;
-        match output.ended {
-            Ended::Exited(0) => Ok(()),
-            _ => Err(verify.failure(&output.ended.to_string(), &output)),
+        if let Outcome::Changed(done) = file.apply(system, dialogue, difference)? {
+            add(&mut all, &file.path, done);
         }
+    }
+    Ok(all)
+}
+
+fn require_accepted(bundle: &Bundle, system: &System) -> Result<(), Failure> {
+    let Some(verify) = &bundle.verify else { return Ok(()) };
+    let output = system.run(&command::program(verify))?;
+    match output.ended {
+        Ended::Exited(0) => Ok(()),
+        _ => Err(command::failure(verify, &output.ended.to_string(), &output)),
     }
 }
 
@@ -127,7 +113,7 @@ fn put_back(system: &System, formers: &[Former]) -> Result<(), Failure> {
 
 /// Adds what differs at `path` to what is told of all files.
 fn add(all: &mut Difference, path: &AbsPath, one: Difference) {
-    all.items.extend(one.items.into_iter().map(|item| format!("{path}: {item}")));
+    all.changes.extend(one.statements().into_iter().map(|item| format!("{path}: {item}").into()));
     if let Some(diff) = one.diff {
         let text = all.diff.get_or_insert_with(String::new);
         if !text.is_empty() {
@@ -138,27 +124,27 @@ fn add(all: &mut Difference, path: &AbsPath, one: Difference) {
 }
 
 impl Converge for Bundle {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let mut all = Difference { items: Vec::new(), diff: None };
-        for (file, difference) in self.differing(system)? {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
+        let mut all = Difference::default();
+        for (file, difference) in differing(self, system)? {
             add(&mut all, &file.path, difference);
         }
-        if all.items.is_empty() && self.note(system)?.is_due {
-            all.items.push(format!("{} has not read its files since they changed", self.reader));
+        if all.changes.is_empty() && note(self, system)?.is_due {
+            all.changes.push(format!("{} has not read its files since they changed", self.reader).into());
         }
-        Ok((!all.items.is_empty()).then_some(all))
+        Ok(if all.changes.is_empty() { Finding::UpToDate } else { Finding::Differs(all) })
     }
 
-    fn explain(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Difference {
-        let Ok(differing) = self.differing(system) else { return difference };
+    fn preview(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Outcome {
+        let differing = differing(self, system).unwrap_or_default();
         if differing.is_empty() {
-            return difference;
+            return Outcome::WouldChange(difference);
         }
-        let mut all = Difference { items: Vec::new(), diff: None };
+        let mut all = Difference::default();
         for (file, one) in differing {
-            add(&mut all, &file.path, file.explain(system, dialogue, one));
+            add(&mut all, &file.path, file::explain(file, system, dialogue, one));
         }
-        all
+        Outcome::WouldChange(all)
     }
 
     fn apply(
@@ -167,17 +153,17 @@ impl Converge for Bundle {
         dialogue: &mut dyn Dialogue,
         _: &Difference,
     ) -> Result<Outcome, Failure> {
-        let differing = self.differing(system)?;
-        let before = self.note(system)?;
+        let differing = differing(self, system)?;
+        let before = note(self, system)?;
         let formers: Vec<Former> =
-            differing.iter().map(|(file, _)| Self::former(system, file)).collect::<Result<_, _>>()?;
-        self.keep(system, Note { is_due: true })?;
-        let written = self.write(system, dialogue, &differing);
-        let mut difference = match written.and_then(|done| self.verify(system).map(|()| done)) {
+            differing.iter().map(|(file, _)| former(system, file)).collect::<Result<_, _>>()?;
+        keep(self, system, Note { is_due: true })?;
+        let written = write_files(system, dialogue, &differing);
+        let mut difference = match written.and_then(|done| require_accepted(self, system).map(|()| done)) {
             Ok(difference) => difference,
             Err(mut failure) => {
                 put_back(system, &formers)?;
-                self.keep(system, before)?;
+                keep(self, system, before)?;
                 if !formers.is_empty() {
                     failure.causes.push(format!(
                         "the former files were put back, and {} was not told to read anything",
@@ -188,23 +174,26 @@ impl Converge for Bundle {
             }
         };
         dialogue.progress(&format!("running `{}`", self.tell.words()), 0, 0);
-        let output = system.run(&self.tell.program())?;
+        let output = system.run(&command::program(&self.tell))?;
         if !output.ended.is_success() {
-            return Err(self.tell.failure(&output.ended.to_string(), &output));
+            return Err(command::failure(&self.tell, &output.ended.to_string(), &output));
         }
-        self.keep(system, Note { is_due: false })?;
-        difference.items.push(format!("{} read its files", self.reader));
+        keep(self, system, Note { is_due: false })?;
+        difference.changes.push(format!("{} read its files", self.reader).into());
         Ok(Outcome::Changed(difference))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::operation::command::Invocation;
+    use apim_protocol::operation::file::Show;
+    use apim_protocol::operation::{Mode, Operation};
+    use apim_protocol::value::FileMode;
+    use apim_protocol::value::UnitName;
+
     use super::*;
-    use crate::operation::file::Show;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
-    use crate::value::FileMode;
 
     fn shell(bench: &Bench, script: &str) -> Invocation {
         let directory = Some(AbsPath::parse("/").unwrap());
@@ -265,7 +254,7 @@ mod tests {
         let former = Operation::Bundle(bundle(&bench, &[("/etc/r/a", "1\n")]));
         assert_eq!(bench.run(&former, Mode::Check), Outcome::Ok, "as it was, nothing due");
         let path = AbsPath::parse("/etc/r/a").unwrap();
-        assert_eq!(crate::operation::edited::put_right(&bench.system, &path).unwrap(), None);
+        assert_eq!(crate::operation::support::edited::put_right(&bench.system, &path).unwrap(), None);
     }
 
     #[test]

@@ -1,103 +1,60 @@
 //! A command, run as an argument vector (no shell), guarded so that it runs when it is due.
 
-use std::collections::BTreeMap;
+use apim_protocol::mask;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::Secret;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Converge, Dialogue};
-use crate::mask;
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Ended, Output, Program, System};
-use crate::value::{AbsPath, Secret};
 
-/// A command was run.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Command {
-    /// What to run.
-    pub run: Invocation,
-    /// Not due when this path exists (checked again afterwards: it must exist then).
-    pub creates: Option<AbsPath>,
-    /// Not due when this path is missing.
-    pub removes: Option<AbsPath>,
-    /// Not due when this command exits with 0 (it must only read).
-    pub unless: Option<Invocation>,
-    /// Exit statuses that mean success; empty means 0 only.
-    pub success: Vec<i32>,
-    /// Whether running it counts as a change.
-    pub changes: bool,
+/// Returns the program as the host runs it.
+pub(crate) fn program(run: &Invocation) -> Program {
+    Program {
+        argv: run.argv.clone(),
+        directory: run.directory.clone(),
+        environment: run.environment.clone(),
+        run_as: run.run_as.clone(),
+        stdin: run.stdin.clone(),
+        timeout_secs: run.timeout_secs,
+    }
 }
 
-/// How to start a program.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Invocation {
-    /// The program and its arguments.
-    pub argv: Vec<String>,
-    /// The working directory.
-    pub directory: Option<AbsPath>,
-    /// Environment added to a minimal one (PATH, LANG=C.UTF-8, HOME); never shown.
-    pub environment: BTreeMap<String, Secret>,
-    /// The account to run as; `None` is the agent's own.
-    pub run_as: Option<String>,
-    /// Given on standard input; never shown.
-    pub stdin: Option<Secret>,
-    /// Seconds until it is ended (TERM, then KILL); 0 means 300.
-    pub timeout_secs: u64,
-}
-
-impl Invocation {
-    /// Returns the program as the host runs it.
-    #[must_use]
-    pub fn program(&self) -> Program {
-        Program {
-            argv: self.argv.clone(),
-            directory: self.directory.clone(),
-            environment: self.environment.clone(),
-            run_as: self.run_as.clone(),
-            stdin: self.stdin.clone(),
-            timeout_secs: self.timeout_secs,
-        }
-    }
-
-    /// Returns the argument vector for people, cut to a bound.
-    #[must_use]
-    pub fn words(&self) -> String {
-        let text = self.argv.join(" ");
-        if text.chars().count() > 200 {
-            format!("{}…", text.chars().take(200).collect::<String>())
-        } else {
-            text
-        }
-    }
-
-    /// Returns the failure that this command's `output` means, with its last lines, free of the secrets it was given.
-    #[must_use]
-    pub fn failure(&self, what: &str, output: &Output) -> Failure {
-        let mut secrets: Vec<Secret> = self.environment.values().cloned().collect();
-        secrets.extend(self.stdin.iter().flat_map(|text| text.expose().lines().map(Secret::new)));
-        let log = output.tail(20).iter().map(|line| mask::text(line, &secrets)).collect();
-        Failure { log, ..Failure::new(format!("`{}`: {what}", self.words())) }
-    }
+/// Returns the failure that this command's `output` means, with its last lines, free of the secrets it was given.
+pub(crate) fn failure(run: &Invocation, what: &str, output: &Output) -> Failure {
+    let mut secrets: Vec<Secret> = run.environment.values().cloned().collect();
+    secrets.extend(run.stdin.iter().flat_map(|text| text.expose().lines().map(Secret::new)));
+    let log = output.tail(20).iter().map(|line| mask::text(line, &secrets)).collect();
+    Failure { log, ..Failure::new(format!("`{}`: {what}", run.words())) }
 }
 
 impl Converge for Command {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
         if let Some(path) = &self.creates
             && system.stat_followed(path)?.is_some()
         {
-            return Ok(None);
+            return Ok(Finding::UpToDate);
         }
         if let Some(path) = &self.removes
             && system.stat_followed(path)?.is_none()
         {
-            return Ok(None);
+            return Ok(Finding::UpToDate);
         }
         if let Some(guard) = &self.unless
             // A guard that cannot even start (its program comes with an earlier step) does not hold.
-            && system.run(&guard.program()).is_ok_and(|output| output.ended.is_success())
+            && system.run(&program(guard)).is_ok_and(|output| output.ended.is_success())
         {
-            return Ok(None);
+            return Ok(Finding::UpToDate);
         }
-        Ok(Some(Difference::one(format!("run `{}`", self.run.words()))))
+        Ok(Finding::of([format!("run `{}`", self.run.words())]))
+    }
+
+    fn preview(&self, _: &System, _: &mut dyn Dialogue, difference: Difference) -> Outcome {
+        if self.changes {
+            return Outcome::WouldChange(difference);
+        }
+        Outcome::Skipped("skipped in check mode: the command counts as no change".to_owned())
     }
 
     fn apply(
@@ -107,20 +64,20 @@ impl Converge for Command {
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
         dialogue.progress(&format!("running `{}`", self.run.words()), 0, 0);
-        let output = system.run(&self.run.program())?;
+        let output = system.run(&program(&self.run))?;
         let success = match output.ended {
             Ended::Exited(status) if self.success.is_empty() => status == 0,
             Ended::Exited(status) => self.success.contains(&status),
             Ended::Killed(_) | Ended::TimedOut(_) | Ended::CalledOff => false,
         };
         if !success {
-            return Err(self.run.failure(&output.ended.to_string(), &output));
+            return Err(failure(&self.run, &output.ended.to_string(), &output));
         }
         if let Some(path) = &self.creates
             && system.stat_followed(path)?.is_none()
         {
             let what = format!("it ended with {}, but `{path}` is not there", output.ended);
-            return Err(self.run.failure(&what, &output));
+            return Err(failure(&self.run, &what, &output));
         }
         Ok(if self.changes { Outcome::Changed(difference.clone()) } else { Outcome::Ok })
     }
@@ -128,9 +85,11 @@ impl Converge for Command {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::operation::{Mode, Operation};
+    use apim_protocol::value::AbsPath;
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn shell(script: &str) -> Invocation {
         let directory = Some(AbsPath::parse("/").unwrap());

@@ -1,25 +1,16 @@
 //! A folder, with mode and owner; parents that are missing are made too (0755, same owner).
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::FileMode;
 
-use super::{Converge, Dialogue, attributes};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::attributes;
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Attributes, Kind, System};
-use crate::value::{AbsPath, FileMode, Owner};
-
-/// A folder exists at `path`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Directory {
-    /// Where.
-    pub path: AbsPath,
-    /// Its mode; `None` leaves an existing folder's mode, and makes a new one 0755.
-    pub mode: Option<FileMode>,
-    /// Its owner.
-    pub owner: Owner,
-}
 
 impl Converge for Directory {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
         let items = match system.stat_followed(&self.path)? {
             None if system.stat(&self.path)?.is_some() => {
                 let what = format!("`{}` is a symbolic link that leads nowhere", self.path);
@@ -34,7 +25,7 @@ impl Converge for Directory {
                 return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
             }
         };
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok(Finding::of(items))
     }
 
     fn apply(
@@ -64,11 +55,14 @@ impl Converge for Directory {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::value::AbsPath;
+    use apim_protocol::value::Owner;
     use std::fs;
+
+    use apim_protocol::operation::{Mode, Operation};
 
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(path: &str, mode: u32) -> Operation {
         let (path, mode) = (AbsPath::parse(path).unwrap(), Some(FileMode::new(mode)));

@@ -1,50 +1,39 @@
 //! A program that somebody asked for by hand: nothing is wished for; how it ended and what it said comes back, bounded and masked.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::mask;
+use apim_protocol::observation::{Answer, Observation, Printed};
+use apim_protocol::operation::execute::Execute;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use super::command::Invocation;
-use super::{Converge, Dialogue, Mode};
-use crate::mask;
-use crate::observation::{Answer, Observation, Printed};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::command;
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::System;
 
-/// Run this once, and tell.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Execute {
-    /// What to run.
-    pub run: Invocation,
-    /// Whether whoever asks vouches that it only reads: then it is run in check mode too.
-    pub reads_only: bool,
+/// Runs it. A program that fails is an answer, one that cannot be started a failure.
+fn execute(execute: &Execute, system: &System, dialogue: &mut dyn Dialogue) -> Result<Outcome, Failure> {
+    dialogue.progress("running", 0, 0);
+    let output = system.run_until(&command::program(&execute.run), &|| dialogue.is_called_off())?;
+    let printed = Printed {
+        ended: output.ended,
+        stdout: mask::text(&output.stdout, &[]),
+        stderr: mask::text(&output.stderr, &[]),
+        left_out: output.left_out,
+    };
+    let answers = vec![Answer::Printed(Box::new(printed))];
+    Ok(Outcome::Observed(Box::new(Observation { answers, ..Observation::default() })))
 }
 
-impl Execute {
-    /// Runs it where that may be; a program that fails is an answer, one that cannot be started a failure.
-    pub(super) fn settle(&self, mode: Mode, system: &System, dialogue: &mut dyn Dialogue) -> Outcome {
-        if mode == Mode::Check && !self.reads_only {
-            return Outcome::Skipped("a command is not run only to look".to_owned());
-        }
-        self.execute(system, dialogue).unwrap_or_else(Outcome::Failed)
-    }
-
-    fn execute(&self, system: &System, dialogue: &mut dyn Dialogue) -> Result<Outcome, Failure> {
-        dialogue.progress("running", 0, 0);
-        let output = system.run_until(&self.run.program(), &|| dialogue.is_called_off())?;
-        let printed = Printed {
-            ended: output.ended,
-            stdout: mask::text(&output.stdout, &[]),
-            stderr: mask::text(&output.stderr, &[]),
-            left_out: output.left_out,
-        };
-        let answers = vec![Answer::Printed(Box::new(printed))];
-        Ok(Outcome::Observed(Box::new(Observation { answers, ..Observation::default() })))
-    }
-}
-
-/// Nothing is wished for, so nothing can differ; `converge` runs it instead of asking.
 impl Converge for Execute {
-    fn check(&self, _: &System) -> Result<Option<Difference>, Failure> {
-        Ok(None)
+    fn check(&self, _: &System) -> Result<Finding, Failure> {
+        Ok(Finding::of([format!("run `{}`", self.run.words())]))
+    }
+
+    fn preview(&self, system: &System, dialogue: &mut dyn Dialogue, _: Difference) -> Outcome {
+        if self.reads_only {
+            return execute(self, system, dialogue).unwrap_or_else(Outcome::Failed);
+        }
+        Outcome::Skipped("commands are skipped in check mode".to_owned())
     }
 
     fn apply(
@@ -53,15 +42,17 @@ impl Converge for Execute {
         dialogue: &mut dyn Dialogue,
         _: &Difference,
     ) -> Result<Outcome, Failure> {
-        self.execute(system, dialogue)
+        execute(self, system, dialogue)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::observation::Ended;
+    use apim_protocol::operation::command::Invocation;
+    use apim_protocol::operation::{Mode, Operation};
+
     use super::*;
-    use crate::observation::Ended;
-    use crate::operation::Operation;
     use crate::operation::testing::Bench;
 
     fn shell(script: &str, reads_only: bool) -> Operation {

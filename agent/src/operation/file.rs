@@ -1,119 +1,98 @@
 //! A regular file with given bytes, written atomically.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome};
+use apim_protocol::value::{FileMode, Sha256};
 
-use super::diff::{Shown, diff};
-use super::{Converge, Dialogue, attributes, edited};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
+use crate::operation::support::diff::{Shown, diff};
+use crate::operation::support::{attributes, edited};
 use crate::system::{Bytes, Kind, Stat, System};
-use crate::value::{AbsPath, Content, FileMode, Owner, Secret, Sha256};
-
-/// The file at `path` holds `content`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct File {
-    /// Where.
-    pub path: AbsPath,
-    /// What it holds.
-    pub content: Content,
-    /// Its mode; `None` keeps an existing file's, and makes a new one 0644.
-    pub mode: Option<FileMode>,
-    /// Its owner.
-    pub owner: Owner,
-    /// How much of it may be shown in a difference.
-    pub show: Show,
-}
-
-/// How much of a file's text a difference may show.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Show {
-    /// All of it.
-    Text,
-    /// All but these values and the values of keys that sound like secrets (password, secret, token, key_password, …).
-    Masked(Vec<Secret>),
-    /// Nothing (keystores, binaries).
-    Nothing,
-}
 
 /// Texts up to this size are shown as a diff.
 const DIFF_LIMIT: u64 = 256 * 1024;
 /// No text: what it says is not known.
 const UNJUDGED: &[u8] = &[0];
 
-impl File {
-    /// Returns what stands there, if it is a regular file, and whether it holds the wished bytes.
-    fn look(&self, system: &System) -> Result<Option<(Stat, bool)>, Failure> {
-        let Some(found) = system.stat(&self.path)? else { return Ok(None) };
-        if found.kind != Kind::File {
-            let what = format!("`{}` is {}, where a file is wished", self.path, found.kind.words());
-            return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
-        }
-        let same = found.size == self.content.size
-            && system.digest(&self.path)?.is_some_and(|d| d == self.content.sha256);
-        Ok(Some((found, same)))
+/// Returns what stands there, if it is a regular file, and whether it holds the wished bytes.
+fn look(file: &File, system: &System) -> Result<Option<(Stat, bool)>, Failure> {
+    let Some(found) = system.stat(&file.path)? else { return Ok(None) };
+    if found.kind != Kind::File {
+        let what = format!("`{}` is {}, where a file is wished", file.path, found.kind.words());
+        return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
     }
+    let same = found.size == file.content.size
+        && system.digest(&file.path)?.is_some_and(|d| d == file.content.sha256);
+    Ok(Some((found, same)))
+}
 
-    /// Notes what the text says that stands there now.
-    fn note_text(&self, system: &System) -> Result<(), Failure> {
-        if self.content.size > DIFF_LIMIT {
-            return Ok(());
-        }
-        let text = system.read(&self.path, DIFF_LIMIT)?.unwrap_or_default();
-        if Sha256::of(&text) == self.content.sha256 {
-            edited::note_text(system, &self.path, &text)?;
-        }
-        Ok(())
+/// Notes what the text says that stands there now.
+fn note_text(file: &File, system: &System) -> Result<(), Failure> {
+    if file.content.size > DIFF_LIMIT {
+        return Ok(());
     }
-
-    /// Returns the text that stands there, when a diff with it may and can be shown.
-    fn shown_text(&self, system: &System) -> Option<String> {
-        if self.show == Show::Nothing || self.content.size > DIFF_LIMIT {
-            return None;
-        }
-        String::from_utf8(system.read(&self.path, DIFF_LIMIT).ok()??).ok()
+    let text = system.read(&file.path, DIFF_LIMIT)?.unwrap_or_default();
+    if Sha256::of(&text) == file.content.sha256 {
+        edited::note_text(system, &file.path, &text)?;
     }
+    Ok(())
+}
 
-    fn diff(&self, old: Option<&str>, new: &std::path::Path) -> Option<String> {
-        let new = String::from_utf8(std::fs::read(new).ok()?).ok()?;
-        match &self.show {
-            Show::Nothing => None,
-            Show::Text => diff(old?, &new, Shown::All),
-            Show::Masked(secrets) => diff(old?, &new, Shown::But(secrets)),
-        }
+/// Returns the text that stands there, when a diff with it may and can be shown.
+fn shown_text(file: &File, system: &System) -> Option<String> {
+    if file.show == Show::Nothing || file.content.size > DIFF_LIMIT {
+        return None;
+    }
+    String::from_utf8(system.read(&file.path, DIFF_LIMIT).ok()??).ok()
+}
+
+fn text_diff(file: &File, old: Option<&str>, new: &std::path::Path) -> Option<String> {
+    let new = String::from_utf8(std::fs::read(new).ok()?).ok()?;
+    match &file.show {
+        Show::Nothing => None,
+        Show::Text => diff(old?, &new, Shown::All),
+        Show::Masked(secrets) => diff(old?, &new, Shown::But(secrets)),
     }
 }
 
+/// Adds the diff of the text, which may need the new content.
+pub(super) fn explain(
+    file: &File,
+    system: &System,
+    dialogue: &mut dyn Dialogue,
+    mut difference: Difference,
+) -> Difference {
+    if matches!(look(file, system), Ok(Some((_, false))))
+        && let Some(old) = shown_text(file, system)
+        && let Ok(new) = dialogue.content(&file.content)
+    {
+        difference.diff = text_diff(file, Some(&old), &new);
+    }
+    difference
+}
+
 impl Converge for File {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let mut items = Vec::new();
-        match self.look(system)? {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
+        let mut changes: Vec<Change> = Vec::new();
+        match look(self, system)? {
             None => {
                 let mode = self.mode.unwrap_or(FileMode::new(0o644));
-                items.push(format!("new file of {} bytes, mode {mode}", self.content.size));
+                changes.push(format!("new file of {} bytes, mode {mode}", self.content.size).into());
             }
             Some((found, same)) => {
                 if !same {
-                    items.push(format!("content ({} bytes -> {})", found.size, self.content.size));
+                    changes.push(Change::Content { from: found.size, to: self.content.size });
                 }
-                items.extend(attributes::differences(system, &found, self.mode, &self.owner)?);
+                let attributes = attributes::differences(system, &found, self.mode, &self.owner)?;
+                changes.extend(attributes.into_iter().map(Change::Text));
             }
         }
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+        Ok(Finding::of(changes))
     }
 
-    fn explain(
-        &self,
-        system: &System,
-        dialogue: &mut dyn Dialogue,
-        mut difference: Difference,
-    ) -> Difference {
-        if matches!(self.look(system), Ok(Some((_, false))))
-            && let Some(old) = self.shown_text(system)
-            && let Ok(new) = dialogue.content(&self.content)
-        {
-            difference.diff = self.diff(Some(&old), &new);
-        }
-        difference
+    fn preview(&self, system: &System, dialogue: &mut dyn Dialogue, difference: Difference) -> Outcome {
+        Outcome::WouldChange(explain(self, system, dialogue, difference))
     }
 
     fn apply(
@@ -125,14 +104,14 @@ impl Converge for File {
         let wish = attributes::wish(system, self.mode, &self.owner)?;
         let mut difference = difference.clone();
         let state = system.state();
-        if matches!(self.look(system)?, Some((_, true))) {
+        if matches!(look(self, system)?, Some((_, true))) {
             system.set_attributes(&self.path, wish)?;
         } else {
             let new = dialogue.content(&self.content)?;
             if let Some(found) = system.digest(&self.path)?
                 && state.is_foreign_edit(&self.path, found)?
             {
-                difference.items.push("it had been edited by somebody else".to_owned());
+                difference.changes.push("it had been edited by somebody else".into());
             }
             let says_otherwise = edited::says_otherwise(system, &self.path)?;
             if says_otherwise {
@@ -140,13 +119,13 @@ impl Converge for File {
                 edited::note_put_right(system, &self.path)?;
             }
             edited::note_text(system, &self.path, UNJUDGED)?;
-            difference.diff = self.diff(self.shown_text(system).as_deref(), &new);
+            difference.diff = text_diff(self, shown_text(self, system).as_deref(), &new);
             state.note_writing(&self.path, self.content.sha256)?;
             system.write(&self.path, &Bytes::File(&new), wish)?;
             if says_otherwise {
                 edited::note_put_right(system, &self.path)?;
             }
-            self.note_text(system)?;
+            note_text(self, system)?;
         }
         state.note_written(&self.path, self.content.sha256)?;
         Ok(Outcome::Changed(difference))
@@ -155,12 +134,16 @@ impl Converge for File {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::value::AbsPath;
+    use apim_protocol::value::Owner;
+    use apim_protocol::value::Secret;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use apim_protocol::operation::{Mode, Operation};
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(bench: &Bench, text: &str, mode: Option<u32>, show: Show) -> Operation {
         let (path, content) = (AbsPath::parse("/etc/x.toml").unwrap(), bench.content(text.as_bytes()));
@@ -217,7 +200,10 @@ mod tests {
         bench.assert_converges(&wish(&bench, "two", None, Show::Text));
         bench.write("/etc/x.toml", "# by hand\ntwo");
         let found = difference(bench.assert_converges(&wish(&bench, "two", None, Show::Text)));
-        assert!(found.items.iter().any(|item| item == "it had been edited by somebody else"), "{found:?}");
+        assert!(
+            found.statements().iter().any(|item| item == "it had been edited by somebody else"),
+            "{found:?}"
+        );
         assert_eq!(put_right(), None, "a comment says nothing");
         bench.write("/etc/x.toml", "two, by hand");
         bench.assert_converges(&wish(&bench, "two", None, Show::Text));

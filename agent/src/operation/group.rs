@@ -1,19 +1,11 @@
 //! A group exists. Below `--root` no database is edited: a group that is missing there is noted in the state folder, and then counts as made.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::group::Group;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Program, System};
-
-/// A system group called `name`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Group {
-    /// Its name.
-    pub name: String,
-    /// Its number, for a new one and checked on an old one.
-    pub gid: Option<u32>,
-}
 
 /// The names of what we made; below `--root`, where nothing is made, of what was wished for.
 const NOTED: &str = "accounts.json";
@@ -64,7 +56,7 @@ pub(super) fn valid(kind: &str, name: &str) -> Result<(), Failure> {
 }
 
 impl Converge for Group {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
         valid("a group", &self.name)?;
         if let Some(found) = system.group(&self.name)? {
             return match self.gid {
@@ -76,13 +68,13 @@ impl Converge for Group {
                     let hint = "numbers of groups that exist are not changed: files would change hands";
                     Err(Failure::new(what).hint(hint))
                 }
-                _ => Ok(None),
+                _ => Ok(Finding::UpToDate),
             };
         }
         if system.is_rooted() && is_noted(system, &format!("group:{}", self.name))? {
-            return Ok(None);
+            return Ok(Finding::UpToDate);
         }
-        Ok(Some(Difference::one(format!("new group `{}`", self.name))))
+        Ok(Finding::of([format!("new group `{}`", self.name)]))
     }
 
     fn apply(
@@ -105,9 +97,10 @@ impl Converge for Group {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::operation::{Mode, Operation};
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(name: &str, gid: Option<u32>) -> Operation {
         Operation::Group(Group { name: name.into(), gid })

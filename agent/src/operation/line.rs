@@ -1,88 +1,71 @@
 //! One line in a file that we do not own.
 
-use serde::{Deserialize, Serialize};
-
+use apim_protocol::operation::line::Line;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 use regex::bytes::Regex;
 
-use super::text::{self, Edit};
-use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
+use crate::operation::support::text;
+use crate::operation::support::text::Edit;
 use crate::system::System;
-use crate::value::AbsPath;
 
-/// The file at `path` holds (or does not hold) a line.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// The file; owner, mode and the other lines are kept.
-    pub path: AbsPath,
-    /// The last line that matches this regular expression is the one meant; without it, a line equal to `line`.
-    pub pattern: Option<String>,
-    /// The line as it should be; added at the end when none matches.
-    pub line: String,
-    /// Whether the line should be there at all; if not, all matching lines go.
-    pub present: bool,
-    /// Whether a missing file is made (0644).
-    pub create: bool,
-}
-
-impl Line {
-    fn edit(&self, system: &System) -> Result<Edit, Failure> {
-        if self.line.contains(['\n', '\r', '\0']) {
-            return Err(Failure::new(format!("the line for `{}` is more than one line", self.path)));
-        }
-        let pattern = match &self.pattern {
-            None => None,
-            Some(text) => Some(Regex::new(text).map_err(|error| {
-                Failure::from_error(
-                    format!("the pattern `{text}` for a line of `{}` cannot be used", self.path),
-                    &error,
-                )
-            })?),
-        };
-        let wished = self.line.as_bytes();
-        let is_meant =
-            |line: &[u8]| pattern.as_ref().map_or_else(|| line == wished, |pattern| pattern.is_match(line));
-        let old = text::read(system, &self.path)?;
-        let lines = text::lines(old.as_deref().unwrap_or_default());
-        let mut new = Vec::new();
-        let mut found = None;
-        if self.present {
-            let bare: Vec<&[u8]> = lines.iter().map(|line| text::bare(line)).collect();
-            let meant = bare.iter().rposition(|line| is_meant(line));
-            // A pattern that matches nothing must not add a line that is there already.
-            let at = meant.or_else(|| bare.iter().rposition(|line| *line == wished));
-            for (n, line) in lines.iter().enumerate() {
-                if at == Some(n) {
-                    found = Some(text::bare(line).to_vec());
-                    new.extend_from_slice(wished);
-                    new.extend_from_slice(line.get(text::bare(line).len()..).unwrap_or_default());
-                } else {
-                    new.extend_from_slice(line);
-                }
-            }
-            if at.is_none() {
-                text::end_line(&mut new);
+fn edit(line: &Line, system: &System) -> Result<Edit, Failure> {
+    if line.line.contains(['\n', '\r', '\0']) {
+        return Err(Failure::new(format!("the line for `{}` is more than one line", line.path)));
+    }
+    let pattern = match &line.pattern {
+        None => None,
+        Some(text) => Some(Regex::new(text).map_err(|error| {
+            Failure::from_error(
+                format!("the pattern `{text}` for a line of `{}` cannot be used", line.path),
+                &error,
+            )
+        })?),
+    };
+    let wished = line.line.as_bytes();
+    let is_meant =
+        |line: &[u8]| pattern.as_ref().map_or_else(|| line == wished, |pattern| pattern.is_match(line));
+    let old = text::read(system, &line.path)?;
+    let lines = text::lines(old.as_deref().unwrap_or_default());
+    let mut new = Vec::new();
+    let mut found = None;
+    if line.present {
+        let bare: Vec<&[u8]> = lines.iter().map(|line| text::bare(line)).collect();
+        let meant = bare.iter().rposition(|line| is_meant(line));
+        // A pattern that matches nothing must not add a line that is there already.
+        let at = meant.or_else(|| bare.iter().rposition(|line| *line == wished));
+        for (n, line) in lines.iter().enumerate() {
+            if at == Some(n) {
+                found = Some(text::bare(line).to_vec());
                 new.extend_from_slice(wished);
-                new.push(b'\n');
-            }
-        } else {
-            for line in lines.iter().filter(|line| !is_meant(text::bare(line))) {
+                new.extend_from_slice(line.get(text::bare(line).len()..).unwrap_or_default());
+            } else {
                 new.extend_from_slice(line);
             }
         }
-        Ok(Edit { old, new, found, ours: wished.to_vec() })
+        if at.is_none() {
+            text::end_line(&mut new);
+            new.extend_from_slice(wished);
+            new.push(b'\n');
+        }
+    } else {
+        for line in lines.iter().filter(|line| !is_meant(text::bare(line))) {
+            new.extend_from_slice(line);
+        }
     }
+    Ok(Edit { old, new, found, ours: wished.to_vec() })
 }
 
 impl Converge for Line {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let edit = self.edit(system)?;
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
+        let edit = edit(self, system)?;
         let item = match (self.present, edit.found.is_some()) {
             (false, _) => "remove a line",
             (true, true) => "change a line",
             (true, false) => "add a line",
         };
-        Ok(text::difference(&edit, &self.path, item))
+        Ok(text::difference(&edit, &self.path, item).into())
     }
 
     fn apply(
@@ -91,7 +74,7 @@ impl Converge for Line {
         _: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        let edit = self.edit(system)?;
+        let edit = edit(self, system)?;
         if edit.old.is_none() && !self.create {
             return Err(text::missing(&self.path));
         }
@@ -101,9 +84,11 @@ impl Converge for Line {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::operation::{Mode, Operation};
+    use apim_protocol::value::AbsPath;
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(pattern: Option<&str>, line: &str, present: bool) -> Operation {
         let path = AbsPath::parse("/etc/conf").unwrap();

@@ -1,31 +1,22 @@
 //! A symbolic link, replaced atomically.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::link::Link;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use super::{Converge, Dialogue};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::System;
-use crate::value::AbsPath;
-
-/// A symbolic link at `path` points to `target`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
-    /// Where the link stands. A thing that is not a link there is a failure, never replaced.
-    pub path: AbsPath,
-    /// Where it points.
-    pub target: AbsPath,
-}
 
 impl Converge for Link {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
         let found = system.link_target(&self.path).map_err(|error| {
             Failure::from(error)
                 .hint("only a link is replaced by a link; move what is there away, then run again")
         })?;
         Ok(match found {
-            Some(found) if found.as_os_str() == self.target.as_str() => None,
-            Some(found) => Some(Difference::one(format!("link {} -> {}", found.display(), self.target))),
-            None => Some(Difference::one(format!("new link to {}", self.target))),
+            Some(found) if found.as_os_str() == self.target.as_str() => Finding::UpToDate,
+            Some(found) => Finding::of([format!("link {} -> {}", found.display(), self.target)]),
+            None => Finding::of([format!("new link to {}", self.target)]),
         })
     }
 
@@ -42,11 +33,13 @@ impl Converge for Link {
 
 #[cfg(test)]
 mod tests {
+    use apim_protocol::value::AbsPath;
     use std::fs;
+
+    use apim_protocol::operation::{Mode, Operation};
 
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
 
     fn wish(target: &str) -> Operation {
         let (path, target) = (AbsPath::parse("/current").unwrap(), AbsPath::parse(target).unwrap());

@@ -5,87 +5,72 @@
 use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::prune::Prune;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::value::AbsPath;
 
-use super::{Converge, Dialogue, archive};
-use crate::outcome::{Difference, Failure, Outcome};
+use super::archive;
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Kind, System};
-use crate::value::AbsPath;
 
 /// The one in use and the one before it always stay.
 const LEAST: usize = 2;
 /// How the name of a folder ends that is on its way out; the next unpacking at its place sweeps it, too.
 const ON_ITS_WAY: &str = ".unpack-removed";
 
-/// Of the archives unpacked in `folder`, only so many stay.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prune {
-    /// The folder that holds them side by side.
-    pub folder: AbsPath,
-    /// How many stay, at least 2; those that were used last.
-    pub keep: u32,
-    /// Names that stay in any case.
-    pub spare: Vec<String>,
-    /// A link to the one in use, which stays; without it nothing goes.
-    pub in_use: AbsPath,
-    /// A file in each of them that is written as long as it is in use, such as a log.
-    pub used: Option<String>,
-}
-
-impl Prune {
-    /// Returns the names of the folders that must go.
-    fn surplus(&self, system: &System) -> Result<Vec<String>, Failure> {
-        let Some(target) = system.link_target(&self.in_use)? else { return Ok(Vec::new()) };
-        let mut stay: BTreeSet<String> = self.spare.iter().cloned().collect();
-        stay.extend(target.file_name().map(|name| name.to_string_lossy().into_owned()));
-        let (mut gone, mut rest, mut staying) = (Vec::new(), Vec::new(), 0);
-        for name in system.names(&self.folder)? {
-            let path = self.at(&name)?;
-            if !system.stat(&path)?.is_some_and(|found| found.kind == Kind::Directory) {
-                continue;
-            }
-            if name.ends_with(ON_ITS_WAY) {
-                gone.push(name);
-                continue;
-            }
-            let Some(finished) = archive::finished(system, &path)? else { continue };
-            if stay.contains(&name) {
-                staying += 1;
-            } else {
-                rest.push((finished.max(self.used_at(system, &path)?), name));
-            }
+/// Returns the names of the folders that must go.
+fn surplus(prune: &Prune, system: &System) -> Result<Vec<String>, Failure> {
+    let Some(target) = system.link_target(&prune.in_use)? else { return Ok(Vec::new()) };
+    let mut stay: BTreeSet<String> = prune.spare.iter().cloned().collect();
+    stay.extend(target.file_name().map(|name| name.to_string_lossy().into_owned()));
+    let (mut gone, mut rest, mut staying) = (Vec::new(), Vec::new(), 0);
+    for name in system.names(&prune.folder)? {
+        let path = at(prune, &name)?;
+        if !system.stat(&path)?.is_some_and(|found| found.kind == Kind::Directory) {
+            continue;
         }
-        rest.sort();
-        let keep = usize::try_from(self.keep).unwrap_or(usize::MAX).max(LEAST);
-        // The one used last besides those that stay anyway is the one to go back to.
-        let others = keep.saturating_sub(staying).max(1);
-        rest.truncate(rest.len().saturating_sub(others));
-        gone.extend(rest.into_iter().map(|(_, name)| name));
-        Ok(gone)
+        if name.ends_with(ON_ITS_WAY) {
+            gone.push(name);
+            continue;
+        }
+        let Some(finished) = archive::stamp::finished(system, &path)? else { continue };
+        if stay.contains(&name) {
+            staying += 1;
+        } else {
+            rest.push((finished.max(used_at(prune, system, &path)?), name));
+        }
     }
-
-    /// Returns when the archive at `path` was last in use, in seconds since 1970.
-    fn used_at(&self, system: &System, path: &AbsPath) -> Result<u64, Failure> {
-        let Some(used) = &self.used else { return Ok(0) };
-        let path = path.join(used).map_err(|error| bad_name(used, &error))?;
-        let written = system.open(&path)?.and_then(|file| file.metadata().ok()?.modified().ok());
-        Ok(written.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs()))
-    }
-
-    fn at(&self, name: &str) -> Result<AbsPath, Failure> {
-        self.folder.join(name).map_err(|error| bad_name(name, &error))
-    }
+    rest.sort();
+    let keep = usize::try_from(prune.keep).unwrap_or(usize::MAX).max(LEAST);
+    // The one used last besides those that stay anyway is the one to go back to.
+    let others = keep.saturating_sub(staying).max(1);
+    rest.truncate(rest.len().saturating_sub(others));
+    gone.extend(rest.into_iter().map(|(_, name)| name));
+    Ok(gone)
 }
 
-fn bad_name(name: &str, error: &crate::value::ValueError) -> Failure {
+/// Returns when the archive at `path` was last in use, in seconds since 1970.
+fn used_at(prune: &Prune, system: &System, path: &AbsPath) -> Result<u64, Failure> {
+    let Some(used) = &prune.used else { return Ok(0) };
+    let path = path.join(used).map_err(|error| bad_name(used, &error))?;
+    let written = system.open(&path)?.and_then(|file| file.metadata().ok()?.modified().ok());
+    Ok(written.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |since| since.as_secs()))
+}
+
+fn at(prune: &Prune, name: &str) -> Result<AbsPath, Failure> {
+    prune.folder.join(name).map_err(|error| bad_name(name, &error))
+}
+
+fn bad_name(name: &str, error: &apim_protocol::value::ValueError) -> Failure {
     Failure::from_error(format!("`{name}` cannot be looked at"), error)
 }
 
 impl Converge for Prune {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
         let items: Vec<String> =
-            self.surplus(system)?.into_iter().map(|name| format!("remove {}/{name}", self.folder)).collect();
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
+            surplus(self, system)?.into_iter().map(|name| format!("remove {}/{name}", self.folder)).collect();
+        Ok(Finding::of(items))
     }
 
     fn apply(
@@ -94,7 +79,7 @@ impl Converge for Prune {
         dialogue: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        for name in self.surplus(system)? {
+        for name in surplus(self, system)? {
             if dialogue.is_cancelled() {
                 return Err(Failure::new(format!(
                     "`{}` was not tidied up: the run was cancelled",
@@ -133,10 +118,11 @@ mod tests {
     use std::os::unix::fs::symlink;
     use std::time::{Duration, SystemTime};
 
+    use apim_protocol::operation::{Mode, Operation};
+    use apim_protocol::value::Sha256;
+
     use super::*;
     use crate::operation::testing::Bench;
-    use crate::operation::{Mode, Operation};
-    use crate::value::Sha256;
 
     fn wish(keep: u32) -> Operation {
         Operation::Prune(Prune {
@@ -175,7 +161,7 @@ mod tests {
     fn the_newest_stay_with_the_one_in_use() {
         let bench = bench();
         let Outcome::Changed(difference) = bench.assert_converges(&wish(3)) else { panic!() };
-        assert_eq!(difference.items, ["remove /opt/releases/r1"]);
+        assert_eq!(difference.statements(), ["remove /opt/releases/r1"]);
         assert_eq!(left(&bench), ["r2", "r3", "r4"]);
     }
 

@@ -2,20 +2,12 @@
 //!
 //! In a container some settings are its machine's: they are told, and count as no change.
 
-use std::collections::BTreeMap;
+use apim_protocol::operation::sysctl::Sysctl;
+use apim_protocol::outcome::{Difference, Failure, Outcome};
 
-use serde::{Deserialize, Serialize};
-
-use super::{Converge, Dialogue, Mode};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::converge::{Converge, Finding};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Setting, System, neat};
-
-/// The kernel has these values.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sysctl {
-    /// By key, such as `net.core.rmem_max`.
-    pub values: BTreeMap<String, String>,
-}
 
 /// What a look found.
 struct Found<'a> {
@@ -25,67 +17,50 @@ struct Found<'a> {
     stuck: Vec<String>,
 }
 
-impl Sysctl {
-    fn look(&self, system: &System) -> Result<Found<'_>, Failure> {
-        let mut found = Found { differ: Vec::new(), stuck: Vec::new() };
-        for (key, wish) in &self.values {
-            match system.kernel_setting(key)? {
-                Setting::Absent => found.stuck.push(format!("{key} is not there")),
-                Setting::Free(is) | Setting::Fixed(is) if is == neat(wish) => {}
-                Setting::Free(is) => found.differ.push((key, is, wish)),
-                Setting::Fixed(is) => found.stuck.push(format!("{key} is {is} and read-only")),
-            }
-        }
-        Ok(found)
-    }
-
-    /// Looks, and in [`Mode::Apply`] sets what differs.
-    pub(crate) fn settle(&self, mode: Mode, system: &System) -> Outcome {
-        match self.try_to(mode, system) {
-            Ok(outcome) => outcome,
-            Err(failure) => Outcome::Failed(failure),
+fn look<'s>(sysctl: &'s Sysctl, system: &System) -> Result<Found<'s>, Failure> {
+    let mut found = Found { differ: Vec::new(), stuck: Vec::new() };
+    for (key, wish) in &sysctl.values {
+        match system.kernel_setting(key)? {
+            Setting::Absent => found.stuck.push(format!("{key} is not there")),
+            Setting::Free(is) | Setting::Fixed(is) if is == neat(wish) => {}
+            Setting::Free(is) => found.differ.push((key, is, wish)),
+            Setting::Fixed(is) => found.stuck.push(format!("{key} is {is} and read-only")),
         }
     }
+    Ok(found)
+}
 
-    fn try_to(&self, mode: Mode, system: &System) -> Result<Outcome, Failure> {
-        let found = self.look(system)?;
-        let stuck = (!found.stuck.is_empty()).then(|| {
+impl Converge for Sysctl {
+    fn check(&self, system: &System) -> Result<Finding, Failure> {
+        let Found { differ, stuck } = look(self, system)?;
+        let stuck = (!stuck.is_empty()).then(|| {
             format!(
                 "not in effect here, the kernel is another's (a container's machine): {}",
-                found.stuck.join(", ")
+                stuck.join(", ")
             )
         });
-        if found.differ.is_empty() {
-            return Ok(stuck.map_or(Outcome::Ok, Outcome::Skipped));
+        if differ.is_empty() {
+            return Ok(stuck.map_or(Finding::UpToDate, Finding::NotApplicable));
         }
-        let items = found.differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {}", neat(wish)));
-        let difference = Difference { items: items.chain(stuck).collect(), diff: None };
-        if mode == Mode::Check {
-            return Ok(Outcome::WouldChange(difference));
-        }
-        for (key, _, wish) in &found.differ {
+        let items = differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {}", neat(wish)));
+        Ok(Finding::of(items.chain(stuck)))
+    }
+
+    fn apply(
+        &self,
+        system: &System,
+        _: &mut dyn Dialogue,
+        difference: &Difference,
+    ) -> Result<Outcome, Failure> {
+        for (key, _, wish) in &look(self, system)?.differ {
             system.set_kernel_setting(key, wish)?;
         }
         // The kernel takes some values only in part, without a word.
-        if let Some((key, is, wish)) = self.look(system)?.differ.first() {
+        if let Some((key, is, wish)) = look(self, system)?.differ.first() {
             let what = format!("{key} was set to {}, and the kernel has {is}", neat(wish));
             return Err(Failure::new(what).hint("give another value, or leave the key out"));
         }
-        Ok(Outcome::Changed(difference))
-    }
-}
-
-/// `converge` settles it itself, because what cannot be set here is neither a difference nor a failure.
-impl Converge for Sysctl {
-    fn check(&self, system: &System) -> Result<Option<Difference>, Failure> {
-        let differ = self.look(system)?.differ;
-        let items: Vec<String> =
-            differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {wish}")).collect();
-        Ok((!items.is_empty()).then_some(Difference { items, diff: None }))
-    }
-
-    fn apply(&self, system: &System, _: &mut dyn Dialogue, _: &Difference) -> Result<Outcome, Failure> {
-        self.try_to(Mode::Apply, system)
+        Ok(Outcome::Changed(difference.clone()))
     }
 }
 
@@ -94,8 +69,9 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
+    use apim_protocol::operation::{Mode, Operation};
+
     use super::*;
-    use crate::operation::Operation;
     use crate::operation::testing::Bench;
 
     fn wish(pairs: &[(&str, &str)]) -> Operation {
@@ -110,7 +86,7 @@ mod tests {
         bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
         let wish = wish(&[("net.core.rmem_max", "67108864"), ("net.ipv4.tcp_rmem", "4096 87380 16777216")]);
         let Outcome::Changed(done) = bench.assert_converges(&wish) else { panic!() };
-        assert_eq!(done.items.first().map(String::as_str), Some("net.core.rmem_max 212992 -> 67108864"));
+        assert_eq!(done.changes.first(), Some(&"net.core.rmem_max 212992 -> 67108864".into()));
         bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t87380\t16777216\n");
         assert_eq!(bench.run(&wish, Mode::Check), Outcome::Ok);
     }

@@ -8,13 +8,19 @@ use std::io::Write;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::operation::archive::outline::Outline;
-use crate::operation::archive::part::{self, Part};
-use crate::operation::arrival::Arrival;
-use crate::operation::{Dialogue, Mode, Operation, converge};
-use crate::outcome::{Failure, Outcome};
+use apim_protocol::operation::archive::outline::Outline;
+use apim_protocol::operation::archive::part;
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
+use apim_protocol::value::{AbsPath, Content, Sha256, UnitName};
+
+use crate::operation::converge;
+use crate::operation::support::arrival::Arrival;
+use crate::operation::support::dialogue::{Dialogue, Report};
+use crate::query::observe;
 use crate::system::System;
-use crate::value::{AbsPath, Content, Sha256, UnitName};
 
 /// Does something to bytes that are on their way.
 pub(crate) type Spoil = fn(&mut Vec<u8>);
@@ -125,6 +131,10 @@ impl Bench {
         converge(operation, mode, &self.system, &mut Answers(self))
     }
 
+    pub(crate) fn observe(&self, query: &Query) -> Outcome {
+        observe(query, &self.system, &mut Answers(self))
+    }
+
     /// Looks (something is to do, nothing is done), applies (it is done), looks and applies again (nothing is to do).
     pub(crate) fn assert_converges(&self, operation: &Operation) -> Outcome {
         let before = self.snapshot();
@@ -209,10 +219,12 @@ impl Dialogue for Answers<'_> {
     fn permit(&mut self, _: &UnitName, _: &str) -> Result<(), Failure> {
         Ok(())
     }
+}
 
+impl Report for Answers<'_> {
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
 
-    fn entries(&mut self, _: Vec<crate::observation::LogEntry>, _: bool) {}
+    fn entries(&mut self, _: Vec<apim_protocol::observation::LogEntry>, _: bool) {}
 
     fn is_cancelled(&self) -> bool {
         false

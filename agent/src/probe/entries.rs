@@ -1,6 +1,7 @@
 //! Lines of a log put together to entries: a line with a time stamp, and those without one that follow it, such as a stack trace.
 
-use crate::observation::LogEntry;
+use apim_protocol::observation::LogEntry;
+
 use crate::probe::stamp;
 
 /// The longest entry, in bytes; what is longer is told in parts.

@@ -1,18 +1,18 @@
 //! A log read from a remembered place on: each poll reads only what is new, and follows the log through rotation and truncation.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::ops::ControlFlow;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use apim_protocol::value::Sha256;
 use serde::{Deserialize, Serialize};
 
-use crate::probe::ProbeError;
-use crate::probe::rotation;
 use crate::probe::text::Lines;
-use crate::value::Sha256;
+use crate::probe::{ProbeError, rotation};
 
 /// How many bytes before a mark are remembered (as a digest), to tell a file from another that got its inode.
 const WITNESS: u64 = 64;

@@ -3,12 +3,12 @@
 //! `/proc/net/tcp` and `tcp6` name a socket's inode, `/proc/PID/fd` names the inodes a process has open; the two are joined here.
 
 use std::collections::HashSet;
-use std::fs;
-use std::io::{self, BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{fs, io};
 
-use crate::probe::ProbeError;
-use crate::probe::process::{self, Process};
+use crate::probe::process::Process;
+use crate::probe::{ProbeError, process};
 
 /// What a TCP socket is doing, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use apim_protocol::observation::LogEntry;
 use regex::Regex;
 
-use crate::observation::LogEntry;
 use crate::probe::entries::Entries;
 use crate::probe::text::Lines;
 use crate::probe::{ProbeError, log, rotation};

@@ -4,17 +4,19 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use apim_protocol::message::{Reply, StepId};
+use apim_protocol::observation::LogEntry;
+use apim_protocol::operation::archive::outline::MAX_BYTES;
+use apim_protocol::operation::archive::part;
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{Content, UnitName};
+
 use super::inbox::{Answer, Awaited, Inbox};
 use super::outbox::Outbox;
 use super::spool::{Incoming, Spool};
-use crate::observation::LogEntry;
-use crate::operation::Dialogue;
-use crate::operation::archive::outline::MAX_BYTES;
-use crate::operation::archive::part::{self, Part};
-use crate::operation::arrival::Arrival;
-use crate::outcome::Failure;
-use crate::protocol::message::{Reply, StepId};
-use crate::value::{Content, UnitName};
+use crate::operation::support::arrival::Arrival;
+use crate::operation::support::dialogue::{Dialogue, Report};
 
 /// At most one progress message in this time.
 const PROGRESS_EVERY: Duration = Duration::from_millis(200);
@@ -142,7 +144,11 @@ impl Dialogue for StepDialogue<'_> {
     fn permit(&mut self, unit: &UnitName, reason: &str) -> Result<(), Failure> {
         let what = || format!("unit {unit} was left alone");
         let waiting = self.inbox.await_answer(Awaited::Leave(self.step));
-        self.outbox.send(&Reply::Ask { step: self.step, unit: unit.clone(), reason: reason.to_owned() });
+        self.outbox.send(&Reply::PermitRequest {
+            step: self.step,
+            unit: unit.clone(),
+            reason: reason.to_owned(),
+        });
         let cause = loop {
             break match waiting.next() {
                 Some(Answer::Leave(None)) => return Ok(()),
@@ -157,7 +163,9 @@ impl Dialogue for StepDialogue<'_> {
         };
         Err(Failure { causes: vec![cause], ..Failure::new(what()) })
     }
+}
 
+impl Report for StepDialogue<'_> {
     fn progress(&mut self, what: &str, done: u64, total: u64) {
         if self.told.is_some_and(|told| told.elapsed() < PROGRESS_EVERY) {
             return;

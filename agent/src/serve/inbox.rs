@@ -8,11 +8,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use apim_protocol::frame::{Chunk, Frame, FrameError, read_frame};
+use apim_protocol::message::{Request, StepId};
+use apim_protocol::value::{Content, Sha256};
 use signal_hook::consts::{SIGHUP, SIGTERM};
-
-use crate::protocol::frame::{Chunk, Frame, FrameError, read_frame};
-use crate::protocol::message::{Request, StepId};
-use crate::value::{Content, Sha256};
 
 /// How many bytes of requests may wait; more is no orchestrator of ours.
 const QUEUE_LIMIT: usize = 256 * 1024 * 1024;
@@ -199,7 +198,9 @@ impl Shared {
             Request::Outline { sha256, outline } => {
                 self.answer(Awaited::Outline(sha256), Answer::Outline(outline));
             }
-            Request::Leave { step, refused } => self.answer(Awaited::Leave(step), Answer::Leave(refused)),
+            Request::PermitDecision { step, refused } => {
+                self.answer(Awaited::Leave(step), Answer::Leave(refused))
+            }
             request => {
                 if request == Request::Goodbye {
                     self.leaving.store(true, Ordering::Relaxed);

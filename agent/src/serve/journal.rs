@@ -5,24 +5,28 @@
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
+use apim_protocol::chain;
+use apim_protocol::message::{Done, StepId};
+use apim_protocol::observation::Answer;
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
+use apim_protocol::value::Sha256;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 use serde::{Deserialize, Serialize};
 
-use crate::chain;
-use crate::observation::Answer;
-use crate::operation::recall::{FILE, LAST_FILE, LIMIT, OLD_FILE};
-use crate::outcome::{Difference, Failure, Outcome};
-use crate::protocol::message::{Done, StepId};
-use crate::value::Sha256;
+use crate::query::read_journal::{FILE, LAST_FILE, LIMIT, OLD_FILE};
 
 /// So much of its end is read back.
 const TAIL: u64 = 512 * 1024;
+/// The most details of one line, and the longest of them, in characters.
+const DETAILS: usize = 20;
+const TEXT: usize = 500;
 
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -54,6 +58,9 @@ pub(super) struct Line<'a> {
     pub(super) outcome: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) detail: Vec<String>,
+    /// The changes, where one of them means more than its text.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) changes: Vec<Change>,
     pub(super) millis: u64,
 }
 
@@ -65,15 +72,18 @@ struct Past {
     outcome: String,
     #[serde(default)]
     detail: Vec<String>,
+    #[serde(default)]
+    changes: Vec<Change>,
     millis: u64,
 }
 
 impl Past {
     /// Returns the step, if its outcome says that something was done.
     fn done(self) -> Option<Done> {
-        let Self { step, outcome, detail, millis, .. } = self;
+        let Self { step, outcome, detail, changes, millis, .. } = self;
         let outcome = match outcome.as_str() {
-            "changed" => Outcome::Changed(Difference { items: detail, diff: None }),
+            "changed" if changes.is_empty() => Outcome::Changed(Difference::of(detail)),
+            "changed" => Outcome::Changed(Difference { changes, diff: None }),
             "failed" => {
                 let mut detail = detail.into_iter();
                 let what = detail.next().unwrap_or_default();
@@ -90,18 +100,39 @@ pub(super) fn words(outcome: &Outcome) -> (&'static str, Vec<String>) {
     let (word, mut detail) = match outcome {
         Outcome::Ok => ("ok", Vec::new()),
         Outcome::Observed(seen) => ("observed", seen.answers.iter().filter_map(Answer::ended).collect()),
-        Outcome::WouldChange(difference) => ("would_change", difference.items.clone()),
-        Outcome::Changed(difference) => ("changed", difference.items.clone()),
+        Outcome::WouldChange(difference) => ("would_change", difference.statements()),
+        Outcome::Changed(difference) => ("changed", difference.statements()),
         Outcome::Skipped(why) => ("skipped", vec![why.clone()]),
         Outcome::Failed(failure) => {
             ("failed", std::iter::once(failure.what.clone()).chain(failure.causes.iter().cloned()).collect())
         }
     };
-    detail.truncate(20);
+    detail.truncate(DETAILS);
     for text in &mut detail {
-        *text = text.chars().take(500).collect();
+        *text = text.chars().take(TEXT).collect();
     }
     (word, detail)
+}
+
+/// Returns the changes, bounded like the statements; none where the statements say the same.
+pub(super) fn typed(outcome: &Outcome) -> Vec<Change> {
+    let Outcome::Changed(Difference { changes, .. }) = outcome else { return Vec::new() };
+    let is_typed = |change: &Change| matches!(change, Change::Release(_) | Change::Restart { .. });
+    if !changes.iter().any(is_typed) {
+        return Vec::new();
+    }
+    let short = |text: &String| text.chars().take(TEXT).collect();
+    let bounded = changes.iter().take(DETAILS).map(|change| match change {
+        Change::Release(ReleaseChange { from, to }) => {
+            Change::Release(ReleaseChange { from: short(from), to: short(to) })
+        }
+        Change::Restart { reasons } => {
+            Change::Restart { reasons: reasons.iter().take(DETAILS).map(short).collect() }
+        }
+        Change::Content { .. } => change.clone(),
+        Change::Text(text) => Change::Text(short(text)),
+    });
+    bounded.collect()
 }
 
 impl Journal {

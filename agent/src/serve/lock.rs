@@ -1,17 +1,17 @@
 //! One run at a time on a host: a kernel lock that dies with its process, and a note in it of who holds it.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{io, thread};
 
+use apim_protocol::message::Open;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::inbox::Inbox;
-use crate::protocol::message::Open;
 use crate::system::System;
 
 /// A former agent of the same host may still be finishing its step.
@@ -51,7 +51,7 @@ impl Lock {
         loop {
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
-                Err(Errno::WOULDBLOCK) if open.beside && is_held_by(&mut file, &open.run) => {
+                Err(Errno::WOULDBLOCK) if open.shares_lock && is_held_by(&mut file, &open.run) => {
                     return Ok(Self { file: None });
                 }
                 Err(Errno::WOULDBLOCK) if Instant::now() < until && !inbox.is_hung_up() => {

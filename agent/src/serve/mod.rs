@@ -8,10 +8,19 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::operation::{Mode, converge};
-use crate::outcome::{Failure, Outcome};
-use crate::protocol::frame::FrameError;
-use crate::protocol::message::{Hello, Open, Refused, Reply, Request, Run};
+use apim_protocol::frame::FrameError;
+use apim_protocol::message::{Hello, Job, Open, Refused, Reply, Request, Run};
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::{Failure, Outcome};
+use dialogue::StepDialogue;
+use inbox::{Event, Inbox};
+use journal::{Journal, Line};
+use lock::{Lock, LockError};
+use outbox::Outbox;
+use spool::Spool;
+
+use crate::operation::converge;
+use crate::query::observe;
 use crate::system::{System, SystemError};
 
 mod dialogue;
@@ -25,13 +34,6 @@ mod spool;
 mod tests;
 
 pub use process::{own_build, prepare_process};
-
-use dialogue::StepDialogue;
-use inbox::{Event, Inbox};
-use journal::{Journal, Line};
-use lock::{Lock, LockError};
-use outbox::Outbox;
-use spool::Spool;
 
 /// Who serves.
 #[derive(Debug, Clone)]
@@ -171,7 +173,7 @@ impl Worker<'_> {
                     Request::Cancel
                     | Request::NoContent { .. }
                     | Request::Outline { .. }
-                    | Request::Leave { .. }
+                    | Request::PermitDecision { .. }
                     | Request::Open(_)
                     | Request::Alive { .. },
                 ) => {}
@@ -183,25 +185,29 @@ impl Worker<'_> {
 
     fn step(&mut self, run: &Run) {
         let begun = Instant::now();
+        let is_check = matches!(run.job, Job::Operation { mode: Mode::Check, .. });
         let outcome = if self.inbox.is_cancelled() {
             Outcome::Skipped("the run was cancelled".to_owned())
         } else if self.failed {
             Outcome::Skipped("an earlier step failed".to_owned())
-        } else if run.mode == Mode::Apply && !self.locked {
+        } else if run.job.may_change() && !self.locked {
             let what =
                 "this session looks only: it was opened without the host's lock, so nothing may be changed";
             Outcome::Failed(Failure::new(what))
         } else {
             self.outbox.send(&Reply::Started { step: run.step });
             let mut dialogue = StepDialogue::new(run.step, self.inbox, self.outbox, &mut self.spool);
-            converge(&run.operation, run.mode, self.system, &mut dialogue)
+            match &run.job {
+                Job::Query(query) => observe(query, self.system, &mut dialogue),
+                Job::Operation { operation, mode } => converge(operation, *mode, self.system, &mut dialogue),
+            }
         };
         self.spool.release();
-        if outcome.is_failure() && !run.ignore_failure && run.mode == Mode::Apply {
+        if outcome.is_failure() && !run.ignore_failure && !is_check {
             self.failed = true;
         }
         let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        if run.mode == Mode::Apply && self.locked {
+        if run.job.may_change() && self.locked {
             self.write_journal(run, &outcome, millis);
         }
         self.outbox.send(&Reply::Finished { step: run.step, outcome, millis });
@@ -219,6 +225,7 @@ impl Worker<'_> {
             title: &run.title,
             outcome: word,
             detail,
+            changes: journal::typed(outcome),
             millis,
         };
         if let Err(error) = self.journal.append(line) {

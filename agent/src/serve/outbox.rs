@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::outcome::{Failure, Outcome};
-use crate::protocol::frame::{FrameError, MAGIC, write_message};
-use crate::protocol::message::Reply;
+use apim_protocol::frame::{FrameError, MAGIC, write_message};
+use apim_protocol::message::Reply;
+use apim_protocol::outcome::{Failure, Outcome};
 
 /// Progress is left out when so many replies wait to be written.
 const BACKLOG: usize = 64;

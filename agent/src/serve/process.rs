@@ -3,17 +3,16 @@
 use std::fs::File;
 use std::io;
 
+use apim_protocol::value::Sha256;
 use rustix::fs::Mode;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit, umask};
-
-use crate::system::digest;
 
 /// Returns the digest of the agent's own executable.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn own_build() -> io::Result<String> {
-    digest(&mut File::open("/proc/self/exe")?).map(|digest| digest.to_string())
+    Sha256::of_reader(&mut File::open("/proc/self/exe")?).map(|digest| digest.to_string())
 }
 
 /// Makes the process fit for its work: a known mask, no core dumps (they would hold secrets), no folder held busy.

@@ -1,16 +1,17 @@
 //! Content on its way from the orchestrator: kept by digest until the step that used it is done, kept in part when interrupted.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
+use std::{fs, io};
 
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::value::{Content, Sha256};
 use sha2::Digest as _;
 
-use crate::operation::archive::part::Part;
 use crate::system::System;
-use crate::value::{Content, Sha256};
 
 /// What an interrupted run left is thrown away after this time.
 const KEEP: Duration = Duration::from_secs(3 * 24 * 3600);

@@ -5,13 +5,15 @@ use std::io::{PipeReader, PipeWriter, pipe};
 use std::os::unix::fs::MetadataExt;
 use std::thread::JoinHandle;
 
+use apim_protocol::frame::{Frame, MAGIC, read_frame, write_chunk, write_message};
+use apim_protocol::message::StepId;
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::operation::directory::Directory;
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::value::{AbsPath, Content, FileMode, Owner, Sha256};
+
 use super::*;
-use crate::operation::command::{Command, Invocation};
-use crate::operation::file::{File, Show};
-use crate::operation::{Operation, directory::Directory};
-use crate::protocol::frame::{Frame, MAGIC, read_frame, write_chunk, write_message};
-use crate::protocol::message::StepId;
-use crate::value::{AbsPath, Content, FileMode, Owner, Sha256};
 
 mod archives;
 mod journal;
@@ -94,15 +96,14 @@ impl Talk {
 
 fn open(run: &str, lock: bool) -> Request {
     let (operator, purpose) = ("ann@desk".to_owned(), "apply site.yaml".to_owned());
-    Request::Open(Open { run: run.into(), operator, purpose, lock, again: false, beside: false })
+    Request::Open(Open { run: run.into(), operator, purpose, lock, again: false, shares_lock: false })
 }
 
 fn run(id: u32, mode: Mode, operation: Operation) -> Request {
     Request::Run(Box::new(Run {
         step: StepId(id),
         title: format!("step {id}"),
-        mode,
-        operation,
+        job: Job::Operation { operation, mode },
         ignore_failure: false,
     }))
 }
@@ -175,9 +176,9 @@ fn steps_run_in_order_and_stop_at_the_first_failure_until_resumed() {
     assert_eq!(lines.len(), 7);
     let linked = lines.iter().filter(|line| line.starts_with(b"{\"before\"")).count();
     assert_eq!(linked, 5, "all but the first and the torn one");
-    assert_eq!(crate::chain::verify(lines.iter().copied()), Ok(()));
+    assert_eq!(apim_protocol::chain::verify(lines.iter().copied()), Ok(()));
     let edited = lines.iter().map(|line| if *line == lines[1] { &b"{}"[..] } else { line });
-    assert!(crate::chain::verify(edited).is_err());
+    assert!(apim_protocol::chain::verify(edited).is_err());
 }
 
 #[test]
@@ -318,7 +319,7 @@ fn a_session_beside_another_one_of_the_same_run_changes_under_its_lock() {
     let beside = |run: &str| {
         let Request::Open(open) = open(run, true) else { panic!() };
         let mut talk = Talk::start(&dir);
-        talk.say(&Request::Open(Open { beside: true, ..open }));
+        talk.say(&Request::Open(Open { shares_lock: true, ..open }));
         talk
     };
     let mut other = beside("r2");

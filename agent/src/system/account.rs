@@ -4,9 +4,10 @@
 
 use std::path::Path;
 
+use apim_protocol::value::{AbsPath, Owner};
+
 use super::process::Program;
 use super::{System, SystemError};
-use crate::value::{AbsPath, Owner};
 
 /// Numbers of owner and group; what is `None` is left as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,17 +2,19 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
+use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
+use apim_protocol::value::AbsPath;
+use rustix::fs;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
 use super::file::{apply_attributes, missing_folder, remove_tree, temporary_name};
 use super::walk::{Last, Place};
 use super::{Attributes, Ids, Kind, Stat, System, SystemError};
-use crate::value::AbsPath;
 
 /// Folders nested deeper than this are nobody's data.
 const MAX_DEPTH: usize = 64;

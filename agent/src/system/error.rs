@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::outcome::Failure;
+use apim_protocol::outcome::Failure;
 
 /// Why the host could not be read or changed.
 #[derive(Debug, thiserror::Error)]

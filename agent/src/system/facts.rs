@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use apim_protocol::facts::Facts;
+use apim_protocol::value::{AbsPath, Sha256};
 use rustix::process::geteuid;
 use rustix::system::uname;
 
 use super::System;
-use crate::facts::Facts;
-use crate::value::{AbsPath, Sha256};
 
 impl System {
     /// Returns what the host says of itself; what cannot be read stays empty.

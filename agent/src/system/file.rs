@@ -2,18 +2,19 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use apim_protocol::value::{AbsPath, FileMode, Sha256};
+use rustix::fs;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
-use sha2::Digest as _;
 
 use super::account::Ids;
 use super::walk::{Last, Place};
 use super::{System, SystemError};
-use crate::value::{AbsPath, FileMode, Sha256};
 
 /// What kind of thing stands at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -163,7 +164,7 @@ impl System {
         match self.open(path)? {
             None => Ok(None),
             Some(mut file) => {
-                digest(&mut file).map(Some).map_err(|e| SystemError::io("read", path.as_str(), e))
+                Sha256::of_reader(&mut file).map(Some).map_err(|e| SystemError::io("read", path.as_str(), e))
             }
         }
     }
@@ -334,23 +335,6 @@ impl System {
             .and_then(|()| fs::renameat(temporary.dir(), &temporary.name, place.dir(), &place.name))
             .map_err(|e| SystemError::io("link", path.as_str(), e))?;
         place.sync_dir()
-    }
-}
-
-/// Returns the digest of everything that is left to read.
-///
-/// # Errors
-/// When reading fails.
-pub fn digest(from: &mut impl Read) -> io::Result<Sha256> {
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        match from.read(&mut buffer) {
-            Ok(0) => return Ok(Sha256::from_bytes(hasher.finalize().into())),
-            Ok(n) => hasher.update(buffer.get(..n).unwrap_or_default()),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
 }
 

@@ -1,12 +1,11 @@
 //! Settings of the kernel: what they are, whether they can be set from here, and setting them.
 
-use std::fs;
-use std::io;
+use std::{fs, io};
 
+use apim_protocol::value::AbsPath;
 use rustix::fs::{Access, access};
 
 use super::{System, SystemError};
-use crate::value::AbsPath;
 
 /// A setting is read up to this size.
 const LIMIT: u64 = 64 * 1024;

@@ -6,9 +6,8 @@
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+use apim_protocol::value::AbsPath;
 use rustix::process::geteuid;
-
-use crate::value::AbsPath;
 
 mod account;
 mod copy;
@@ -26,11 +25,11 @@ mod walk;
 pub use account::{Entry, GroupEntry, Ids};
 pub use copy::Allowance;
 pub use error::SystemError;
-pub use file::{Attributes, Bytes, Kind, Stat, digest};
+pub use file::{Attributes, Bytes, Kind, Stat};
 pub use kernel::{Setting, neat};
 pub use process::{Output, Program};
 
-pub use crate::observation::Ended;
+pub use apim_protocol::observation::Ended;
 pub use state::State;
 pub use tree::{Cursor, Inside, Tree, TreeError};
 

@@ -1,22 +1,22 @@
 //! Running programs: an argument vector, a minimal environment, a deadline, bounded output. No shell.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{io, thread};
 
+use apim_protocol::observation::Ended;
+use apim_protocol::value::{AbsPath, Secret};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::{System, SystemError};
-use crate::observation::Ended;
-use crate::value::{AbsPath, Secret};
 
 /// What a program's standard output and error keep at most, each: their last 64 KiB.
 const OUTPUT_LIMIT: usize = 64 * 1024;

@@ -8,11 +8,11 @@ use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use apim_protocol::value::{AbsPath, Sha256};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::SystemError;
-use crate::value::{AbsPath, Sha256};
 
 const WRITTEN: &str = "written.json";
 /// A state file is read up to this size.

@@ -3,8 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
+use apim_protocol::value::{FileMode, Sha256};
+
 use super::*;
-use crate::value::{FileMode, Sha256};
 
 fn rooted() -> (tempfile::TempDir, System) {
     let dir = tempfile::tempdir().unwrap();

@@ -6,18 +6,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
+use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fs::{self, AtFlags, Gid, Mode, OFlags, Uid};
+use apim_protocol::value::{AbsPath, FileMode};
+use rustix::fs;
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::file::{apply_attributes, missing_folder};
 use super::walk::Last;
 use super::{Attributes, Ids, System, SystemError};
-use crate::value::{AbsPath, FileMode};
 
 /// A relative path inside a tree: names only, no `..`, nothing absolute, bounded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

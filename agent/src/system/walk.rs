@@ -5,12 +5,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
+use apim_protocol::value::AbsPath;
+use rustix::fs;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use super::{MAX_LINKS, System, SystemError, parts};
-use crate::value::AbsPath;
 
 /// A name in an open folder; the folder cannot be exchanged any more.
 #[derive(Debug)]

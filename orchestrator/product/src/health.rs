@@ -5,7 +5,7 @@
 //! "started" even if a port is in use. So a gate combines several conditions (documentation, "basic
 //! health checks"; carbon-apimgt, gateway `server-startup-healthcheck`).
 
-use apim_protocol::operation::wait::{Condition, Remedy, Service, Wait};
+use apim_protocol::operation::wait::{Condition, Remedy, Scope, Service, Wait};
 use apim_protocol::query::inspect::Inspect;
 
 use super::causes;
@@ -117,6 +117,7 @@ fn started(cluster: &Cluster, node: &Node) -> Vec<Condition> {
             status: 200,
             body_holds: Some(node.role.product().to_owned()),
             verify: true,
+            scope: Scope::Local,
         },
     ];
     all.extend(
@@ -140,6 +141,7 @@ fn apis_deployed(node: &Node) -> Condition {
         body_holds: None,
         // The certificate is for the node's name, not for the loopback address.
         verify: false,
+        scope: Scope::Local,
     }
 }
 

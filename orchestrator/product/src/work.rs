@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
+use apim_protocol::message::Job;
 use apim_protocol::operation::Operation;
+use apim_protocol::query::Query;
 use apim_protocol::value::{Secret, Sha256};
 
 use super::hook::{Shift, ShiftSpec};
@@ -15,6 +17,8 @@ use super::settings::databases::{Creation, DatabaseType, Tls};
 pub enum Work {
     /// An agent operation.
     Host(Operation),
+    /// A query that the host's agent answers.
+    Query(Query),
     /// A local task on the host's databases, connected through that host.
     Database(Arc<DatabaseWork>),
     /// A local task that calls load balancer hooks for a node.
@@ -27,16 +31,26 @@ impl Work {
     pub const fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Host(operation) => Some(operation),
-            Self::Database(_) | Self::Shift(_) => None,
+            Self::Query(_) | Self::Database(_) | Self::Shift(_) => None,
+        }
+    }
+
+    /// Returns the query that the agent answers, if it is one.
+    #[must_use]
+    pub const fn query(&self) -> Option<&Query> {
+        match self {
+            Self::Query(query) => Some(query),
+            Self::Host(_) | Self::Database(_) | Self::Shift(_) => None,
         }
     }
 
     /// Returns the agent operation that checks for pending changes, if the agent can check that.
     #[must_use]
-    pub fn look(&self) -> Option<Operation> {
+    pub fn look(&self) -> Option<Job> {
         match self {
-            Self::Host(operation) => Some(operation.clone()),
-            Self::Shift(Shift { hooks, spec: ShiftSpec::Returned }) => Some(hooks.unmarked()),
+            Self::Host(operation) => Some(Job::check(operation.clone())),
+            Self::Query(query) => Some(Job::Query(query.clone())),
+            Self::Shift(Shift { hooks, spec: ShiftSpec::Returned }) => Some(Job::check(hooks.unmarked())),
             Self::Database(_) | Self::Shift(_) => None,
         }
     }
@@ -45,6 +59,12 @@ impl Work {
 impl From<Operation> for Work {
     fn from(operation: Operation) -> Self {
         Self::Host(operation)
+    }
+}
+
+impl From<Query> for Work {
+    fn from(query: Query) -> Self {
+        Self::Query(query)
     }
 }
 

@@ -1,8 +1,8 @@
 //! `audit`: the production checklist, with results and evidence.
 
 use apim_protocol::observation::Answer;
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -62,7 +62,7 @@ fn words(open: &[Open]) -> Vec<String> {
 fn testimonies(ended: &Ended) -> Vec<audit::Testimony<'_>> {
     let mut found = Vec::new();
     for lane in ended.plan.stages.iter().flat_map(|stage| &stage.lanes) {
-        for step in lane.steps.iter().filter(|step| matches!(step.operation(), Some(Operation::Examine(_)))) {
+        for step in lane.steps.iter().filter(|step| matches!(step.query(), Some(Query::Examine(_)))) {
             let answers: Result<&[Answer], String> = match ended.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
                 Some(Outcome::Failed(failure)) => Err(failure.what.clone()),

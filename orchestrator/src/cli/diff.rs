@@ -2,7 +2,7 @@
 //! differences are grouped.
 
 use apim_protocol::operation::Operation;
-use apim_protocol::outcome::{Difference, Outcome};
+use apim_protocol::outcome::{Change, Difference, Outcome};
 use serde_json::json;
 
 use super::exit::{Exit, Kind};
@@ -42,7 +42,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
     let others = other_steps(&ended);
     if look.json {
         for one in &differing {
-            let Differing { host, path, items, diff } = one;
+            let Differing { host, path, changes, diff } = one;
+            let items: Vec<String> = changes.iter().flat_map(Change::statements).collect();
             let diff = diff.as_ref().map(|diff| differences::turned(diff, direction));
             let object =
                 json!({"event": "difference", "host": host, "path": path, "items": items, "diff": diff});
@@ -58,10 +59,8 @@ pub(super) fn run(args: Args) -> Result<Kind, Exit> {
         }
         // Report unreachable hosts and unreadable files, but not failed health checks.
         ended.result.outcomes.retain(|_, outcome| matches!(outcome, Outcome::Failed(_)));
-        let gates: Vec<_> = steps(&ended)
-            .filter(|(_, step)| path(step.operation()).is_none())
-            .map(|(_, step)| step.id)
-            .collect();
+        let gates: Vec<_> =
+            steps(&ended).filter(|(_, step)| path(step).is_none()).map(|(_, step)| step.id).collect();
         ended.result.outcomes.retain(|id, _| !gates.contains(id));
         report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
     }
@@ -83,8 +82,7 @@ fn steps(ended: &Ended) -> impl Iterator<Item = (&str, &apim_rollout::plan::mode
 /// Returns whether a file could not be read.
 fn has_unread(ended: &Ended) -> bool {
     steps(ended).any(|(_, step)| {
-        path(step.operation()).is_some()
-            && matches!(ended.result.outcomes.get(&step.id), Some(Outcome::Failed(_)))
+        path(step).is_some() && matches!(ended.result.outcomes.get(&step.id), Some(Outcome::Failed(_)))
     })
 }
 
@@ -92,15 +90,15 @@ fn differing(ended: &Ended) -> Vec<Differing> {
     let mut found: Vec<Differing> = Vec::new();
     for (host, step) in steps(ended) {
         let (Some(path), Some(Outcome::WouldChange(difference))) =
-            (path(step.operation()), ended.result.outcomes.get(&step.id))
+            (path(step), ended.result.outcomes.get(&step.id))
         else {
             continue;
         };
-        let Difference { items, diff } = difference.clone();
+        let Difference { changes, diff } = difference.clone();
         if matches!(step.operation(), Some(Operation::Unit(_))) && diff.is_none() {
             continue;
         }
-        let one = Differing { host: host.to_owned(), path, items, diff };
+        let one = Differing { host: host.to_owned(), path, changes, diff };
         // Two steps may manage the same file.
         if !found.contains(&one) {
             found.push(one);
@@ -114,38 +112,10 @@ fn other_steps(ended: &Ended) -> usize {
     let differs = |step: &apim_rollout::plan::model::Step| {
         matches!(ended.result.outcomes.get(&step.id), Some(Outcome::WouldChange(_)))
     };
-    steps(ended).filter(|(_, step)| path(step.operation()).is_none() && differs(step)).count()
+    steps(ended).filter(|(_, step)| path(step).is_none() && differs(step)).count()
 }
 
-/// Returns the file that an operation manages, if any.
-fn path(operation: Option<&Operation>) -> Option<String> {
-    match operation? {
-        Operation::File(file) => Some(file.path.to_string()),
-        Operation::Block(block) => Some(block.path.to_string()),
-        Operation::Line(line) => Some(line.path.to_string()),
-        Operation::Link(link) => Some(link.path.to_string()),
-        Operation::Bundle(bundle) => {
-            let paths: Vec<&str> = bundle.files.iter().map(|file| file.path.as_str()).collect();
-            Some(paths.join(" "))
-        }
-        Operation::Unit(unit) => Some(format!("/etc/systemd/system/{}.service", unit.name)),
-        Operation::Directory(_)
-        | Operation::Absent(_)
-        | Operation::Archive(_)
-        | Operation::Prune(_)
-        | Operation::Vacate(_)
-        | Operation::Download(_)
-        | Operation::Group(_)
-        | Operation::Account(_)
-        | Operation::Disowned(_)
-        | Operation::Command(_)
-        | Operation::Revert(_)
-        | Operation::Wait(_)
-        | Operation::Inspect(_)
-        | Operation::Sysctl(_)
-        | Operation::Examine(_)
-        | Operation::Execute(_)
-        | Operation::Follow(_)
-        | Operation::Recall(_) => None,
-    }
+/// Returns the file that a step manages, if any.
+fn path(step: &apim_rollout::plan::model::Step) -> Option<String> {
+    step.operation().and_then(Operation::file)
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use apim_protocol::mask;
+use apim_protocol::message::Job;
 use apim_protocol::observation::{Answer, Ended, Printed};
 use apim_protocol::operation::command::Invocation;
 use apim_protocol::operation::execute::Execute;
@@ -174,10 +175,12 @@ fn asked(args: &Args, secrets: &[Secret]) -> HostQuery {
     };
     HostQuery {
         title: format!("{TITLE}{}", words.chars().take(500).collect::<String>()),
-        mode: if args.read_only { Mode::Check } else { Mode::Apply },
         own_deadline: args.timeout + GRACE,
         entries: None,
-        operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
+        job: Job::Operation {
+            operation: Operation::Execute(Execute { run, reads_only: args.read_only }),
+            mode: if args.read_only { Mode::Check } else { Mode::Apply },
+        },
     }
 }
 

@@ -1,8 +1,8 @@
 //! `facts`: the facts that agents collect on their hosts.
 
 use apim_protocol::observation::{Answer, Disk, Machine};
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
 use apim_protocol::query::examine::{Examine, Question};
 use apim_protocol::value::AbsPath;
 use serde_json::{Value, json};
@@ -157,7 +157,7 @@ impl Questions {
 
     fn asked(&self) -> HostQuery {
         let questions = self.0.iter().map(|(_, question)| question.clone()).collect();
-        HostQuery::look("facts", Operation::Examine(Examine { questions }))
+        HostQuery::look("facts", Query::Examine(Examine { questions }))
     }
 
     /// Stores the answers; returns folders that may be JDKs.

@@ -1,10 +1,10 @@
 //! `history hosts`: the journals of the hosts (change, operator, time) and their integrity.
 
 use apim_protocol::mask;
-use apim_protocol::observation::{Answer, Deed, Flaw, Recorded};
-use apim_protocol::operation::Operation;
+use apim_protocol::observation::{Answer, IntegrityError, JournalEntry, Recorded};
 use apim_protocol::outcome::Outcome;
-use apim_protocol::query::read_journal::Recall;
+use apim_protocol::query::Query;
+use apim_protocol::query::read_journal::ReadJournal;
 use apim_protocol::value::Secret;
 use jiff::Timestamp;
 use serde_json::json;
@@ -75,12 +75,12 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
         row.hide(&secrets);
     }
     show(&rows, args, &ready)?;
-    let is_whole = |row: &Row| row.answer.as_ref().is_ok_and(|recorded| recorded.flaw.is_none());
+    let is_whole = |row: &Row| row.answer.as_ref().is_ok_and(|recorded| recorded.integrity_error.is_none());
     Ok(if rows.iter().all(is_whole) { Kind::Converged } else { Kind::Failed })
 }
 
 impl Args {
-    fn recall(&self) -> Recall {
+    fn recall(&self) -> ReadJournal {
         let all = self.run.is_some() || self.since.is_some();
         let last = match self.lines {
             _ if self.verify => 0,
@@ -89,13 +89,13 @@ impl Args {
             None if all => u32::MAX,
             None => LINES,
         };
-        Recall { run: self.run.clone(), since: self.since, last, idle: self.shown.verbose > 0 }
+        ReadJournal { run: self.run.clone(), since: self.since, last, idle: self.shown.verbose > 0 }
     }
 }
 
-async fn ask(round: Round, forks: usize, recall: &Recall) -> Result<Vec<Row>, Exit> {
+async fn ask(round: Round, forks: usize, recall: &ReadJournal) -> Result<Vec<Row>, Exit> {
     let Round { mut peers, connect, terms } = round;
-    let asked = [HostQuery::look("history", Operation::Recall(recall.clone()))];
+    let asked = [HostQuery::look("history", Query::ReadJournal(recall.clone()))];
     let rows = with_all(&mut peers, forks, |peer| {
         let (connect, terms, asked) = (&connect, &terms, &asked);
         async move {
@@ -124,21 +124,21 @@ fn recorded(outcomes: Vec<Outcome>) -> Result<Recorded, HostUnavailable> {
 impl Row {
     fn hide(&mut self, secrets: &[Secret]) {
         let Ok(recorded) = &mut self.answer else { return };
-        for Deed { operator, title, detail, .. } in &mut recorded.deeds {
+        for JournalEntry { operator, title, detail, .. } in &mut recorded.entries {
             for text in [operator, title].into_iter().chain(detail) {
                 *text = mask::text(text, secrets);
             }
         }
     }
 
-    fn deeds(&self) -> impl Iterator<Item = (&str, &Deed)> {
-        self.answer.iter().flat_map(|recorded| &recorded.deeds).map(|deed| (self.host.0.as_str(), deed))
+    fn deeds(&self) -> impl Iterator<Item = (&str, &JournalEntry)> {
+        self.answer.iter().flat_map(|recorded| &recorded.entries).map(|deed| (self.host.0.as_str(), deed))
     }
 
     /// Returns the connection error or the integrity error, if any.
     fn problem(&self) -> Option<String> {
         match &self.answer {
-            Ok(Recorded { flaw: Some(Flaw { file, line, what }), .. }) => {
+            Ok(Recorded { integrity_error: Some(IntegrityError { file, line, what }), .. }) => {
                 Some(format!("integrity error in {file}, line {line}: {what}"))
             }
             Ok(_) => None,
@@ -151,10 +151,10 @@ impl Row {
 
     fn json(&self) -> String {
         match &self.answer {
-            Ok(Recorded { lines, last, left_out, flaw, deeds: _ }) => {
-                let flaw = flaw
-                    .as_ref()
-                    .map(|Flaw { file, line, what }| json!({"file": file, "line": line, "what": what}));
+            Ok(Recorded { lines, last, left_out, integrity_error: flaw, entries: _ }) => {
+                let flaw = flaw.as_ref().map(
+                    |IntegrityError { file, line, what }| json!({"file": file, "line": line, "what": what}),
+                );
                 json!({
                     "event": "journal", "host": self.host.0, "lines": lines, "last": last,
                     "left_out": left_out, "whole": flaw.is_none(), "flaw": flaw,
@@ -199,8 +199,8 @@ fn show(rows: &[Row], args: &Args, ready: &Ready) -> Result<(), Exit> {
     Ok(())
 }
 
-fn ordered(rows: &[Row], by_host: bool) -> Vec<(&str, &Deed)> {
-    let mut deeds: Vec<(&str, &Deed)> = rows.iter().flat_map(Row::deeds).collect();
+fn ordered(rows: &[Row], by_host: bool) -> Vec<(&str, &JournalEntry)> {
+    let mut deeds: Vec<(&str, &JournalEntry)> = rows.iter().flat_map(Row::deeds).collect();
     if !by_host {
         // Entries of one host within the same second keep their order.
         deeds.sort_by_key(|(_, deed)| deed.time);
@@ -212,8 +212,8 @@ fn moment(time: u64) -> Option<Timestamp> {
     Timestamp::from_second(i64::try_from(time).ok()?).ok()
 }
 
-fn object(host: &str, deed: &Deed) -> String {
-    let Deed { time, run, step, operator, title, outcome, detail, millis } = deed;
+fn object(host: &str, deed: &JournalEntry) -> String {
+    let JournalEntry { time, run, step, operator, title, outcome, detail, millis } = deed;
     json!({
         "event": "deed", "host": host, "at": moment(*time).map(|at| at.to_string()), "run": run, "step": step,
         "operator": operator, "title": title, "outcome": outcome, "detail": detail, "millis": millis,
@@ -230,7 +230,7 @@ fn text(rows: &[Row], by_host: bool, style: Style) -> String {
     }
     let (mut text, mut former) = (String::new(), None);
     for (host, deed) in deeds {
-        let Deed { time, run, step: _, operator, title, outcome, detail, millis } = deed;
+        let JournalEntry { time, run, step: _, operator, title, outcome, detail, millis } = deed;
         let head = (run, operator, by_host.then_some(host));
         if former.replace(head) != Some(head) {
             let head = format!("run {} by {}", harmless(run), harmless(operator));
@@ -273,8 +273,8 @@ fn verdict(row: &Row, style: Style) -> String {
 mod tests {
     use super::*;
 
-    fn deed(time: u64, run: &str, outcome: &str, detail: &[&str]) -> Deed {
-        Deed {
+    fn deed(time: u64, run: &str, outcome: &str, detail: &[&str]) -> JournalEntry {
+        JournalEntry {
             time,
             run: run.into(),
             step: 1,
@@ -288,16 +288,16 @@ mod tests {
 
     fn rows() -> Vec<Row> {
         let gw1 = Recorded {
-            deeds: vec![
+            entries: vec![
                 deed(1_000_000_000, "19a4", "changed", &["mode 0644 -> 0600"]),
                 deed(1_000_000_060, "19b0", "failed", &["it broke", "a file is\ngone"]),
             ],
             lines: 40,
             ..Recorded::default()
         };
-        let flaw = Flaw { file: "journal.jsonl".into(), line: 7, what: "it was changed".into() };
+        let flaw = IntegrityError { file: "journal.jsonl".into(), line: 7, what: "it was changed".into() };
         let deeds = vec![deed(1_000_000_030, "19a4", "skipped", &[])];
-        let cp1 = Recorded { deeds, lines: 1, flaw: Some(flaw), ..Recorded::default() };
+        let cp1 = Recorded { entries: deeds, lines: 1, integrity_error: Some(flaw), ..Recorded::default() };
         let away = HostUnavailable::new("no route");
         [("gw1", Ok(gw1)), ("cp1", Ok(cp1)), ("gw2", Err(away))]
             .map(|(name, answer)| Row { host: HostName(name.into()), answer })

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use apim_protocol::mask;
 use apim_protocol::observation::LogEntry;
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
 use apim_protocol::query::follow::Follow;
 use apim_protocol::value::Secret;
 use futures_util::future::join_all;
@@ -220,7 +220,7 @@ impl Stream {
             let asked = HostQuery {
                 own_deadline: if self.follow.goes_on { Duration::ZERO } else { SEARCH },
                 entries: Some(batches),
-                ..HostQuery::look("logs", Operation::Follow(self.follow.clone()))
+                ..HostQuery::look("logs", Query::Follow(self.follow.clone()))
             };
             let mut was_heard = false;
             let Self { peer, sender, last, same, .. } = self;

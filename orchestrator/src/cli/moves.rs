@@ -4,8 +4,7 @@ use std::path::PathBuf;
 
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::unit::State;
-use apim_protocol::operation::unit::release::Moved;
-use apim_protocol::outcome::Outcome;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
 use apim_protocol::value::Sha256;
 use serde_json::json;
 
@@ -26,7 +25,7 @@ const NAMED: usize = 12;
 pub(super) struct Move {
     /// Display name of the node.
     pub(super) node: String,
-    pub(super) moved: Moved,
+    pub(super) moved: ReleaseChange,
 }
 
 /// The result of checking release changes.
@@ -56,7 +55,7 @@ fn found(plan: &Plan, result: &RunResult, is_it: &dyn Fn(&Step) -> bool) -> Foun
         let node = node_of(&step.title);
         match result.outcomes.get(&step.id) {
             Some(Outcome::WouldChange(difference)) => {
-                found.moves.extend(Moved::find(&difference.items).map(|moved| Move { node, moved }));
+                found.moves.extend(difference.release().map(|moved| Move { node, moved: moved.clone() }));
             }
             Some(Outcome::Failed(_)) => found.refused.push(node),
             _ => {}
@@ -203,7 +202,7 @@ fn former_zip(cluster: &Cluster, cache: &Cache, node: &Node, release: &str) -> O
     let source = node.settings.distributions.locate(node.role, &version)?;
     let path = cache.path_of(&Artifact { name: ArtifactName(name), source, ..like })?;
     let mut file = std::fs::File::open(&path).ok()?;
-    let digest: Sha256 = apim_agent::system::digest(&mut file).ok()?;
+    let digest: Sha256 = Sha256::of_reader(&mut file).ok()?;
     digest.to_string().starts_with(beginning).then_some(path)
 }
 

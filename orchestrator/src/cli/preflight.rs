@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use apim_protocol::observation::Answer;
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
 use apim_protocol::value::Sha256;
 use serde_json::json;
 
@@ -86,7 +86,7 @@ fn millis(at: SystemTime) -> Option<u64> {
 fn rows(ended: &Ended) -> Vec<Row> {
     let lanes = ended.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
-    let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
+    let asked = steps.filter(|(_, step)| matches!(step.query(), Some(Query::Examine(_))));
     let heard: Vec<Heard<'_>> = asked
         .map(|(host, step)| Heard {
             host: &host.0,

@@ -1,7 +1,7 @@
 //! `rollback`: return nodes to their previous release, with the configuration of that release.
 
 use apim_protocol::operation::Mode;
-use apim_protocol::operation::unit::release::is_name;
+use apim_protocol::value::is_release_name;
 
 use super::confirm::confirm;
 use super::exit::{Exit, Kind};
@@ -38,7 +38,7 @@ pub(super) struct Args {
 }
 
 fn release(text: &str) -> Result<String, String> {
-    if is_name(text) { Ok(text.to_owned()) } else { Err(format!("invalid release name `{text}`")) }
+    if is_release_name(text) { Ok(text.to_owned()) } else { Err(format!("invalid release name `{text}`")) }
 }
 
 pub(super) fn run(args: Args) -> Result<Kind, Exit> {

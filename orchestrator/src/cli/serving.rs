@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use apim_protocol::observation::{Answer, Observation};
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
 use apim_protocol::query::examine::{Examine, Question};
 use apim_protocol::value::Sha256;
 use serde_json::{Value, json};
@@ -103,10 +103,10 @@ impl Balancers {
     }
 
     /// Returns the query for `host`.
-    pub(super) fn question(&self, host: &HostName) -> Option<Operation> {
+    pub(super) fn question(&self, host: &HostName) -> Option<Query> {
         let lines = self.0.get(host)?;
         let entry = |(_, file): &(_, ServerFile)| Question::Entry { path: file.path.clone(), digest: true };
-        Some(Operation::Examine(Examine { questions: lines.iter().map(entry).collect() }))
+        Some(Query::Examine(Examine { questions: lines.iter().map(entry).collect() }))
     }
 
     /// Returns the rotation state of `node`; `answer` returns the answer of a host, or `None`.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use apim_protocol::message::Job;
 use apim_protocol::operation::Operation;
 use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
@@ -109,12 +111,15 @@ fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'
     for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
         let own = all.entry(&lane.host).or_default();
         for step in &lane.steps {
-            let Some(operation) = step.operation() else { continue };
-            let is_look = matches!(operation, Operation::Inspect(_));
-            if is_look || (drift == Drift::On && is_desired_state(operation)) {
-                own.steps.push(step);
-                own.asked.push(HostQuery::look(step.title.clone(), operation.clone()));
-            }
+            let job = match (step.query(), step.operation()) {
+                (Some(query @ Query::Inspect(_)), _) => Job::Query(query.clone()),
+                (None, Some(operation)) if drift == Drift::On && is_desired_state(operation) => {
+                    Job::check(operation.clone())
+                }
+                _ => continue,
+            };
+            own.steps.push(step);
+            own.asked.push(HostQuery::look(step.title.clone(), job));
         }
     }
     all.retain(|host, own| !own.steps.is_empty() && cluster.nodes_on(&host.0).next().is_some());
@@ -122,7 +127,7 @@ fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: Drift) -> BTreeMap<&'
 }
 
 fn is_desired_state(operation: &Operation) -> bool {
-    !matches!(operation, Operation::Wait(_) | Operation::Inspect(_) | Operation::Examine(_))
+    !matches!(operation, Operation::Wait(_))
 }
 
 /// Queries one host.
@@ -275,7 +280,7 @@ impl Questions<'_> {
             let all = self.steps.iter().zip(outcomes);
             all.filter(|(step, _)| step.node.as_ref().is_none_or(|name| name == node))
         };
-        let is_look = |step: &Step| matches!(step.operation(), Some(Operation::Inspect(_)));
+        let is_look = |step: &Step| matches!(step.query(), Some(Query::Inspect(_)));
         let seen = match own().find(|(step, _)| is_look(step) && step.node.as_ref() == Some(node)) {
             Some((_, Outcome::Observed(seen))) => Ok(seen.as_ref()),
             Some((_, Outcome::Failed(failure))) => Err(failure.what.clone()),

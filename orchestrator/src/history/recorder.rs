@@ -248,8 +248,8 @@ fn entry(event: &Event) -> Option<Entry> {
 fn words(outcome: &Outcome) -> (&'static str, Vec<String>) {
     let (word, mut detail) = match outcome {
         Outcome::Ok | Outcome::Observed(_) => ("ok", Vec::new()),
-        Outcome::WouldChange(difference) => ("differs", difference.items.clone()),
-        Outcome::Changed(difference) => ("changed", difference.items.clone()),
+        Outcome::WouldChange(difference) => ("differs", difference.statements()),
+        Outcome::Changed(difference) => ("changed", difference.statements()),
         Outcome::Skipped(why) => ("skipped", vec![why.clone()]),
         Outcome::Failed(failure) => {
             let causes = failure.causes.iter().cloned();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use apim_protocol::outcome::{Difference, Outcome};
+use apim_protocol::outcome::Outcome;
 
 use super::style::{Style, count, harmless};
 use apim_rollout::engine::{HostEnd, RunResult};
@@ -104,12 +104,12 @@ fn stage_text(number: usize, stage: &Stage, result: &RunResult, detail: Detail, 
 fn step_text(step: &Step, outcome: &Outcome, detail: Detail, style: Style) -> String {
     let title = harmless(&step.title);
     match outcome {
-        Outcome::WouldChange(Difference { items, diff }) | Outcome::Changed(Difference { items, diff }) => {
+        Outcome::WouldChange(difference) | Outcome::Changed(difference) => {
             let mut text = format!("    {} {title}\n", style.change("~"));
-            for item in items {
-                text.push_str(&format!("        {}\n", harmless(item).replace('\n', "\n        ")));
+            for item in difference.statements() {
+                text.push_str(&format!("        {}\n", harmless(&item).replace('\n', "\n        ")));
             }
-            if let (true, Some(diff)) = (detail.diff, diff) {
+            if let (true, Some(diff)) = (detail.diff, &difference.diff) {
                 for line in harmless(diff).lines() {
                     text.push_str(&format!("        {}\n", painted(line, style)));
                 }

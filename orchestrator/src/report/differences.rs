@@ -1,6 +1,8 @@
 //! Differences of files as a unified diff. Identical differences are grouped. Returns text, prints
 //! nothing.
 
+use apim_protocol::outcome::Change;
+
 use super::fold::folded;
 use super::style::{Style, count, harmless};
 
@@ -12,7 +14,7 @@ pub struct Differing {
     /// Path on the host.
     pub path: String,
     /// Short statements, such as `mode 0644 -> 0600`.
-    pub items: Vec<String>,
+    pub changes: Vec<Change>,
     /// Unified diff from actual to desired content; `None` if it must not be shown.
     pub diff: Option<String>,
 }
@@ -35,7 +37,7 @@ pub fn text(all: &[Differing], direction: Direction, style: Style) -> String {
     let mut once: Vec<(&Differing, Vec<&str>)> = Vec::new();
     for one in all {
         let same = |(known, _): &&mut (&Differing, Vec<&str>)| {
-            (&known.path, &known.items, &known.diff) == (&one.path, &one.items, &one.diff)
+            (&known.path, &known.changes, &known.diff) == (&one.path, &one.changes, &one.diff)
         };
         match once.iter_mut().find(same) {
             Some((_, hosts)) => hosts.push(&one.host),
@@ -43,7 +45,7 @@ pub fn text(all: &[Differing], direction: Direction, style: Style) -> String {
         }
     }
     let mut text = String::new();
-    for (Differing { path, items, diff, .. }, hosts) in once {
+    for (Differing { path, changes, diff, .. }, hosts) in once {
         let names = harmless(&folded(hosts.iter().copied())).into_owned();
         let (host, ours) = (format!("{names}:{}", harmless(path)), format!("apim-deploy:{}", harmless(path)));
         let (from, to) = match direction {
@@ -61,8 +63,13 @@ pub fn text(all: &[Differing], direction: Direction, style: Style) -> String {
             text.push('\n');
         }
         // The diff already shows that the content differs.
-        for item in items.iter().filter(|item| diff.is_none() || !item.starts_with("content")) {
-            text.push_str(&format!("{}\n", style.change(format!("# {}", harmless(item).replace('\n', " ")))));
+        let shown =
+            changes.iter().filter(|change| diff.is_none() || !matches!(change, Change::Content { .. }));
+        for item in shown.flat_map(Change::statements) {
+            text.push_str(&format!(
+                "{}\n",
+                style.change(format!("# {}", harmless(&item).replace('\n', " ")))
+            ));
         }
         text.push('\n');
     }
@@ -140,7 +147,7 @@ mod tests {
         Differing {
             host: host.into(),
             path: "/opt/x.toml".into(),
-            items: vec!["content differs".into(), "mode 0644 -> 0600".into()],
+            changes: vec![Change::Content { from: 12, to: 8 }, "mode 0644 -> 0600".into()],
             diff: Some("--- before\n+++ after\n@@ -1,3 +1,2 @@\n a\n-by hand\n-b\n+c\n".into()),
         }
     }
@@ -149,7 +156,7 @@ mod tests {
         let store = Differing {
             host: "gw2".into(),
             path: "/opt/x.jks".into(),
-            items: vec!["content differs".into()],
+            changes: vec!["content differs".into()],
             diff: None,
         };
         vec![differing("gw1"), store, differing("gw2")]

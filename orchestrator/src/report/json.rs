@@ -105,7 +105,7 @@ fn object(event: &Event) -> Map<String, Value> {
 
 /// Returns the fields for the outcome of a step.
 fn outcome(outcome: &Outcome) -> Map<String, Value> {
-    let difference = |word: &str, Difference { items, diff }: &Difference| json!({"outcome": word, "items": items, "diff": diff});
+    let difference = |word: &str, found: &Difference| json!({"outcome": word, "items": found.statements(), "diff": found.diff});
     let value = match outcome {
         Outcome::Ok => json!({"outcome": "ok"}),
         Outcome::Observed(seen) => json!({"outcome": "ok", "observed": seen}),

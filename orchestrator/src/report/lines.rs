@@ -87,7 +87,7 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
                 Outcome::Failed(failure) => format!(": {}", failure.what),
                 Outcome::Skipped(why) => format!(": {why}"),
                 Outcome::WouldChange(difference) | Outcome::Changed(difference) if verbose => {
-                    format!(": {}", difference.items.join("; "))
+                    format!(": {}", difference.statements().join("; "))
                 }
                 Outcome::Ok | Outcome::Observed(_) | Outcome::WouldChange(_) | Outcome::Changed(_) => {
                     String::new()

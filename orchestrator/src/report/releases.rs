@@ -3,8 +3,7 @@
 
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::unit::State;
-use apim_protocol::operation::unit::release::Moved;
-use apim_protocol::outcome::{Difference, Outcome};
+use apim_protocol::outcome::{Outcome, ReleaseChange};
 use serde_json::{Value, json};
 
 use super::style::{Style, harmless};
@@ -60,10 +59,10 @@ pub(super) fn restarts(plan: &Plan, result: &RunResult) -> String {
     let mut text = String::new();
     for (_, step) in plan.steps() {
         let Some(Operation::Unit(_)) = step.operation() else { continue };
-        let Some(Outcome::Changed(Difference { items, .. })) = outcome(result, step) else { continue };
-        let reasons: Vec<&str> = items.iter().filter_map(|item| item.strip_prefix("restart: ")).collect();
+        let Some(Outcome::Changed(done)) = outcome(result, step) else { continue };
+        let reasons: Vec<&str> = done.restart_reasons().collect();
         if !reasons.is_empty() {
-            let moved = Moved::find(items).map(|moved| format!("{}; ", moved.item())).unwrap_or_default();
+            let moved = done.release().map(|moved| format!("{moved}; ")).unwrap_or_default();
             let line = format!("restarted {}: {moved}{}", node_of(step), reasons.join("; "));
             text.push_str(&harmless(&line));
             text.push('\n');
@@ -106,7 +105,7 @@ fn rows(plan: &Plan, result: &RunResult) -> Vec<Row> {
     rows
 }
 
-fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row {
+fn row(result: &RunResult, step: &Step, moved: &ReleaseChange, behind: &[&Step]) -> Row {
     let row = |release: &str, words: String, state, paint| Row {
         node: node_of(step),
         release: release.to_owned(),
@@ -114,7 +113,7 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
         state,
         paint,
     };
-    let Moved { from, to } = moved;
+    let ReleaseChange { from, to } = moved;
     let proofs = || behind.iter().filter(|step| step.proves_health);
     // A process that exits immediately fails its start step; the node is rolled back in this case
     // too.
@@ -154,7 +153,7 @@ fn row(result: &RunResult, step: &Step, moved: &Moved, behind: &[&Step]) -> Row 
     let back = proof.rescue.iter().find(|step| step.proves_health);
     match (outcome(result, revert), back.and_then(|step| outcome(result, step))) {
         (Some(Outcome::Changed(found)), proof) => {
-            let there = Moved::find(&found.items).map_or_else(|| from.clone(), |moved| moved.to);
+            let there = found.release().map_or_else(|| from.clone(), |moved| moved.to.clone());
             let healthy = matches!(proof, Some(Outcome::Ok | Outcome::Changed(_)));
             let words = format!(
                 "{to} did not become healthy; rolled back to {there}, {}",

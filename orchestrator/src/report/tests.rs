@@ -56,7 +56,7 @@ fn plan() -> Plan {
 
 fn changed() -> Difference {
     Difference {
-        items: vec!["content".into(), "mode 0644 -> 0600".into()],
+        changes: vec!["content".into(), "mode 0644 -> 0600".into()],
         diff: Some("--- before\n+++ after\n@@ -1 +1 @@\n-offset = 0\n+offset = 1\n".into()),
     }
 }

@@ -4,13 +4,14 @@
 //! what the heads say is believed only where the directory at the archive's end says the same; files that it tells of otherwise, or
 //! that were not written on the way, are unpacked from the whole archive, and files that it does not tell of void all the rest.
 
-use std::io::{self, BufReader, Read};
+use std::io;
+use std::io::{BufReader, Read};
 
+use apim_protocol::operation::archive::Archive;
 use flate2::bufread::DeflateDecoder;
 
-use super::Archive;
 use super::contents::{Entry, Names};
-use crate::operation::arrival::Arriving;
+use crate::operation::support::arrival::Arriving;
 use crate::system::{Cursor, Inside, Tree, TreeError};
 
 /// Read ahead so much.

@@ -1,16 +1,17 @@
 //! Where the bytes of a zip are: in one file, or its directory in memory and parts of the rest one behind the other in a file.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::io;
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use ::zip::ZipArchive;
+use apim_protocol::operation::archive::outline::Outline;
+use apim_protocol::operation::archive::part::Part;
 
 use super::contents::UnpackError;
-use super::outline::Outline;
-use super::part::Part;
 
 /// Read ahead so much: heads of entries are small, and what is inflated is read in larger pieces anyway.
 const READ_AHEAD: usize = 8 * 1024;

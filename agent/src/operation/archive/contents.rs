@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::outcome::Failure;
-use crate::system::{Inside, TreeError};
+use apim_protocol::operation::archive::Archive;
+use apim_protocol::outcome::Failure;
+
+use crate::system::{Inside, Tree, TreeError};
+
+/// The longest target of a link in an archive, in bytes.
+pub(super) const MAX_LINK: u64 = 4096;
 
 /// Why an archive is refused.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +67,25 @@ impl UnpackError {
     }
 }
 
+/// Returns what did not work, for people.
+pub(super) fn what(archive: &Archive) -> String {
+    let (archive, at) = (archive.source.sha256().short(), &archive.destination);
+    format!("the archive {archive}… could not be unpacked at `{at}`")
+}
+
 /// Shows a name that an archive gives.
 pub(super) fn shown(name: &[u8]) -> String {
     String::from_utf8_lossy(name).chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
+/// An archive that is unpacked, but for links and the modes of folders.
+pub(super) struct Unpacked {
+    pub(super) tree: Tree,
+    pub(super) names: Names,
+    /// The archive itself; `None` when it did not come as a whole.
+    pub(super) file: Option<PathBuf>,
+    /// What is to be told of the way it came.
+    pub(super) note: Option<String>,
 }
 
 /// Collects the names of an archive, strips the top, and refuses what must not be.

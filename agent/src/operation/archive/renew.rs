@@ -5,21 +5,24 @@
 //! is what the zip's outline says. Whatever is unusual ends in the whole zip being sent, as if there were no former release.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File};
+use std::fs;
+use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use apim_protocol::operation::archive::outline::{MAX_BYTES, Outline, Outlined};
+use apim_protocol::operation::archive::part::{MAX_PARTS, Part, joined};
+use apim_protocol::operation::archive::{Archive, Format, Source};
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{AbsPath, Content};
+
 use super::bytes::{Gathered, ZipBytes};
-use super::outline::{MAX_BYTES, Outline, Outlined};
-use super::part::{MAX_PARTS, Part, joined};
-use super::unpack::Unpacked;
-use super::unzip::{self, Job, Judged};
-use super::{Archive, Format, Source};
-use crate::operation::Dialogue;
-use crate::outcome::Failure;
+use super::contents::Unpacked;
+use super::unzip;
+use super::unzip::{Job, Judged};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Cursor, System, Tree};
-use crate::value::{AbsPath, Content};
 
 /// When more than this percentage of the zip would have to be sent, all of it is.
 const WORTH_IT: u64 = 70;
@@ -41,68 +44,66 @@ struct Former<'a> {
     at: AbsPath,
 }
 
-impl Archive {
-    /// Fills the new folder `beside` from former releases and from parts of the zip; `None`, and no such folder, when the zip is to
-    /// come as a whole.
-    pub(super) fn renew(
-        &self,
-        system: &System,
-        dialogue: &mut dyn Dialogue,
-        beside: &AbsPath,
-    ) -> Result<Option<Unpacked>, Failure> {
-        let (Source::Pushed(content), Format::Zip) = (&self.source, self.format) else { return Ok(None) };
-        let formers = self.formers(system)?;
-        if formers.is_empty() {
-            return Ok(None);
-        }
-        let Some(outline) = dialogue.outline(content)? else { return Ok(None) };
-        let Some(known) = self.known(content, &outline) else { return Ok(None) };
-        let lacks = |job: &&Job| !formers.iter().any(|former| former.open(job).is_some());
-        if !known.is_worth_it(&known.parts(known.judged.jobs.iter().filter(lacks))) {
-            return Ok(None);
-        }
-        let tree = system.new_tree(beside, system.ids(&self.owner)?, self.max_bytes)?;
-        let renewed = known.fill(&formers, &tree, dialogue)?;
-        if renewed.is_none() {
-            system.remove(beside, true)?;
-        }
-        Ok(renewed.map(|(names, note)| Unpacked { tree, names, file: None, note: Some(note) }))
+/// Fills the new folder `beside` from former releases and from parts of the zip; `None`, and no such folder, when the zip is to
+/// come as a whole.
+pub(super) fn renew(
+    archive: &Archive,
+    system: &System,
+    dialogue: &mut dyn Dialogue,
+    beside: &AbsPath,
+) -> Result<Option<Unpacked>, Failure> {
+    let (Source::Pushed(content), Format::Zip) = (&archive.source, archive.format) else { return Ok(None) };
+    let formers = formers(archive, system)?;
+    if formers.is_empty() {
+        return Ok(None);
     }
+    let Some(outline) = dialogue.outline(content)? else { return Ok(None) };
+    let Some(known) = known(archive, content, &outline) else { return Ok(None) };
+    let lacks = |job: &&Job| !formers.iter().any(|former| former.open(job).is_some());
+    if !known.is_worth_it(&known.parts(known.judged.jobs.iter().filter(lacks))) {
+        return Ok(None);
+    }
+    let tree = system.new_tree(beside, system.ids(&archive.owner)?, archive.max_bytes)?;
+    let renewed = known.fill(&formers, &tree, dialogue)?;
+    if renewed.is_none() {
+        system.remove(beside, true)?;
+    }
+    Ok(renewed.map(|(names, note)| Unpacked { tree, names, file: None, note: Some(note) }))
+}
 
-    /// Returns the releases beside the destination that were unpacked here, the newest first.
-    fn formers<'a>(&self, system: &'a System) -> Result<Vec<Former<'a>>, Failure> {
-        let parent = self.destination.parent();
-        let mut found = Vec::new();
-        for name in system.names(&parent)? {
-            // A name that cannot be used is nobody's release; one on its way out or in is none.
-            let Ok(at) = parent.join(&name) else { continue };
-            if at == self.destination || name.contains(".unpack-") {
-                continue;
-            }
-            if let Ok(Some(finished)) = super::finished(system, &at) {
-                found.push((finished, Former { system, at }));
-            }
+/// Returns the releases beside the destination that were unpacked here, the newest first.
+fn formers<'a>(archive: &Archive, system: &'a System) -> Result<Vec<Former<'a>>, Failure> {
+    let parent = archive.destination.parent();
+    let mut found = Vec::new();
+    for name in system.names(&parent)? {
+        // A name that cannot be used is nobody's release; one on its way out or in is none.
+        let Ok(at) = parent.join(&name) else { continue };
+        if at == archive.destination || name.contains(".unpack-") {
+            continue;
         }
-        found.sort_by_key(|(finished, _)| std::cmp::Reverse(*finished));
-        found.truncate(MAX_FORMER);
-        Ok(found.into_iter().map(|(_, former)| former).collect())
+        if let Ok(Some(finished)) = super::stamp::finished(system, &at) {
+            found.push((finished, Former { system, at }));
+        }
     }
+    found.sort_by_key(|(finished, _)| std::cmp::Reverse(*finished));
+    found.truncate(MAX_FORMER);
+    Ok(found.into_iter().map(|(_, former)| former).collect())
+}
 
-    /// Returns what is in the zip by its outline, which is in the file `path`; `None` when that is not all of it.
-    fn known(&self, content: &Content, path: &Path) -> Option<Known> {
-        let file = File::open(path).ok()?;
-        let told = file.metadata().ok()?.len();
-        let outline = Outline::read(file.take(MAX_BYTES)).ok()?;
-        if outline.size() != content.size {
-            return None;
-        }
-        let outline = Arc::new(outline);
-        let mut judged = unzip::judge(self, &ZipBytes::Parts(Arc::clone(&outline), None)).ok()?;
-        for job in &mut judged.jobs {
-            job.sha256 = Some(outline.files.get(&job.told.offset)?.sha256);
-        }
-        Some(Known { content: *content, outline, told, judged })
+/// Returns what is in the zip by its outline, which is in the file `path`; `None` when that is not all of it.
+fn known(archive: &Archive, content: &Content, path: &Path) -> Option<Known> {
+    let file = File::open(path).ok()?;
+    let told = file.metadata().ok()?.len();
+    let outline = Outline::read(file.take(MAX_BYTES)).ok()?;
+    if outline.size() != content.size {
+        return None;
     }
+    let outline = Arc::new(outline);
+    let mut judged = unzip::judge(archive, &ZipBytes::Parts(Arc::clone(&outline), None)).ok()?;
+    for job in &mut judged.jobs {
+        job.sha256 = Some(outline.files.get(&job.told.offset)?.sha256);
+    }
+    Some(Known { content: *content, outline, told, judged })
 }
 
 impl Former<'_> {

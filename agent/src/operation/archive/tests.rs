@@ -1,16 +1,19 @@
 //! Archives good and evil: what is unpacked is whole and exact, and nothing evil leaves a trace.
 
+use apim_protocol::operation::archive::Format;
+use apim_protocol::value::Owner;
+use apim_protocol::value::Sha256;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::symlink;
 
+use apim_protocol::operation::{Mode, Operation};
 use flate2::Compression;
 use flate2::write::{DeflateEncoder, GzEncoder};
 use tar::EntryType;
 
 use super::*;
 use crate::operation::testing::Bench;
-use crate::operation::{Mode, Operation};
 
 mod arriving;
 mod renew;

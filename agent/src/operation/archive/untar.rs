@@ -1,14 +1,15 @@
 //! Gzipped tar archives, unpacked in one pass; an archive that breaks a rule leaves nothing, as the whole folder is thrown away.
 
 use std::cell::Cell;
-use std::io::{self, BufReader, Read};
+use std::io;
+use std::io::{BufReader, Read};
 use std::rc::Rc;
 
 use ::tar::EntryType;
+use apim_protocol::operation::archive::Archive;
 use flate2::bufread::MultiGzDecoder;
 
-use super::contents::{Entry, Names, UnpackError, shown};
-use super::{Archive, MAX_LINK};
+use super::contents::{Entry, MAX_LINK, Names, UnpackError, shown};
 use crate::system::{Cursor, Tree};
 
 /// What may stand between the contents of two entries: headers, long names, attributes.

@@ -2,22 +2,22 @@
 //! threads.
 
 use std::collections::HashMap;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use ::zip::CompressionMethod;
+use apim_protocol::operation::archive::Archive;
+use apim_protocol::value::Sha256;
 use sha2::Digest as _;
 
 use super::arriving::{Early, FIRST_MODE};
 use super::bytes::{Zip, ZipBytes};
-use super::contents::{Entry, Names, UnpackError, shown};
-use super::{Archive, MAX_LINK};
-use crate::operation::Dialogue;
+use super::contents::{Entry, MAX_LINK, Names, UnpackError, shown};
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Cursor, Inside, Tree};
-use crate::value::Sha256;
 
 /// At most so many threads inflate.
 const MAX_THREADS: usize = 4;

@@ -5,19 +5,20 @@ use std::io::ErrorKind;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use apim_protocol::operation::unit::{State, Unit};
+use apim_protocol::outcome::{Change, Failure, ReleaseChange};
+use apim_protocol::value::{AbsPath, FileMode, Sha256};
 use regex::Regex;
 
 use super::record::{Record, Start};
-use super::release::Moved;
 use super::supervisor::{Status, Supervisor};
-use super::{State, Unit, systemd};
-use crate::operation::edited;
-use crate::outcome::Failure;
+use super::{release, systemd};
+use crate::operation::support::edited;
 use crate::probe::clock::since_boot;
-use crate::probe::log::{self, Reader};
+use crate::probe::log;
+use crate::probe::log::Reader;
 use crate::probe::process::Process;
 use crate::system::{Kind, System};
-use crate::value::{AbsPath, FileMode, Sha256};
 
 /// Everybody may read a unit file: it holds no secret, and systemd warns of other modes.
 pub(super) const UNIT_FILE_MODE: FileMode = FileMode::new(0o644);
@@ -30,7 +31,7 @@ pub(super) struct Assessment {
     pub(super) file: Option<&'static str>,
     pub(super) reload: bool,
     pub(super) enable: Option<bool>,
-    pub(super) moved: Option<Moved>,
+    pub(super) moved: Option<ReleaseChange>,
     /// Whether the link to the release in use names another one, or none.
     pub(super) turn: bool,
     pub(super) action: Action,
@@ -48,207 +49,198 @@ pub(super) enum Action {
 }
 
 impl Assessment {
-    /// Returns the difference in words; empty when there is none.
-    pub(super) fn items(&self) -> Vec<String> {
+    /// Returns what has to change; empty when the unit is up to date.
+    pub(super) fn changes(&self) -> Vec<Change> {
         let starts = matches!(self.action, Action::Start | Action::Restart(_));
         let moved = self.moved.iter().filter(|_| starts);
-        let mut items: Vec<String> = moved.map(Moved::item).collect();
-        items.extend(self.file.map(str::to_owned));
+        let mut changes: Vec<Change> = moved.cloned().map(Change::Release).collect();
+        changes.extend(self.file.map(Change::from));
         if self.reload && self.file.is_none() {
-            items.push("reload: systemd holds an older unit file".to_owned());
+            changes.push("reload: systemd holds an older unit file".into());
         }
-        items.extend(self.enable.map(|wanted| if wanted { "enable" } else { "disable" }.to_owned()));
+        changes.extend(self.enable.map(|wanted| if wanted { "enable".into() } else { "disable".into() }));
         match &self.action {
-            Action::Nothing if self.turn => items.push("the link to the release in use".to_owned()),
+            Action::Nothing if self.turn => changes.push("the link to the release in use".into()),
             Action::Nothing => {}
-            Action::Start => items.push("start".to_owned()),
-            Action::Restart(reasons) => {
-                items.extend(reasons.iter().map(|reason| format!("restart: {reason}")))
-            }
-            Action::Stop => items.push("stop".to_owned()),
+            Action::Start => changes.push("start".into()),
+            Action::Restart(reasons) => changes.push(Change::Restart { reasons: reasons.clone() }),
+            Action::Stop => changes.push("stop".into()),
         }
         if self.action == Action::Stop {
-            items.extend(
-                self.status
-                    .strays
-                    .iter()
-                    .map(|stray| format!("stop {}, started by somebody else", stray.label())),
+            let strays = self.status.strays.iter();
+            changes.extend(
+                strays.map(|stray| format!("stop {}, started by somebody else", stray.label()).into()),
             );
         }
-        items
+        changes
     }
 }
 
-impl Unit {
-    /// Looks at the unit and says what has to be done.
-    pub(super) fn assess(&self, system: &System) -> Result<Assessment, Failure> {
-        let supervisor = Supervisor::new(system, &self.name, &self.process);
-        let record = Record::load(system, &self.name)?;
-        let status = supervisor.status(&record)?;
-        let moved = self.release.as_ref().map(|release| release.moved(system)).transpose()?.flatten();
-        // As long as another release is in use, its unit file stays: a service that falls over must come back as it was.
-        let stays = self.state == State::Unchanged && moved.is_some();
-        let file = match (system.has_systemd() && !stays, self.state) {
-            (false, _) => None,
-            (true, State::Gone) => self.assess_removal(system, &record)?,
-            (true, _) => self.assess_file(system)?,
-        };
-        let shown = status.shown.as_ref();
-        let enable = self.enabled.filter(|wanted| {
-            let is = shown.and_then(systemd::Shown::is_enabled);
-            // a file that is yet to be installed is not enabled, whatever stood there before
-            is.is_some_and(|is| is != *wanted)
-        });
-        let action = match self.state {
-            State::Unchanged => Action::Nothing,
-            State::Running if status.is_up() => Action::Nothing,
-            State::Running => Action::Start,
-            State::Stopped | State::Gone if status.is_down() && status.strays.is_empty() => Action::Nothing,
-            State::Stopped | State::Gone => Action::Stop,
-            State::Started => self.assess_start(system, &status, &record)?,
-        };
-        let reload = shown.is_some_and(|shown| shown.needs_reload) && self.file.is_some() && !stays;
-        let turn = self.state == State::Started && self.must_turn(system)?;
-        Ok(Assessment { file, reload, enable, moved, turn, action, status, record })
-    }
+/// Looks at the unit and says what has to be done.
+pub(super) fn assess(unit: &Unit, system: &System) -> Result<Assessment, Failure> {
+    let supervisor = Supervisor::new(system, &unit.name, &unit.process);
+    let record = Record::load(system, &unit.name)?;
+    let status = supervisor.status(&record)?;
+    let moved = unit.release.as_ref().map(|release| release::moved(release, system)).transpose()?.flatten();
+    // As long as another release is in use, its unit file stays: a service that falls over must come back as it was.
+    let stays = unit.state == State::Unchanged && moved.is_some();
+    let file = match (system.has_systemd() && !stays, unit.state) {
+        (false, _) => None,
+        (true, State::Gone) => assess_removal(unit, system, &record)?,
+        (true, _) => assess_file(unit, system)?,
+    };
+    let shown = status.shown.as_ref();
+    let enable = unit.enabled.filter(|wanted| {
+        let is = shown.and_then(systemd::Shown::is_enabled);
+        // a file that is yet to be installed is not enabled, whatever stood there before
+        is.is_some_and(|is| is != *wanted)
+    });
+    let action = match unit.state {
+        State::Unchanged => Action::Nothing,
+        State::Running if status.is_up() => Action::Nothing,
+        State::Running => Action::Start,
+        State::Stopped | State::Gone if status.is_down() && status.strays.is_empty() => Action::Nothing,
+        State::Stopped | State::Gone => Action::Stop,
+        State::Started => assess_start(unit, system, &status, &record)?,
+    };
+    let reload = shown.is_some_and(|shown| shown.needs_reload) && unit.file.is_some() && !stays;
+    let turn = unit.state == State::Started && must_turn(unit, system)?;
+    Ok(Assessment { file, reload, enable, moved, turn, action, status, record })
+}
 
-    fn must_turn(&self, system: &System) -> Result<bool, Failure> {
-        let Some(release) = &self.release else { return Ok(false) };
-        Ok(release.in_use(system)?.as_ref() != Some(&release.folder))
-    }
+fn must_turn(unit: &Unit, system: &System) -> Result<bool, Failure> {
+    let Some(release) = &unit.release else { return Ok(false) };
+    Ok(release::used(release, system)?.as_ref() != Some(&release.folder))
+}
 
-    fn assess_removal(&self, system: &System, record: &Record) -> Result<Option<&'static str>, Failure> {
-        let path = systemd::unit_file(&self.name)?;
-        if system.stat(&path)?.is_none_or(|found| found.kind != Kind::File) {
-            return Ok(None);
+fn assess_removal(unit: &Unit, system: &System, record: &Record) -> Result<Option<&'static str>, Failure> {
+    let path = systemd::unit_file(&unit.name)?;
+    if system.stat(&path)?.is_none_or(|found| found.kind != Kind::File) {
+        return Ok(None);
+    }
+    let is_as_written = unit.file.map(|content| content.sha256) == system.digest(&path)?;
+    Ok((is_as_written || record.last().is_some()).then_some("remove unit file"))
+}
+
+fn assess_file(unit: &Unit, system: &System) -> Result<Option<&'static str>, Failure> {
+    let Some(content) = &unit.file else { return Ok(None) };
+    let path = systemd::unit_file(&unit.name)?;
+    Ok(match system.stat(&path)? {
+        None => Some("install unit file"),
+        Some(stat) if stat.kind != Kind::File => {
+            let what =
+                format!("the unit file {path} cannot be installed: {} stands there", stat.kind.words());
+            return Err(Failure::new(what).hint("`systemctl unmask` or move it away, then run again"));
         }
-        let is_as_written = self.file.map(|content| content.sha256) == system.digest(&path)?;
-        Ok((is_as_written || record.last().is_some()).then_some("remove unit file"))
-    }
+        Some(_) if system.digest(&path)? != Some(content.sha256) => Some("unit file changed"),
+        Some(stat) if stat.mode != UNIT_FILE_MODE => Some("unit file mode changed"),
+        Some(_) => None,
+    })
+}
 
-    fn assess_file(&self, system: &System) -> Result<Option<&'static str>, Failure> {
-        let Some(content) = &self.file else { return Ok(None) };
-        let path = systemd::unit_file(&self.name)?;
-        Ok(match system.stat(&path)? {
-            None => Some("install unit file"),
-            Some(stat) if stat.kind != Kind::File => {
-                let what =
-                    format!("the unit file {path} cannot be installed: {} stands there", stat.kind.words());
-                return Err(Failure::new(what).hint("`systemctl unmask` or move it away, then run again"));
+fn assess_start(unit: &Unit, system: &System, status: &Status, record: &Record) -> Result<Action, Failure> {
+    if !status.strays.is_empty() {
+        return Err(stray(unit, &status.strays));
+    }
+    if !status.is_up() {
+        return Ok(Action::Start);
+    }
+    let mut reasons = Vec::new();
+    let effective = record.in_effect(status.since());
+    match effective {
+        None => reasons.push("it was not started by apim-deploy".to_owned()),
+        Some(start) => {
+            let labels = start.differing(&all_inputs(unit, system));
+            if !labels.is_empty() {
+                reasons.push(format!("{} changed", in_words(&labels)));
             }
-            Some(_) if system.digest(&path)? != Some(content.sha256) => Some("unit file changed"),
-            Some(stat) if stat.mode != UNIT_FILE_MODE => Some("unit file mode changed"),
-            Some(_) => None,
-        })
+            reasons.extend(start.hopeless.iter().map(|why| format!("its last start failed for good: {why}")));
+        }
     }
+    let edited = edits(unit, system, status, effective)?;
+    reasons.extend(edited.iter().map(|path| format!("{path} was edited by hand")));
+    let has_process = unit.process.arguments.is_empty() || !status.own.is_empty();
+    if reasons.is_empty() && !has_process && up_for(&status.family) > LOST_AFTER {
+        reasons.push("its own process is gone, only its helpers live".to_owned());
+    }
+    if reasons.is_empty() && has_process {
+        reasons.extend(effective.map(|start| stuck(unit, system, status, start)).transpose()?.flatten());
+    }
+    Ok(if reasons.is_empty() { Action::Nothing } else { Action::Restart(reasons) })
+}
 
-    fn assess_start(&self, system: &System, status: &Status, record: &Record) -> Result<Action, Failure> {
-        if !status.strays.is_empty() {
-            return Err(self.stray(&status.strays));
-        }
-        if !status.is_up() {
-            return Ok(Action::Start);
-        }
-        let mut reasons = Vec::new();
-        let effective = record.in_effect(status.since());
-        match effective {
-            None => reasons.push("it was not started by apim-deploy".to_owned()),
-            Some(start) => {
-                let labels = start.differing(&self.all_inputs(system));
-                if !labels.is_empty() {
-                    reasons.push(format!("{} changed", in_words(&labels)));
-                }
-                reasons.extend(
-                    start.hopeless.iter().map(|why| format!("its last start failed for good: {why}")),
-                );
-            }
-        }
-        let edited = self.edits(system, status, effective)?;
-        reasons.extend(edited.iter().map(|path| format!("{path} was edited by hand")));
-        let has_process = self.process.arguments.is_empty() || !status.own.is_empty();
-        if reasons.is_empty() && !has_process && up_for(&status.family) > LOST_AFTER {
-            reasons.push("its own process is gone, only its helpers live".to_owned());
-        }
-        if reasons.is_empty() && has_process {
-            reasons.extend(effective.map(|start| self.stuck(system, status, start)).transpose()?.flatten());
-        }
-        Ok(if reasons.is_empty() { Action::Nothing } else { Action::Restart(reasons) })
+/// Says how a start is stuck that should have come to its end long ago. Where the log does not hold all that was written
+/// since, nothing is said.
+fn stuck(unit: &Unit, system: &System, status: &Status, start: &Start) -> Result<Option<String>, Failure> {
+    let (Some(ready), Some(log)) = (&unit.ready, &unit.log) else { return Ok(None) };
+    let up = up_for(&status.own);
+    if up <= Duration::from_secs(ready.within_secs) || start.passed.contains(&ready.pattern) {
+        return Ok(None);
     }
+    let line = Regex::new(&ready.pattern).map_err(|error| {
+        Failure::from_error(format!("the line by which {} says that it is up", unit.name), &error)
+    })?;
+    let log = system.resolve(log);
+    let mut reader = Reader::since(&log, &start.mark);
+    let mut is_said = false;
+    let read = reader.poll(&mut |text| {
+        is_said = line.is_match(text);
+        if is_said { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    // A log that was taken away, or another one than that of the start, proves nothing.
+    let holds_all = match (start.mark.inode, log::age(&log)) {
+        (Some(_), age) => age.is_ok() && reader.is_complete(),
+        (None, Ok(age)) => up.saturating_sub(age) <= Duration::from_secs(ready.within_secs),
+        (None, Err(error)) => error.kind() == ErrorKind::NotFound,
+    };
+    let is_stuck = read.is_ok() && !is_said && holds_all;
+    let since = up.as_secs();
+    Ok(is_stuck.then(|| format!("its last start is stuck: up for {since} s, and it has not said so")))
+}
 
-    /// Says how a start is stuck that should have come to its end long ago. Where the log does not hold all that was written
-    /// since, nothing is said.
-    fn stuck(&self, system: &System, status: &Status, start: &Start) -> Result<Option<String>, Failure> {
-        let (Some(ready), Some(log)) = (&self.ready, &self.log) else { return Ok(None) };
-        let up = up_for(&status.own);
-        if up <= Duration::from_secs(ready.within_secs) || start.passed.contains(&ready.pattern) {
-            return Ok(None);
+/// Returns the files that the service that runs may have read as somebody else had edited them.
+fn edits(
+    unit: &Unit,
+    system: &System,
+    status: &Status,
+    effective: Option<&Start>,
+) -> Result<Vec<AbsPath>, Failure> {
+    let since = status.since();
+    let mut edited = Vec::new();
+    for path in &unit.watch {
+        if effective.is_some_and(|start| start.reading.has_read(path, &status.own)) {
+            continue;
         }
-        let line = Regex::new(&ready.pattern).map_err(|error| {
-            Failure::from_error(format!("the line by which {} says that it is up", self.name), &error)
-        })?;
-        let log = system.resolve(log);
-        let mut reader = Reader::since(&log, &start.mark);
-        let mut is_said = false;
-        let read = reader.poll(&mut |text| {
-            is_said = line.is_match(text);
-            if is_said { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-        // A log that was taken away, or another one than that of the start, proves nothing.
-        let holds_all = match (start.mark.inode, log::age(&log)) {
-            (Some(_), age) => age.is_ok() && reader.is_complete(),
-            (None, Ok(age)) => up.saturating_sub(age) <= Duration::from_secs(ready.within_secs),
-            (None, Err(error)) => error.kind() == ErrorKind::NotFound,
-        };
-        let is_stuck = read.is_ok() && !is_said && holds_all;
-        let since = up.as_secs();
-        Ok(is_stuck.then(|| format!("its last start is stuck: up for {since} s, and it has not said so")))
-    }
-
-    /// Returns the files that the service that runs may have read as somebody else had edited them.
-    fn edits(
-        &self,
-        system: &System,
-        status: &Status,
-        effective: Option<&Start>,
-    ) -> Result<Vec<AbsPath>, Failure> {
-        let since = status.since();
-        let mut edited = Vec::new();
-        for path in &self.watch {
-            if effective.is_some_and(|start| start.reading.has_read(path, &status.own)) {
-                continue;
-            }
-            let was_edited = edited::put_right(system, path)?
-                .is_some_and(|at| since.is_none_or(|since| !at.is_before_start(since)));
-            if was_edited || edited::says_otherwise(system, path)? {
-                edited.push(path.clone());
-            }
+        let was_edited = edited::put_right(system, path)?
+            .is_some_and(|at| since.is_none_or(|since| !at.is_before_start(since)));
+        if was_edited || edited::says_otherwise(system, path)? {
+            edited.push(path.clone());
         }
-        Ok(edited)
     }
+    Ok(edited)
+}
 
-    /// Returns the wish's inputs, and what it is run with besides: its unit file, or its start command.
-    pub(super) fn all_inputs(&self, system: &System) -> BTreeMap<String, String> {
-        let mut inputs = self.inputs.clone();
-        if system.has_systemd() {
-            let digest = self.file.as_ref().map(|content| content.sha256.to_string());
-            inputs.extend(digest.map(|digest| ("unit file".to_owned(), digest)));
-        } else if let Some(bytes) = self.script.as_ref().and_then(|script| serde_json::to_vec(script).ok()) {
-            inputs.insert("start command".to_owned(), Sha256::of(&bytes).to_string());
-        }
-        inputs
+/// Returns the wish's inputs, and what it is run with besides: its unit file, or its start command.
+pub(super) fn all_inputs(unit: &Unit, system: &System) -> BTreeMap<String, String> {
+    let mut inputs = unit.inputs.clone();
+    if system.has_systemd() {
+        let digest = unit.file.as_ref().map(|content| content.sha256.to_string());
+        inputs.extend(digest.map(|digest| ("unit file".to_owned(), digest)));
+    } else if let Some(bytes) = unit.script.as_ref().and_then(|script| serde_json::to_vec(script).ok()) {
+        inputs.insert("start command".to_owned(), Sha256::of(&bytes).to_string());
     }
+    inputs
+}
 
-    fn stray(&self, strays: &[Process]) -> Failure {
-        let labels: Vec<String> = strays.iter().map(Process::label).collect();
-        let what = format!(
-            "{} is not started a second time: it runs already outside of its unit, as {}",
-            self.name,
-            labels.join(", ")
-        );
-        let pids: Vec<String> = strays.iter().map(|stray| stray.pid.to_string()).collect();
-        Failure::new(what)
-            .hint(format!("end it (`kill {}`) once it may go down, then run again", pids.join(" ")))
-    }
+fn stray(unit: &Unit, strays: &[Process]) -> Failure {
+    let labels: Vec<String> = strays.iter().map(Process::label).collect();
+    let what = format!(
+        "{} is not started a second time: it runs already outside of its unit, as {}",
+        unit.name,
+        labels.join(", ")
+    );
+    let pids: Vec<String> = strays.iter().map(|stray| stray.pid.to_string()).collect();
+    Failure::new(what).hint(format!("end it (`kill {}`) once it may go down, then run again", pids.join(" ")))
 }
 
 /// How many details of one thing are told.

@@ -5,12 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use apim_protocol::value::{AbsPath, Sha256};
 use serde::{Deserialize, Serialize};
 
-use super::record::Record;
 use crate::probe::process::Process;
 use crate::system::{System, SystemError};
-use crate::value::{AbsPath, Sha256, UnitName};
 
 /// What a service reads, and who has read it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,33 +69,27 @@ impl Reading {
         Self::of(self.paths.clone())
     }
 
+    /// Notes that the service is up as `own`; says whether that is news. It has read whatever it reads at its start.
+    pub(crate) fn confirm(&mut self, system: &System, own: &[Process]) -> Result<bool, SystemError> {
+        let reader = Life::of(own);
+        if self.prints.is_empty() || self.reader == reader {
+            return Ok(false);
+        }
+        let mut prints = BTreeMap::new();
+        for (path, before) in &self.prints {
+            if print(system, path)?.as_ref() == Some(before) {
+                prints.insert(path.clone(), before.clone());
+            }
+        }
+        self.prints = prints;
+        self.reader = reader;
+        Ok(true)
+    }
+
     /// Says whether the service that runs as `own` has read what we wrote at `path`.
     pub(crate) fn has_read(&self, path: &AbsPath, own: &[Process]) -> bool {
         self.prints.contains_key(path) && self.reader.is_some() && self.reader == Life::of(own)
     }
-}
-
-/// Keeps in mind that the service is up as `own`; whatever it reads at its start it has read.
-pub(crate) fn note_up(system: &System, unit: &UnitName, own: &[Process]) -> Result<(), SystemError> {
-    let mut record = Record::load(system, unit)?;
-    let since = own.iter().map(|process| process.started).min();
-    if since.is_none() || record.in_effect(since) != record.last() {
-        return Ok(());
-    }
-    let Some(start) = record.last_mut() else { return Ok(()) };
-    let reader = Life::of(own);
-    if start.reading.prints.is_empty() || start.reading.reader == reader {
-        return Ok(());
-    }
-    let mut prints = BTreeMap::new();
-    for (path, before) in &start.reading.prints {
-        if print(system, path)?.as_ref() == Some(before) {
-            prints.insert(path.clone(), before.clone());
-        }
-    }
-    start.reading.prints = prints;
-    start.reading.reader = reader;
-    record.save(system, unit)
 }
 
 fn print(system: &System, path: &AbsPath) -> Result<Option<Print>, SystemError> {

@@ -5,14 +5,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use apim_protocol::operation::unit::{ProcessMatch, Script};
+use apim_protocol::value::{AbsPath, UnitName};
 use serde::{Deserialize, Serialize};
 
 use super::reading::Reading;
-use super::{ProcessMatch, Script};
 use crate::probe::clock::Moment;
 use crate::probe::log::Mark;
+use crate::probe::process::Process;
 use crate::system::{System, SystemError};
-use crate::value::{AbsPath, UnitName};
 
 /// What is known of a unit's starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,6 +102,17 @@ impl Start {
         let labels: BTreeSet<&String> = wished.keys().chain(self.inputs.keys()).collect();
         labels.into_iter().filter(|label| wished.get(*label) != self.inputs.get(*label)).cloned().collect()
     }
+}
+
+/// Records that the service is up as `own`, and so has read what it reads at its start.
+pub(crate) fn note_up(system: &System, unit: &UnitName, own: &[Process]) -> Result<(), SystemError> {
+    let mut record = Record::load(system, unit)?;
+    let since = own.iter().map(|process| process.started).min();
+    if since.is_none() || record.in_effect(since) != record.last() {
+        return Ok(());
+    }
+    let Some(start) = record.last_mut() else { return Ok(()) };
+    if start.reading.confirm(system, own)? { record.save(system, unit) } else { Ok(()) }
 }
 
 fn file(unit: &UnitName) -> String {

@@ -3,114 +3,60 @@
 //! The link is turned while the service is stopped, right before it is started from another folder, and after what it keeps in its
 //! folder was copied there. So the link is also the sign that this was done: whoever dies over it begins again.
 
-use serde::{Deserialize, Serialize};
+use apim_protocol::operation::unit::Release;
+use apim_protocol::outcome::{Failure, ReleaseChange};
+use apim_protocol::value::{AbsPath, UnitName, ValueError, is_release_name};
 
 use super::releases::Releases;
-use crate::operation::Dialogue;
-use crate::outcome::Failure;
+use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Allowance, Attributes, Ids, Kind, System};
-use crate::value::{AbsPath, UnitName, ValueError};
 
 /// The most files, folders and links that are carried over.
 const MAX_ENTRIES: u64 = 1_000_000;
-/// The longest name of a release.
-const MAX_NAME: usize = 100;
 
-/// The folder that a service runs from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Release {
-    /// The folder; the releases before and after it lie beside it.
-    pub folder: AbsPath,
-    /// The link that names the one in use.
-    pub link: AbsPath,
-    /// What the service itself makes below its folder and needs again: relative paths of files and folders, `*` at the end for all names
-    /// that begin so. Copied from the release used before to one that was never up.
-    pub keeps: Vec<String>,
-    /// The most bytes that are copied.
-    pub max_bytes: u64,
+/// Returns the release that the link names; `None` without one, or when the link leads somewhere else.
+pub(crate) fn used(release: &Release, system: &System) -> Result<Option<AbsPath>, Failure> {
+    in_use(system, &release.link, &release.folder.parent())
 }
 
-/// That a service goes from one release to another.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Moved {
-    /// The name of the one used so far.
-    pub from: String,
-    /// The name of the other.
-    pub to: String,
+/// Returns how the service moves, if another release is in use.
+pub(super) fn moved(release: &Release, system: &System) -> Result<Option<ReleaseChange>, Failure> {
+    let from = used(release, system)?.filter(|from| *from != release.folder);
+    Ok(from.map(|from| ReleaseChange { from: from.name().to_owned(), to: release.folder.name().to_owned() }))
 }
 
-impl Moved {
-    /// Returns it as one statement of a difference.
-    #[must_use]
-    pub fn item(&self) -> String {
-        format!("release {} -> {}", self.from, self.to)
+/// Copies what the service keeps from the release in use to this one, unless this one was up before, and was not left for want of more: then it has its own.
+/// Returns what was copied. The service is down meanwhile; an end of the run does not cut this short.
+pub(super) fn carry_over(
+    release: &Release,
+    system: &System,
+    unit: &UnitName,
+    dialogue: &mut dyn Dialogue,
+) -> Result<Vec<String>, Failure> {
+    let Some(from) = used(release, system)?.filter(|from| *from != release.folder) else {
+        return Ok(Vec::new());
+    };
+    if Releases::load(system, unit)?.has_its_own(&release.folder) {
+        return Ok(Vec::new());
     }
-
-    /// Finds it among the statements of a difference. Those come from a host: what is no name of a release is passed over.
-    #[must_use]
-    pub fn find(items: &[String]) -> Option<Self> {
-        items.iter().find_map(|item| {
-            let (from, to) = item.strip_prefix("release ")?.split_once(" -> ")?;
-            (is_name(from) && is_name(to)).then(|| Self { from: from.to_owned(), to: to.to_owned() })
-        })
-    }
-}
-
-/// Says whether `text` can be the name of a release: short, and nothing in it but letters, digits and `-_.+`.
-#[must_use]
-pub fn is_name(text: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
-    !text.is_empty() && text.len() <= MAX_NAME && !text.starts_with('.') && text.chars().all(fits)
-}
-
-impl Release {
-    /// Returns the release that the link names; `None` without one, or when the link leads somewhere else.
-    pub(crate) fn in_use(&self, system: &System) -> Result<Option<AbsPath>, Failure> {
-        in_use(system, &self.link, &self.folder.parent())
-    }
-
-    /// Returns how the service moves, if another release is in use.
-    pub(super) fn moved(&self, system: &System) -> Result<Option<Moved>, Failure> {
-        let from = self.in_use(system)?.filter(|from| *from != self.folder);
-        Ok(from.map(|from| Moved { from: from.name().to_owned(), to: self.folder.name().to_owned() }))
-    }
-
-    /// Copies what the service keeps from the release in use to this one, unless this one was up before, and was not left for want of more: then it has its own.
-    /// Returns what was copied. The service is down meanwhile; an end of the run does not cut this short.
-    pub(super) fn carry_over(
-        &self,
-        system: &System,
-        unit: &UnitName,
-        dialogue: &mut dyn Dialogue,
-    ) -> Result<Vec<String>, Failure> {
-        let Some(from) = self.in_use(system)?.filter(|from| *from != self.folder) else {
-            return Ok(Vec::new());
-        };
-        if Releases::load(system, unit)?.has_its_own(&self.folder) {
-            return Ok(Vec::new());
+    let mut allowance = Allowance { bytes: release.max_bytes, entries: MAX_ENTRIES };
+    let mut copied = Vec::new();
+    for kept in &release.keeps {
+        for relative in expand(system, &from, kept)? {
+            dialogue.progress(&format!("carrying over {relative}"), 0, 0);
+            let failed = |failure: Failure| {
+                let what =
+                    format!("`{relative}` could not be carried over from {}: {}", from.name(), failure.what);
+                Failure { what, ..failure }
+            };
+            let to = release.folder.join(&relative).map_err(|error| failed(bad_path(&error)))?;
+            make_parents(system, &from, &release.folder, &relative).map_err(failed)?;
+            let source = from.join(&relative).map_err(|error| failed(bad_path(&error)))?;
+            system.copy(&source, &to, &mut allowance).map_err(|error| failed(error.into()))?;
+            copied.push(relative);
         }
-        let mut allowance = Allowance { bytes: self.max_bytes, entries: MAX_ENTRIES };
-        let mut copied = Vec::new();
-        for kept in &self.keeps {
-            for relative in expand(system, &from, kept)? {
-                dialogue.progress(&format!("carrying over {relative}"), 0, 0);
-                let failed = |failure: Failure| {
-                    let what = format!(
-                        "`{relative}` could not be carried over from {}: {}",
-                        from.name(),
-                        failure.what
-                    );
-                    Failure { what, ..failure }
-                };
-                let to = self.folder.join(&relative).map_err(|error| failed(bad_path(&error)))?;
-                make_parents(system, &from, &self.folder, &relative).map_err(failed)?;
-                let source = from.join(&relative).map_err(|error| failed(bad_path(&error)))?;
-                system.copy(&source, &to, &mut allowance).map_err(|error| failed(error.into()))?;
-                copied.push(relative);
-            }
-        }
-        Ok(copied)
     }
+    Ok(copied)
 }
 
 /// Returns the folder beside the others in `folder` that `link` names.
@@ -120,7 +66,7 @@ pub(crate) fn in_use(system: &System, link: &AbsPath, folder: &AbsPath) -> Resul
             .hint("only a link is replaced by a link; move what is there away, then run again")
     })?;
     let target = target.and_then(|target| AbsPath::parse(target.to_str()?).ok());
-    Ok(target.filter(|target| target.parent() == *folder && is_name(target.name())))
+    Ok(target.filter(|target| target.parent() == *folder && is_release_name(target.name())))
 }
 
 /// Returns the paths below `folder` that `kept` means and that are there.

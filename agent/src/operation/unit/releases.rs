@@ -2,15 +2,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use apim_protocol::operation::revert::Proved;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{AbsPath, UnitName};
 use serde::{Deserialize, Serialize};
 
 use super::record::Start;
 use super::systemd;
 use crate::operation::archive;
-use crate::operation::revert::Proved;
-use crate::outcome::Failure;
 use crate::system::{System, SystemError};
-use crate::value::{AbsPath, UnitName};
 
 /// More releases than this nobody goes back to.
 const MOST: usize = 16;
@@ -140,7 +140,7 @@ impl Releases {
                 Some(wanted) => is_called(run.folder.name(), wanted),
                 None => Some(&run.folder) != in_use && run.was_up && !run.given_up,
             };
-            if is_it && archive::finished(system, &run.folder)?.is_some() {
+            if is_it && archive::stamp::finished(system, &run.folder)?.is_some() {
                 return Ok(Some(run));
             }
         }

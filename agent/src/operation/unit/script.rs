@@ -2,17 +2,19 @@
 //!
 //! Starting at boot is not to be had this way. A pid file is never believed: it may be stale, padded, or name another process.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
-use std::thread;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
-use super::Script;
-use crate::outcome::Failure;
-use crate::probe::process::{self, Process};
+use apim_protocol::operation::unit::Script;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{Owner, Secret, UnitName};
+
+use crate::probe::process;
+use crate::probe::process::Process;
 use crate::system::{Program, System, SystemError};
-use crate::value::{Owner, Secret, UnitName};
 
 /// Leaves the command behind in a session of its own (where the host has `setsid`), its output in `$1`, and tells its pid.
 const LAUNCH: &str = r#"out=$1; shift

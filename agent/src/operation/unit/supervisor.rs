@@ -6,17 +6,19 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use apim_protocol::operation::unit::ProcessMatch;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{AbsPath, UnitName};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 
 use super::record::{Record, Start};
-use super::{ProcessMatch, script, systemd};
-use crate::operation::Dialogue;
-use crate::outcome::Failure;
+use super::{script, systemd};
+use crate::operation::support::dialogue::Dialogue;
 use crate::probe::clock::Moment;
 use crate::probe::log::Mark;
-use crate::probe::process::{self, Matcher, Process};
+use crate::probe::process;
+use crate::probe::process::{Matcher, Process};
 use crate::system::System;
-use crate::value::{AbsPath, UnitName};
 
 /// How long the service's own process may take to show up behind the command that starts it.
 const APPEARANCE: Duration = Duration::from_secs(5);
@@ -262,7 +264,7 @@ impl<'a> Supervisor<'a> {
     /// Returns the failure with what the service printed.
     fn explained(&self, failure: Failure, start: &Start) -> Failure {
         let output = self.output(start, 25);
-        Failure { log: output.iter().map(|line| crate::mask::line(line)).collect(), ..failure }
+        Failure { log: output.iter().map(|line| apim_protocol::mask::line(line)).collect(), ..failure }
     }
 
     /// Returns the last lines that the service printed on its standard output and error since `start`.

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::outcome::Failure;
+use apim_protocol::outcome::Failure;
+use apim_protocol::value::{AbsPath, UnitName};
+
 use crate::probe::clock::Moment;
 use crate::probe::text::{harmless, shortened};
 use crate::system::{Program, System};
-use crate::value::{AbsPath, UnitName};
 
 /// How long systemd may take for an answer, or for the start of a unit that tells when it is ready.
 const ANSWER_SECS: u64 = 60;

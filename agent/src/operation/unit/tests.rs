@@ -1,14 +1,26 @@
 //! Units without systemd: started, restarted, stopped, with real processes.
 
+use crate::operation::support::dialogue::Report;
+use apim_protocol::operation::unit::ProcessMatch;
+use apim_protocol::operation::unit::Ready;
+use apim_protocol::operation::unit::Script;
+use apim_protocol::operation::unit::State;
+use apim_protocol::value::AbsPath;
+use apim_protocol::value::Content;
+use apim_protocol::value::UnitName;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::ReleaseChange;
+
 use super::record::Record;
 use super::supervisor::Supervisor;
 use super::*;
-use crate::operation::arrival::Arrival;
-use crate::operation::{Mode, Operation, converge};
+use crate::operation::converge;
+use crate::operation::support::arrival::Arrival;
 use crate::probe::process::Process;
 
 mod edited;
@@ -31,10 +43,14 @@ impl Dialogue for Orchestrator {
         self.asked.push(format!("{unit}: {reason}"));
         if self.refuses { Err(Failure::new("leave was refused")) } else { Ok(()) }
     }
+}
+
+impl Report for Orchestrator {
     fn progress(&mut self, what: &str, _: u64, _: u64) {
         self.progress.push(what.to_owned());
     }
-    fn entries(&mut self, _: Vec<crate::observation::LogEntry>, _: bool) {}
+
+    fn entries(&mut self, _: Vec<apim_protocol::observation::LogEntry>, _: bool) {}
 
     fn is_cancelled(&self) -> bool {
         self.is_cancelled
@@ -116,8 +132,27 @@ pub(crate) fn process() -> ProcessMatch {
     ProcessMatch { arguments: vec!["server.sh".to_owned(), "-Dhome=/srv/app".to_owned()] }
 }
 
+/// Returns the outcome whose statements are `items`.
 fn changed(items: &[&str]) -> Outcome {
-    Outcome::Changed(Difference { items: items.iter().map(|item| (*item).to_owned()).collect(), diff: None })
+    let mut changes = Vec::new();
+    let mut reasons = Vec::new();
+    for item in items {
+        if let Some((from, to)) = item.strip_prefix("release ").and_then(|names| names.split_once(" -> ")) {
+            changes.push(ReleaseChange { from: from.into(), to: to.into() }.into());
+        } else if let Some(reason) = item.strip_prefix("restart: ") {
+            reasons.push(reason.to_owned());
+        } else {
+            changes.extend(restart(&mut reasons));
+            changes.push(Change::from(*item));
+        }
+    }
+    changes.extend(restart(&mut reasons));
+    Outcome::Changed(Difference::of(changes))
+}
+
+fn restart(reasons: &mut Vec<String>) -> Option<Change> {
+    let reasons = std::mem::take(reasons);
+    (!reasons.is_empty()).then_some(Change::Restart { reasons })
 }
 
 #[test]
@@ -175,7 +210,7 @@ fn without_leave_nothing_is_touched_and_the_restart_stays_due() {
     orchestrator.refuses = true;
     assert!(site.converge(&unit, &mut orchestrator).is_failure());
     assert_eq!(site.own().first().map(|p| p.pid), before.first().map(|p| p.pid));
-    assert!(unit.check(&site.system).unwrap().is_some());
+    assert!(unit.check(&site.system).unwrap().difference().is_some());
 }
 
 #[test]
@@ -257,13 +292,13 @@ fn a_start_that_was_cut_off_before_it_took_effect_leaves_the_restart_due() {
     cut_off.at.since_boot_millis += 3_600_000;
     record.starting = Some(cut_off.clone());
     record.save(&site.system, &unit.name).unwrap();
-    let due = unit.check(&site.system).unwrap().map(|difference| difference.items);
+    let due = unit.check(&site.system).unwrap().difference().map(|difference| difference.statements());
     assert_eq!(due, Some(vec!["restart: configuration changed".to_owned()]));
     // and when the process is younger than the start that was cut off, it took effect
     cut_off.at = record.started.clone().unwrap().at;
     record.starting = Some(cut_off);
     record.save(&site.system, &unit.name).unwrap();
-    assert_eq!(unit.check(&site.system).unwrap(), None);
+    assert_eq!(unit.check(&site.system).unwrap(), Finding::UpToDate);
 }
 
 #[test]
@@ -278,20 +313,21 @@ fn a_start_that_never_came_to_its_end_is_made_anew_and_one_that_did_is_left_alon
         std::thread::yield_now();
     }
     let patient = Unit { ready: ready(3600), ..unit.clone() };
-    assert_eq!(patient.check(&site.system).unwrap(), None, "it may yet come to it");
+    assert_eq!(patient.check(&site.system).unwrap(), Finding::UpToDate, "it may yet come to it");
     let Outcome::Changed(difference) = site.converge(&unit, &mut orchestrator) else { panic!() };
-    let [item] = difference.items.as_slice() else { panic!("{difference:?}") };
+    let statements = difference.statements();
+    let [item] = statements.as_slice() else { panic!("{difference:?}") };
     assert!(item.starts_with("restart: its last start is stuck: "), "{item}");
     assert_eq!(orchestrator.asked.len(), 1);
     let log = site.real("srv/app/server.log");
     while fs::read_to_string(&log).unwrap_or_default().is_empty() {
         std::thread::yield_now();
     }
-    assert_eq!(unit.check(&site.system).unwrap(), None);
+    assert_eq!(unit.check(&site.system).unwrap(), Finding::UpToDate);
     // A log that was cut says nothing about how the start went.
     fs::remove_file(&log).unwrap();
     fs::write(&log, "").unwrap();
-    assert_eq!(unit.check(&site.system).unwrap(), None);
+    assert_eq!(unit.check(&site.system).unwrap(), Finding::UpToDate);
 }
 
 #[test]
@@ -303,5 +339,5 @@ fn unchanged_leaves_a_due_restart_alone() {
     unit.inputs.clear();
     assert_eq!(site.converge(&unit, &mut orchestrator), Outcome::Ok);
     unit.state = State::Started;
-    assert!(unit.check(&site.system).unwrap().is_some());
+    assert!(unit.check(&site.system).unwrap().difference().is_some());
 }

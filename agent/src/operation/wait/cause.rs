@@ -1,9 +1,9 @@
 //! Finding out from what a service wrote why it does not become healthy.
 
+use apim_protocol::mask;
+use apim_protocol::operation::wait::Cause;
 use regex::{RegexSet, RegexSetBuilder};
 
-use super::Cause;
-use crate::mask;
 use crate::probe::text::shortened;
 
 /// How large the compiled patterns may become, in bytes.

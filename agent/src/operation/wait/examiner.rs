@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use apim_protocol::operation::unit::ProcessMatch;
+use apim_protocol::operation::version::{VersionOf, main_number};
+use apim_protocol::operation::wait::Condition;
+use apim_protocol::value::{AbsPath, UnitName};
 use regex::Regex;
 
-use super::{Condition, log_watch::LogWatch};
-use crate::operation::unit::{ProcessMatch, supervisor};
-use crate::operation::version::{VersionOf, main_number};
+use super::log_watch::LogWatch;
+use crate::operation::support;
+use crate::operation::unit::supervisor;
 use crate::probe::http::{Client, io_words};
 use crate::probe::name::Names;
 use crate::probe::process::Process;
-use crate::probe::socket::{self, Socket, State};
+use crate::probe::socket;
+use crate::probe::socket::{Socket, State};
 use crate::system::System;
-use crate::value::{AbsPath, UnitName};
 
 /// How long a TCP connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -94,7 +98,7 @@ impl<'a> Examiner<'a> {
             }
             Condition::Listens { port, process } => self.listens(*port, process),
             Condition::Connected { host, port, process } => self.connected(host, *port, process),
-            Condition::Http { url, status, body_holds, verify } => {
+            Condition::Http { url, status, body_holds, verify, scope: _ } => {
                 let key = format!("{status} {verify} {url} {}", body_holds.as_deref().unwrap_or(""));
                 self.at_intervals(key, |me| me.http(url, *status, body_holds.as_deref(), *verify))
             }
@@ -261,7 +265,7 @@ fn quiet(ports: &[u16], from: &[IpAddr], except: &[IpAddr]) -> Answer {
 }
 
 fn version(system: &System, of: &VersionOf, lowest: u32, highest: u32) -> Answer {
-    match of.find(system) {
+    match support::version::find(of, system) {
         Err(why) => Answer::no(why),
         Ok(found) => {
             let text = format!("found {}, told by {}", found.version, found.whence);

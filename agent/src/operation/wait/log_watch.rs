@@ -3,9 +3,10 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
+use apim_protocol::mask;
+use apim_protocol::value::{AbsPath, UnitName};
 use regex::Regex;
 
-use crate::mask;
 use crate::operation::unit::record::Record;
 use crate::operation::unit::supervisor;
 use crate::probe::ProbeError;
@@ -13,7 +14,6 @@ use crate::probe::clock::since_boot;
 use crate::probe::log::{Mark, Reader};
 use crate::probe::text::shortened;
 use crate::system::System;
-use crate::value::{AbsPath, UnitName};
 
 /// A start longer ago than this is over, whatever became of its log.
 const SETTLED: Duration = Duration::from_secs(3600);

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use apim_protocol::mask;
+use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::outcome::Failure;
+
 use super::service_watch::ServiceWatch;
-use super::{Condition, Wait};
-use crate::mask;
-use crate::outcome::Failure;
 use crate::probe::text::shortened;
 
 /// How much of a log line is shown.

@@ -4,14 +4,14 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use apim_protocol::operation::wait::Service;
+use apim_protocol::outcome::Failure;
 use regex::Regex;
 
-use super::Service;
 use super::cause::Causes;
 use super::examiner::Examiner;
 use crate::operation::unit::record::{Record, Start};
 use crate::operation::unit::supervisor::Supervisor;
-use crate::outcome::Failure;
 use crate::probe::log::Reader;
 use crate::system::System;
 

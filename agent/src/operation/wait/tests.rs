@@ -1,13 +1,21 @@
 //! Waits on real processes, ports, logs and answers.
 
+use apim_protocol::operation::wait::Cause;
+use apim_protocol::operation::wait::Remedy;
+use apim_protocol::operation::wait::Scope;
+use apim_protocol::operation::wait::Service;
+use apim_protocol::value::AbsPath;
+use apim_protocol::value::UnitName;
 use std::fs;
 use std::net::{IpAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
+use apim_protocol::operation::unit::State;
+use apim_protocol::operation::{Mode, Operation};
+
 use super::*;
-use crate::operation::unit::State;
+use crate::operation::converge;
 use crate::operation::unit::tests::{Orchestrator, Site, process};
-use crate::operation::{Mode, Operation, converge};
 
 /// A server that answers every connection with `HTTP 200` and `hello`, on a port that it writes to the file `port`.
 const LISTENING: &str = r#"
@@ -99,12 +107,18 @@ fn a_service_that_comes_up_is_waited_for_by_every_kind_of_condition() {
             logged("^up and"),
             Condition::Listens { port, process: process() },
             Condition::Tcp { host: "localhost".to_owned(), port },
-            Condition::Http { url, status: 200, body_holds: Some("hello".to_owned()), verify: false },
+            Condition::Http {
+                url,
+                status: 200,
+                body_holds: Some("hello".to_owned()),
+                verify: false,
+                scope: Scope::Local,
+            },
         ],
         20,
     );
     assert_eq!(apply(&site, &full, &mut orchestrator), Outcome::Ok);
-    assert_eq!(full.check(&site.system).unwrap(), None);
+    assert_eq!(full.check(&site.system).unwrap(), Finding::UpToDate);
 }
 
 #[test]
@@ -132,12 +146,12 @@ fn a_line_that_was_seen_once_holds_although_the_log_is_gone_until_the_next_start
     let waited = wish.apply(&site.system, &mut Orchestrator::default(), &Difference::default());
     assert_eq!(waited, Ok(Outcome::Ok));
     fs::remove_file(site.real("srv/app/server.log")).unwrap();
-    assert_eq!(wish.check(&site.system).unwrap(), None);
+    assert_eq!(wish.check(&site.system).unwrap(), Finding::UpToDate);
     fs::write(site.real("srv/app/server.sh"), "while :; do sleep 0.05; done\n").unwrap();
     site.converge(&site.unit(State::Stopped), &mut Orchestrator::default());
-    assert!(wish.check(&site.system).unwrap().is_some());
+    assert!(wish.check(&site.system).unwrap().difference().is_some());
     start(&site);
-    assert!(wish.check(&site.system).unwrap().is_some());
+    assert!(wish.check(&site.system).unwrap().difference().is_some());
 }
 
 #[test]
@@ -230,7 +244,7 @@ fn a_connection_of_the_service_counts_and_one_of_somebody_else_does_not() {
         )
     };
     let ours = std::net::TcpStream::connect(at).unwrap();
-    assert!(wish(0).check(&site.system).unwrap().is_some());
+    assert!(wish(0).check(&site.system).unwrap().difference().is_some());
     drop(ours);
     start(&site);
     assert_eq!(apply(&site, &wish(20), &mut Orchestrator::default()), Outcome::Ok);
@@ -248,7 +262,11 @@ while :; do sleep 0.05; done\n";
     let outcome = apply(&site, &wish, &mut orchestrator);
     assert_eq!(outcome, Outcome::Changed(Difference::one("restarted once: it gave up for ever")));
     assert_eq!(orchestrator.asked, ["app: it gave up for ever"]);
-    assert_eq!(site.unit(State::Started).check(&site.system).unwrap(), None, "a cure keeps the inputs");
+    assert_eq!(
+        site.unit(State::Started).check(&site.system).unwrap(),
+        Finding::UpToDate,
+        "a cure keeps the inputs"
+    );
     assert_eq!(apply(&site, &wish, &mut orchestrator), Outcome::Ok);
 }
 
@@ -285,8 +303,8 @@ fn a_look_says_what_would_be_waited_for_and_progress_tells_the_last_answer() {
     let site = Site::living();
     start(&site);
     let wish = wait(vec![Condition::Process(process()), Condition::Exists(path("/srv/app/ready"))], 1);
-    let difference = wish.check(&site.system).unwrap().unwrap();
-    assert_eq!(difference.items, ["would wait: app healthy: /srv/app/ready (it does not exist)"]);
+    let difference = wish.check(&site.system).unwrap().difference().unwrap();
+    assert_eq!(difference.statements(), ["would wait: app healthy: /srv/app/ready (it does not exist)"]);
     let mut orchestrator = Orchestrator::default();
     failure(apply(&site, &wish, &mut orchestrator));
     assert_eq!(
@@ -301,11 +319,11 @@ fn where_matters_only_as_long_as_its_first_half_holds() {
     let exists = |name: &str| Box::new(Condition::Exists(path(name)));
     let wish =
         wait(vec![Condition::Where { when: exists("/srv/app/peer"), then: exists("/srv/app/done") }], 0);
-    assert_eq!(wish.check(&site.system).unwrap(), None);
+    assert_eq!(wish.check(&site.system).unwrap(), Finding::UpToDate);
     fs::write(site.real("srv/app/peer"), "").unwrap();
-    assert!(wish.check(&site.system).unwrap().is_some());
+    assert!(wish.check(&site.system).unwrap().difference().is_some());
     fs::write(site.real("srv/app/done"), "").unwrap();
-    assert_eq!(wish.check(&site.system).unwrap(), None);
+    assert_eq!(wish.check(&site.system).unwrap(), Finding::UpToDate);
 }
 
 #[test]

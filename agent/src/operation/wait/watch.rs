@@ -3,14 +3,18 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use apim_protocol::operation::wait::{Condition, Remedy, Wait};
+use apim_protocol::outcome::{Difference, Failure, Outcome};
+
 use super::examiner::{Answer, Examiner};
-use super::report::{self, End};
+use super::notes;
+use super::report;
+use super::report::End;
 use super::service_watch::ServiceWatch;
-use super::{Condition, Remedy, Wait};
-use crate::operation::Dialogue;
+use crate::operation::support::dialogue::Dialogue;
 use crate::operation::unit::record::Record;
-use crate::operation::unit::supervisor::{self, Again, Stopped};
-use crate::outcome::{Difference, Failure, Outcome};
+use crate::operation::unit::supervisor;
+use crate::operation::unit::supervisor::{Again, Stopped};
 use crate::probe::clock::since_boot;
 use crate::system::System;
 
@@ -170,11 +174,11 @@ impl<'a> Watch<'a> {
 
     fn succeeded(self) -> Outcome {
         self.note_passed();
-        self.wait.note_up(self.system);
+        notes::note_up(self.wait, self.system);
         if self.done.is_empty() {
             return Outcome::Ok;
         }
-        Outcome::Changed(Difference { items: self.done, diff: None })
+        Outcome::Changed(Difference::of(self.done))
     }
 
     /// Keeps in mind which lines were logged: the log is rotated away some day, and the node is healthy all the same.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use apim_protocol::operation::archive::{Archive, Format, Source};
+
 use super::*;
-use crate::operation::archive::{Archive, Format, Source};
 
 /// Two files that do not compress.
 fn tar_gz() -> Vec<u8> {

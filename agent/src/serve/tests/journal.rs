@@ -1,14 +1,18 @@
 //! The journal while several sessions of a run add to it, and when it is set aside.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
 
-use crate::chain;
-use crate::operation::recall::{FILE, LAST_FILE, LIMIT, OLD_FILE};
-use crate::protocol::message::StepId;
+use apim_protocol::chain;
+use apim_protocol::message::StepId;
+use apim_protocol::outcome::{Change, Difference, Outcome, ReleaseChange};
+use apim_protocol::value::Sha256;
+
+use crate::query::read_journal::{FILE, LAST_FILE, LIMIT, OLD_FILE};
+use crate::serve::journal;
 use crate::serve::journal::{Journal, Line};
-use crate::value::Sha256;
 
 fn line(title: &str) -> Line<'_> {
     Line {
@@ -20,6 +24,7 @@ fn line(title: &str) -> Line<'_> {
         title,
         outcome: "ok",
         detail: Vec::new(),
+        changes: Vec::new(),
         millis: 1,
     }
 }
@@ -31,6 +36,30 @@ fn lines(folder: &Path) -> Vec<Vec<u8>> {
 
 fn verify(folder: &Path) -> Result<(), chain::Broken> {
     chain::verify(lines(folder).iter().map(Vec::as_slice))
+}
+
+#[test]
+fn release_change_survives_a_lost_link() {
+    let folder = tempfile::tempdir().unwrap();
+    let release = ReleaseChange { from: "4.5.0-0a".into(), to: "4.6.0-9f".into() };
+    let restart = Change::Restart { reasons: vec!["configuration changed".into()] };
+    let done = Outcome::Changed(Difference::of([release.into(), restart]));
+    let (outcome, detail) = journal::words(&done);
+    let changes = journal::typed(&done);
+    assert_eq!(detail, ["release 4.5.0-0a -> 4.6.0-9f", "restart: configuration changed"]);
+    let journal = Journal::new(folder.path());
+    journal.append(Line { outcome, detail, changes, ..line("move") }).unwrap();
+    assert_eq!(journal.done("r").first().map(|step| &step.outcome), Some(&done));
+}
+
+#[test]
+fn line_without_typed_changes_is_read_back_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let old = r#"{"time":1,"run":"r","step":1,"operator":"a","title":"t","outcome":"changed","detail":["mode 0644 -> 0600"],"millis":1}"#;
+    fs::write(folder.path().join(FILE), format!("{old}\n")).unwrap();
+    let done = Journal::new(folder.path()).done("r");
+    let expected = Outcome::Changed(Difference::one("mode 0644 -> 0600"));
+    assert_eq!(done.first().map(|step| &step.outcome), Some(&expected));
 }
 
 #[test]

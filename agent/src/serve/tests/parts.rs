@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 
+use apim_protocol::operation::archive::outline::Outline;
+use apim_protocol::operation::archive::part::Part;
+use apim_protocol::operation::archive::{Archive, Format, Source, part};
+
 use super::*;
-use crate::operation::archive::outline::Outline;
-use crate::operation::archive::part::{self, Part};
-use crate::operation::archive::{Archive, Format, Source};
 
 /// A zip of ten files that do not compress; the last `others` of them are not those of every such zip.
 fn zip(others: u32) -> Vec<u8> {

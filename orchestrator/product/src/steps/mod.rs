@@ -2,6 +2,7 @@
 
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::block::Block;
+use apim_protocol::query::Query;
 use apim_protocol::query::examine::Examine;
 use apim_protocol::value::AbsPath;
 
@@ -79,7 +80,7 @@ fn is_of(node: &Node, role: Option<Role>) -> bool {
 
 /// Returns a read-only step; the results are evaluated when all hosts have answered.
 fn question(title: &str, examine: Examine) -> Draft {
-    Draft::new(title, Operation::Examine(examine))
+    Draft::new(title, Query::Examine(examine))
 }
 
 fn is_balancer(cluster: &Cluster, host: &str) -> bool {

@@ -4,8 +4,8 @@
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::absent::Absent;
 use apim_protocol::operation::block::Block;
-use apim_protocol::operation::disowned::Disowned;
-use apim_protocol::operation::vacate::Vacate;
+use apim_protocol::operation::remove_account::RemoveAccount;
+use apim_protocol::operation::uninstall_releases::UninstallReleases;
 use apim_protocol::value::AbsPath;
 
 use super::{Draft, service};
@@ -44,12 +44,13 @@ fn unmarked(cluster: &Cluster, node: &Node) -> Option<Draft> {
 
 fn releases(node: &Node) -> Draft {
     let home = &node.home;
-    let vacate = Vacate {
+    let vacate = UninstallReleases {
         folder: home.releases.clone(),
         ours: vec![home.current.clone(), home.variables.clone(), home.seal.clone()],
         emptied: vec![home.releases.clone(), home.component.clone()],
     };
-    Draft::new(format!("{}: remove {}", node.words(), home.component), Operation::Vacate(vacate)).of(node)
+    Draft::new(format!("{}: remove {}", node.words(), home.component), Operation::UninstallReleases(vacate))
+        .of(node)
 }
 
 /// Removes the installed JDKs, and the parent folder once it is empty.
@@ -59,8 +60,8 @@ fn shared(node: &Node) -> Option<Draft> {
         Some(Java::Archive(_)) => node.java_home.parent(),
         None | Some(Java::Home(_)) => top.join("java").ok()?,
     };
-    let vacate = Vacate { emptied: vec![folder.clone(), top.clone()], folder, ours: Vec::new() };
-    Some(Draft::new(format!("remove {top}, if empty"), Operation::Vacate(vacate)))
+    let vacate = UninstallReleases { emptied: vec![folder.clone(), top.clone()], folder, ours: Vec::new() };
+    Some(Draft::new(format!("remove {top}, if empty"), Operation::UninstallReleases(vacate)))
 }
 
 fn names(node: &Node) -> Option<Draft> {
@@ -91,5 +92,5 @@ fn account(first: &Node, nodes: &[&Node]) -> Draft {
     let (user, group) = (first.settings.user.clone(), first.settings.group.clone());
     let title = format!("remove account {user}, if created for the nodes");
     let needed_by = nodes.iter().map(|node| node.home.component.clone()).collect();
-    Draft::new(title, Operation::Disowned(Disowned { user, group, needed_by }))
+    Draft::new(title, Operation::RemoveAccount(RemoveAccount { user, group, needed_by }))
 }

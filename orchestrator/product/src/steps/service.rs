@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use apim_protocol::operation::Operation;
-use apim_protocol::operation::unit::release::Release;
+use apim_protocol::operation::unit::Release;
 use apim_protocol::operation::unit::{Ready, State, Unit};
 use apim_protocol::value::{AbsPath, Content};
 

@@ -183,18 +183,18 @@ fn removal_stops_nodes_first_and_deletes_managed_files_only() {
     for draft in &drafts {
         match draft.operation().unwrap() {
             Operation::Unit(unit) => assert!(matches!(unit.state, State::Stopped | State::Gone)),
-            Operation::Vacate(vacate) => gone.push(vacate.folder.clone()),
+            Operation::UninstallReleases(vacate) => gone.push(vacate.folder.clone()),
             // No folder is deleted recursively.
             Operation::Absent(absent) => assert!(!absent.recursive, "{absent:?}"),
             Operation::Block(block) => assert!(block.lines.is_empty()),
-            Operation::Disowned(disowned) => {
+            Operation::RemoveAccount(disowned) => {
                 assert_eq!(disowned.needed_by, [paths("/opt/wso2/gateway")]);
             }
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(gone.first(), Some(&paths("/opt/wso2/gateway/releases")));
-    assert!(matches!(drafts.last().and_then(Draft::operation), Some(Operation::Disowned(_))));
+    assert!(matches!(drafts.last().and_then(Draft::operation), Some(Operation::RemoveAccount(_))));
 }
 
 #[test]

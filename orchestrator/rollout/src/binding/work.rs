@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use apim_protocol::facts::Facts;
 use apim_protocol::message::StepId;
 use apim_protocol::operation::Operation;
-use apim_protocol::outcome::{Difference, Outcome};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::query::Query;
 use apim_protocol::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +116,7 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
     let mut secrets: Vec<&Secret> = Vec::new();
     match work {
         Work::Host(operation) => bytes.extend(serde_json::to_vec(operation).unwrap_or_default()),
+        Work::Query(query) => bytes.extend(serde_json::to_vec(query).unwrap_or_default()),
         Work::Database(database) => {
             // The debug output masks secrets. They are part of the work, so they are added below.
             bytes.extend(format!("{database:?}").into_bytes());
@@ -142,7 +144,7 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
 
 /// Returns the survey result of a step.
 pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
-    if matches!(step.operation(), Some(Operation::Examine(_) | Operation::Inspect(_))) {
+    if matches!(step.query(), Some(Query::Examine(_) | Query::Inspect(_))) {
         return Found::NotBound;
     }
     let is_wait = matches!(step.operation(), Some(Operation::Wait(_)));
@@ -153,11 +155,9 @@ pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
         Some(Outcome::WouldChange(_) | Outcome::Changed(_) | Outcome::Failed(_)) if is_wait => {
             Found::Differs { how: None }
         }
-        Some(
-            Outcome::WouldChange(Difference { items, diff }) | Outcome::Changed(Difference { items, diff }),
-        ) => {
-            let items: Vec<String> = items.iter().map(|item| without_time(item)).collect();
-            let bytes = serde_json::to_vec(&(items, diff)).unwrap_or_default();
+        Some(Outcome::WouldChange(difference) | Outcome::Changed(difference)) => {
+            let items: Vec<String> = difference.statements().iter().map(|item| without_time(item)).collect();
+            let bytes = serde_json::to_vec(&(items, &difference.diff)).unwrap_or_default();
             Found::Differs { how: Some(key.digest("found", &bytes)) }
         }
         Some(Outcome::Failed(_)) => Found::NotYet,

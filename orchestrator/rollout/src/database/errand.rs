@@ -102,7 +102,7 @@ impl Databases {
         if items.is_empty() {
             return Ok(Outcome::Ok);
         }
-        let difference = Difference { items, diff: None };
+        let difference = Difference::of(items);
         Ok(match errand.mode {
             Mode::Check => Outcome::WouldChange(difference),
             Mode::Apply => Outcome::Changed(difference),

@@ -43,7 +43,7 @@ async fn lock_host(shared: &Shared, host: &HostName) -> Option<String> {
     let begun = Instant::now();
     loop {
         // Two runs on different nodes of one role rely on each other's nodes.
-        match open_once(shared, host, Manner { lock: true, again: false, beside: true }).await {
+        match open_once(shared, host, Manner { lock: true, again: false, shares_lock: true }).await {
             Ok(wire) => shared.kept_sessions.keep(host, wire),
             Err(Unreached::Held(holder)) if begun.elapsed() >= shared.settings.timeouts.lock.min(SOON) => {
                 return Some(format!("{host} has a node of the same role: {holder}"));

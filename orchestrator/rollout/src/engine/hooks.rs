@@ -95,7 +95,7 @@ pub(super) fn shown(hooks: &[Hook]) -> impl Iterator<Item = String> {
 
 /// Returns the hook calls as a difference.
 pub(super) fn calls(hooks: &[Hook]) -> Difference {
-    Difference { items: shown(hooks).map(|hook| format!("call {hook}")).collect(), diff: None }
+    Difference::of(shown(hooks).map(|hook| format!("call {hook}")))
 }
 
 /// Calls one hook, with its number of retries.

@@ -71,19 +71,19 @@ pub(super) struct Manner {
     /// Resume after a lost link.
     pub(super) again: bool,
     /// As a side session of the run's main session.
-    pub(super) beside: bool,
+    pub(super) shares_lock: bool,
 }
 
 impl Manner {
     fn own(shared: &Shared, again: bool) -> Self {
-        Self { lock: shared.settings.mode == Mode::Apply, again, beside: false }
+        Self { lock: shared.settings.mode == Mode::Apply, again, shares_lock: false }
     }
 }
 
 /// Opens a session, without waiting for another run.
 pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) -> Result<Wire, Unreached> {
     let Settings { timeouts, run, operator, purpose, .. } = &shared.settings;
-    let Manner { lock, again, beside } = manner;
+    let Manner { lock, again, shares_lock } = manner;
     let link = match timeout(timeouts.connect, shared.connect.connect(host)).await {
         Ok(Ok(link)) => link,
         Ok(Err(ConnectError { what, hint })) => return Err(Unreached::Gone(what, hint)),
@@ -92,8 +92,14 @@ pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) 
             return Err(gone(format!("no connection to {} within {seconds} s", host)));
         }
     };
-    let open =
-        Open { run: run.clone(), operator: operator.clone(), purpose: purpose.clone(), lock, again, beside };
+    let open = Open {
+        run: run.clone(),
+        operator: operator.clone(),
+        purpose: purpose.clone(),
+        lock,
+        again,
+        shares_lock,
+    };
     let surroundings = Surroundings {
         host: host.clone(),
         events: shared.events.clone(),

@@ -79,7 +79,7 @@ async fn with_retries(shared: &Shared, host: &HostName, step: &Step, mode: Mode)
 
 async fn once(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
     let work = match &step.work {
-        Work::Host(_) => return Outcome::Ok,
+        Work::Host(_) | Work::Query(_) => return Outcome::Ok,
         Work::Shift(shift) => return traffic::shift(shared, shift, mode).await,
         Work::Database(work) => work,
     };

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use apim_protocol::operation::unit::release::Moved;
-use apim_protocol::operation::{Mode, Operation};
-use apim_protocol::outcome::Outcome;
+use apim_protocol::operation::Mode;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
+use apim_protocol::query::Query;
 
 use super::event::{Event, Level};
 use super::result::HostEnd;
@@ -76,7 +76,7 @@ pub(super) fn is_expected(run: &mut Run) -> bool {
 fn host_answers(run: &Run) -> Vec<HostAnswers> {
     let lanes = run.shared.plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
-    let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
+    let asked = steps.filter(|(_, step)| matches!(step.query(), Some(Query::Examine(_))));
     asked
         .map(|(host, step)| {
             let worker = run.workers.get(host);
@@ -97,11 +97,11 @@ fn host_answers(run: &Run) -> Vec<HostAnswers> {
         .collect()
 }
 
-fn moves(run: &Run, worker: &Worker) -> Vec<(String, Moved)> {
+fn moves(run: &Run, worker: &Worker) -> Vec<(String, ReleaseChange)> {
     let steps = run.shared.plan.steps().filter(|(host, _)| **host == worker.host);
     steps
         .filter_map(|(_, step)| match worker.outcomes.get(&step.id) {
-            Some(Outcome::WouldChange(found)) => Some((step.title.clone(), Moved::find(&found.items)?)),
+            Some(Outcome::WouldChange(found)) => Some((step.title.clone(), found.release()?.clone())),
             _ => None,
         })
         .collect()

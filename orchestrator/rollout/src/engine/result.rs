@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use apim_protocol::facts::Facts;
 use apim_protocol::message::StepId;
-use apim_protocol::operation::unit::release::Moved;
-use apim_protocol::outcome::Outcome;
+use apim_protocol::outcome::{Outcome, ReleaseChange};
 
 use super::budget::Standing;
 use crate::plan::model::NodeName;
@@ -20,7 +19,7 @@ pub struct RunResult {
     /// The outcome of each step that was checked or run (the survey's if the step did not run).
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// Planned release changes of nodes, by step. The names come from the hosts and were checked.
-    pub moves: BTreeMap<StepId, Moved>,
+    pub moves: BTreeMap<StepId, ReleaseChange>,
     /// When answers to questions were received.
     pub heard: BTreeMap<StepId, SystemTime>,
     /// Duration of each stage that started, in order: index in the plan, time.

@@ -10,7 +10,7 @@ use apim_protocol::facts::Facts;
 use apim_protocol::message::StepId;
 use apim_protocol::observation::Answer;
 use apim_protocol::operation::Mode;
-use apim_protocol::operation::unit::release::Moved;
+use apim_protocol::outcome::ReleaseChange;
 use apim_protocol::outcome::{Failure, Outcome};
 use apim_protocol::value::{Content, Sha256};
 
@@ -93,7 +93,7 @@ pub struct HostAnswers {
     /// When the answers were received.
     pub heard: Option<SystemTime>,
     /// Release changes of the host's nodes: title of the step, old and new release.
-    pub moves: Vec<(String, Moved)>,
+    pub moves: Vec<(String, ReleaseChange)>,
 }
 
 /// Result of the preflight over the answers of all hosts.

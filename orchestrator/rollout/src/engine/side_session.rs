@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use apim_protocol::message::{Reply, Request, Run, StepId};
+use apim_protocol::message::{Job, Reply, Request, Run, StepId};
 use apim_protocol::operation::{Mode, Operation};
 use apim_protocol::outcome::Outcome;
 use apim_protocol::value::Content;
@@ -34,7 +34,7 @@ pub(super) struct SideSession<'a> {
 impl<'a> SideSession<'a> {
     /// Opens a session. Changes require `lock`. An error is the reason why it failed.
     pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
-        match open_once(shared, host, Manner { lock, again: false, beside: true }).await {
+        match open_once(shared, host, Manner { lock, again: false, shares_lock: true }).await {
             Ok(wire) => Ok(Self { shared, host, wire, contents: Contents::default() }),
             Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
             Err(Unreached::Interrupted) => Err("interrupted".to_owned()),
@@ -72,8 +72,7 @@ impl<'a> SideSession<'a> {
         let run = Run {
             step: NAMELESS,
             title: title.to_owned(),
-            mode,
-            operation: operation.clone(),
+            job: Job::Operation { operation: operation.clone(), mode },
             ignore_failure: true,
         };
         self.wire.send(Request::Run(Box::new(run)));
@@ -101,7 +100,9 @@ impl<'a> SideSession<'a> {
                         }
                     }
                 }
-                Ok(Some(Reply::Ask { step, .. })) => self.wire.send(Request::Leave { step, refused: None }),
+                Ok(Some(Reply::PermitRequest { step, .. })) => {
+                    self.wire.send(Request::PermitDecision { step, refused: None })
+                }
                 Ok(Some(Reply::Started { .. } | Reply::Progress { .. })) => {}
                 // Side sessions transfer no zips and follow no logs.
                 Ok(Some(Reply::Outline { .. } | Reply::NeedParts { .. } | Reply::Entries { .. })) => {

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use apim_protocol::operation::unit::release::Moved;
 use apim_protocol::outcome::Outcome;
 
 use super::hooks;
@@ -18,7 +17,7 @@ impl Run {
     pub(super) fn note_moves(&mut self) {
         for (step, outcome) in self.workers.values().flat_map(|worker| &worker.outcomes) {
             if let Outcome::WouldChange(found) = outcome {
-                self.result.moves.extend(Moved::find(&found.items).map(|moved| (*step, moved)));
+                self.result.moves.extend(found.release().map(|moved| (*step, moved.clone())));
             }
         }
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use apim_protocol::operation::wait::{Condition, Wait};
 use apim_protocol::operation::{Mode, Operation};
 use apim_protocol::outcome::{Failure, Outcome};
+
 use tokio::time::{Instant, sleep};
 
 use super::drained::Out;
@@ -264,7 +265,7 @@ async fn wait_until_quiet(shared: &Shared, rotation: &Rotation, node: &NodeName)
                         quiet_since = None;
                     }
                     Ok(Outcome::WouldChange(found)) => {
-                        let seen = found.items.first().cloned().unwrap_or_default();
+                        let seen = found.changes.first().map(ToString::to_string).unwrap_or_default();
                         break format!("after {} s: {seen}", limit.as_secs());
                     }
                     Ok(_) => break "cannot count its connections".to_owned(),

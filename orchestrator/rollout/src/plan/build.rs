@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use apim_protocol::message::StepId;
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::unit::State;
+use apim_protocol::query::Query;
 use apim_protocol::value::Sha256;
 
 use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
@@ -224,7 +225,7 @@ impl Drafted {
             lanes: Vec::new(),
         };
         for node in cluster.nodes().iter().filter(|node| hosts(&node.host)) {
-            let operation = Operation::Inspect(Box::new(health::inspect(cluster, node)));
+            let operation = Query::Inspect(Box::new(health::inspect(cluster, node)));
             let draft = Draft {
                 title: format!("{}: inspect", node.words()),
                 work: operation.into(),

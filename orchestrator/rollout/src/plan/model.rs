@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use apim_protocol::message::StepId;
+use apim_protocol::message::{Job, StepId};
 use apim_protocol::operation::Operation;
-use apim_protocol::operation::archive::Source;
 use apim_protocol::operation::wait::Condition;
+use apim_protocol::query::Query;
 use apim_protocol::value::{AbsPath, Content, Sha256};
 
 pub use apim_product::NodeName;
@@ -88,7 +88,7 @@ impl Plan {
     pub fn hosts_of_hooks(&self) -> BTreeSet<HostName> {
         let shifts = self.steps().filter_map(|(_, step)| match &step.work {
             Work::Shift(shift) => Some(&shift.hooks),
-            Work::Host(_) | Work::Database(_) => None,
+            Work::Host(_) | Work::Query(_) | Work::Database(_) => None,
         });
         let hooks = shifts.chain(self.rotations.values().filter_map(|rotation| rotation.hooks.as_ref()));
         hooks.flat_map(|hooks| hooks.hosts()).map(|host| HostName(host.to_owned())).collect()
@@ -179,45 +179,19 @@ impl Step {
 
     /// Returns the operation for a check by the agent; `None` if the agent cannot check it.
     #[must_use]
-    pub fn look(&self) -> Option<Operation> {
+    pub fn look(&self) -> Option<Job> {
         self.work.look()
+    }
+
+    /// Returns the query that the host's agent answers, if the step is one.
+    #[must_use]
+    pub const fn query(&self) -> Option<&Query> {
+        self.work.query()
     }
 
     /// Returns the contents that the operation uses. A host may request only these.
     pub fn contents(&self) -> impl Iterator<Item = Content> {
-        self.operation().map(contents_of).unwrap_or_default().into_iter()
-    }
-}
-
-fn contents_of(operation: &Operation) -> Vec<Content> {
-    match operation {
-        Operation::File(file) => vec![file.content],
-        Operation::Bundle(bundle) => bundle.files.iter().map(|file| file.content).collect(),
-        Operation::Archive(archive) => match &archive.source {
-            Source::Pushed(content) => vec![*content],
-            Source::Pulled(_) => Vec::new(),
-        },
-        Operation::Unit(unit) => unit.file.into_iter().collect(),
-        Operation::Directory(_)
-        | Operation::Link(_)
-        | Operation::Absent(_)
-        | Operation::Prune(_)
-        | Operation::Vacate(_)
-        | Operation::Download(_)
-        | Operation::Block(_)
-        | Operation::Line(_)
-        | Operation::Group(_)
-        | Operation::Account(_)
-        | Operation::Disowned(_)
-        | Operation::Command(_)
-        | Operation::Revert(_)
-        | Operation::Wait(_)
-        | Operation::Inspect(_)
-        | Operation::Sysctl(_)
-        | Operation::Examine(_)
-        | Operation::Execute(_)
-        | Operation::Follow(_)
-        | Operation::Recall(_) => Vec::new(),
+        self.operation().map(Operation::contents).unwrap_or_default().into_iter()
     }
 }
 

@@ -144,7 +144,7 @@ mod tests {
         }
         doing.hear(&Event::StepProgress(host("gw1"), StepId(6), "of another step".into(), 0, 0));
         assert_eq!(doing.words(), "gateway gw1: service");
-        let changed = Outcome::Changed(Difference { items: Vec::new(), diff: None });
+        let changed = Outcome::Changed(Difference::default());
         let (took, title) = (std::time::Duration::ZERO, "gateway gw1: service".to_owned());
         doing.hear(&Event::StepFinished(host("gw1"), StepId(7), title, changed, took));
         assert_eq!(doing.words(), "after gateway gw1: service", "a change has effects after its step");

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use apim_protocol::operation::revert::Revert;
-use apim_protocol::operation::unit::release::Moved;
 use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
+use apim_protocol::outcome::{Change, ReleaseChange};
 use apim_protocol::value::UnitName;
 
 use super::*;
@@ -13,8 +13,8 @@ use crate::report::releases;
 const OLD: &str = "4.5.0-0a1b2c3d";
 const NEW: &str = "4.6.0-9f8e7d6c";
 
-fn moved(from: &str, to: &str) -> Moved {
-    Moved { from: from.into(), to: to.into() }
+fn moved(from: &str, to: &str) -> ReleaseChange {
+    ReleaseChange { from: from.into(), to: to.into() }
 }
 
 fn path(text: &str) -> AbsPath {
@@ -78,8 +78,8 @@ fn run(nodes: &[(&str, Outcomes)]) -> (Plan, RunResult) {
 }
 
 fn went(from: &str, to: &str) -> Option<Outcome> {
-    let items = vec![moved(from, to).item(), "restart: release".to_owned()];
-    Some(Outcome::Changed(Difference { items, diff: None }))
+    let restart = Change::Restart { reasons: vec!["release".to_owned()] };
+    Some(Outcome::Changed(Difference::of([moved(from, to).into(), restart])))
 }
 
 fn failed(what: &str) -> Option<Outcome> {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use apim_protocol::facts::Facts;
+use apim_protocol::message::Job;
 use apim_protocol::message::{Reply, Request, Run, StepId};
 use apim_protocol::observation::LogEntry;
-use apim_protocol::operation::{Mode, Operation};
 use apim_protocol::outcome::Outcome;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
@@ -27,10 +27,8 @@ const RETRY_DELAY: Duration = Duration::from_millis(500);
 pub struct HostQuery {
     /// Title in the host's journal.
     pub title: String,
-    /// Check or apply.
-    pub mode: Mode,
-    /// The operation.
-    pub operation: Operation,
+    /// What the agent does.
+    pub job: Job,
     /// Time that the operation may take without output, in addition to [`QueryOptions::silence`].
     pub own_deadline: Duration,
     /// Receives log entries, and whether they are live (written just now). A slow receiver slows
@@ -39,16 +37,10 @@ pub struct HostQuery {
 }
 
 impl HostQuery {
-    /// Returns `operation` in check mode.
+    /// Returns a query, or the check of an operation.
     #[must_use]
-    pub fn look(title: impl Into<String>, operation: Operation) -> Self {
-        Self {
-            title: title.into(),
-            mode: Mode::Check,
-            operation,
-            own_deadline: Duration::ZERO,
-            entries: None,
-        }
+    pub fn look(title: impl Into<String>, job: impl Into<Job>) -> Self {
+        Self { title: title.into(), job: job.into(), own_deadline: Duration::ZERO, entries: None }
     }
 }
 
@@ -188,8 +180,7 @@ impl OpenSession {
                 let run = Run {
                     step: StepId(step),
                     title: one.title.clone(),
-                    mode: one.mode,
-                    operation: one.operation.clone(),
+                    job: one.job.clone(),
                     ignore_failure: true,
                 };
                 steps.push(StepId(step));
@@ -254,8 +245,8 @@ impl OpenSession {
                 Some(Reply::Need { sha256, .. }) => {
                     self.sender.no_content(sha256, "queries do not send content".to_owned()).await?;
                 }
-                Some(Reply::Ask { step, .. }) => {
-                    self.sender.leave(step, Some("queries do not stop units".to_owned())).await?;
+                Some(Reply::PermitRequest { step, .. }) => {
+                    self.sender.permit_decision(step, Some("queries do not stop units".to_owned())).await?;
                 }
                 Some(Reply::Finished { .. } | Reply::Hello(_) | Reply::Refused(_) | Reply::Bye) | None => {
                     let why = "unexpected message".to_owned();

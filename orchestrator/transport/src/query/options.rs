@@ -52,7 +52,7 @@ impl QueryOptions {
             purpose: self.purpose.clone(),
             lock: self.lock,
             again: false,
-            beside: false,
+            shares_lock: false,
         }
     }
 }

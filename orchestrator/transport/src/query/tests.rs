@@ -1,5 +1,6 @@
 //! Queries with real agents in threads.
 
+use apim_protocol::message::Job;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -59,8 +60,10 @@ fn shell(script: &str) -> HostQuery {
     let run = Invocation { argv: ["sh", "-c", script].map(str::to_owned).to_vec(), ..Invocation::default() };
     HostQuery {
         title: format!("exec: {script}"),
-        mode: Mode::Apply,
-        operation: Operation::Execute(Execute { run, reads_only: false }),
+        job: Job::Operation {
+            operation: Operation::Execute(Execute { run, reads_only: false }),
+            mode: Mode::Apply,
+        },
         own_deadline: Duration::from_secs(30),
         entries: None,
     }

@@ -9,10 +9,10 @@ use std::time::Duration;
 use apim_protocol::facts::Facts;
 use apim_protocol::message::Reply;
 use apim_protocol::observation::{
-    Account, Answer, Deed, Disk, Entry, Flaw, Listener, Machine, Observation, Printed, Reached, Recorded,
-    Resolved, Served,
+    Account, Answer, Disk, Entry, IntegrityError, JournalEntry, Listener, Machine, Observation, Printed,
+    Reached, Recorded, Resolved, Served,
 };
-use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome};
 
 use super::error::SessionError;
 use super::frame::{FrameError, FrameReader};
@@ -112,7 +112,9 @@ pub(super) fn describe(reply: &Reply) -> String {
         }
         Reply::NeedParts { step, parts, .. } => format!("step {} requests {} parts", step.0, parts.len()),
         Reply::Outline { step, .. } => format!("step {} requests an outline", step.0),
-        Reply::Ask { step, unit, .. } => format!("step {} requests a disruption permit for {unit}", step.0),
+        Reply::PermitRequest { step, unit, .. } => {
+            format!("step {} requests a disruption permit for {unit}", step.0)
+        }
         Reply::Finished { step, .. } => format!("step {} finished", step.0),
         Reply::Bye => "bye".to_owned(),
     }
@@ -133,7 +135,7 @@ fn bounded(mut reply: Reply) -> Reply {
             entries.truncate(BATCH);
             entries.iter_mut().for_each(|entry| long_text(&mut entry.text, ENTRY));
         }
-        Reply::Ask { reason, .. } => text(reason),
+        Reply::PermitRequest { reason, .. } => text(reason),
         Reply::Finished { outcome, .. } => self::outcome(outcome),
         Reply::Started { .. }
         | Reply::Need { .. }
@@ -174,9 +176,23 @@ fn facts(facts: &mut Facts) {
     [hostname, architecture, kernel, os, os_version].into_iter().for_each(|fact| long_text(fact, 256));
 }
 
-fn difference(Difference { items, diff }: &mut Difference) {
-    texts(items);
+fn difference(Difference { changes, diff }: &mut Difference) {
+    changes.truncate(ENTRIES);
+    changes.iter_mut().for_each(change);
     diff.iter_mut().for_each(|diff| long_text(diff, DIFF));
+}
+
+fn change(change: &mut Change) {
+    match change {
+        Change::Release(release) if release.is_valid() => {}
+        Change::Release(release) => {
+            *change = Change::Text(release.to_string());
+            self::change(change);
+        }
+        Change::Restart { reasons } => texts(reasons),
+        Change::Content { .. } => {}
+        Change::Text(statement) => text(statement),
+    }
 }
 
 fn failure(Failure { what, causes, log, hint }: &mut Failure) {
@@ -269,14 +285,16 @@ fn answer(answer: &mut Answer) {
         }
         Answer::Within(names) => texts(names),
         Answer::Recorded(recorded) => {
-            let Recorded { deeds, last, flaw, .. } = recorded.as_mut();
-            deeds.truncate(JOURNAL_ENTRIES);
-            for Deed { run, operator, title, outcome, detail, .. } in deeds {
+            let Recorded { entries, last, integrity_error, .. } = recorded.as_mut();
+            entries.truncate(JOURNAL_ENTRIES);
+            for JournalEntry { run, operator, title, outcome, detail, .. } in entries {
                 [run, operator, title, outcome].into_iter().for_each(text);
                 texts(detail);
             }
             last.iter_mut().for_each(text);
-            flaw.iter_mut().for_each(|Flaw { file, what, .. }| [file, what].into_iter().for_each(text));
+            integrity_error
+                .iter_mut()
+                .for_each(|IntegrityError { file, what, .. }| [file, what].into_iter().for_each(text));
         }
         Answer::Holds(found) => found.truncate(ENTRIES),
         Answer::Unknown(why) => text(why),

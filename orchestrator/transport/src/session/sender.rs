@@ -52,8 +52,8 @@ impl Sender {
     ///
     /// # Errors
     /// When the link has ended.
-    pub async fn leave(&self, step: StepId, refused: Option<String>) -> Result<(), SessionError> {
-        self.send(&Request::Leave { step, refused }).await
+    pub async fn permit_decision(&self, step: StepId, refused: Option<String>) -> Result<(), SessionError> {
+        self.send(&Request::PermitDecision { step, refused }).await
     }
 
     /// Reports that requested content cannot be sent, and why.

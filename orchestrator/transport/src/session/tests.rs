@@ -1,5 +1,6 @@
 //! Sessions with scripted peers.
 
+use apim_protocol::message::Job;
 use std::time::Duration;
 
 use apim_protocol::facts::Facts;
@@ -23,7 +24,7 @@ fn open() -> Open {
         purpose: "test".into(),
         lock: true,
         again: false,
-        beside: false,
+        shares_lock: false,
     }
 }
 
@@ -138,18 +139,17 @@ async fn requests_arrive_in_order_and_input_closes_with_last_sender() {
     let run = Run {
         step: StepId(7),
         title: "t".into(),
-        mode: Mode::Check,
-        operation: Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false }),
+        job: Job::check(Operation::Absent(Absent { path: AbsPath::parse("/x").unwrap(), recursive: false })),
         ignore_failure: false,
     };
     sender.run(run.clone()).await.unwrap();
-    sender.clone().leave(StepId(7), Some("no".into())).await.unwrap();
+    sender.clone().permit_decision(StepId(7), Some("no".into())).await.unwrap();
     sender.goodbye().await.unwrap();
     drop(sender);
     assert_eq!(receive_request(&mut peer).await, Request::Run(Box::new(run)));
     assert_eq!(
         receive_request(&mut peer).await,
-        Request::Leave { step: StepId(7), refused: Some("no".into()) }
+        Request::PermitDecision { step: StepId(7), refused: Some("no".into()) }
     );
     assert_eq!(receive_request(&mut peer).await, Request::Goodbye);
     assert_eq!(peer.read_u8().await.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);

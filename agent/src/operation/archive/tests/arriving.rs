@@ -1,5 +1,6 @@
 //! What is unpacked while it arrives is what would be unpacked from the whole, and is nothing when the end does not hold.
 
+use apim_protocol::operation::archive::Format;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,5 +1,7 @@
 //! A release made from the one before it is the release that the whole zip unpacks to, whatever became of the one before.
 
+use apim_protocol::operation::archive::Format;
+use apim_protocol::operation::archive::outline;
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -100,7 +102,7 @@ fn renew(bench: &Bench, new: &[u8]) -> (String, Option<u64>) {
     let left = fs::read_dir(bench.real("/opt/r")).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().contains("unpack-")));
     assert_eq!(tree(bench, "/opt/r/2"), whole(new));
-    (done.items.last().unwrap().clone(), bench.parts_given.get())
+    (done.changes.last().unwrap().to_string(), bench.parts_given.get())
 }
 
 #[test]

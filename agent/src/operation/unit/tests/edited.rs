@@ -1,12 +1,18 @@
 //! Files that somebody edited: what the service has read of them decides.
 
+use crate::operation::support::dialogue::Report;
+use apim_protocol::operation::unit::State;
+use apim_protocol::value::AbsPath;
+use apim_protocol::value::Content;
+use apim_protocol::value::UnitName;
 use std::fs;
 use std::time::Duration;
 
+use apim_protocol::operation::file::{File, Show};
+use apim_protocol::operation::wait::{Condition, Service, Wait};
+use apim_protocol::value::{Owner, Sha256};
+
 use super::*;
-use crate::operation::file::{File, Show};
-use crate::operation::wait::{Condition, Service, Wait};
-use crate::value::{Owner, Sha256};
 
 const CONF: &str = "/srv/app/app.toml";
 const OURS: &str = "[server]\nport = 1\n";
@@ -87,7 +93,7 @@ impl Reader {
     }
 
     fn due(&self) -> Option<Vec<String>> {
-        self.unit.check(&self.site.system).unwrap().map(|difference| difference.items)
+        self.unit.check(&self.site.system).unwrap().difference().map(|difference| difference.statements())
     }
 
     /// The service falls over, and is started again as it stands by somebody else.
@@ -123,8 +129,13 @@ impl Dialogue for Gives {
     fn permit(&mut self, _: &UnitName, _: &str) -> Result<(), Failure> {
         Ok(())
     }
+}
+
+impl Report for Gives {
     fn progress(&mut self, _: &str, _: u64, _: u64) {}
-    fn entries(&mut self, _: Vec<crate::observation::LogEntry>, _: bool) {}
+
+    fn entries(&mut self, _: Vec<apim_protocol::observation::LogEntry>, _: bool) {}
+
     fn is_cancelled(&self) -> bool {
         false
     }

@@ -2,14 +2,15 @@
 
 use std::fs;
 
+use apim_protocol::operation::revert::{Proved, Revert};
+use apim_protocol::operation::unit::{ProcessMatch, Release, Script, State, Unit};
+use apim_protocol::operation::wait::{Condition, Service, Wait};
+use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Outcome;
+use apim_protocol::value::{AbsPath, Sha256, UnitName};
+
 use super::{Orchestrator, Site, changed};
-use crate::operation::revert::{Proved, Revert};
-use crate::operation::unit::release::{Moved, Release};
-use crate::operation::unit::{ProcessMatch, Script, State, Unit};
-use crate::operation::wait::{Condition, Service, Wait};
-use crate::operation::{Mode, Operation, converge};
-use crate::outcome::Outcome;
-use crate::value::{AbsPath, Sha256, UnitName};
+use crate::operation::converge;
 
 fn path(text: &str) -> AbsPath {
     AbsPath::parse(text).unwrap()
@@ -160,7 +161,13 @@ fn an_agent_that_died_before_the_link_was_turned_begins_again() {
     let site = grown();
     let wish = unit(&site, "2");
     let release = wish.release.clone().unwrap();
-    release.carry_over(&site.system, &wish.name, &mut Orchestrator::default()).unwrap();
+    crate::operation::unit::release::carry_over(
+        &release,
+        &site.system,
+        &wish.name,
+        &mut Orchestrator::default(),
+    )
+    .unwrap();
     fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown since").unwrap();
     site.converge(&Unit { state: State::Stopped, ..wish.clone() }, &mut Orchestrator::default());
     let outcome = site.converge(&wish, &mut Orchestrator::default());
@@ -251,14 +258,4 @@ fn what_was_up_and_never_settled_is_gone_back_from_where_that_is_asked_for_and_h
     run(&site, &revert(None, None));
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
     assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "of its own");
-}
-
-#[test]
-fn what_a_host_says_of_a_move_is_a_move_only_between_names() {
-    let find = |item: &str| Moved::find(&[item.to_owned()]);
-    let moved = Moved { from: "4.5.0-0a1b".to_owned(), to: "4.6.0-9f".to_owned() };
-    assert_eq!(find(&moved.item()), Some(moved));
-    for bad in ["release ../x -> 4.6.0", "release a -> b/c", "release a", "release a -> ", "link a -> b"] {
-        assert_eq!(find(bad), None, "{bad}");
-    }
 }

@@ -1,7 +1,7 @@
 //! `wait_for`, `uri`.
 
 use apim_protocol::operation::Operation;
-use apim_protocol::operation::wait::{Condition, Wait};
+use apim_protocol::operation::wait::{Condition, Scope, Wait};
 
 use super::Site;
 use super::options::Options;
@@ -44,7 +44,8 @@ pub(super) fn uri(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draf
     let status =
         options.number("status_code", 100..=599).and_then(|status| u16::try_from(status).ok()).unwrap_or(200);
     let deadline_secs = options.number("timeout", 1..=86_400).unwrap_or(30);
-    let condition = Condition::Http { url: url.clone(), status, body_holds: None, verify };
+    let scope = if is_loopback(&url) { Scope::Local } else { Scope::Peer };
+    let condition = Condition::Http { url: url.clone(), status, body_holds: None, verify, scope };
     Some(vec![wait(site, format!("{url} answers {status}"), condition, deadline_secs)])
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use apim_protocol::message::StepId;
 use apim_protocol::operation::{Mode, Operation};
 use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
 use tokio::time::Instant;
 
 use super::state::{End, Lane, Pass, Returning};
@@ -126,7 +127,7 @@ impl Lane<'_> {
     }
 
     fn surveyed(&mut self, worker: &mut Worker, step: &Step, outcome: Outcome, took: Duration) {
-        if matches!(step.operation(), Some(Operation::Examine(_))) {
+        if matches!(step.query(), Some(Query::Examine(_))) {
             worker.heard.insert(step.id, SystemTime::now());
         }
         if let Some(title) = surveyed(self.shared, worker, step, outcome, took) {

@@ -9,7 +9,6 @@
 //! ```
 
 mod completion;
-mod deadline;
 mod permit;
 pub(super) mod rescue;
 mod run;

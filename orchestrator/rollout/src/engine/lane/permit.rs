@@ -100,7 +100,7 @@ impl Lane<'_> {
         let Asked { step: id, unit, reason } = asked;
         let step = self.find(*id)?;
         let Some(pool) = &step.budget else {
-            wire.send(Request::Leave { step: *id, refused: None });
+            wire.send(Request::PermitDecision { step: *id, refused: None });
             return Ok(());
         };
         let node = step.node.clone().unwrap_or_else(|| NodeName(worker.host.0.clone()));
@@ -152,7 +152,7 @@ impl Lane<'_> {
         if answer.is_ok() {
             self.shared.drained.goes_down(&node);
         }
-        wire.send(Request::Leave { step, refused: answer.err() });
+        wire.send(Request::PermitDecision { step, refused: answer.err() });
     }
 
     /// A step that was refused a permit because of an interrupt counts as stopped, not as failed.

@@ -3,7 +3,7 @@
 
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::revert::Proved;
-use apim_protocol::operation::unit::release::Moved;
+
 use apim_protocol::outcome::Outcome;
 
 use super::state::Pass;
@@ -75,6 +75,6 @@ pub(in crate::engine) fn is_release_changed(shared: &Shared, worker: &Worker, st
     own.any(|other| {
         other.node == step.node
             && matches!(other.operation(), Some(Operation::Unit(_)))
-            && matches!(worker.outcomes.get(&other.id), Some(Outcome::Changed(done)) if Moved::find(&done.items).is_some())
+            && matches!(worker.outcomes.get(&other.id), Some(Outcome::Changed(done)) if done.release().is_some())
     })
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::time::Duration;
 
-use apim_protocol::message::{Request, Run, StepId};
-use apim_protocol::operation::Mode;
+use apim_protocol::message::{Job, Request, Run, StepId};
+use apim_protocol::operation::{Mode, Operation};
 use apim_protocol::outcome::Outcome;
 use tokio::time::Instant;
 
-use super::deadline::own_deadline;
 use crate::engine::event::{Event, Level};
 use crate::engine::shared::Shared;
 use crate::engine::wire::Wire;
@@ -99,8 +98,12 @@ impl<'a> Lane<'a> {
         // A failure is ignored only after the last retry.
         let ignore_failure = is_survey || (step.ignore_failure && self.retries_left(step) == 0);
         let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
-        let operation = if is_survey { step.look()? } else { step.operation()?.clone() };
-        Some(Run { step: step.id, title: step.title.clone(), mode, operation, ignore_failure })
+        let job = match (is_survey, step.query(), step.operation()) {
+            (true, ..) => step.look()?,
+            (false, Some(query), _) => Job::Query(query.clone()),
+            (false, None, operation) => Job::Operation { operation: operation?.clone(), mode },
+        };
+        Some(Run { step: step.id, title: step.title.clone(), job, ignore_failure })
     }
 
     pub(super) fn find(&self, id: StepId) -> Result<&'a Step, String> {
@@ -119,7 +122,7 @@ impl<'a> Lane<'a> {
         let step = self.begun.and_then(|(id, _)| self.find(id).ok()).or(self.left.first().copied());
         let own = match (self.pass, step) {
             (Pass::Stage | Pass::Rescue, Some(step)) => {
-                step.operation().map(own_deadline).unwrap_or_default()
+                step.operation().map(Operation::own_deadline).unwrap_or_default()
             }
             _ => Duration::ZERO,
         };

@@ -191,7 +191,9 @@ impl<'a> Lane<'a> {
                 self.find(step)?;
                 self.give_outline(wire, step, sha256);
             }
-            Reply::Ask { step, unit, reason } => self.ask(wire, worker, &Asked { step, unit, reason })?,
+            Reply::PermitRequest { step, unit, reason } => {
+                self.ask(wire, worker, &Asked { step, unit, reason })?
+            }
             Reply::Finished { step, outcome, millis } => {
                 self.finish(worker, step, outcome, Duration::from_millis(millis))?;
             }

@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use apim_protocol::facts::Facts;
 use apim_protocol::frame::MAGIC;
 use apim_protocol::message::{Hello, Refused, Reply, Request, Run, StepId};
+use apim_protocol::operation::Operation;
 use apim_protocol::operation::archive::part::Part;
 use apim_protocol::operation::wait::Condition;
-use apim_protocol::operation::{Mode, Operation};
-use apim_protocol::outcome::{Difference, Failure, Outcome};
+use apim_protocol::outcome::{Change, Difference, Failure, Outcome, ReleaseChange};
 use apim_protocol::value::{Content, UnitName};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, WriteHalf};
 use tokio::sync::mpsc;
@@ -240,7 +240,7 @@ impl Agent {
             Heard::Request(request) => match *request {
                 Request::Run(run) => self.queue.push_back(*run),
                 Request::NoContent { .. } => self.refused_content = true,
-                Request::Leave { refused, .. } => self.leave = Some(refused),
+                Request::PermitDecision { refused, .. } => self.leave = Some(refused),
                 Request::Cancel => self.cancelled = true,
                 Request::Resume => self.failed = false,
                 Request::Goodbye => self.goodbye = true,
@@ -266,7 +266,7 @@ impl Agent {
         }
         let outcome = if self.failed || self.cancelled {
             Outcome::Skipped("an earlier step failed, or the run was interrupted".into())
-        } else if run.mode == Mode::Check {
+        } else if !run.job.may_change() {
             self.check(step)
         } else {
             self.say(Reply::Started { step }).await?;
@@ -291,7 +291,7 @@ impl Agent {
     /// Handles operations outside the plan: load balancer changes and checks of nodes. The path
     /// selects the action.
     async fn aside(&self, run: &Run) -> Outcome {
-        let path = match &run.operation {
+        let path = match run.job.operation().unwrap() {
             Operation::File(file) => file.path.to_string(),
             Operation::Absent(absent) => absent.path.to_string(),
             Operation::Wait(wait) => match wait.conditions.first() {
@@ -307,7 +307,7 @@ impl Agent {
         }
         let mut world = self.hosts.world();
         let is_met = match what {
-            "out" if run.mode == Mode::Check => !world.rotation.contains(&at),
+            "out" if !run.job.may_change() => !world.rotation.contains(&at),
             "out" | "in" if world.stubborn.contains(&self.host) => {
                 return Outcome::Failed(Failure::new("the test of its files failed"));
             }
@@ -335,8 +335,8 @@ impl Agent {
                 *hiccups = hiccups.saturating_sub(1);
                 !is_away && !world.down.contains(node)
             }
-            "marked" if run.mode == Mode::Check => !world.marked.contains(node),
-            "marked" if matches!(run.operation, Operation::File(_)) => {
+            "marked" if !run.job.may_change() => !world.marked.contains(node),
+            "marked" if matches!(run.job.operation(), Some(Operation::File(_))) => {
                 world.log.push(format!("{}: {node} marked", self.host));
                 world.marked.insert(node.to_owned());
                 true
@@ -404,7 +404,7 @@ impl Agent {
             Act::Restart(node) | Act::Move(node) | Act::Return(node) => {
                 if !self.hosts.world().down.contains(&node) {
                     let unit = UnitName::parse("gateway").unwrap();
-                    self.say(Reply::Ask { step, unit, reason: "changed".into() }).await?;
+                    self.say(Reply::PermitRequest { step, unit, reason: "changed".into() }).await?;
                     while self.leave.is_none() {
                         self.hear().await?;
                     }
@@ -438,8 +438,9 @@ impl Agent {
         }
         self.hosts.world().converged.insert(step);
         let is_move = matches!(self.hosts.world().acts.get(&step), Some(Act::Move(_)));
-        let item = if is_move { "release 1 -> 2" } else { "it was changed" };
-        Ok(Outcome::Changed(Difference::one(item)))
+        let release = ReleaseChange { from: "1".into(), to: "2".into() };
+        let change = if is_move { release.into() } else { Change::from("it was changed") };
+        Ok(Outcome::Changed(Difference::one(change)))
     }
 }
 

@@ -184,7 +184,7 @@ async fn node_drained_by_killed_run_counts_as_down() {
     is_clean(&second);
     let id = second.plan.stages[0].lanes[0].steps[2].id;
     let Outcome::Changed(what) = &result.outcomes[&id] else { panic!("{:?}", result.outcomes[&id]) };
-    assert_eq!(what.items, ["call hook `undrain g1`"]);
+    assert_eq!(what.statements(), ["call hook `undrain g1`"]);
     assert_eq!(calls(&second, "undrain g1"), 1);
     let (result, _) = second.run().await;
     assert!(result.nothing_to_do && calls(&second, "undrain g1") == 1, "the hook is called once");

@@ -159,7 +159,7 @@ async fn only_missing_parts_are_sent_and_outline_is_created_once() {
         assert!(same_files(&hosts.of(name), &upgrade.at("two"), "two"));
     }
     let Outcome::Changed(done) = &second.outcomes[&StepId(1)] else { panic!() };
-    let item = done.items.last().unwrap();
+    let item = done.changes.last().unwrap().to_string();
     assert!(item.contains("sent") && item.ends_with("taken from one"), "{item}");
 }
 

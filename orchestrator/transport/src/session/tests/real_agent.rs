@@ -2,6 +2,7 @@
 
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
+use apim_protocol::message::Job;
 use apim_protocol::operation::file::{File, Show};
 use apim_protocol::value::{FileMode, Owner};
 use tokio_util::io::SyncIoBridge;
@@ -28,14 +29,16 @@ fn file(mode: Mode, step: u32, content: Content) -> Run {
     Run {
         step: StepId(step),
         title: "place the file".into(),
-        mode,
-        operation: Operation::File(File {
-            path: AbsPath::parse("/f").unwrap(),
-            content,
-            mode: Some(FileMode::new(0o600)),
-            owner: Owner::default(),
-            show: Show::Nothing,
-        }),
+        job: Job::Operation {
+            operation: Operation::File(File {
+                path: AbsPath::parse("/f").unwrap(),
+                content,
+                mode: Some(FileMode::new(0o600)),
+                owner: Owner::default(),
+                show: Show::Nothing,
+            }),
+            mode,
+        },
         ignore_failure: false,
     }
 }

@@ -193,7 +193,7 @@ async fn lost_connection_is_an_error_not_an_end() {
         purpose: "p".into(),
         lock: false,
         again: false,
-        beside: false,
+        shares_lock: false,
     };
     let error = session::Session::open(link, open).await.err().unwrap().to_string();
     assert!(error.contains("the connection was lost") && error.contains("gw1"), "{error}");

@@ -25,7 +25,7 @@ fn open() -> Open {
         purpose: "p".into(),
         lock: false,
         again: false,
-        beside: false,
+        shares_lock: false,
     }
 }
 

@@ -1,0 +1,42 @@
+//! Files that one service reads, and that are validated and loaded together.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::Describe;
+use super::command::Invocation;
+use super::file::File;
+use crate::value::{Content, UnitName};
+
+/// The files are as wished, and their reader knows them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bundle {
+    /// Who reads the files; what is noted of it is shared by all of its bundles.
+    pub reader: UnitName,
+    /// The files; missing folders are made.
+    pub files: Vec<File>,
+    /// Says whether the reader would take what it is about to be given (exit status 0); it must only read.
+    pub verify: Option<Invocation>,
+    /// Has the reader read its files.
+    pub tell: Invocation,
+}
+
+impl Describe for Bundle {
+    fn contents(&self) -> Vec<Content> {
+        self.files.iter().map(|file| file.content).collect()
+    }
+
+    fn is_host_local(&self) -> bool {
+        true
+    }
+
+    fn own_deadline(&self) -> Duration {
+        self.verify.iter().chain([&self.tell]).map(Invocation::deadline).sum()
+    }
+
+    fn file(&self) -> Option<String> {
+        let paths: Vec<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        Some(paths.join(" "))
+    }
+}

@@ -1,0 +1,101 @@
+//! Which version of something a host has: told by a file of `KEY="value"` lines, else by a program.
+
+use apim_protocol::operation::version::VersionOf;
+
+use crate::probe::text::{harmless, shortened};
+use crate::system::{Program, System};
+
+/// A file of this kind is read up to this size.
+const FILE_LIMIT: u64 = 64 * 1024;
+/// How long a program may take to say its version.
+const PATIENCE_SECS: u64 = 20;
+/// The longest version that is shown.
+const LONGEST: usize = 80;
+
+/// A version, and who told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) version: String,
+    pub(crate) whence: String,
+}
+
+/// Looks; an error says why nobody told.
+pub(crate) fn find(of: &VersionOf, system: &System) -> Result<Found, String> {
+    match system.stat_followed(&of.program) {
+        Ok(Some(stat)) if stat.mode.bits() & 0o111 == 0 => {
+            return Err(format!("{} cannot be executed", of.program));
+        }
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(format!("there is no {}", of.program)),
+        Err(error) => return Err(error.to_string()),
+    }
+    if let Ok(Some(bytes)) = system.read(&of.file, FILE_LIMIT)
+        && let Some(version) = told(&String::from_utf8_lossy(&bytes), &of.key)
+    {
+        return Ok(Found { version, whence: of.file.to_string() });
+    }
+    let argv = std::iter::once(of.program.to_string()).chain(of.arguments.iter().cloned());
+    let words = argv.clone().collect::<Vec<_>>().join(" ");
+    let program = Program { timeout_secs: PATIENCE_SECS, ..Program::new(argv) };
+    let output = system.run(&program).map_err(|error| error.to_string())?;
+    let said = format!("{}\n{}", output.stderr, output.stdout);
+    match printed(&said) {
+        Some(version) if output.ended.is_success() => Ok(Found { version, whence: format!("`{words}`") }),
+        _ => Err(format!("`{words}` told no version ({})", output.ended)),
+    }
+}
+
+fn told(text: &str, key: &str) -> Option<String> {
+    let value = text.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix('='))?;
+    let value = value.trim().trim_matches('"');
+    value.starts_with(|c: char| c.is_ascii_digit()).then(|| shortened(&harmless(value.as_bytes()), LONGEST))
+}
+
+/// The first word in quotes, else the first one, that begins with a digit.
+fn printed(text: &str) -> Option<String> {
+    let begins = |word: &&str| word.starts_with(|c: char| c.is_ascii_digit());
+    let quoted = text.split('"').skip(1).step_by(2).find(begins);
+    let version = quoted.or_else(|| text.split_whitespace().find(begins))?;
+    Some(shortened(&harmless(version.as_bytes()), LONGEST))
+}
+
+#[cfg(test)]
+mod tests {
+    use apim_protocol::value::AbsPath;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::operation::testing::Bench;
+
+    fn of() -> VersionOf {
+        let path = |text| AbsPath::parse(text).unwrap();
+        VersionOf {
+            file: path("/opt/x/release"),
+            key: "JAVA_VERSION".into(),
+            program: path("/opt/x/bin/java"),
+            arguments: vec!["-version".into()],
+        }
+    }
+
+    #[test]
+    fn the_file_tells_and_else_the_program() {
+        let bench = Bench::new();
+        assert!(find(&of(), &bench.system).unwrap_err().contains("there is no /opt/x/bin/java"));
+        bench.write("/opt/x/bin/java", "#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n");
+        fs::set_permissions(bench.real("/opt/x/bin/java"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(find(&of(), &bench.system).unwrap_err().contains("cannot be executed"));
+        fs::set_permissions(bench.real("/opt/x/bin/java"), fs::Permissions::from_mode(0o755)).unwrap();
+        let found = find(&of(), &bench.system).unwrap();
+        assert_eq!(
+            (found.version.as_str(), found.whence.as_str()),
+            ("1.8.0_392", "`/opt/x/bin/java -version`")
+        );
+        bench.write("/opt/x/release", "IMPLEMENTOR=\"x\"\nJAVA_VERSION=\"21.0.2\"\n");
+        let found = find(&of(), &bench.system).unwrap();
+        assert_eq!((found.version.as_str(), found.whence.as_str()), ("21.0.2", "/opt/x/release"));
+        bench.write("/opt/x/bin/java", "#!/bin/sh\nexit 3\n");
+        bench.write("/opt/x/release", "nothing\n");
+        assert!(find(&of(), &bench.system).unwrap_err().contains("told no version (exit status 3)"));
+    }
+}
