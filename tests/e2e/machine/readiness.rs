@@ -2,7 +2,7 @@
 
 use apim_tests::cli::Run;
 use apim_tests::machine::Topology;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Node, Site};
 use crate::events;

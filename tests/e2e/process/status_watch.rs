@@ -71,10 +71,10 @@ fn status_reports_memory_certificate_and_drift() {
         // Notes about the inventory precede it.
         serde_json::from_str::<Value>(run.stdout.lines().last().unwrap_or_default()).expect("one document")
     };
-    let status = query(&["-o", "json"], 0);
-    let node = &status["nodes"][0];
+    let found = query(&["-o", "json"], 0);
+    let node = &found["nodes"][0];
     assert_eq!(
-        (&status["healthy"], &node["healthy"], &node["drift"]),
+        (&found["healthy"], &node["healthy"], &node["drift"]),
         (&true.into(), &true.into(), &0.into())
     );
     assert_eq!((&node["heap"], &node["certificate_served"]), (&"1024m".into(), &true.into()), "{node}");
@@ -84,10 +84,10 @@ fn status_reports_memory_certificate_and_drift() {
     let toml = super::secrets::find(&small, "deployment.toml");
     let text = std::fs::read_to_string(&toml).expect("the configuration");
     std::fs::write(&toml, format!("{text}\n# by hand\n")).expect("an edit");
-    let status = query(&["-o", "json"], 0);
-    assert!(status["nodes"][0]["drift"].as_u64().is_some_and(|steps| steps > 0), "{status}");
-    let status = query(&["-o", "json", "--drift", "off"], 0);
-    assert_eq!(status["nodes"][0]["drift"], Value::Null);
+    let found = query(&["-o", "json"], 0);
+    assert!(found["nodes"][0]["drift"].as_u64().is_some_and(|steps| steps > 0), "{found}");
+    let found = query(&["-o", "json", "--drift", "off"], 0);
+    assert_eq!(found["nodes"][0]["drift"], Value::Null);
 
     let run = status(&small, &["--watch=soon"]).wait(LIMIT).ended_with(2);
     assert!(run.stderr.contains("--watch") && run.stderr.contains("10m"), "{}", run.stderr);
