@@ -88,6 +88,7 @@ impl Inventory {
         let mut inventory = Self {
             variables: object(json!({
                 "ansible_user": crate::process::USER,
+                "ansible_become": false,
                 "ansible_ssh_private_key_file": lab.key(),
                 "ansible_ssh_common_args": format!("-F none -o UserKnownHostsFile={}", lab.known_hosts().display()),
             })),
