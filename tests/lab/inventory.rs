@@ -25,19 +25,26 @@ pub struct Inventory {
 }
 
 /// The maximum number of process labs on a machine at the same time.
-const SLOTS: usize = 100;
+const SLOTS: usize = 64;
+/// The distances of the port offsets of two labs, and of two hosts of a lab. A test checks that no two
+/// ports collide.
+const LAB_DISTANCE: usize = 29;
+const HOST_DISTANCE: usize = 2232;
 
 /// The version that tests deploy by default.
 pub const VERSION: &str = "4.6.0";
 
 impl Inventory {
     /// Returns the port offset of the host with this index. Hosts of the process lab share one network with
-    /// each other and with the labs of other tests. Offsets stay below the ephemeral ports of the kernel. No
-    /// multiple of 27 is the distance of two ports of the product (9611 and 9711 are 100 apart, 8243 and
-    /// 8280 are 37).
+    /// each other and with the labs of other tests, up to eight hosts each. All ports are below the
+    /// ephemeral ports of the kernel.
     #[must_use]
     pub fn offset(at: usize) -> usize {
-        400 + Self::slot() * 220 + at * 27
+        Self::offset_of(Self::slot(), at)
+    }
+
+    fn offset_of(slot: usize, at: usize) -> usize {
+        400 + slot * LAB_DISTANCE + at * HOST_DISTANCE
     }
 
     /// Returns the range of ports that is reserved for this process until it ends.
@@ -88,6 +95,7 @@ impl Inventory {
         let mut inventory = Self {
             variables: object(json!({
                 "ansible_user": crate::process::USER,
+                "ansible_become": false,
                 "ansible_ssh_private_key_file": lab.key(),
                 "ansible_ssh_common_args": format!("-F none -o UserKnownHostsFile={}", lab.known_hosts().display()),
             })),
@@ -234,5 +242,26 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
         _ => Map::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::{Inventory, SLOTS};
+
+    /// The listening ports of the product, of all components.
+    const PORTS: [usize; 14] =
+        [5672, 8021, 8099, 8243, 8280, 8672, 9021, 9099, 9443, 9611, 9711, 9763, 9999, 11111];
+
+    #[test]
+    fn ports_of_labs_and_hosts_do_not_collide() {
+        let mut used = BTreeSet::new();
+        for (slot, at) in (0..SLOTS).flat_map(|slot| (0..8).map(move |at| (slot, at))) {
+            for port in PORTS.map(|port| port + Inventory::offset_of(slot, at)) {
+                assert!(port < 32_768 && used.insert(port), "port {port} of host {at} in slot {slot}");
+            }
+        }
     }
 }

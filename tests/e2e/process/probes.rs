@@ -108,7 +108,7 @@ fn unhealthy_url_refuses_run(small: &Small) {
 }
 
 #[test]
-fn invalid_flags_contact_no_host() {
+fn invalid_flags_are_refused() {
     let small = Small::new();
     let inventory = small.inventory();
     let inventory = inventory.to_str().expect("a path");
