@@ -228,10 +228,7 @@ fn printed(outcomes: Vec<Outcome>) -> Result<Printed, HostUnavailable> {
             Some(Answer::Printed(printed)) => Ok(*printed),
             _ => no_status(),
         },
-        Some(Outcome::Failed(failure)) => {
-            let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
-            Err(HostUnavailable::Unavailable { why, hint: failure.hint })
-        }
+        Some(Outcome::Failed(failure)) => Err(failure.into()),
         // The agent skips a command only if the run is cancelled before it starts.
         Some(Outcome::Skipped(_)) => Err(HostUnavailable::Interrupted),
         _ => no_status(),

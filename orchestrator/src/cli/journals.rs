@@ -113,10 +113,7 @@ fn recorded(outcomes: Vec<Outcome>) -> Result<Recorded, HostUnavailable> {
             Some(Answer::Recorded(recorded)) => Ok(*recorded),
             _ => Err(HostUnavailable::new("the agent did not return the journal")),
         },
-        Some(Outcome::Failed(failure)) => {
-            let why = std::iter::once(failure.what).chain(failure.causes).collect::<Vec<_>>().join(": ");
-            Err(HostUnavailable::Unavailable { why, hint: failure.hint })
-        }
+        Some(Outcome::Failed(failure)) => Err(failure.into()),
         _ => Err(HostUnavailable::new("the agent did not return the journal")),
     }
 }

@@ -251,7 +251,7 @@ impl Stream {
                     (format!("{}{hint}", failure.what), true)
                 }
                 Ok(_) => return true,
-                Err(away) => (away.why().to_owned(), false),
+                Err(away) => (away.why(), false),
             };
             if terms.stop.is_requested() {
                 return true;

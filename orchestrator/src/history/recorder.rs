@@ -12,6 +12,7 @@ use apim_agent::value::Sha256;
 use super::book::{Book, End, Record, now};
 use super::entry::{Begun, Ended, Entry, Line, Planned};
 use apim_rollout::engine::event::{Event, Level};
+use apim_transport::failure::one_line;
 
 /// Maximum length of the text of a failure or change, in characters.
 const TEXT: usize = 500;
@@ -215,7 +216,9 @@ fn entry(event: &Event) -> Option<Entry> {
         Event::Connected(host, facts) => {
             Entry::Connected { host: host.0.clone(), hostname: bounded(&facts.hostname) }
         }
-        Event::Unreachable(host, why, _) => Entry::Unreachable { host: host.0.clone(), why: bounded(why) },
+        Event::Unreachable { host, failure } => {
+            Entry::Unreachable { host: host.0.clone(), why: bounded(&one_line(failure)) }
+        }
         Event::Reconnecting(host, why) => Entry::Unreachable {
             host: host.0.clone(),
             why: format!("connection lost, reconnecting: {}", bounded(why)),

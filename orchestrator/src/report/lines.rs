@@ -8,6 +8,7 @@ use apim_agent::outcome::Outcome;
 use super::style::{count, harmless, time};
 use super::{Face, Look};
 use apim_rollout::engine::event::{Event, Level};
+use apim_transport::failure::one_line;
 
 /// Writes events as lines.
 pub(super) struct Lines<W> {
@@ -63,8 +64,9 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
             let text = format!("connected: {} {}, {}", facts.os, facts.os_version, facts.architecture);
             (Some(host), text)
         }
-        Event::Unreachable(host, why, hint) => {
-            let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        Event::Unreachable { host, failure } => {
+            let why = one_line(failure);
+            let hint = failure.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
             (Some(host), format!("{}  {why}{hint}", style.bad("unreachable")))
         }
         Event::Reconnecting(host, why) => (Some(host), format!("connection lost, reconnecting: {why}")),

@@ -155,7 +155,7 @@ impl Terminal {
             Event::Connecting(host) => self.set(host, "connecting"),
             Event::Connected(host, _) => self.set(host, "connected"),
             Event::Reconnecting(host, _) => self.set(host, "connection lost, reconnecting"),
-            Event::Unreachable(host, ..) => {
+            Event::Unreachable { host, .. } => {
                 self.is_working(host, false);
                 let text = self.look.err.bad("unreachable");
                 self.row(host).step.clone_from(&text);

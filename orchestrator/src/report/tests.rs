@@ -82,8 +82,7 @@ fn failed_run() -> RunResult {
         result.hosts.insert(host(name), HostResult { tally, end, facts: None });
     }
     let end = HostEnd::Unreachable(
-        "cp1 does not answer on 10.0.0.9:22 within 10 s".into(),
-        Some("is it up?".into()),
+        Failure::new("cp1 does not answer on 10.0.0.9:22 within 10 s").hint("is it up?"),
     );
     let tally = Tally { unreachable: 1, ..Tally::default() };
     result.hosts.insert(host("cp1"), HostResult { tally, end, facts: None });
@@ -142,7 +141,8 @@ fn unreachable_hosts_are_not_up_to_date() {
     let good = Style::new(true).good("x").split('x').next().unwrap().to_owned();
     let mut result = RunResult::default();
     assert!(verdict(&result).starts_with(&good));
-    let away = || HostResult { end: HostEnd::Unreachable("no answer".into(), None), ..HostResult::default() };
+    let away =
+        || HostResult { end: HostEnd::Unreachable(Failure::new("no answer")), ..HostResult::default() };
     result.hosts.insert(host("gw1"), away());
     result.hosts.insert(host("gw2"), HostResult::default());
     assert!(verdict(&result).contains("1 of 2 hosts unreachable"));

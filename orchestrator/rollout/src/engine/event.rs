@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use apim_agent::facts::Facts;
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 
 use apim_transport::host::HostName;
@@ -25,7 +25,12 @@ pub enum Event {
     /// The agent answered.
     Connected(HostName, Box<Facts>),
     /// A host could not be reached, or its link broke.
-    Unreachable(HostName, String, Option<String>),
+    Unreachable {
+        /// The host.
+        host: HostName,
+        /// The reason.
+        failure: Failure,
+    },
     /// The link to a host was lost and is being reopened: the reason.
     Reconnecting(HostName, String),
     /// The survey of a host began: number of steps.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use apim_agent::facts::Facts;
 use apim_agent::operation::unit::release::Moved;
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 
 use super::budget::Standing;
@@ -80,8 +80,8 @@ pub enum HostEnd {
     Done,
     /// A step failed: its title.
     Failed(String),
-    /// Unreachable, or its link was lost for good: reason and hint.
-    Unreachable(String, Option<String>),
+    /// Unreachable, or its link was lost for good.
+    Unreachable(Failure),
     /// Stopped by the user or at a barrier before this step (its title; `None` if the whole stage
     /// was skipped).
     Stopped(Option<String>),

@@ -6,14 +6,15 @@ use std::time::Duration;
 use apim_agent::facts::Facts;
 use apim_agent::observation::LogEntry;
 use apim_agent::operation::{Mode, Operation};
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::{Reply, Request, Run, StepId};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::options::{ClientEvent, Listener, QueryOptions};
+use crate::failure::one_line;
 use crate::host::HostName;
-use crate::session::{Connect, ConnectError, Receiver, Sender, Session, SessionError};
+use crate::session::{Connect, Receiver, Sender, Session, SessionError};
 
 /// Time for a host to finish its operations after a cancellation.
 const CANCEL_GRACE: Duration = Duration::from_secs(15);
@@ -58,27 +59,22 @@ pub enum HostUnavailable {
     /// The user cancelled the query before the host answered.
     Interrupted,
     /// The host is unreachable, or the query failed.
-    Unavailable {
-        /// What failed, and the cause.
-        why: String,
-        /// What to do next.
-        hint: Option<String>,
-    },
+    Unavailable(Failure),
 }
 
 impl HostUnavailable {
     /// Returns an error without a hint.
     #[must_use]
     pub fn new(why: impl Into<String>) -> Self {
-        Self::Unavailable { why: why.into(), hint: None }
+        Self::Unavailable(Failure::new(why))
     }
 
-    /// Returns what failed, and the cause.
+    /// Returns what failed and its causes on one line.
     #[must_use]
-    pub fn why(&self) -> &str {
+    pub fn why(&self) -> String {
         match self {
-            Self::Interrupted => "interrupted",
-            Self::Unavailable { why, .. } => why,
+            Self::Interrupted => "interrupted".to_owned(),
+            Self::Unavailable(failure) => one_line(failure),
         }
     }
 
@@ -87,20 +83,20 @@ impl HostUnavailable {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Interrupted => None,
-            Self::Unavailable { hint, .. } => hint.as_deref(),
+            Self::Unavailable(failure) => failure.hint.as_deref(),
         }
     }
 }
 
 impl From<SessionError> for HostUnavailable {
     fn from(error: SessionError) -> Self {
-        Self::Unavailable { hint: error.hint().map(str::to_owned), why: error.to_string() }
+        Self::Unavailable(error.into())
     }
 }
 
-impl From<ConnectError> for HostUnavailable {
-    fn from(ConnectError { what, hint }: ConnectError) -> Self {
-        Self::Unavailable { why: what, hint }
+impl From<Failure> for HostUnavailable {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(failure)
     }
 }
 
@@ -303,8 +299,8 @@ async fn open(
             }
             Err(SessionError::Refused { why, .. }) => {
                 if begun.elapsed() + RETRY_DELAY > terms.patience {
-                    let hint = "wait until that run has finished, or stop it; then re-run".to_owned();
-                    return Err(HostUnavailable::Unavailable { why, hint: Some(hint) });
+                    let hint = "wait until that run has finished, or stop it; then re-run";
+                    return Err(Failure::new(why).hint(hint).into());
                 }
                 if !std::mem::replace(&mut reported, true) {
                     heard(host, ClientEvent::Held(why));

@@ -10,6 +10,7 @@ use apim_agent::observation::{Answer, Ended};
 use apim_agent::operation::command::Invocation;
 use apim_agent::operation::execute::Execute;
 use apim_agent::operation::{Mode, Operation};
+use apim_agent::outcome::Failure;
 use apim_agent::outcome::Outcome;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
@@ -18,7 +19,7 @@ use tokio_util::io::SyncIoBridge;
 
 use super::*;
 use crate::host::HostName;
-use crate::session::{Connect, ConnectError, Link};
+use crate::session::{Connect, Link};
 
 /// A host simulated by a folder, with the number of connections and whether it is unreachable.
 struct Folder {
@@ -31,13 +32,10 @@ impl Connect for Folder {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         Box::pin(async move {
             if self.is_away {
-                return Err(ConnectError {
-                    what: format!("no route to {host}"),
-                    hint: Some("is it up?".into()),
-                });
+                return Err(Failure::new(format!("no route to {host}")).hint("is it up?"));
             }
             self.connected.fetch_add(1, Ordering::Relaxed);
             let (here, there) = tokio::io::duplex(64 * 1024);

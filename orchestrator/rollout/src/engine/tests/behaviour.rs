@@ -235,8 +235,8 @@ async fn locked_host_stops_run_before_any_change() {
     scene.step("b", Act::Change);
     scene.hosts.world().held.insert(host("a"), 1000);
     let (result, events) = scene.run().await;
-    let HostEnd::Unreachable(why, hint) = &result.hosts[&host("a")].end else { panic!("{result:?}") };
-    assert!(why.contains("ops@elsewhere") && hint.is_some());
+    let HostEnd::Unreachable(failure) = &result.hosts[&host("a")].end else { panic!("{result:?}") };
+    assert!(failure.what.contains("ops@elsewhere") && failure.hint.is_some());
     assert!(matches!(result.hosts[&host("b")].end, HostEnd::Stopped(_)), "the other hosts are not changed");
     assert!(!events.iter().any(|event| matches!(event, Event::StageStarted(..) | Event::StepStarted(..))));
     assert!(result.stopped.is_some_and(|stopped| stopped.why.starts_with("another run has locked a;")));

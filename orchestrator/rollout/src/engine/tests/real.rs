@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use apim_agent::operation::directory::Directory;
 use apim_agent::operation::file::{File, Show};
+use apim_agent::outcome::Failure;
 use apim_agent::outcome::Outcome;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
@@ -18,7 +19,7 @@ use tokio_util::io::SyncIoBridge;
 
 use super::*;
 use crate::engine::HostEnd;
-use apim_transport::session::{Connect, ConnectError, Link};
+use apim_transport::session::{Connect, Link};
 
 /// Hosts as folders below one.
 pub(super) struct Folders {
@@ -76,7 +77,7 @@ impl Connect for Folders {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         let mut breaks = self.breaks.lock().unwrap();
         let after = match breaks.as_ref() {
             Some((name, after)) if *name == host.0 => {
