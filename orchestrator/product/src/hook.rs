@@ -242,22 +242,22 @@ impl Hook {
 
 /// Drain or undrain a node by hooks. Runs on the control machine.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shift {
+pub struct RotationChange {
     /// Its hooks.
     pub hooks: Arc<Hooks>,
     /// The action.
     pub spec: ShiftSpec,
 }
 
-/// The action of a [`Shift`].
+/// The action of a [`RotationChange`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShiftSpec {
     /// Undrain, if an earlier run drained the node and did not undrain it.
-    Returned,
+    UndrainIfDrained,
     /// Drain on request of the operator, and wait this many seconds for connections to end.
-    Out(u64),
+    Drain(u64),
     /// Undrain in any case.
-    In,
+    Undrain,
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ pub enum Work {
     /// A local task on the host's databases, connected through that host.
     Database(Arc<DatabaseWork>),
     /// A local task that calls load balancer hooks for a node.
-    Shift(Shift),
+    Rotation(RotationChange),
 }
 
 impl Work {
@@ -27,7 +27,7 @@ impl Work {
     pub const fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Host(operation) => Some(operation),
-            Self::Database(_) | Self::Shift(_) => None,
+            Self::Database(_) | Self::Rotation(_) => None,
         }
     }
 

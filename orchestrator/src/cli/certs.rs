@@ -11,7 +11,7 @@ use super::read;
 use crate::report::style::count;
 use crate::report::table::{Paint, Table};
 use crate::report::{self, Look, Style};
-use apim_product::certificates::{Listed, State, list};
+use apim_product::pki::{Listed, State, list};
 use apim_product::settings::keystores::KeystoreMode;
 use apim_rollout::artifact::Cache;
 

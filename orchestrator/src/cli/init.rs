@@ -13,8 +13,8 @@ use super::options::Files;
 use super::read;
 use crate::report::{Look, remark};
 use apim_product::Role;
+use apim_product::inventory_template::{Answers, Database, Shape};
 use apim_product::release::Version;
-use apim_product::sketch::{Answers, Database, Shape};
 
 /// Length of generated passwords, in characters.
 const PASSWORD_LENGTH: usize = 24;

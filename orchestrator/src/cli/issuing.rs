@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use super::exit::{Exit, Kind};
 use super::pki::Folder;
-use apim_product::issued::{self, Material, Outside};
 use apim_product::keystore::{Certificate, Format, Opened, write};
+use apim_product::pki::{self, ExternalTrust, Material, trust};
 use apim_product::settings::keystores::IssuedSettings;
 use apim_product::settings::source::Fetch;
 use apim_product::yaml::{Mistakes, Span};
-use apim_product::{Artifact, Cluster, Role, trust};
+use apim_product::{Artifact, Cluster, Role};
 use apim_rollout::artifact::{Cache, Progress};
 
 /// Path of the truststore in a distribution, below its top folder (carbon-kernel,
@@ -39,7 +39,7 @@ pub(super) fn provide(
     cache: &Cache,
     issue: Issue,
 ) -> Result<(), Exit> {
-    let settings = issued::settings(cluster).cloned();
+    let settings = pki::settings(cluster).cloned();
     let Some(settings) = settings else { return Ok(()) };
     keep(cluster, &settings, inventory, cache, issue, Due::Left)?;
     let found = trust::check(cluster, now());
@@ -55,7 +55,7 @@ pub(super) fn provide_all(
     cache: &Cache,
     issue: Issue,
 ) -> Result<Mistakes, Exit> {
-    if let Some(settings) = issued::settings(cluster).cloned() {
+    if let Some(settings) = pki::settings(cluster).cloned() {
         keep(cluster, &settings, inventory, cache, issue, Due::Shown)?;
         return Ok(Mistakes::default());
     }
@@ -85,14 +85,14 @@ fn keep(
     let now = now();
     let folder = folder(settings, inventory);
     let mut material = folder.read()?;
-    let is_due = issued::authority_due(&material, settings, now).is_some()
-        || !issued::due(cluster, &material, now).is_empty();
+    let is_due = pki::authority_due(&material, settings, now).is_some()
+        || !pki::due(cluster, &material, now).is_empty();
     // Reading requires no write permission.
     let lock = if issue != Issue::Tell && is_due { Some(folder.lock()?) } else { None };
     if lock.is_some() {
         material = folder.read()?;
     }
-    let outside = Outside {
+    let outside = ExternalTrust {
         named: named(settings)?,
         shipped: if settings.public_authorities {
             shipped(cluster, &folder, cache, issue)?
@@ -102,33 +102,33 @@ fn keep(
     };
     match issue {
         Issue::Now | Issue::Offline => {
-            let made = issued::issue(cluster, &mut material, now).map_err(failed)?;
+            let made = pki::issue(cluster, &mut material, now).map_err(failed)?;
             if !made.is_empty() {
                 folder.save(&material, &made)?;
             }
             for due in &made {
-                let text = format!("issued the certificate of {}: {}", due.needed.words, due.why);
+                let text = format!("issued the certificate of {}: {}", due.required.words, due.why);
                 cluster.tell([text]);
             }
         }
         Issue::Tell => {
             let mut notes = Vec::new();
-            if let Some(why) = issued::authority_due(&material, settings, now) {
+            if let Some(why) = pki::authority_due(&material, settings, now) {
                 notes.push(format!("the certificate of the cluster's authority would be issued: {why}"));
                 if when_due == Due::Left {
                     material.authority = None;
                 }
             }
-            for issued::Due { needed, why } in issued::due(cluster, &material, now) {
-                notes.push(format!("the certificate of {} would be issued: {why}", needed.words));
+            for pki::DueCertificate { required, why } in pki::due(cluster, &material, now) {
+                notes.push(format!("the certificate of {} would be issued: {why}", required.words));
                 if when_due == Due::Left {
-                    material.certificates.remove(&needed.name);
+                    material.certificates.remove(&required.name);
                 }
             }
             cluster.tell(notes);
         }
     }
-    hand_out(cluster, &material, &outside, &folder, issue)?;
+    assign_keystores(cluster, &material, &outside, &folder, issue)?;
     drop(lock);
     Ok(())
 }
@@ -147,7 +147,7 @@ fn folder(settings: &IssuedSettings, inventory: &Path) -> Folder {
 
 /// Returns the certificate of the cluster's authority, if it exists.
 pub(super) fn authority(cluster: &Cluster, inventory: &Path) -> Result<Option<Certificate>, Exit> {
-    issued::settings(cluster).map_or(Ok(None), |settings| folder(settings, inventory).authority())
+    pki::settings(cluster).map_or(Ok(None), |settings| folder(settings, inventory).authority())
 }
 
 fn resolve(path: &str, span: &Span) -> PathBuf {
@@ -166,7 +166,7 @@ fn named(settings: &IssuedSettings) -> Result<Vec<Certificate>, Mistakes> {
         let read = std::fs::read(resolve(&file.value, &file.span)).map_err(|error| error.to_string());
         let opened = read.and_then(|bytes| match Format::of(&bytes) {
             Some(Format::Pem) => {
-                Opened::open(&bytes, &issued::shipped_password()).map_err(|error| error.to_string())
+                Opened::open(&bytes, &pki::shipped_password()).map_err(|error| error.to_string())
             }
             _ => Err("not a PEM file".to_owned()),
         });
@@ -258,16 +258,16 @@ fn truststore(zip: &Path) -> Option<Vec<u8>> {
     let name = archive.file_names().filter_map(Result::ok).find(|name| name.ends_with(SHIPPED))?.into_owned();
     let mut bytes = Vec::new();
     archive.by_name(&name).ok()?.take(LARGEST).read_to_end(&mut bytes).ok()?;
-    let opened = Opened::open(&bytes, &issued::shipped_password()).ok()?;
+    let opened = Opened::open(&bytes, &pki::shipped_password()).ok()?;
     (opened.format == Format::Jks).then_some(bytes)
 }
 
 /// Assigns keystores to the nodes. A PKCS12 file differs each time it is written, so existing files
 /// are reused while their content is correct.
-fn hand_out(
+fn assign_keystores(
     cluster: &mut Cluster,
     material: &Material,
-    outside: &Outside,
+    outside: &ExternalTrust,
     folder: &Folder,
     issue: Issue,
 ) -> Result<(), Exit> {
@@ -288,7 +288,7 @@ fn hand_out(
             }
             Ok(bytes)
         };
-    let done = issued::hand_out(cluster, material, outside, &mut fresh);
+    let done = pki::assign_keystores(cluster, material, outside, &mut fresh);
     match failure {
         Some(exit) => Err(exit),
         None => done.map_err(failed),

@@ -7,7 +7,7 @@ use super::pipeline::Pace;
 use super::read::{self, Read};
 use apim_documents::inventory::pattern;
 use apim_product::availability::Allowance;
-use apim_product::balancer::{self, Flow};
+use apim_product::load_balancer::{self, RotationState};
 use apim_product::yaml::Span;
 use apim_product::{Cluster, Node, Role};
 use apim_rollout::engine::Limits;
@@ -43,7 +43,7 @@ pub(super) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
 pub(super) fn shifted(
     read: &Read,
     files: &Files,
-    (pattern, flow): (&str, Flow),
+    (pattern, flow): (&str, RotationState),
     outage: bool,
 ) -> Result<Drafted, Exit> {
     let cluster = &read.cluster;
@@ -58,13 +58,13 @@ pub(super) fn shifted(
         return Err(exit.hint("`apim-deploy graph` shows the nodes of each host"));
     }
     let has_hook = |node: &&Node| cluster.hooks(&node.name).is_some();
-    if balancer::hosts(cluster).next().is_none() && !chosen.iter().any(has_hook) {
+    if load_balancer::hosts(cluster).next().is_none() && !chosen.iter().any(has_hook) {
         let exit = Exit::new(Kind::Usage, "no load balancer managed by apim-deploy, and no hook configured");
         return Err(exit.hint("set `apim: {load_balancer: {kind: nginx}}` on the hosts of `load_balancer`, or configure hooks for an external load balancer (docs/load-balancer.md)"));
     }
     for role in Role::ALL {
         let left = cluster.of(role).filter(|node| !is_chosen(node)).count();
-        if flow == Flow::Held && !outage && left == 0 && cluster.of(role).next().is_some() {
+        if flow == RotationState::Drained && !outage && left == 0 && cluster.of(role).next().is_some() {
             let what = format!("this would take every {role} out of rotation; no host was contacted");
             return Err(Exit::new(Kind::Usage, what).hint("--allow-outage overrides this"));
         }

@@ -23,7 +23,7 @@ use super::read;
 use super::record::Recording;
 use crate::report::{self, Look};
 use apim_documents::playbook::Playbook;
-use apim_product::balancer::Flow;
+use apim_product::load_balancer::RotationState;
 use apim_product::settings::source::Fetch;
 use apim_product::yaml::Mistakes;
 use apim_product::{Artifact, Cluster, Role};
@@ -70,7 +70,7 @@ pub(super) struct Rolling {
     /// Pace of the disruption.
     pub(super) pace: Pace,
     /// Only drain or undrain the nodes on the hosts that match this pattern.
-    pub(super) shift: Option<(String, Flow)>,
+    pub(super) shift: Option<(String, RotationState)>,
     /// Release to roll back to; `None` is the previous one.
     pub(super) back_to: Option<String>,
     /// Target version that overrides the inventory; already applied when the files were read.
@@ -248,7 +248,7 @@ pub(super) fn run_with(
             let mut plan = drafted.finish(&ready);
             if *mode == Mode::Apply {
                 plan.look_beside(&read.cluster);
-                if matches!(rolling.shift, Some((_, Flow::Held))) {
+                if matches!(rolling.shift, Some((_, RotationState::Drained))) {
                     plan.drain(&read.cluster);
                 }
                 if !reach.no_drain {

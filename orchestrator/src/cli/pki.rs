@@ -14,8 +14,8 @@ use zeroize::Zeroizing;
 
 use super::exit::{Exit, Kind};
 use apim_documents::vault::{Password, VaultError, decrypt, encrypt};
-use apim_product::issued::{Due, Material};
 use apim_product::keystore::{Authority, Certificate, Content, Format, Opened, PrivateKey, write};
+use apim_product::pki::{DueCertificate, Material};
 use apim_product::yaml::{Mistake, Mistakes, Span};
 
 /// Name of the authority among keys and certificates.
@@ -83,7 +83,7 @@ impl Folder {
     }
 
     /// Writes new certificates. Keys are written first, so that no certificate lacks its key.
-    pub(super) fn save(&self, material: &Material, made: &[Due]) -> Result<(), Exit> {
+    pub(super) fn save(&self, material: &Material, made: &[DueCertificate]) -> Result<(), Exit> {
         let mut keys: BTreeMap<&str, String> = BTreeMap::new();
         for (name, key) in &material.keys {
             keys.insert(name, STANDARD.encode(key.as_pkcs8()));
@@ -99,16 +99,16 @@ impl Folder {
             .map_err(|error| Exit::new(Kind::Failed, format!("cannot encrypt the private keys: {error}")))?;
         self.put(KEYS, sealed.as_bytes())?;
         for due in made {
-            let certificate = if due.needed.name == AUTHORITY {
+            let certificate = if due.required.name == AUTHORITY {
                 material.authority.as_ref().map(|authority| &authority.certificate)
             } else {
-                material.certificates.get(&due.needed.name)
+                material.certificates.get(&due.required.name)
             };
             if let Some(certificate) = certificate {
-                let content = Content::default().trusted(&due.needed.name, certificate.clone());
+                let content = Content::default().trusted(&due.required.name, certificate.clone());
                 let text = write(Format::Pem, None, &content, &self.passphrase)
                     .map_err(|error| Exit::from_error(Kind::Failed, &error))?;
-                self.put(&format!("{}.crt", due.needed.name), &text)?;
+                self.put(&format!("{}.crt", due.required.name), &text)?;
             }
         }
         Ok(())

@@ -14,8 +14,8 @@ use super::placed::Placed;
 use super::read;
 use crate::report::style::count;
 use crate::report::{Look, remark, say};
-use apim_product::balancer;
 use apim_product::files::{PlacedFile, files};
+use apim_product::load_balancer;
 
 /// Options of `render`.
 #[derive(Debug, clap::Args)]
@@ -47,11 +47,11 @@ pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
             all.insert(below, file);
         }
     }
-    for host in balancer::hosts(&read.cluster).filter(|host| limited.contains(host.name.as_str())) {
-        let files = balancer::files(&read.cluster, host)
+    for host in load_balancer::hosts(&read.cluster).filter(|host| limited.contains(host.name.as_str())) {
+        let files = load_balancer::files(&read.cluster, host)
             .map_err(|error| Exit::new(Kind::Usage, format!("host `{}`: {error}", host.name)))?;
         // A certificate that is not issued yet has no content.
-        let issued = |file: &PlacedFile| !balancer::is_to_be_issued(file);
+        let issued = |file: &PlacedFile| !load_balancer::is_to_be_issued(file);
         for file in files.into_iter().filter(issued) {
             let below = Path::new(&host.name).join(file.path.as_str().trim_start_matches('/'));
             all.insert(below, file);

@@ -8,7 +8,7 @@ use super::pipeline::{self, Pace, Rolling, Wanted};
 use super::probe::Probe;
 use crate::report;
 use apim_product::Role;
-use apim_product::balancer::Flow;
+use apim_product::load_balancer::RotationState;
 
 /// Options of `stop` and `start`, shared by `restart`.
 #[derive(Debug, clap::Args)]
@@ -64,12 +64,12 @@ pub(super) struct Shift {
 
 /// Takes nodes out of rotation until `undrain` or the next apply.
 pub(super) fn drain(shift: Shift) -> Result<Kind, Exit> {
-    turn("drain", shift, Flow::Held)
+    turn("drain", shift, RotationState::Drained)
 }
 
 /// Puts nodes back in rotation.
 pub(super) fn undrain(shift: Shift) -> Result<Kind, Exit> {
-    turn("undrain", shift, Flow::Open)
+    turn("undrain", shift, RotationState::InRotation)
 }
 
 /// Restarts nodes.
@@ -88,7 +88,7 @@ pub(super) fn start(args: Args) -> Result<Kind, Exit> {
     run("start", None, &["start"], (args, Pace::Rolling))
 }
 
-fn turn(verb: &'static str, shift: Shift, flow: Flow) -> Result<Kind, Exit> {
+fn turn(verb: &'static str, shift: Shift, flow: RotationState) -> Result<Kind, Exit> {
     let Shift { files, pattern, reach, shown, check, probe } = shift;
     let rolling = Rolling { shift: Some((pattern, flow)), ..Rolling::default() };
     let wanted = Wanted { rolling, probe, ..Wanted::look(verb, None, (files, reach, shown)) };

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::report::table::Paint;
 use apim_product::Cluster;
-use apim_product::balancer::{self, ServerFile};
+use apim_product::load_balancer::{self, ServerFile};
 use apim_rollout::plan::model::NodeName;
 use apim_transport::host::HostName;
 
@@ -90,7 +90,7 @@ impl Balancers {
         let mut all: BTreeMap<HostName, Vec<(NodeName, ServerFile)>> = BTreeMap::new();
         for node in cluster.nodes().iter().filter(|node| is_shown(&node.name)) {
             // Errors were reported when the cluster was built.
-            for file in balancer::server_files(cluster, node).unwrap_or_default() {
+            for file in load_balancer::server_files(cluster, node).unwrap_or_default() {
                 all.entry(HostName(file.host.clone())).or_default().push((node.name.clone(), file));
             }
         }

@@ -10,11 +10,11 @@ use super::serving::Serving;
 use crate::report::Style;
 use crate::report::style::{bytes, time};
 use crate::report::table::{Paint, Table};
-use apim_product::certificates::{State, list};
 use apim_product::health::MAXIMUM_HEAP;
 use apim_product::keystore::Certificate;
+use apim_product::pki::trust::WARN_DAYS;
+use apim_product::pki::{State, list};
 use apim_product::settings::keystores::Purpose;
-use apim_product::trust::WARN_DAYS;
 use apim_product::{Cluster, Node};
 
 /// The status of one node.

@@ -15,7 +15,7 @@ impl Drafted {
     /// Removes the steps that call hooks.
     pub fn leave_hooks_alone(&mut self) {
         for stage in &mut self.stages {
-            let is_kept = |step: &DraftedStep| !matches!(step.draft.work, Work::Shift(_));
+            let is_kept = |step: &DraftedStep| !matches!(step.draft.work, Work::Rotation(_));
             stage.lanes.iter_mut().for_each(|(_, steps)| steps.retain(is_kept));
             stage.lanes.retain(|(_, steps)| !steps.is_empty());
         }
@@ -27,17 +27,17 @@ impl Drafted {
     pub fn put_back(&mut self, cluster: &Cluster) {
         let own = self.nodes();
         let nodes: Vec<&Node> = cluster.nodes().iter().filter(|node| own.contains(&node.name)).collect();
-        let mut back = Self::shifting(cluster, &nodes, Flow::Open);
+        let mut back = Self::shifting(cluster, &nodes, RotationState::InRotation);
         back.leave_hooks_alone();
         self.stages.extend(back.stages);
     }
 
     /// Drafts a plan that only drains or undrains `nodes`.
     #[must_use]
-    pub fn shifting(cluster: &Cluster, nodes: &[&Node], flow: Flow) -> Self {
+    pub fn shifting(cluster: &Cluster, nodes: &[&Node], flow: RotationState) -> Self {
         let (words, waits) = match flow {
-            Flow::Open => ("undrain", false),
-            Flow::Held => ("drain", true),
+            RotationState::InRotation => ("undrain", false),
+            RotationState::Drained => ("drain", true),
         };
         let stage = |title: &str| DraftedStage {
             title: title.to_owned(),
@@ -49,8 +49,8 @@ impl Drafted {
         let mut quiet = stage("wait for connections to close");
         for node in nodes {
             // Errors were reported when the cluster was built.
-            for (host, balancer::Wish { bundle, contents }) in
-                balancer::shift(cluster, node, flow).unwrap_or_default()
+            for (host, load_balancer::DesiredFiles { bundle, contents }) in
+                load_balancer::rotation_files(cluster, node, flow).unwrap_or_default()
             {
                 let title = format!("{}: {words}", node.words());
                 let mut draft = Draft::new(title, Operation::Bundle(bundle)).of(node);
@@ -64,7 +64,7 @@ impl Drafted {
             if let Some(draft) = hooks {
                 hook_calls.add(&HostName(node.host.clone()), step(draft, false));
             }
-            if has_answer && balancer::hosts(cluster).next().is_none() {
+            if has_answer && load_balancer::hosts(cluster).next().is_none() {
                 continue;
             }
             let wait = Wait {

@@ -188,7 +188,7 @@ fn plan_calls_hooks_and_counts_all_connections() {
     let mut alone = drafted;
     alone.leave_hooks_alone();
     let plan = alone.finish(&BTreeMap::new());
-    assert!(plan.steps().all(|(_, step)| !matches!(step.work, Work::Shift(_))));
+    assert!(plan.steps().all(|(_, step)| !matches!(step.work, Work::Rotation(_))));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use apim_agent::value::Secret;
 
-use super::{Layout, files, is_ours};
+use super::{Layout, files, is_managed};
 use crate::cluster::{Cluster, FileReader, Host};
 use crate::keystore::{Format, Identity, KeystoreError, Opened};
 use crate::port;
@@ -25,7 +25,7 @@ pub(crate) fn look(cluster: &mut Cluster, reader: &dyn FileReader, mistakes: &mu
         }
         return;
     }
-    let managed: Vec<Host> = cluster.hosts().iter().filter(|host| is_ours(host)).cloned().collect();
+    let managed: Vec<Host> = cluster.hosts().iter().filter(|host| is_managed(host)).cloned().collect();
     for host in &managed {
         let span = &host.settings.load_balancer.span;
         let layout = Layout::of(cluster, host);

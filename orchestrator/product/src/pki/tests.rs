@@ -1,10 +1,14 @@
 //! Required certificates, which of them are due, and which stay unchanged.
 
+use apim_agent::value::Secret;
+
 use super::*;
+use crate::cluster::Cluster;
+use crate::keystore::{Content, KeystoreError};
 use crate::testing::NOW;
 use crate::testing::{HA, basics, cluster, hosts, node};
-use crate::trust;
 
+const DAY_SECS: i64 = 86_400;
 const SETTINGS: &str = "  keystores: {mode: issued, passphrase: pass-of-pki, password: pass-of-stores}\n  endpoints: {gateway: gw.example.com}\n";
 
 fn two(more: &str) -> Cluster {
@@ -20,10 +24,10 @@ fn certificates_contain_all_node_names() {
     let settings =
         "  keystores: {mode: issued, passphrase: pass-of-pki, password: pass-of-stores}\n  endpoints:\n";
     let cluster = cluster(&HA.replacen("  endpoints:\n", settings, 1));
-    let wanted: Vec<String> = needed(&cluster)
+    let wanted: Vec<String> = required(&cluster)
         .iter()
-        .filter(|needed| !needed.name.contains("-2-"))
-        .map(|needed| format!("{} = {}", needed.name, needed.names.join(" ")).trim_end().to_owned())
+        .filter(|required| !required.name.contains("-2-"))
+        .map(|required| format!("{} = {}", required.name, required.names.join(" ")).trim_end().to_owned())
         .collect();
     insta::assert_snapshot!(wanted.join("\n"), @"
     primary =
@@ -42,7 +46,7 @@ fn issued_certificates_serve_and_renew_separately() {
     let issued = issue(&first, &mut material, NOW).expect("issued");
     assert_eq!(issued.len(), 4, "authority, shared key, two nodes: {issued:?}");
     assert_eq!(issue(&first, &mut material, NOW + DAY_SECS).expect("nothing to do"), Vec::new());
-    hand_out(&mut first, &material, &Outside::default(), &mut never).expect("handed out");
+    assign_keystores(&mut first, &material, &ExternalTrust::default(), &mut never).expect("handed out");
     let findings = trust::check(&first, NOW);
     assert!(findings.mistakes.0.is_empty(), "{findings:?}");
     let names: Vec<&str> = node(&first, "gw").keystores.iter().map(|file| file.path.name()).collect();
@@ -52,16 +56,16 @@ fn issued_certificates_serve_and_renew_separately() {
     // Node certificates are reissued shortly before expiry; the shared one is not.
     let late = NOW + 380 * DAY_SECS;
     let due_then = due(&first, &material, late);
-    let names: Vec<&str> = due_then.iter().map(|due| due.needed.name.as_str()).collect();
+    let names: Vec<&str> = due_then.iter().map(|due| due.required.name.as_str()).collect();
     assert_eq!(names, ["cp-control-plane", "gw-gateway"]);
-    assert!(due_then[0].why.contains("expires in"), "{due_then:?}");
+    assert!(matches!(due_then[0].why, DueReason::ExpiresIn(_)), "{due_then:?}");
 
     // A changed name affects one certificate only.
     let renamed = two(" | {keystores: {names: [other.example.com]}}");
     let due_now = due(&renamed, &material, NOW);
     assert_eq!(due_now.len(), 1);
     assert_eq!(
-        (due_now[0].needed.name.as_str(), due_now[0].why.as_str()),
+        (due_now[0].required.name.as_str(), due_now[0].why.to_string().as_str()),
         ("gw-gateway", "it lacks other.example.com")
     );
 
@@ -78,7 +82,8 @@ fn issued_certificates_serve_and_renew_separately() {
 #[test]
 fn keystores_without_certificates_have_no_content() {
     let mut cluster = two("");
-    hand_out(&mut cluster, &Material::default(), &Outside::default(), &mut never).expect("handed out");
+    assign_keystores(&mut cluster, &Material::default(), &ExternalTrust::default(), &mut never)
+        .expect("handed out");
     let keystores = &node(&cluster, "gw").keystores;
     assert!(!keystores.is_empty() && keystores.iter().all(|file| file.opened.is_none()));
     let files = crate::files(&cluster, node(&cluster, "gw"));

@@ -134,7 +134,7 @@ fn load_balancer_certificate_is_checked_and_listed() {
         assert_eq!(notes.len(), usize::from(!note.is_empty()), "{notes:?}");
         assert!(mistakes.iter().all(|one| one.contains("lb.pem") && one.contains(mistake)), "{mistakes:?}");
         assert!(notes.iter().all(|one| one.contains(note)), "{notes:?}");
-        let listed = crate::certificates::list(&cluster, NOW, false);
+        let listed = crate::pki::list(&cluster, NOW, false);
         let own: Vec<_> = listed.iter().filter(|one| one.purpose == "load balancer").collect();
         assert_eq!(own.len(), 2);
         assert!(own.iter().all(|one| one.state.word() == state), "{own:?}");

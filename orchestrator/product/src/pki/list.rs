@@ -1,10 +1,10 @@
 //! Lists all certificates of the cluster with owner, purpose and validity.
 
-use super::cluster::Cluster;
-use super::issued::{self, AUTHORITY_ALIAS};
-use super::settings::keystores::{KeystoreMode, Purpose};
-use super::trust::{SIGNER_ALIAS, WARN_DAYS, chain, store_of};
+use super::model::{AUTHORITY_ALIAS, SIGNER_ALIAS, settings};
+use super::trust::{WARN_DAYS, chain, store_of};
+use crate::cluster::Cluster;
 use crate::keystore::Certificate;
+use crate::settings::keystores::{KeystoreMode, Purpose};
 
 /// The state of a certificate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,7 +103,7 @@ pub fn list(cluster: &Cluster, now: i64, all: bool) -> Vec<Listed> {
     }
     for host in cluster.hosts().iter().filter(|host| host.is_load_balancer) {
         let identity = cluster.balancer_identity(&host.name);
-        if issued::settings(cluster).is_none() && identity.is_none() {
+        if settings(cluster).is_none() && identity.is_none() {
             continue;
         }
         let certificate = identity.and_then(|identity| identity.certificate().cloned());

@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::balancer;
-use super::cluster::Cluster;
-use super::settings::keystores::{Keystore, KeystoreMode, Purpose};
-use super::topology::Node;
+use super::model::SIGNER_ALIAS;
+use crate::cluster::Cluster;
 use crate::keystore::{Certificate, EntryKind, KeyKind, Opened, Trust, follow};
+use crate::load_balancer;
+use crate::settings::keystores::{Keystore, KeystoreMode, Purpose};
+use crate::topology::Node;
 use crate::yaml::{Mistake, Mistakes, Span};
 
 mod edges;
@@ -20,9 +21,6 @@ pub use edges::{Callee, Edge, edges};
 
 /// How many days before expiry a certificate causes a warning.
 pub const WARN_DAYS: i64 = 30;
-
-/// The truststore alias of the token signer's certificate (documentation, "configuring keystores").
-pub const SIGNER_ALIAS: &str = "gateway_certificate_alias";
 
 /// Errors and notes.
 #[derive(Debug, Default)]
@@ -124,7 +122,7 @@ fn own(node: &Node, store: &Keystore, opened: &Opened, now: i64, findings: &mut 
 /// Checks the dates of user-provided load balancer certificates. Their names were checked when they
 /// were read.
 fn balancers(cluster: &Cluster, now: i64, findings: &mut Findings) {
-    for host in balancer::hosts(cluster) {
+    for host in load_balancer::hosts(cluster) {
         let Some(files) = &host.settings.load_balancer.certificate else { continue };
         let chain = cluster.balancer_identity(&host.name).map(|identity| identity.chain.as_slice());
         for (at, certificate) in chain.unwrap_or_default().iter().enumerate() {
@@ -262,8 +260,9 @@ fn connections(cluster: &Cluster, findings: &mut Findings) {
     let mut unseen: Vec<String> = Vec::new();
     for edge in edges(cluster) {
         let Callee::Node(callee) = edge.callee else {
-            let is_ours = cluster.hosts().iter().any(|host| cluster.balancer_identity(&host.name).is_some());
-            if !is_ours
+            let is_managed =
+                cluster.hosts().iter().any(|host| cluster.balancer_identity(&host.name).is_some());
+            if !is_managed
                 && edge.caller.settings.keystores.mode == KeystoreMode::Provided
                 && !unseen.contains(&edge.name)
             {
@@ -341,6 +340,6 @@ fn connections(cluster: &Cluster, findings: &mut Findings) {
     }
 }
 
-fn store_settings(node: &Node) -> &super::settings::keystores::Keystores {
+fn store_settings(node: &Node) -> &crate::settings::keystores::Keystores {
     &node.settings.keystores
 }

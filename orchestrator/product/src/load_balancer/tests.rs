@@ -116,8 +116,9 @@ fn draining_changes_one_line_per_upstream() {
         let placed = whole.iter().find(|placed| placed.path == file.path).expect("placed by apply");
         assert_eq!(placed.bytes.as_ref(), file.desired.as_bytes(), "apply puts the node back in rotation");
     }
-    let drained = shift(&cluster, node(&cluster, "apim-cp-1"), Flow::Held).expect("bundles");
-    let [(host, Wish { bundle, contents })] = drained.as_slice() else { panic!("{drained:?}") };
+    let drained =
+        rotation_files(&cluster, node(&cluster, "apim-cp-1"), RotationState::Drained).expect("bundles");
+    let [(host, DesiredFiles { bundle, contents })] = drained.as_slice() else { panic!("{drained:?}") };
     assert_eq!((host.as_str(), bundle.files.len(), contents.len()), ("lb", 1, 1));
     assert!(
         String::from_utf8_lossy(&contents[0])
@@ -203,7 +204,7 @@ fn user_certificate_must_contain_all_endpoints() {
         } else {
             keystore::Content::default().trusted("a", identity.chain[0].clone())
         };
-        let pem = keystore::write(Format::Pem, None, &content, &issued::shipped_password()).expect("PEM");
+        let pem = keystore::write(Format::Pem, None, &content, &pki::shipped_password()).expect("PEM");
         build_with(&text, &move |_: &str, _: &Span| Ok(pem.clone()))
     };
     let good = with(&["*.x.org"], true).expect("a cluster");

@@ -12,7 +12,7 @@ use apim_agent::value::{AbsPath, Content, FileMode, Owner, UnitName, ValueError}
 
 use super::cluster::{Cluster, Host};
 use super::files::PlacedFile;
-use super::issued;
+use super::pki;
 use super::settings::load_balancer::BalancerKind;
 use super::topology::Node;
 use crate::keystore::{self, Format, Identity, KeystoreError};
@@ -32,11 +32,11 @@ const TO_BE_ISSUED: &[u8] = b"to be issued";
 
 /// Whether a node gets requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Flow {
+pub enum RotationState {
     /// In rotation, as in the inventory.
-    Open,
+    InRotation,
     /// Drained: no new requests; active requests finish.
-    Held,
+    Drained,
 }
 
 /// The file of one node in one upstream of one load balancer.
@@ -54,7 +54,7 @@ pub struct ServerFile {
 
 /// The desired nginx files of a host.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Wish {
+pub struct DesiredFiles {
     /// The files are written together, tested by nginx, and loaded.
     pub bundle: Bundle,
     /// The contents that the host may request.
@@ -63,12 +63,12 @@ pub struct Wish {
 
 /// Returns the hosts with a managed load balancer.
 pub fn hosts(cluster: &Cluster) -> impl Iterator<Item = &Host> {
-    cluster.hosts().iter().filter(|host| is_ours(host))
+    cluster.hosts().iter().filter(|host| is_managed(host))
 }
 
 /// Returns whether `host` has a managed load balancer.
 #[must_use]
-pub fn is_ours(host: &Host) -> bool {
+pub fn is_managed(host: &Host) -> bool {
     host.is_load_balancer && host.settings.load_balancer.kind == BalancerKind::Nginx
 }
 
@@ -105,8 +105,8 @@ pub fn files(cluster: &Cluster, host: &Host) -> Result<Vec<PlacedFile>, Balancer
             Some(authority) => keystore::write(
                 Format::Pem,
                 None,
-                &keystore::Content::default().trusted(issued::AUTHORITY_ALIAS, authority.clone()),
-                &issued::shipped_password(),
+                &keystore::Content::default().trusted(pki::AUTHORITY_ALIAS, authority.clone()),
+                &pki::shipped_password(),
             )?,
             None => TO_BE_ISSUED.to_vec(),
         };
@@ -158,7 +158,11 @@ fn server_files_of(
 ///
 /// # Errors
 /// When a name is not valid in a path.
-pub fn shift(cluster: &Cluster, node: &Node, flow: Flow) -> Result<Vec<(String, Wish)>, BalancerError> {
+pub fn rotation_files(
+    cluster: &Cluster,
+    node: &Node,
+    state: RotationState,
+) -> Result<Vec<(String, DesiredFiles)>, BalancerError> {
     let mut all: Vec<(String, Vec<PlacedFile>)> = Vec::new();
     for file in server_files(cluster, node)? {
         let text = if flow == Flow::Open { &file.desired } else { &file.drained };
@@ -176,7 +180,7 @@ pub fn shift(cluster: &Cluster, node: &Node, flow: Flow) -> Result<Vec<(String, 
 ///
 /// # Errors
 /// When the unit name is invalid.
-pub fn bundle(files: Vec<PlacedFile>) -> Result<Wish, BalancerError> {
+pub fn bundle(files: Vec<PlacedFile>) -> Result<DesiredFiles, BalancerError> {
     let contents = files.iter().map(|file| Arc::clone(&file.bytes)).collect();
     let files = files.into_iter().map(|file| File {
         path: file.path,
@@ -186,7 +190,7 @@ pub fn bundle(files: Vec<PlacedFile>) -> Result<Wish, BalancerError> {
         show: file.show,
     });
     let bundle = Bundle { reader: unit()?, files: files.collect(), verify: Some(test()), tell: reload() };
-    Ok(Wish { bundle, contents })
+    Ok(DesiredFiles { bundle, contents })
 }
 
 /// Returns the name of nginx's unit.
@@ -216,7 +220,7 @@ fn command<const N: usize>(argv: [&str; N]) -> Invocation {
 /// Returns whether the load balancer can verify the nodes' certificates, because their issuer is
 /// known.
 fn is_verified(cluster: &Cluster) -> bool {
-    issued::settings(cluster).is_some()
+    pki::settings(cluster).is_some()
 }
 
 /// The networks with access to gateway management. Empty (no restriction) if a control plane's
@@ -233,7 +237,7 @@ fn management_from(cluster: &Cluster, host: &Host) -> Vec<String> {
 fn pem(identity: Option<&Identity>, alias: &str) -> Result<Vec<u8>, KeystoreError> {
     let Some(identity) = identity else { return Ok(TO_BE_ISSUED.to_vec()) };
     let content = keystore::Content::default().identity(alias, identity.clone());
-    keystore::write(Format::Pem, None, &content, &issued::shipped_password())
+    keystore::write(Format::Pem, None, &content, &pki::shipped_password())
 }
 
 fn inside(name: &str) -> String {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::cluster::{Cluster, Host};
-use crate::issued;
+use crate::pki;
 use crate::port;
 use crate::role::Role;
 use crate::settings::load_balancer::LoadBalancer;
@@ -263,7 +263,7 @@ impl Layout {
     fn upstream(&mut self, key: &str, nodes: &[&Node], base: u16, spare: bool) {
         let servers = nodes.iter().enumerate().map(|(at, node)| Server {
             node: node.name.clone(),
-            file: issued::name_of(node),
+            file: pki::name_of(node),
             reach: format!("{}:{}", node.reach(), node.port(base)),
             backup: spare && at > 0,
         });
