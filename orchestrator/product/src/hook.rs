@@ -242,14 +242,14 @@ impl Hook {
 
 /// Drain or undrain a node by hooks. Runs on the control machine.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RotationChange {
+pub struct Shift {
     /// Its hooks.
     pub hooks: Arc<Hooks>,
     /// The action.
     pub spec: ShiftSpec,
 }
 
-/// The action of a [`RotationChange`].
+/// The action of a [`Shift`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShiftSpec {
     /// Undrain, if an earlier run drained the node and did not undrain it.

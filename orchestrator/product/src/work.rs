@@ -18,7 +18,7 @@ pub enum Work {
     /// A local task on the host's databases, connected through that host.
     Database(Arc<DatabaseWork>),
     /// A local task that calls load balancer hooks for a node.
-    Rotation(RotationChange),
+    Shift(Shift),
 }
 
 impl Work {
@@ -27,7 +27,7 @@ impl Work {
     pub const fn operation(&self) -> Option<&Operation> {
         match self {
             Self::Host(operation) => Some(operation),
-            Self::Database(_) | Self::Rotation(_) => None,
+            Self::Database(_) | Self::Shift(_) => None,
         }
     }
 
@@ -36,7 +36,7 @@ impl Work {
     pub fn look(&self) -> Option<Operation> {
         match self {
             Self::Host(operation) => Some(operation.clone()),
-            Self::Shift(Shift { hooks, spec: ShiftSpec::Returned }) => Some(hooks.unmarked()),
+            Self::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained }) => Some(hooks.unmarked()),
             Self::Database(_) | Self::Shift(_) => None,
         }
     }

@@ -165,7 +165,7 @@ pub fn rotation_files(
 ) -> Result<Vec<(String, DesiredFiles)>, BalancerError> {
     let mut all: Vec<(String, Vec<PlacedFile>)> = Vec::new();
     for file in server_files(cluster, node)? {
-        let text = if flow == Flow::Open { &file.desired } else { &file.drained };
+        let text = if state == RotationState::InRotation { &file.desired } else { &file.drained };
         let placed = public(file.path.as_str(), text)?;
         match all.iter_mut().find(|(host, _)| *host == file.host) {
             Some((_, files)) => files.push(placed),

@@ -128,7 +128,7 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
                 }
             }
         }
-        Work::Rotation(shift) => {
+        Work::Shift(shift) => {
             bytes.extend(format!("{shift:?}").into_bytes());
             secrets.extend(shift.hooks.secrets());
         }

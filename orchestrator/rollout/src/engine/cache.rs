@@ -10,7 +10,7 @@ use crate::plan::model::{ShiftSpec, Step, Work};
 /// do so (commands), do not: an unchanged host says nothing about its peers.
 pub(super) fn is_of_its_host(step: &Step) -> bool {
     if let Work::Shift(shift) = &step.work {
-        return shift.spec == ShiftSpec::Returned;
+        return shift.spec == ShiftSpec::UndrainIfDrained;
     }
     // Local tasks check other machines.
     let Some(operation) = step.operation() else { return false };

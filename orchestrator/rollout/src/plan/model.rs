@@ -87,7 +87,7 @@ impl Plan {
     #[must_use]
     pub fn hosts_of_hooks(&self) -> BTreeSet<HostName> {
         let shifts = self.steps().filter_map(|(_, step)| match &step.work {
-            Work::Rotation(shift) => Some(&shift.hooks),
+            Work::Shift(shift) => Some(&shift.hooks),
             Work::Host(_) | Work::Database(_) => None,
         });
         let hooks = shifts.chain(self.rotations.values().filter_map(|rotation| rotation.hooks.as_ref()));

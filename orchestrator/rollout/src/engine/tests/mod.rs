@@ -202,7 +202,7 @@ impl Scene {
         let hooks = self.plan.rotations[&NodeName(node.to_owned())].hooks.clone().unwrap();
         let step = self.step(host, Act::Returned(node.into()));
         step.budget = None;
-        step.work = Work::Shift(Shift { hooks, spec: ShiftSpec::Returned });
+        step.work = Work::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained });
     }
 
     async fn run(&self) -> (RunResult, Vec<Event>) {

@@ -5,8 +5,8 @@ use apim_agent::operation::wait::Wait;
 
 use super::{Drafted, DraftedStage, DraftedStep, OnFailure};
 use crate::plan::rotation;
-use apim_product::balancer::{self, Flow};
 use apim_product::hook::ShiftSpec;
+use apim_product::load_balancer::{self, RotationState};
 use apim_product::work::Work;
 use apim_product::{Cluster, Draft, Node, steps};
 use apim_transport::host::HostName;
@@ -15,7 +15,7 @@ impl Drafted {
     /// Removes the steps that call hooks.
     pub fn leave_hooks_alone(&mut self) {
         for stage in &mut self.stages {
-            let is_kept = |step: &DraftedStep| !matches!(step.draft.work, Work::Rotation(_));
+            let is_kept = |step: &DraftedStep| !matches!(step.draft.work, Work::Shift(_));
             stage.lanes.iter_mut().for_each(|(_, steps)| steps.retain(is_kept));
             stage.lanes.retain(|(_, steps)| !steps.is_empty());
         }
@@ -58,8 +58,9 @@ impl Drafted {
                 shifts.add(&HostName(host), step(draft, false));
             }
             let limit_secs = u64::from(node.settings.load_balancer.drain_secs);
-            let spec = if waits { ShiftSpec::Out(limit_secs) } else { ShiftSpec::In };
-            let hooks = steps::shift(cluster, node, spec, format!("{}: {words} by hooks", node.words()));
+            let spec = if waits { ShiftSpec::Drain(limit_secs) } else { ShiftSpec::Undrain };
+            let hooks =
+                steps::rotation_change(cluster, node, spec, format!("{}: {words} by hooks", node.words()));
             let has_answer = cluster.hooks(&node.name).is_some_and(|hooks| !hooks.drained.is_empty());
             if let Some(draft) = hooks {
                 hook_calls.add(&HostName(node.host.clone()), step(draft, false));
