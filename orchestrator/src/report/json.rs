@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use apim_agent::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use super::{Face, probes, releases};
+use super::face::Face;
+use super::{probes, releases};
 use apim_rollout::engine::event::{Event, Level};
 use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
 use apim_rollout::plan::model::Plan;

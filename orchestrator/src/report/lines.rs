@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use apim_agent::outcome::Outcome;
 
+use super::face::Face;
+use super::look::Look;
 use super::style::{count, harmless, time};
-use super::{Face, Look};
 use apim_rollout::engine::event::{Event, Level};
 use apim_transport::failure::one_line;
 

@@ -9,8 +9,10 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::StepId;
 
+use super::face::Face;
+use super::lines;
+use super::look::Look;
 use super::style::{count, harmless, time};
-use super::{Face, Look, lines};
 use apim_rollout::engine::event::Event;
 use apim_transport::host::HostName;
 
