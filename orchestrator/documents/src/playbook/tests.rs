@@ -79,7 +79,7 @@ fn built_in_playbooks_load_and_cover_every_role() {
     );
     assert!(site.plays.iter().any(|play| play.hosts.as_text().as_deref() == Some("key_manager")));
     for role in Role::ALL {
-        assert!(role::GROUPS.contains(&role.group()));
+        assert!(apim_product::role::GROUPS.contains(&role.group()));
     }
 }
 
