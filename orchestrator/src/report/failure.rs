@@ -29,7 +29,7 @@ pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
             hosts: vec![host.clone()],
             title: without_node(&step.title, host, step),
             failure: failure.clone(),
-            is_ignored: step.ignore_failure,
+            is_ignored: step.options.ignore_failure,
         };
         add(&mut all, report);
     }

@@ -12,6 +12,7 @@ use apim_agent::value::AbsPath;
 
 use super::changes::Detail;
 use super::*;
+use apim_product::StepOptions;
 use apim_rollout::engine::{HostEnd, HostResult, Stopped, Tally};
 use apim_rollout::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
 use apim_rollout::probing::{self, Sum};
@@ -29,12 +30,7 @@ fn step(id: u32, node: &str, title: &str) -> Step {
         node: Some(NodeName(node.to_owned())),
         budget: None,
         proves_health: false,
-        ignore_failure: false,
-        check_only: false,
-        no_log: false,
-        retries: 0,
-        delay_secs: 0,
-        tags: Vec::new(),
+        options: StepOptions::default(),
         rescue: Vec::new(),
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {
         }
         (_, outcome) => outcome,
     };
-    if !step.no_log {
+    if !step.options.no_log {
         return outcome;
     }
     let nothing = || Difference::one("hidden (no_log)");

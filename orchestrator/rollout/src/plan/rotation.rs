@@ -74,7 +74,8 @@ impl Plan {
     /// Returns the nodes that it may take down.
     fn worked_on(&self) -> BTreeSet<NodeName> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
-        let may = steps.filter(|step| step.budget.is_some() && !step.proves_health && !step.check_only);
+        let may =
+            steps.filter(|step| step.budget.is_some() && !step.proves_health && !step.options.check_only);
         may.filter_map(|step| step.node.clone()).collect()
     }
 

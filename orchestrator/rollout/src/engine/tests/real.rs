@@ -19,6 +19,7 @@ use tokio_util::io::SyncIoBridge;
 
 use super::*;
 use crate::engine::HostEnd;
+use apim_product::StepOptions;
 use apim_transport::session::{Connect, Link};
 
 /// Hosts as folders below one.
@@ -116,12 +117,7 @@ pub(super) fn step(id: u32, title: &str, operation: Operation) -> Step {
         node: None,
         budget: None,
         proves_health: false,
-        ignore_failure: false,
-        check_only: false,
-        no_log: false,
-        retries: 0,
-        delay_secs: 0,
-        tags: Vec::new(),
+        options: StepOptions::default(),
         rescue: Vec::new(),
     }
 }

@@ -8,7 +8,7 @@ use crate::plan::rotation;
 use apim_product::hook::ShiftSpec;
 use apim_product::load_balancer::{self, RotationState};
 use apim_product::work::Work;
-use apim_product::{Cluster, Draft, Node, steps};
+use apim_product::{Cluster, Draft, Node, StepOptions, steps};
 use apim_transport::host::HostName;
 
 impl Drafted {
@@ -44,7 +44,10 @@ impl Drafted {
             on_failure: OnFailure::StopAtBarrier,
             lanes: Vec::new(),
         };
-        let step = |draft, ignore_failure| DraftedStep { ignore_failure, ..DraftedStep::plain(draft) };
+        let step = |draft, ignore_failure| {
+            let options = StepOptions { ignore_failure, ..StepOptions::default() };
+            DraftedStep { draft, options }
+        };
         let (mut shifts, mut hook_calls) = (stage(words), stage(&format!("{words} by hooks")));
         let mut quiet = stage("wait for connections to close");
         for node in nodes {
