@@ -253,11 +253,11 @@ pub struct Shift {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShiftSpec {
     /// Undrain, if an earlier run drained the node and did not undrain it.
-    Returned,
+    UndrainIfDrained,
     /// Drain on request of the operator, and wait this many seconds for connections to end.
-    Out(u64),
+    Drain(u64),
     /// Undrain in any case.
-    In,
+    Undrain,
 }
 
 #[cfg(test)]

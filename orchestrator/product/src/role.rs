@@ -17,6 +17,18 @@ pub enum Role {
     AllInOne,
 }
 
+/// Inventory groups with a fixed meaning: one for each role, and two for hosts without a node. An
+/// inventory may omit them.
+pub const GROUPS: [&str; 7] = [
+    Role::ControlPlane.group(),
+    Role::Gateway.group(),
+    Role::TrafficManager.group(),
+    Role::KeyManager.group(),
+    Role::AllInOne.group(),
+    "load_balancer",
+    "database",
+];
+
 /// An order in which roles are started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StartOrder {

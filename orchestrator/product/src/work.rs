@@ -50,7 +50,9 @@ impl Work {
         match self {
             Self::Host(operation) => Some(Job::check(operation.clone())),
             Self::Query(query) => Some(Job::Query(query.clone())),
-            Self::Shift(Shift { hooks, spec: ShiftSpec::Returned }) => Some(Job::check(hooks.unmarked())),
+            Self::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained }) => {
+                Some(Job::check(hooks.unmarked()))
+            }
             Self::Database(_) | Self::Shift(_) => None,
         }
     }

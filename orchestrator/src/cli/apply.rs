@@ -2,27 +2,23 @@
 
 use std::path::PathBuf;
 
-use apim_protocol::operation::Mode;
-
-use super::bound::{self, Bind};
-use super::exit::{Exit, Kind};
-use super::installed::Installed;
-use super::options::{Files, Plays, Reach, Shown};
-use super::pipeline::{self, Rolling, Wanted};
-use super::probe::Probe;
-use crate::report::{self, changes};
+use super::command::Command;
+use super::options::{FileArgs, OutputArgs, PlayArgs, ReachArgs};
+use super::probe::ProbeArgs;
+use crate::app::apply::{self, ApplyRequest};
+use crate::app::exit::{Exit, Kind};
 
 /// Options of `apply`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     #[command(flatten)]
-    plays: Plays,
+    plays: PlayArgs,
     #[command(flatten)]
-    reach: Reach,
+    reach: ReachArgs,
     #[command(flatten)]
-    pub(super) shown: Shown,
+    shown: OutputArgs,
     /// Show what would change; change nothing
     #[arg(short = 'C', long, conflicts_with = "probe")]
     check: bool,
@@ -33,41 +29,25 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE", conflicts_with = "check")]
     plan: Option<PathBuf>,
     #[command(flatten)]
-    probe: Probe,
+    probe: ProbeArgs,
 }
 
-pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { mut files, mut plays, mut reach, shown, check, diff, plan, probe } = args;
-    let bind = match &plan {
-        Some(path) => bound::read(path, &mut files, &mut plays, &mut reach)?,
-        None => Bind::No,
-    };
-    let mode = if check { Mode::Check } else { Mode::Apply };
-    let rolling = Rolling::default();
-    let wanted = Wanted {
-        verb: "apply",
-        mode,
-        files,
-        plays,
-        reach,
-        shown,
-        diff,
-        inspects: false,
-        judges: true,
-        rolling,
-        bind,
-        probe,
-    };
-    let ended = pipeline::run(&wanted)?;
-    let look = ended.look;
-    if mode == Mode::Apply {
-        let mut installed = Installed::of(&wanted.files.inventory);
-        installed.add(&ended.cluster, &ended.plan, &ended.result);
-        installed.save();
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        self.shown.is_json()
     }
-    if (check || (diff && ended.result.changes() > 0)) && !look.json {
-        let detail = changes::Detail { diff, all: look.verbosity > 0 };
-        report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
+
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, plays, reach, shown, check, diff, plan, probe } = *self;
+        apply::run(ApplyRequest {
+            files: files.into(),
+            plays: plays.into(),
+            reach: reach.into(),
+            shown: shown.into(),
+            check,
+            diff,
+            plan,
+            probe: probe.into(),
+        })
     }
-    ended.conclude()
 }

@@ -2,24 +2,16 @@
 
 use std::path::PathBuf;
 
-use serde_json::json;
-
-use super::exit::{Exit, Kind};
-use super::issuing::{self, Issue};
-use super::options::{Files, Output, Shown};
-use super::read;
-use crate::report::style::count;
-use crate::report::table::{Paint, Table};
-use crate::report::{self, Look, Style};
-use apim_product::certificates::{Listed, State, list};
-use apim_product::settings::keystores::KeystoreMode;
-use apim_rollout::artifact::Cache;
+use super::command::Command;
+use super::options::{FileArgs, OutputArgs};
+use crate::app::certs::{self, CertsRequest};
+use crate::app::exit::{Exit, Kind};
 
 /// Options of `certs`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     /// Issue missing and expiring certificates in mode `issued`; contacts no host
     #[arg(long)]
     issue: bool,
@@ -30,98 +22,16 @@ pub(super) struct Args {
     #[arg(long, value_name = "DIR")]
     cache_dir: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) shown: Shown,
+    shown: OutputArgs,
 }
 
-pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
-    let look = Look::detect(args.shown.output == Output::Json, args.shown.verbose, false);
-    let cache = args.cache_dir.clone().map_or_else(Cache::of_user, Cache::new);
-    let issue = if args.issue { Issue::Offline } else { Issue::Tell };
-    let mut read = read::unchecked(&args.files)?;
-    let is_issued = |mode: KeystoreMode| mode == KeystoreMode::Issued;
-    if args.issue && !read.cluster.nodes().iter().any(|node| is_issued(node.settings.keystores.mode)) {
-        let exit = Exit::new(Kind::Usage, "nothing to issue: `apim.keystores.mode` is not `issued`");
-        return Err(exit.hint("see docs/keystores.md"));
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        self.shown.is_json()
     }
-    let findings = issuing::provide_all(&mut read.cluster, &args.files.inventory, &cache, issue)?;
-    read::tell(&read, &look)?;
-    let limited = read::limited(&read.inventory, &args.files)?;
-    let now = issuing::now();
-    let listed: Vec<Listed> = list(&read.cluster, now, args.all)
-        .into_iter()
-        .filter(|one| one.host.as_ref().is_none_or(|host| limited.contains(host.as_str())))
-        .collect();
-    let expired = listed.iter().filter(|one| one.state == State::Expired).count();
-    if look.json {
-        for one in &listed {
-            report::say(&object(one))?;
-        }
-        report::say(
-            &json!({"event": "certificates", "count": listed.len(), "expired": expired}).to_string(),
-        )?;
-    } else {
-        report::say(&table(&listed, look.out))?;
-        if expired > 0 {
-            report::say(&look.out.bad(format!("{} expired", count(expired, "certificate"))))?;
-        }
-    }
-    if expired > 0 {
-        return Ok(Kind::Failed);
-    }
-    if findings.0.is_empty() { Ok(Kind::Converged) } else { Err(findings.into()) }
-}
 
-fn date(moment: i64) -> String {
-    jiff::Timestamp::from_second(moment)
-        .map_or_else(|_| "?".to_owned(), |moment| moment.strftime("%Y-%m-%d").to_string())
-}
-
-fn table(listed: &[Listed], style: Style) -> String {
-    let heads = ["node", "purpose", "alias", "subject", "names", "issuer", "expires", "days", "state"];
-    let mut table = Table::new(style, &heads);
-    for one in listed {
-        let (state, paint) = (one.state.word().to_owned(), paint(one.state));
-        let (subject, names, issuer, ends, days) = match &one.certificate {
-            None => ("-".to_owned(), "-".to_owned(), "-".to_owned(), "-".to_owned(), "-".to_owned()),
-            Some(certificate) => (
-                certificate.subject.clone(),
-                certificate.names().join("\n"),
-                certificate.issuer.clone(),
-                date(certificate.not_after),
-                one.days.to_string(),
-            ),
-        };
-        table.row([
-            (one.node.clone(), Paint::Plain),
-            (one.purpose.to_owned(), Paint::Plain),
-            (one.alias.clone(), Paint::Plain),
-            (subject, Paint::Plain),
-            (names, Paint::Plain),
-            (issuer, Paint::Plain),
-            (ends, Paint::Plain),
-            (days, paint),
-            (state, paint),
-        ]);
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, issue, all, cache_dir, shown } = *self;
+        certs::run(&CertsRequest { files: files.into(), issue, all, cache_dir, shown: shown.into() })
     }
-    table.text()
-}
-
-fn paint(state: State) -> Paint {
-    match state {
-        State::Valid => Paint::Good,
-        State::Soon | State::Missing | State::Shipped => Paint::Change,
-        State::Expired | State::Early => Paint::Bad,
-    }
-}
-
-fn object(one: &Listed) -> String {
-    let certificate = one.certificate.as_ref();
-    json!({
-        "event": "certificate", "node": one.node, "host": one.host, "purpose": one.purpose, "alias": one.alias,
-        "subject": certificate.map(|c| c.subject.clone()), "names": certificate.map(apim_product::keystore::Certificate::names),
-        "issuer": certificate.map(|c| c.issuer.clone()), "not_before": certificate.map(|c| date(c.not_before)),
-        "not_after": certificate.map(|c| date(c.not_after)), "days": certificate.map(|_| one.days),
-        "fingerprint": certificate.map(|c| c.fingerprint.to_string()), "state": one.state.word(),
-    })
-    .to_string()
 }

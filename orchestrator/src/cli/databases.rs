@@ -1,44 +1,36 @@
 //! `databases`: show database status, or print the setup statements.
 
-use super::exit::{Exit, Kind};
-use super::options::{Files, Reach, Shown};
-use super::pipeline::{self, Wanted};
-use super::read;
-use crate::report::{self, changes};
-use apim_rollout::database::by_hand;
+use super::command::Command;
+use super::options::{FileArgs, OutputArgs, ReachArgs};
+use crate::app::databases::{self, DatabasesRequest};
+use crate::app::exit::{Exit, Kind};
 
 /// Options of `databases`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     #[command(flatten)]
-    reach: Reach,
+    reach: ReachArgs,
     #[command(flatten)]
-    pub(super) shown: Shown,
+    shown: OutputArgs,
     /// Print the SQL statements that create databases, users and schemas; contacts no host
     #[arg(long)]
     print_sql: bool,
 }
 
-pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, reach, shown, print_sql } = args;
-    if print_sql {
-        let read = read::cluster(&files)?;
-        let text = by_hand::text(&read.cluster)
-            .ok_or_else(|| Exit::new(Kind::Usage, "nothing to create: the nodes use local H2 files"))?;
-        report::say(&text)?;
-        return Ok(Kind::Converged);
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        self.shown.is_json()
     }
-    let wanted = Wanted::look("databases", Some("databases"), (files, reach, shown));
-    let ended = pipeline::run(&wanted)?;
-    let look = ended.look;
-    if look.json {
-        ended.conclude()?;
-    } else {
-        let detail = changes::Detail { diff: false, all: true };
-        report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
-        report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
+
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, reach, shown, print_sql } = *self;
+        databases::run(DatabasesRequest {
+            files: files.into(),
+            reach: reach.into(),
+            shown: shown.into(),
+            print_sql,
+        })
     }
-    Ok(pipeline::kind(&ended.result))
 }

@@ -2,17 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::exit::{Exit, Kind};
-use super::options::Files;
-use super::read;
-use crate::report::{self, Look, remark};
-use apim_product::graph::{Format, Graph};
+use super::command::Command;
+use super::options::FileArgs;
+use crate::app::exit::{Exit, Kind};
+use crate::app::graph::{self, GraphRequest};
+use apim_product::graph::Format;
 
 /// Options of `graph`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     /// Output format [default: by the extension of --out, otherwise svg]
     #[arg(short, long, value_enum)]
     format: Option<Written>,
@@ -42,27 +42,13 @@ impl From<Written> for Format {
     }
 }
 
-pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
-    let look = Look::detect(false, 0, false);
-    let read = read::cluster(&args.files)?;
-    read::tell(&read, &look)?;
-    let text = Graph::of(&read.cluster).written(format(args));
-    let Some(out) = &args.out else {
-        report::say(text.trim_end())?;
-        return Ok(Kind::Converged);
-    };
-    std::fs::write(out, text)
-        .map_err(|error| Exit::new(Kind::Failed, format!("cannot write `{}`: {error}", out.display())))?;
-    remark(&look.err.good(format!("written to {}", out.display())));
-    Ok(Kind::Converged)
-}
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        false
+    }
 
-fn format(args: &Args) -> Format {
-    let ending = args.out.as_ref().and_then(|out| out.extension()).and_then(|ending| ending.to_str());
-    match (args.format, ending) {
-        (Some(format), _) => format.into(),
-        (None, Some("dot" | "gv")) => Format::Dot,
-        (None, Some("mmd" | "mermaid" | "md")) => Format::Mermaid,
-        (None, _) => Format::Svg,
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, format, out } = *self;
+        graph::run(&GraphRequest { files: files.into(), format: format.map(Format::from), out })
     }
 }

@@ -1,18 +1,16 @@
 //! `inventory`: show hosts, groups and variables in the format of `ansible-inventory`.
 
-use super::exit::{Exit, Kind};
-use super::options::{Files, Output};
-use super::read;
-use crate::report::{Look, say};
-use apim_documents::inventory::{Host, pattern, show};
-use apim_product::yaml::Span;
+use super::command::Command;
+use super::options::{FileArgs, OutputFormat};
+use crate::app::exit::{Exit, Kind};
+use crate::app::inventory::{self, InventoryRequest};
 
 /// Options of `inventory`.
 #[derive(Debug, clap::Args)]
 #[command(group(clap::ArgGroup::new("what").required(true)))]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     /// Show all hosts and groups with their variables
     #[arg(long, group = "what")]
     list: bool,
@@ -26,33 +24,17 @@ pub(super) struct Args {
     #[arg(short, long)]
     yaml: bool,
     /// Format of warnings and errors
-    #[arg(short, long, value_enum, default_value_t = Output::Human)]
-    pub(super) output: Output,
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Human)]
+    output: OutputFormat,
 }
 
-pub(super) fn run(args: &Args) -> Result<Kind, Exit> {
-    let inventory = read::inventory(&args.files)?;
-    // Standard output must contain only the format of `ansible-inventory`.
-    if args.output == Output::Human {
-        read::tell_warnings(&inventory, &Look::detect(false, 0, false))?;
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        self.output.is_json()
     }
-    let hosts: Vec<&Host> = match &args.files.limit {
-        Some(limit) => pattern::select(&inventory, limit, &Span::flag("--limit"))?,
-        None => inventory.hosts.iter().collect(),
-    };
-    let text = match &args.host {
-        Some(name) => {
-            let host = inventory.host(name);
-            let host = host.ok_or_else(|| {
-                let exit = Exit::new(Kind::Usage, format!("`{}` has no host `{name}`", inventory.name));
-                exit.hint("`--list` and `--graph` show its hosts")
-            })?;
-            if args.yaml { show::host_yaml(host) } else { show::host(host) }
-        }
-        None if args.graph => show::graph(&inventory),
-        None if args.yaml => show::list_yaml(&inventory, &hosts),
-        None => show::list(&inventory, &hosts),
-    };
-    say(&text)?;
-    Ok(Kind::Converged)
+
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, list: _, graph, host, yaml, output } = *self;
+        inventory::run(&InventoryRequest { files: files.into(), graph, host, yaml, json: output.is_json() })
+    }
 }

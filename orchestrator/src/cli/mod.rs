@@ -1,5 +1,5 @@
-//! The command line: one file per verb. `pipeline` is shared by the verbs that run a plan; `exit`
-//! maps results to exit codes and messages.
+//! The command line: clap structs, one file per verb. A verb parses its flags, builds a plain
+//! request and calls its use case in `app`.
 
 use std::process::ExitCode;
 
@@ -7,50 +7,38 @@ use clap::{Parser, Subcommand};
 
 mod apply;
 mod audit;
-mod bound;
 mod certs;
-mod confirm;
-mod connect;
+mod command;
 mod databases;
 mod diff;
+mod drain;
 mod exec;
-mod exit;
 mod facts;
 mod graph;
-mod guard;
 mod history;
 mod init;
-mod installed;
 mod inventory;
-mod issuing;
-mod journals;
 mod logs;
-mod looking;
-mod merge;
-mod moment;
-mod moves;
+mod node_args;
 mod options;
-mod outage;
-mod pipeline;
-mod pki;
-mod placed;
 mod plan;
 mod preflight;
 mod probe;
-mod read;
-mod record;
 mod remove;
 mod render;
 mod restart;
 mod rollback;
-mod serving;
-mod standing;
+mod start;
 mod status;
-mod target;
+mod stop;
+mod time_args;
+mod undrain;
 mod upgrade;
 mod validate;
 
-pub use exit::{Exit, Kind};
+use crate::app::exit::{self, Kind};
+use crate::report::{remark, say};
+use command::Command;
 
 /// Deploy and operate WSO2 API Manager 4.5+ clusters over SSH.
 #[derive(Debug, Parser)]
@@ -60,8 +48,27 @@ struct Cli {
     verb: Verb,
 }
 
-#[derive(Debug, Subcommand)]
-enum Verb {
+/// Defines the verbs and how a parsed verb becomes a [`Command`].
+macro_rules! verbs {
+    ($($(#[$help:meta])* $verb:ident($args:ty),)*) => {
+        #[derive(Debug, Subcommand)]
+        enum Verb {
+            $($(#[$help])* $verb($args),)*
+        }
+
+        impl Verb {
+            /// Returns the flags of the verb.
+            fn command(self) -> Box<dyn Command> {
+                match self {
+                    $(Self::$verb(args) => Box::new(args),)*
+                }
+            }
+        }
+    };
+}
+
+// To add a verb, write its file, declare the module above, and add its line here.
+verbs! {
     /// Apply the inventory; idempotent
     Apply(apply::Args),
     /// Show what apply would change on each host; changes nothing
@@ -85,11 +92,11 @@ enum Verb {
     /// Show the status of each node: release, unit, health, drift
     Status(status::Args),
     /// Restart nodes, one node of a role at a time
-    Restart(restart::Restart),
+    Restart(restart::Args),
     /// Stop nodes; stopping all nodes of a role requires --allow-outage
-    Stop(restart::Args),
+    Stop(stop::Args),
     /// Start stopped nodes in dependency order
-    Start(restart::Args),
+    Start(start::Args),
     /// Compare the files on the hosts with the files that apply would write
     Diff(diff::Args),
     /// Show host facts: system, memory, disks, JDKs, clock, addresses, releases
@@ -101,9 +108,9 @@ enum Verb {
     /// Show the runs started from this machine; verify their records
     History(history::Args),
     /// Take nodes out of rotation until `undrain` or the next apply
-    Drain(restart::Shift),
+    Drain(drain::Args),
     /// Put nodes back in rotation
-    Undrain(restart::Shift),
+    Undrain(undrain::Args),
     /// Draw the topology: hosts, nodes, ports and connections
     Graph(graph::Args),
     /// Create an inventory, interactively or from flags
@@ -114,74 +121,34 @@ enum Verb {
     Databases(databases::Args),
 }
 
-impl Verb {
-    /// Returns whether the output format is JSON.
-    fn is_json(&self) -> bool {
-        let output = match self {
-            Self::Apply(args) => args.shown.output,
-            Self::Plan(args) => args.shown.output,
-            Self::Upgrade(args) => args.shown.output,
-            Self::Rollback(args) => args.shown.output,
-            Self::Remove(args) => args.shown.output,
-            Self::Validate(args) => args.shown.output,
-            Self::Status(args) => args.shown.output,
-            Self::Restart(restart) => restart.args.shown.output,
-            Self::Stop(args) | Self::Start(args) => args.shown.output,
-            Self::Diff(args) => args.shown.output,
-            Self::Facts(args) => args.shown.output,
-            Self::Exec(args) => args.shown.output,
-            Self::Drain(args) | Self::Undrain(args) => args.shown.output,
-            Self::Logs(args) => args.shown.output,
-            Self::Preflight(args) => args.shown.output,
-            Self::Audit(args) => args.shown.output,
-            Self::Certs(args) => args.shown.output,
-            Self::Databases(args) => args.shown.output,
-            Self::History(args) => args.output(),
-            Self::Render(args) => args.output,
-            Self::Inventory(args) => args.output,
-            Self::Graph(_) | Self::Init(_) => return false,
-        };
-        output == options::Output::Json
-    }
-}
-
 /// Parses the command line, runs the verb and returns the exit code.
 #[must_use]
 pub fn main() -> ExitCode {
     exit::catch_bugs();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => return exit::usage(&error),
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.verb.command(),
+        Err(error) => return usage(&error),
     };
-    let json = cli.verb.is_json();
-    let ended = match cli.verb {
-        Verb::Apply(args) => apply::run(args),
-        Verb::Plan(args) => plan::run(args),
-        Verb::Upgrade(args) => upgrade::run(args),
-        Verb::Rollback(args) => rollback::run(args),
-        Verb::Remove(args) => remove::run(args),
-        Verb::Validate(args) => validate::run(&args),
-        Verb::Render(args) => render::run(&args),
-        Verb::Inventory(args) => inventory::run(&args),
-        Verb::Status(args) => status::run(args),
-        Verb::Diff(args) => diff::run(args),
-        Verb::Facts(args) => facts::run(&args),
-        Verb::Exec(args) => exec::run(&args),
-        Verb::History(args) => history::run(&args),
-        Verb::Logs(args) => logs::run(&args),
-        Verb::Graph(args) => graph::run(&args),
-        Verb::Init(args) => init::run(&args),
-        Verb::Restart(args) => restart::restart(args),
-        Verb::Stop(args) => restart::stop(args),
-        Verb::Drain(args) => restart::drain(args),
-        Verb::Undrain(args) => restart::undrain(args),
-        Verb::Start(args) => restart::start(args),
-        Verb::Preflight(args) => preflight::run(args),
-        Verb::Audit(args) => audit::run(args),
-        Verb::Certs(args) => certs::run(&args),
-        Verb::Databases(args) => databases::run(args),
+    let json = command.is_json();
+    exit::code(command.run(), json)
+}
+
+/// Prints clap's message: help and version on standard output, errors on standard error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = if exit::style().is_coloured() {
+        error.render().ansi().to_string()
+    } else {
+        error.render().to_string()
     };
-    exit::code(ended, json)
+    if error.use_stderr() {
+        remark(&text);
+        ExitCode::from(Kind::Usage.code())
+    } else {
+        match say(&text) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(Kind::Failed.code()),
+        }
+    }
 }
 
 #[cfg(test)]

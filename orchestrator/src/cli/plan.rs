@@ -1,30 +1,23 @@
 //! `plan`: check every host and show what apply would change.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use apim_protocol::operation::Mode;
-
-use super::bound::Bind;
-use super::exit::{Exit, Kind};
-use super::options::{Files, Output, Plays, Reach, Shown};
-use super::pipeline::{self, Rolling, Wanted};
-use super::probe::Probe;
-use super::read;
-use crate::report::{self, Look, changes, remark};
-use apim_rollout::plan::show;
+use super::command::Command;
+use super::options::{FileArgs, OutputArgs, PlayArgs, ReachArgs};
+use crate::app::exit::{Exit, Kind};
+use crate::app::plan::{self, PlanRequest};
 
 /// Options of `plan`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     #[command(flatten)]
-    plays: Plays,
+    plays: PlayArgs,
     #[command(flatten)]
-    reach: Reach,
+    reach: ReachArgs,
     #[command(flatten)]
-    pub(super) shown: Shown,
+    shown: OutputArgs,
     /// Exit with code 3 if changes are pending
     #[arg(long)]
     exit_code: bool,
@@ -43,52 +36,23 @@ pub(super) struct Args {
     diff: bool,
 }
 
-pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, plays, reach, shown, exit_code, offline, out, no_diff, diff } = args;
-    if offline {
-        let look = Look::detect(shown.output == Output::Json, shown.verbose, false);
-        let (read, _, drafted) = read::all(&files, &plays)?;
-        read::tell(&read, &look)?;
-        let plan = drafted.finish(&BTreeMap::new());
-        report::say(&if shown.output == Output::Json { show::json(&plan) } else { show::text(&plan) })?;
-        return Ok(Kind::Converged);
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        self.shown.is_json()
     }
-    let wanted = Wanted {
-        verb: "plan",
-        mode: Mode::Check,
-        files,
-        plays,
-        reach,
-        shown,
-        diff: diff || !no_diff,
-        inspects: false,
-        judges: true,
-        rolling: Rolling::default(),
-        bind: if out.is_some() { Bind::Make } else { Bind::No },
-        probe: Probe::default(),
-    };
-    let mut ended = pipeline::run(&wanted)?;
-    let look = ended.look;
-    if look.json {
-        ended.conclude()?;
-    } else {
-        let detail = changes::Detail { diff: look.diff, all: look.verbosity > 0 };
-        report::say(&changes::text(&ended.plan, &ended.result, detail, look.out))?;
-        report::say(&report::failure::text(&ended.plan, &ended.result, look.out))?;
+
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, plays, reach, shown, exit_code, offline, out, no_diff, diff } = *self;
+        plan::run(PlanRequest {
+            files: files.into(),
+            plays: plays.into(),
+            reach: reach.into(),
+            shown: shown.into(),
+            exit_code,
+            offline,
+            out,
+            no_diff,
+            diff,
+        })
     }
-    let kind = pipeline::kind(&ended.result);
-    match (&out, ended.binding.take()) {
-        (Some(path), Some(binding)) if kind == Kind::Converged => binding.write(path, &ended)?,
-        (Some(path), _) => {
-            remark(&format!(
-                "the plan was not saved to `{}`: not all hosts were checked completely",
-                path.display()
-            ));
-        }
-        (None, _) => {}
-    }
-    Ok(match kind {
-        Kind::Converged if exit_code && ended.result.changes() > 0 => Kind::Pending,
-        kind => kind,
-    })
 }

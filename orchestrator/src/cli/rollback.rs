@@ -1,23 +1,18 @@
 //! `rollback`: return nodes to their previous release, with the configuration of that release.
 
-use apim_protocol::operation::Mode;
-use apim_protocol::value::is_release_name;
-
-use super::confirm::confirm;
-use super::exit::{Exit, Kind};
-use super::moves::{self, Move};
-use super::options::{Files, Reach, Shown};
-use super::pipeline::{self, Rolling, Wanted};
-use super::probe::Probe;
-use super::restart::role;
-use crate::report;
+use super::command::Command;
+use super::options::{FileArgs, OutputArgs, ReachArgs, role};
+use super::probe::ProbeArgs;
+use crate::app::exit::{Exit, Kind};
+use crate::app::rollback::{self, RollbackRequest};
 use apim_product::Role;
+use apim_protocol::value::is_release_name;
 
 /// Options of `rollback`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
-    files: Files,
+    files: FileArgs,
     /// Limit to nodes of this role: control_plane, key_manager, gateway, traffic_manager,
     /// all_in_one (repeatable)
     #[arg(short, long, value_name = "ROLE", value_delimiter = ',', value_parser = role)]
@@ -30,54 +25,37 @@ pub(super) struct Args {
     #[arg(short, long)]
     yes: bool,
     #[command(flatten)]
-    reach: Reach,
+    reach: ReachArgs,
     #[command(flatten)]
-    probe: Probe,
+    probe: ProbeArgs,
     #[command(flatten)]
-    pub(super) shown: Shown,
+    shown: OutputArgs,
 }
 
-fn release(text: &str) -> Result<String, String> {
-    if is_release_name(text) { Ok(text.to_owned()) } else { Err(format!("invalid release name `{text}`")) }
+impl Command for Args {
+    fn is_json(&self) -> bool {
+        self.shown.is_json()
+    }
+
+    fn run(self: Box<Self>) -> Result<Kind, Exit> {
+        let Self { files, role, to, yes, reach, probe, shown } = *self;
+        rollback::run(RollbackRequest {
+            files: files.into(),
+            roles: role,
+            to,
+            yes,
+            reach: reach.into(),
+            probe: probe.into(),
+            shown: shown.into(),
+        })
+    }
 }
 
-pub(super) fn run(args: Args) -> Result<Kind, Exit> {
-    let Args { files, role: roles, to, yes, reach, probe, shown } = args;
-    let rolling = Rolling { roles, back_to: to, ..Rolling::default() };
-    let mut wanted =
-        Wanted { rolling, probe, ..Wanted::look("rollback", Some("rollback.yaml"), (files, reach, shown)) };
-    let seen = pipeline::run(&wanted)?;
-    if seen.result.interrupted {
-        return Ok(Kind::Interrupted);
-    }
-    let found = moves::reverts(&seen.plan, &seen.result);
-    if !found.refused.is_empty() || moves::has_lost_hosts(&seen.result) {
-        report::say(&report::failure::text(&moves::without_proofs(&seen.plan), &seen.result, seen.look.out))?;
-        let text = "not all nodes can be rolled back; no host was changed";
-        return Err(Exit::new(Kind::Failed, text).hint("exclude the failing nodes with --limit"));
-    }
-    if found.moves.is_empty() {
-        report::remark("nothing to roll back: every node runs that release\n");
-        return Ok(Kind::Converged);
-    }
-    tell(&found.moves, &seen.look)?;
-    confirm(
-        &format!("{} will be rolled back, one node of a role at a time.", nodes(found.moves.len())),
-        yes,
-    )?;
-    wanted.mode = Mode::Apply;
-    let ended = pipeline::run(&wanted)?;
-    ended.conclude()
-}
+/// A release name that is invalid.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid release name `{0}`")]
+struct InvalidRelease(String);
 
-fn tell(found: &[Move], look: &report::Look) -> std::io::Result<()> {
-    if look.json {
-        return moves::objects(found).iter().try_for_each(|object| report::say(object));
-    }
-    report::say(&moves::table(found, look.out))
-}
-
-/// Formats a number of nodes.
-pub(super) fn nodes(number: usize) -> String {
-    report::style::count(number, "node")
+fn release(text: &str) -> Result<String, InvalidRelease> {
+    if is_release_name(text) { Ok(text.to_owned()) } else { Err(InvalidRelease(text.to_owned())) }
 }

@@ -16,7 +16,7 @@ fn exit_codes_are_stable() {
         Kind::Failed,
         Kind::Usage,
         Kind::Pending,
-        Kind::Moved,
+        Kind::PlanStale,
         Kind::Bug,
         Kind::Interrupted,
     ];
@@ -59,7 +59,7 @@ fn render_rejects_a_file_as_output_folder() {
         file.path().as_os_str(),
     ]);
     let Ok(Cli { verb: Verb::Render(args) }) = cli else { panic!("not parsed") };
-    let said = format!("{:?}", render::run(&args).expect_err("it is a file"));
+    let said = format!("{:?}", Box::new(args).run().expect_err("it is a file"));
     assert!(said.contains("is a file; `--out` needs a folder") && said.contains("Usage"), "{said}");
 }
 

@@ -6,6 +6,7 @@ use apim_protocol::outcome::{Failure, Outcome};
 use super::style::{Style, harmless};
 use apim_rollout::engine::{HostEnd, RunResult};
 use apim_rollout::plan::model::{Plan, Step};
+use apim_transport::failure::one_line;
 
 /// Maximum number of log lines per failure.
 const LOG_LINES: usize = 20;
@@ -28,14 +29,14 @@ pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
             hosts: vec![host.clone()],
             title: without_node(&step.title, host, step),
             failure: failure.clone(),
-            is_ignored: step.ignore_failure,
+            is_ignored: step.options.ignore_failure,
         };
         add(&mut all, report);
     }
     for (host, state) in &result.hosts {
-        if let HostEnd::Unreachable(why, hint) = &state.end {
-            let mut failure = Failure::new(without_host(why, &host.0));
-            failure.hint.clone_from(hint);
+        if let HostEnd::Unreachable(unreachable) = &state.end {
+            let mut failure = Failure::new(without_host(&one_line(unreachable), &host.0));
+            failure.hint.clone_from(&unreachable.hint);
             let title = "connect".to_owned();
             add(&mut all, Report { hosts: vec![host.0.clone()], title, failure, is_ignored: false });
         }

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressStyle};
 
+use super::look::Look;
+use super::output::remark;
 use super::style::harmless;
-use super::{Look, remark};
 
 /// Without a terminal, the minimum time between two lines about the same file.
 const QUIET: Duration = Duration::from_secs(5);

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use apim_protocol::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
-use super::{Face, probes, releases};
+use super::face::Face;
+use super::{probes, releases};
 use apim_rollout::engine::event::{Event, Level};
 use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
 use apim_rollout::plan::model::Plan;
 use apim_rollout::probing::Sum;
+use apim_transport::failure::one_line;
 
 /// Writes events as JSON objects.
 pub(super) struct Json<W> {
@@ -45,8 +47,8 @@ fn object(event: &Event) -> Map<String, Value> {
         }
         Event::Connecting(host) => json!({"event": "connecting", "host": host.0}),
         Event::Connected(host, facts) => json!({"event": "connected", "host": host.0, "facts": facts}),
-        Event::Unreachable(host, why, hint) => {
-            json!({"event": "unreachable", "host": host.0, "why": why, "hint": hint})
+        Event::Unreachable { host, failure } => {
+            json!({"event": "unreachable", "host": host.0, "why": one_line(failure), "hint": failure.hint})
         }
         Event::Reconnecting(host, why) => json!({"event": "reconnecting", "host": host.0, "why": why}),
         Event::Surveying(host, steps) => json!({"event": "surveying", "host": host.0, "steps": steps}),
@@ -131,9 +133,9 @@ pub(super) fn recap(plan: &Plan, result: &RunResult, probed: &[Sum]) -> String {
             let tally = host.tally;
             let (state, at) = match &host.end {
                 HostEnd::Done => ("done", None),
-                HostEnd::Failed(title) => ("failed", Some(title)),
-                HostEnd::Unreachable(why, _) => ("unreachable", Some(why)),
-                HostEnd::Stopped(before) => ("stopped", before.as_ref()),
+                HostEnd::Failed(title) => ("failed", Some(title.clone())),
+                HostEnd::Unreachable(failure) => ("unreachable", Some(one_line(failure))),
+                HostEnd::Stopped(before) => ("stopped", before.clone()),
             };
             let value = json!({
                 "ok": tally.ok, "changed": tally.changed, "skipped": tally.skipped, "failed": tally.failed,

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use apim_protocol::outcome::Outcome;
 
+use super::face::Face;
+use super::look::Look;
 use super::style::{count, harmless, time};
-use super::{Face, Look};
 use apim_rollout::engine::event::{Event, Level};
+use apim_transport::failure::one_line;
 
 /// Writes events as lines.
 pub(super) struct Lines<W> {
@@ -63,8 +65,9 @@ pub(super) fn words(event: &Event, look: &Look, differing: &mut usize) -> Vec<(O
             let text = format!("connected: {} {}, {}", facts.os, facts.os_version, facts.architecture);
             (Some(host), text)
         }
-        Event::Unreachable(host, why, hint) => {
-            let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+        Event::Unreachable { host, failure } => {
+            let why = one_line(failure);
+            let hint = failure.hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
             (Some(host), format!("{}  {why}{hint}", style.bad("unreachable")))
         }
         Event::Reconnecting(host, why) => (Some(host), format!("connection lost, reconnecting: {why}")),

@@ -5,7 +5,7 @@
 //! (no terminal) or `json`. The final report is rendered by `recap`, `failure` and `changes`, which
 //! return text and print nothing.
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -19,12 +19,16 @@ use apim_rollout::probing::Sum;
 pub mod alike;
 pub mod changes;
 pub mod differences;
+mod face;
 pub mod failure;
 mod fetch;
 pub mod fold;
+pub mod history;
 mod json;
 mod lines;
 pub mod live;
+mod look;
+mod output;
 pub mod probes;
 pub mod recap;
 mod releases;
@@ -36,44 +40,11 @@ mod terminal;
 mod tests;
 
 pub use fetch::{Fetching, fetching};
+pub use look::Look;
+pub use output::{remark, say};
 pub use style::Style;
 
-/// Output format, verbosity and colours.
-#[derive(Debug, Clone, Copy)]
-pub struct Look {
-    /// One JSON object per line on standard output instead of text.
-    pub json: bool,
-    /// 0: changes and failures; 1: also unchanged steps.
-    pub verbosity: u8,
-    /// Whether to show the diffs of text files.
-    pub diff: bool,
-    /// Whether standard error is a terminal that supports redrawing.
-    pub live: bool,
-    /// Colours on standard output.
-    pub out: Style,
-    /// Colours on standard error.
-    pub err: Style,
-}
-
-impl Look {
-    /// Detects colours and live output from the terminals. `NO_COLOR` and dumb terminals disable
-    /// colours.
-    #[must_use]
-    pub fn detect(json: bool, verbosity: u8, diff: bool) -> Self {
-        let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-        let colours = !is_set("NO_COLOR") && !is_dumb && !json;
-        let (out, err) = (io::stdout().is_terminal(), io::stderr().is_terminal());
-        let live = err && !is_dumb && !json && !is_set("CI");
-        Self { json, verbosity, diff, live, out: Style::new(colours && out), err: Style::new(colours && err) }
-    }
-}
-
-/// A renderer of run events.
-trait Face: Send {
-    fn event(&mut self, event: &Event);
-    fn end(&mut self) {}
-}
+use face::Face;
 
 /// Shows the events of a run until the channel is closed.
 #[must_use]
@@ -107,29 +78,4 @@ pub fn conclude(plan: &Plan, result: &RunResult, probed: &[Sum], look: &Look) ->
     let releases = releases::text(plan, result, look.out);
     let recap = recap::text(plan, result, probed, look.out);
     say(&format!("{failures}{releases}{recap}"))
-}
-
-/// Prints `text` on standard output.
-///
-/// # Errors
-/// Standard output cannot be written. A closed pipe is not an error.
-pub fn say(text: &str) -> io::Result<()> {
-    quietly(io::stdout().lock(), text)
-}
-
-/// Prints `text` on standard error; write errors are ignored.
-pub fn remark(text: &str) {
-    // An error on standard error cannot be reported.
-    drop(quietly(io::stderr().lock(), text));
-}
-
-fn quietly(mut out: impl Write, text: &str) -> io::Result<()> {
-    let written = out.write_all(text.as_bytes()).and_then(|()| {
-        if text.ends_with('\n') { Ok(()) } else { out.write_all(b"\n") }?;
-        out.flush()
-    });
-    match written {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        other => other,
-    }
 }

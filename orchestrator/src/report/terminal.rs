@@ -9,8 +9,10 @@ use indicatif::{HumanBytes, MultiProgress, ProgressBar, ProgressDrawTarget, Prog
 use apim_protocol::message::StepId;
 use apim_protocol::outcome::Outcome;
 
+use super::face::Face;
+use super::lines;
+use super::look::Look;
 use super::style::{count, harmless, time};
-use super::{Face, Look, lines};
 use apim_rollout::engine::event::Event;
 use apim_transport::host::HostName;
 
@@ -155,7 +157,7 @@ impl Terminal {
             Event::Connecting(host) => self.set(host, "connecting"),
             Event::Connected(host, _) => self.set(host, "connected"),
             Event::Reconnecting(host, _) => self.set(host, "connection lost, reconnecting"),
-            Event::Unreachable(host, ..) => {
+            Event::Unreachable { host, .. } => {
                 self.is_working(host, false);
                 let text = self.look.err.bad("unreachable");
                 self.row(host).step.clone_from(&text);

@@ -12,6 +12,7 @@ use apim_protocol::value::AbsPath;
 
 use super::changes::Detail;
 use super::*;
+use apim_product::StepOptions;
 use apim_rollout::engine::{HostEnd, HostResult, Stopped, Tally};
 use apim_rollout::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
 use apim_rollout::probing::{self, Sum};
@@ -29,12 +30,7 @@ fn step(id: u32, node: &str, title: &str) -> Step {
         node: Some(NodeName(node.to_owned())),
         budget: None,
         proves_health: false,
-        ignore_failure: false,
-        check_only: false,
-        no_log: false,
-        retries: 0,
-        delay_secs: 0,
-        tags: Vec::new(),
+        options: StepOptions::default(),
         rescue: Vec::new(),
     }
 }
@@ -82,8 +78,7 @@ fn failed_run() -> RunResult {
         result.hosts.insert(host(name), HostResult { tally, end, facts: None });
     }
     let end = HostEnd::Unreachable(
-        "cp1 does not answer on 10.0.0.9:22 within 10 s".into(),
-        Some("is it up?".into()),
+        Failure::new("cp1 does not answer on 10.0.0.9:22 within 10 s").hint("is it up?"),
     );
     let tally = Tally { unreachable: 1, ..Tally::default() };
     result.hosts.insert(host("cp1"), HostResult { tally, end, facts: None });
@@ -142,7 +137,8 @@ fn unreachable_hosts_are_not_up_to_date() {
     let good = Style::new(true).good("x").split('x').next().unwrap().to_owned();
     let mut result = RunResult::default();
     assert!(verdict(&result).starts_with(&good));
-    let away = || HostResult { end: HostEnd::Unreachable("no answer".into(), None), ..HostResult::default() };
+    let away =
+        || HostResult { end: HostEnd::Unreachable(Failure::new("no answer")), ..HostResult::default() };
     result.hosts.insert(host("gw1"), away());
     result.hosts.insert(host("gw2"), HostResult::default());
     assert!(verdict(&result).contains("1 of 2 hosts unreachable"));

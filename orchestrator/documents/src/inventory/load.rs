@@ -14,15 +14,12 @@ use super::variables::{self, DEEP, Layers};
 use super::{file, pattern};
 use crate::template::Scope;
 use crate::vault::Vault;
+use apim_product::role;
 use apim_product::yaml::{Key, Kind, Mistakes, Node, Span};
-
-/// Groups with a fixed meaning: one for each role, and two for hosts without a node.
-pub const ROLE_GROUPS: [&str; 7] =
-    ["control_plane", "gateway", "traffic_manager", "key_manager", "all_in_one", "load_balancer", "database"];
 
 impl Default for Options {
     fn default() -> Self {
-        Self { extra_variables: Vec::new(), vault: Arc::default(), known_groups: &ROLE_GROUPS, limit: None }
+        Self { extra_variables: Vec::new(), vault: Arc::default(), known_groups: &role::GROUPS, limit: None }
     }
 }
 

@@ -19,7 +19,7 @@ mod spelling;
 mod variables;
 
 pub use extra::parse_extra;
-pub use load::{Options, ROLE_GROUPS, load};
+pub use load::{Options, load};
 pub use model::{Group, Host, Inventory};
 pub use variables::merge;
 

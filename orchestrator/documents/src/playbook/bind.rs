@@ -8,7 +8,7 @@ use super::model::{Module, Play, Task};
 use crate::inventory::Host;
 use crate::template::Scope;
 use apim_product::yaml::{Key, Kind, Mistakes, Node, Span};
-use apim_product::{ApimTask, Draft};
+use apim_product::{ApimTask, Draft, StepOptions};
 
 /// A task for one host, or one item of its loop.
 #[derive(Debug, Clone)]
@@ -17,8 +17,8 @@ pub struct BoundTask {
     pub title: String,
     /// The operations.
     pub work: Bound,
-    /// Tags of the task, its play and its imports.
-    pub tags: Vec<String>,
+    /// How its steps are chosen, run and shown.
+    pub options: StepOptions,
     /// `become` of the task or play; `None` if neither sets it. `ansible_become` of the host
     /// overrides it.
     pub escalate: Option<bool>,
@@ -28,20 +28,10 @@ pub struct BoundTask {
     pub become_user: Option<String>,
     /// Position of `become_user`.
     pub become_user_at: Option<Span>,
-    /// Whether nothing about the task may be shown.
-    pub no_log: bool,
-    /// Number of retries after a failure.
-    pub retries: u32,
-    /// Seconds between attempts.
-    pub delay_secs: u32,
     /// Whether only the first host of the batch runs it.
     pub run_once: bool,
     /// Whether it runs on the control machine.
     pub on_localhost: bool,
-    /// Whether it always runs in check mode.
-    pub check_only: bool,
-    /// Whether the run continues if it fails.
-    pub ignore_failure: bool,
     /// Position of the task.
     pub span: Span,
 }
@@ -92,18 +82,13 @@ fn one(task: &Task, play: &Play, scope: &Scope) -> Result<BoundTask, Mistakes> {
     let mut bound = BoundTask {
         title: String::new(),
         work: Bound::Skipped(String::new()),
-        tags: task.tags.clone(),
+        options: task.options.clone(),
         escalate: task.escalate.or(play.escalate),
         escalate_at: task.escalate_at.clone(),
         become_user: None,
         become_user_at: None,
-        no_log: task.no_log,
-        retries: task.retries,
-        delay_secs: task.delay_secs,
         run_once: task.run_once,
         on_localhost: task.on_localhost,
-        check_only: task.check_mode == Some(true),
-        ignore_failure: task.ignore_errors,
         span: task.span.clone(),
     };
     for condition in &task.when {

@@ -73,7 +73,7 @@ fn play(node: &Node, files: &mut Files<'_>) -> Vec<Play> {
     }
     play.tasks = task::tasks(node.get("tasks"), &play.tags, files);
     if no_log {
-        play.tasks.iter_mut().for_each(|task| task.no_log = true);
+        play.tasks.iter_mut().for_each(|task| task.options.no_log = true);
     }
     vec![play]
 }
@@ -106,7 +106,7 @@ fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
     let mut plays = files.playbook(&name_text, &name.span);
     for play in &mut plays {
         play.tags.extend(tags.iter().cloned());
-        play.tasks.iter_mut().for_each(|task| task.tags.extend(tags.iter().cloned()));
+        play.tasks.iter_mut().for_each(|task| task.options.tags.extend(tags.iter().cloned()));
         let own = std::mem::replace(&mut play.variables, variables.clone());
         for (key, value) in own {
             play.variables.retain(|(other, _)| other.text != key.text);

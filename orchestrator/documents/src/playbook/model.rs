@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use super::generic::GenericName;
-use apim_product::ApimTask;
 use apim_product::yaml::{Key, Node, Span};
+use apim_product::{ApimTask, StepOptions};
 
 /// A playbook with its imports resolved.
 #[derive(Debug, Clone, Default)]
@@ -79,29 +79,18 @@ pub struct Task {
     pub items: Option<Node>,
     /// `vars` of the task, unrendered.
     pub variables: Vec<(Key, Node)>,
-    /// Tags of the task, its play and its `import_tasks`.
-    pub tags: Vec<String>,
+    /// How its steps are chosen, run and shown.
+    pub options: StepOptions,
     /// `become`; `None` if the task does not set it.
     pub escalate: Option<bool>,
     /// Position of `become`.
     pub escalate_at: Option<Span>,
     /// `become_user`.
     pub become_user: Option<Node>,
-    /// Whether nothing about the task may be shown.
-    pub no_log: bool,
-    /// Number of retries after a failure.
-    pub retries: u32,
-    /// Seconds between attempts.
-    pub delay_secs: u32,
     /// Whether only the first host of the batch runs it.
     pub run_once: bool,
     /// Whether it runs on the control machine instead of the host.
     pub on_localhost: bool,
-    /// `Some(true)`: always runs in check mode. `Some(false)` is rejected when the playbook is
-    /// read.
-    pub check_mode: Option<bool>,
-    /// Whether the run continues if the task fails.
-    pub ignore_errors: bool,
     /// `changed_when: true|false`.
     pub changes: Option<bool>,
     /// Source position.

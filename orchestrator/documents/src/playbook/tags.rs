@@ -23,7 +23,7 @@ impl Wanted {
     /// look like success.
     pub fn check(&self, playbook: &Playbook, mistakes: &mut Mistakes) {
         let tasks = playbook.plays.iter().flat_map(|play| &play.tasks);
-        let known: BTreeSet<&str> = tasks.flat_map(|task| &task.tags).map(String::as_str).collect();
+        let known: BTreeSet<&str> = tasks.flat_map(|task| &task.options.tags).map(String::as_str).collect();
         for (flag, tags) in [("--tags", &self.only), ("--skip-tags", &self.skip)] {
             for tag in tags.iter().filter(|tag| !known.contains(tag.as_str())) {
                 if SPECIAL.contains(&tag.as_str()) {

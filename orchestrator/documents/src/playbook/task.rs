@@ -6,7 +6,7 @@ use super::keywords::{TASK, instead};
 use super::load::Files;
 use super::model::{GenericTask, Module, Task};
 use apim_product::yaml::{Key, Kind, MapReader, Mistakes, Node, nearest};
-use apim_product::{ApimTask, Gate, Role, ServiceState};
+use apim_product::{ApimTask, Gate, Role, ServiceState, StepOptions};
 
 /// Reads a list of tasks and adds `tags` to each.
 pub(super) fn tasks(list: Option<&Node>, tags: &[String], files: &mut Files<'_>) -> Vec<Task> {
@@ -21,7 +21,7 @@ pub(super) fn tasks(list: Option<&Node>, tags: &[String], files: &mut Files<'_>)
     };
     let mut tasks: Vec<Task> = items.iter().flat_map(|item| task(item, files)).collect();
     for task in &mut tasks {
-        task.tags.extend(tags.iter().cloned());
+        task.options.tags.extend(tags.iter().cloned());
     }
     tasks
 }
@@ -163,17 +163,19 @@ fn keywords(node: &Node, module: &Key, mistakes: &mut Mistakes) -> Task {
         when: conditions(node),
         items: node.get("loop").cloned(),
         variables: take.variables(),
-        tags: take.tags(),
+        options: StepOptions {
+            tags: take.tags(),
+            ignore_failure: take.flag("ignore_errors").unwrap_or(false),
+            check_only: check_only(&mut take),
+            no_log: take.flag("no_log").unwrap_or(false),
+            retries: take.number("retries", 100).unwrap_or(0),
+            delay_secs: take.number("delay", 3600).unwrap_or(5),
+        },
         escalate: take.flag("become"),
         escalate_at: node.get("become").map(|value| value.span.clone()),
         become_user: node.get("become_user").cloned(),
-        no_log: take.flag("no_log").unwrap_or(false),
-        retries: take.number("retries", 100).unwrap_or(0),
-        delay_secs: take.number("delay", 3600).unwrap_or(5),
         run_once: take.flag("run_once").unwrap_or(false),
         on_localhost: localhost(node, take.mistakes),
-        check_mode: check_mode(&mut take),
-        ignore_errors: take.flag("ignore_errors").unwrap_or(false),
         changes: take.flag("changed_when"),
         span: node.span.clone(),
     }
@@ -204,7 +206,7 @@ fn localhost(node: &Node, mistakes: &mut Mistakes) -> bool {
     is_local
 }
 
-fn check_mode(take: &mut Taker<'_, '_>) -> Option<bool> {
+fn check_only(take: &mut Taker<'_, '_>) -> bool {
     let mode = take.flag("check_mode");
     if mode == Some(false) {
         let span =
@@ -214,9 +216,8 @@ fn check_mode(take: &mut Taker<'_, '_>) -> Option<bool> {
             "a task cannot make changes in check mode",
             "remove `check_mode: false`",
         );
-        return None;
     }
-    mode
+    mode == Some(true)
 }
 
 fn imported(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Task> {
@@ -245,8 +246,8 @@ fn imported(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Task> {
             task.escalate_at = node.get("become").map(|value| value.span.clone());
         }
         task.become_user = task.become_user.take().or_else(|| node.get("become_user").cloned());
-        task.no_log |= no_log;
-        task.ignore_errors |= ignore_errors;
+        task.options.no_log |= no_log;
+        task.options.ignore_failure |= ignore_errors;
     }
     tasks
 }

@@ -79,7 +79,7 @@ fn built_in_playbooks_load_and_cover_every_role() {
     );
     assert!(site.plays.iter().any(|play| play.hosts.as_text().as_deref() == Some("key_manager")));
     for role in Role::ALL {
-        assert!(inventory::ROLE_GROUPS.contains(&role.group()));
+        assert!(apim_product::role::GROUPS.contains(&role.group()));
     }
 }
 
@@ -136,10 +136,10 @@ fn imports_inherit_conditions_tags_and_variables() {
     ]);
     let text = "- hosts: gateway\n  tags: play\n  become: true\n  tasks:\n    - import_tasks: tasks/more.yaml\n      tags: [imported]\n      vars: {word: hi}\n- import_playbook: other.yaml\n  vars: {word: outer}\n  tags: [import]\n";
     let bound = site.bind(text, "gw1");
-    assert_eq!(bound[0].tags, ["own", "imported", "play"]);
+    assert_eq!(bound[0].options.tags, ["own", "imported", "play"]);
     assert_eq!(bound[0].escalate, Some(true));
     assert!(matches!(&bound[1].work, Bound::Skipped(why) if why == "port == 9444"));
-    assert_eq!(bound[2].tags, ["import"]);
+    assert_eq!(bound[2].options.tags, ["import"]);
     let argv = |bound: &BoundTask| match &bound.work {
         Bound::Operations(drafts) => match drafts[0].operation().expect("an operation on the host") {
             Operation::Command(command) => command.run.argv.join(" "),

@@ -15,7 +15,7 @@ use crate::settings::source::Java;
 use crate::settings::{Settings, one_of};
 use crate::topology::{Node, NodeName};
 use crate::yaml::Mistakes;
-use crate::{balancer, hardening};
+use crate::{hardening, load_balancer};
 
 impl Cluster {
     /// Builds the cluster; returns `None` on errors. An error that several hosts share is added
@@ -90,7 +90,7 @@ impl Builder<'_> {
             hooks: BTreeMap::new(),
         };
         endpoints::resolve(&mut cluster, self.mistakes);
-        balancer::check::look(&mut cluster, self.files, self.mistakes);
+        load_balancer::check::look(&mut cluster, self.files, self.mistakes);
         names::one_address_each(&cluster, self.mistakes);
         own_keys::look(&mut cluster, self.mistakes);
         own_keys::fit_secrets(&cluster, self.mistakes);

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use super::Cluster;
-use crate::balancer::is_ours;
+use crate::load_balancer::is_managed;
 use crate::port;
 use crate::role::Role;
 use crate::settings::endpoint::EndpointSetting;
@@ -14,7 +14,7 @@ use crate::yaml::{Mistakes, Span};
 /// Sets the endpoints of the cluster: as configured, or those of the only node.
 pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
     let balancer = cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address);
-    let is_ours = cluster.hosts.iter().any(is_ours);
+    let is_managed = cluster.hosts.iter().any(is_managed);
     let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
     let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone());
     let block = cluster.nodes.first().and_then(|node| node.settings.place_of("endpoints").cloned());
@@ -34,7 +34,7 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
                 setting.name
             ));
         }
-        let search = Search { nodes: &nodes, setting, balancer, is_ours, what: format!("the {role}s") };
+        let search = Search { nodes: &nodes, setting, balancer, is_managed, what: format!("the {role}s") };
         let place = missing_at(block.as_ref(), &nodes, &place);
         let hint = format!("set `endpoints: {{{}: NAME}}` to the name of the load balancer", role.group());
         if let Some(endpoint) =
@@ -75,7 +75,7 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
             nodes: &nodes,
             setting,
             balancer,
-            is_ours,
+            is_managed,
             what: format!("the gateways of environment `{name}`"),
         };
         let hint = if is_only {
@@ -148,7 +148,7 @@ struct Search<'a> {
     balancer: Option<Ipv4Addr>,
     /// Whether apim-deploy manages the load balancer: it serves every configured name, even for a
     /// single node.
-    is_ours: bool,
+    is_managed: bool,
     what: String,
 }
 
@@ -170,7 +170,7 @@ impl Search<'_> {
                 calls: own_calls(first),
             });
         };
-        let is_served = several || (self.is_ours && setting.name != first.peer);
+        let is_served = several || (self.is_managed && setting.name != first.peer);
         let port = setting.port.unwrap_or(if is_served { 443 } else { own_port });
         let fronted = several || port != own_port;
         let address = if setting.name == first.peer && !several {

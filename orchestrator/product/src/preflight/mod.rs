@@ -10,8 +10,8 @@ use apim_protocol::facts::Facts;
 use apim_protocol::observation::Answer;
 use apim_protocol::value::Sha256;
 
-use super::balancer;
 use super::cluster::Cluster;
+use super::load_balancer;
 pub use super::settings::preflight::{Check, Level};
 
 pub mod edges;
@@ -118,8 +118,8 @@ fn is_bare(cluster: &Cluster, host: &str) -> bool {
 
 /// Returns the ports of the load balancer on `host`, if it is managed by apim-deploy.
 fn balanced_ports(cluster: &Cluster, host: &str) -> Vec<u16> {
-    let known = cluster.hosts().iter().find(|one| one.name == host && balancer::is_ours(one));
-    known.map(|one| balancer::ports(cluster, one)).unwrap_or_default()
+    let known = cluster.hosts().iter().find(|one| one.name == host && load_balancer::is_managed(one));
+    known.map(|one| load_balancer::ports(cluster, one)).unwrap_or_default()
 }
 
 /// Shared input of all checks.

@@ -5,7 +5,7 @@ use apim_protocol::observation::Listener;
 use super::edges::{self, Edge, Target};
 use super::{Context, Finding, Pairs};
 use crate::topology::{Node, NodeName};
-use crate::{balancer, port};
+use crate::{load_balancer, port};
 
 pub(super) fn ports(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Finding> {
     let Some(listeners) = pairs.listeners() else {
@@ -111,7 +111,7 @@ fn broken(context: &Context<'_>, edge: &Edge, problem: &str) -> Option<Finding> 
             let is_up = behind.iter().any(|node| listens_on_https(context, node));
             // A managed load balancer is configured later in the same run; an external one must
             // exist already.
-            let is_managed = balancer::hosts(context.cluster).next().is_some();
+            let is_managed = load_balancer::hosts(context.cluster).next().is_some();
             if *fronted && (is_up || !is_managed) {
                 let what = format!("{name} at {to} ({}): {problem}", edge.purpose);
                 return Some(Finding::warn(

@@ -24,7 +24,7 @@ impl World {
         let cluster = cluster(text);
         let mut answers = BTreeMap::new();
         for host in cluster.hosts() {
-            if cluster.nodes_on(&host.name).next().is_some() || crate::balancer::is_ours(host) {
+            if cluster.nodes_on(&host.name).next().is_some() || crate::load_balancer::is_managed(host) {
                 let questions = examine(&cluster, &host.name).questions;
                 answers.insert(host.name.clone(), questions.iter().map(good).collect());
             }

@@ -7,8 +7,8 @@ use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
 use apim_protocol::operation::wait::{Condition, Wait};
 
 use super::Draft;
-use crate::balancer::{self, BalancerError, Wish};
 use crate::cluster::{Cluster, Host};
+use crate::load_balancer::{self, BalancerError, DesiredFiles};
 
 /// Process title of the nginx master process.
 const MASTER: &str = "nginx: master process";
@@ -37,14 +37,16 @@ echo 'nginx is not installed, and `apim.load_balancer.install` is false: install
 exit 69";
 
 pub(super) fn lower(cluster: &Cluster, host: &str) -> Vec<Draft> {
-    let Some(host) = cluster.host(host).filter(|host| balancer::is_ours(host)) else { return Vec::new() };
+    let Some(host) = cluster.host(host).filter(|host| load_balancer::is_managed(host)) else {
+        return Vec::new();
+    };
     // Errors were reported when the cluster was built.
     drafts(cluster, host).unwrap_or_default()
 }
 
 fn drafts(cluster: &Cluster, host: &Host) -> Result<Vec<Draft>, BalancerError> {
-    let name = balancer::unit()?;
-    let Wish { bundle, contents } = balancer::bundle(balancer::files(cluster, host)?)?;
+    let name = load_balancer::unit()?;
+    let DesiredFiles { bundle, contents } = load_balancer::bundle(load_balancer::files(cluster, host)?)?;
     let mut configured = Draft::new("nginx: configuration", Operation::Bundle(bundle));
     configured.contents = contents;
     let unit = Unit {
@@ -66,7 +68,7 @@ fn drafts(cluster: &Cluster, host: &Host) -> Result<Vec<Draft>, BalancerError> {
         |port| Condition::Listens { port, process: ProcessMatch { arguments: vec![MASTER.to_owned()] } };
     let opened = Wait {
         awaited: "nginx listening".to_owned(),
-        conditions: balancer::ports(cluster, host).into_iter().map(listens).collect(),
+        conditions: load_balancer::ports(cluster, host).into_iter().map(listens).collect(),
         deadline_secs: OPEN_SECS,
         service: None,
         settle_secs: 0,

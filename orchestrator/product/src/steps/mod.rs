@@ -7,7 +7,6 @@ use apim_protocol::query::examine::Examine;
 use apim_protocol::value::AbsPath;
 
 use super::audit;
-use super::balancer;
 use super::cluster::Cluster;
 use super::files::{self, PlacedFile};
 use super::health;
@@ -38,7 +37,7 @@ mod tests;
 pub use draft::Draft;
 pub use removal::removal;
 pub use revert::BACK;
-pub use rotation::shift;
+pub use rotation::rotation_change;
 
 /// Returns the steps of `task` on `host`, in order; empty if the task does not apply to the host.
 #[must_use]
@@ -84,7 +83,7 @@ fn question(title: &str, examine: Examine) -> Draft {
 }
 
 fn is_balancer(cluster: &Cluster, host: &str) -> bool {
-    balancer::hosts(cluster).any(|one| one.name == host)
+    crate::load_balancer::hosts(cluster).any(|one| one.name == host)
 }
 
 fn hosts(cluster: &Cluster, node: &Node) -> Vec<Draft> {

@@ -13,6 +13,7 @@ use apim_protocol::value::{Secret, Sha256};
 
 use super::*;
 use crate::plan::model::{Lane, OnFailure, Plan, Stage, Step};
+use apim_product::StepOptions;
 use apim_transport::host::HostName;
 
 const PASSWORD: &str = "a-password-that-is-nowhere-else";
@@ -32,12 +33,7 @@ fn step(id: u32, title: &str, password: &str) -> Step {
         node: None,
         budget: None,
         proves_health: false,
-        ignore_failure: false,
-        check_only: false,
-        no_log: false,
-        retries: 0,
-        delay_secs: 0,
-        tags: Vec::new(),
+        options: StepOptions::default(),
         rescue: Vec::new(),
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::key::Key;
 use crate::plan::model::{DatabaseSpec, Plan, Step, Work};
+use apim_product::StepOptions;
 use apim_transport::host::HostName;
 
 /// A stage of a saved plan.
@@ -108,8 +109,8 @@ pub fn stages(plan: &Plan, seen: &BTreeMap<StepId, Outcome>, key: &Key) -> Vec<S
 
 /// Returns the keyed digest of everything that a step would do.
 pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
-    let Step { id: _, title, work, node, budget, proves_health, ignore_failure, .. } = step;
-    let Step { check_only, no_log, retries, delay_secs, tags, .. } = step;
+    let Step { title, work, node, budget, proves_health, options, .. } = step;
+    let StepOptions { tags, ignore_failure, check_only, no_log, retries, delay_secs } = options;
     let how = (proves_health, ignore_failure, check_only, no_log, retries, delay_secs, tags);
     let identity = (&host.0, title, node.as_ref().map(|node| &node.0), budget, how);
     let mut bytes = serde_json::to_vec(&identity).unwrap_or_default();

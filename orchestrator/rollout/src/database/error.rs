@@ -4,8 +4,8 @@ use apim_protocol::outcome::Failure;
 
 use crate::plan::model::Server;
 use apim_product::settings::databases::{DatabaseType, Tls};
+use apim_transport::failure::one_line;
 use apim_transport::host::HostName;
-use apim_transport::session::ConnectError;
 
 /// Kind of error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,9 +55,9 @@ impl DatabaseError {
     }
 }
 
-impl From<ConnectError> for DatabaseError {
-    fn from(error: ConnectError) -> Self {
-        Self { hint: error.hint, ..Self::new(Kind::Unreached, error.what) }
+impl From<Failure> for DatabaseError {
+    fn from(failure: Failure) -> Self {
+        Self { hint: failure.hint.clone(), ..Self::new(Kind::Unreached, one_line(&failure)) }
     }
 }
 

@@ -9,7 +9,7 @@ pub(super) fn is_of_its_host(step: &Step) -> bool {
     match &step.work {
         Work::Host(operation) => operation.is_host_local(),
         Work::Query(query) => query.is_host_local(),
-        Work::Shift(shift) => shift.spec == ShiftSpec::Returned,
+        Work::Shift(shift) => shift.spec == ShiftSpec::UndrainIfDrained,
         // Local tasks check other machines.
         Work::Database(_) => false,
     }

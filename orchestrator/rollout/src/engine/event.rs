@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use apim_protocol::facts::Facts;
 use apim_protocol::message::StepId;
-use apim_protocol::outcome::Outcome;
+use apim_protocol::outcome::{Failure, Outcome};
 
 use apim_transport::host::HostName;
 
@@ -25,7 +25,12 @@ pub enum Event {
     /// The agent answered.
     Connected(HostName, Box<Facts>),
     /// A host could not be reached, or its link broke.
-    Unreachable(HostName, String, Option<String>),
+    Unreachable {
+        /// The host.
+        host: HostName,
+        /// The reason.
+        failure: Failure,
+    },
     /// The link to a host was lost and is being reopened: the reason.
     Reconnecting(HostName, String),
     /// The survey of a host began: number of steps.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use apim_protocol::message::Open;
 use apim_protocol::operation::Mode;
+use apim_protocol::outcome::Failure;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::event::{Event, Level};
@@ -12,12 +13,12 @@ use super::settings::{Interrupt, Settings};
 use super::shared::Shared;
 use super::wire::{Surroundings, Wire};
 use apim_transport::host::HostName;
-use apim_transport::session::{ConnectError, SessionError};
+use apim_transport::session::SessionError;
 
 /// Why there is no session with a host.
 pub(super) enum Unreached {
-    /// The host is unreachable: reason and hint.
-    Gone(String, Option<String>),
+    /// The host is unreachable.
+    Gone(Failure),
     /// Another run has locked it: reason.
     Held(String),
     /// The user interrupted the run.
@@ -86,7 +87,7 @@ pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) 
     let Manner { lock, again, shares_lock } = manner;
     let link = match timeout(timeouts.connect, shared.connect.connect(host)).await {
         Ok(Ok(link)) => link,
-        Ok(Err(ConnectError { what, hint })) => return Err(Unreached::Gone(what, hint)),
+        Ok(Err(failure)) => return Err(Unreached::Gone(failure)),
         Err(_) => {
             let seconds = timeouts.connect.as_secs();
             return Err(gone(format!("no connection to {} within {seconds} s", host)));
@@ -108,10 +109,7 @@ pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) 
     match timeout(timeouts.hello, Wire::open(link, open, surroundings)).await {
         Ok(Ok(wire)) => Ok(wire),
         Ok(Err(SessionError::Refused { why, .. })) => Err(Unreached::Held(why)),
-        Ok(Err(error)) => {
-            let hint = error.hint().map(str::to_owned);
-            Err(Unreached::Gone(error.to_string(), hint))
-        }
+        Ok(Err(error)) => Err(Unreached::Gone(error.into())),
         Err(_) => {
             let seconds = timeouts.hello.as_secs();
             Err(gone(format!("the agent on {} was started but did not answer within {seconds} s", host)))
@@ -120,5 +118,5 @@ pub(super) async fn open_once(shared: &Shared, host: &HostName, manner: Manner) 
 }
 
 fn gone(why: String) -> Unreached {
-    Unreached::Gone(why, None)
+    Unreached::Gone(Failure::new(why))
 }

@@ -46,11 +46,11 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step]) {
         let host = worker.host.clone();
         shared.tell(Event::StepStarted(host.clone(), step.id, step.title.clone()));
         let begun = Instant::now();
-        let mode = if step.check_only { Mode::Check } else { shared.settings.mode };
+        let mode = if step.options.check_only { Mode::Check } else { shared.settings.mode };
         let outcome = redact::outcome(step, with_retries(shared, &host, step, mode).await);
-        let failed = outcome.is_failure() && !step.ignore_failure;
+        let failed = outcome.is_failure() && !step.options.ignore_failure;
         shared.tell(Event::StepFinished(host, step.id, step.title.clone(), outcome.clone(), begun.elapsed()));
-        worker.record(step.id, outcome, step.ignore_failure);
+        worker.record(step.id, outcome, step.options.ignore_failure);
         if failed {
             worker.result.end = HostEnd::Failed(step.title.clone());
             return;
@@ -61,7 +61,7 @@ pub(super) async fn run(shared: &Shared, worker: &mut Worker, steps: &[&Step]) {
 /// Runs a step, with its number of retries.
 async fn with_retries(shared: &Shared, host: &HostName, step: &Step, mode: Mode) -> Outcome {
     let mut interrupt = shared.interrupt.clone();
-    let mut left = step.retries;
+    let mut left = step.options.retries;
     loop {
         let outcome = once(shared, host, step, mode).await;
         let (Outcome::Failed(failure), 1.., false) = (&outcome, left, shared.is_interrupted()) else {
@@ -71,7 +71,7 @@ async fn with_retries(shared: &Shared, host: &HostName, step: &Step, mode: Mode)
         shared.tell(Event::Note(Level::Info, note));
         left -= 1;
         tokio::select! {
-            () = sleep(Duration::from_secs(u64::from(step.delay_secs))) => {}
+            () = sleep(Duration::from_secs(u64::from(step.options.delay_secs))) => {}
             _ = interrupt.wait_for(|level| *level >= Interrupt::Finish) => return outcome,
         }
     }

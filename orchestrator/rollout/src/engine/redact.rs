@@ -9,12 +9,12 @@ use crate::plan::model::{Shift, ShiftSpec, Step, Work};
 pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {
     let outcome = match (&step.work, outcome) {
         // The agent reports the marker file. Show the hook calls instead.
-        (Work::Shift(Shift { hooks, spec: ShiftSpec::Returned }), Outcome::WouldChange(_)) => {
+        (Work::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained }), Outcome::WouldChange(_)) => {
             Outcome::WouldChange(hooks::calls(&hooks.undrain))
         }
         (_, outcome) => outcome,
     };
-    if !step.no_log {
+    if !step.options.no_log {
         return outcome;
     }
     let nothing = || Difference::one("hidden (no_log)");

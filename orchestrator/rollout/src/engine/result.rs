@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use apim_protocol::facts::Facts;
 use apim_protocol::message::StepId;
-use apim_protocol::outcome::{Outcome, ReleaseChange};
+use apim_protocol::outcome::{Failure, Outcome, ReleaseChange};
 
 use super::budget::Standing;
 use crate::plan::model::NodeName;
@@ -79,8 +79,8 @@ pub enum HostEnd {
     Done,
     /// A step failed: its title.
     Failed(String),
-    /// Unreachable, or its link was lost for good: reason and hint.
-    Unreachable(String, Option<String>),
+    /// Unreachable, or its link was lost for good.
+    Unreachable(Failure),
     /// Stopped by the user or at a barrier before this step (its title; `None` if the whole stage
     /// was skipped).
     Stopped(Option<String>),

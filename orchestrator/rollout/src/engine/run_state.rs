@@ -66,7 +66,7 @@ impl Run {
         let Some(worker) = self.workers.get_mut(&lane.host) else { return };
         for step in &lane.steps {
             let outcome = worker.outcomes.get(&step.id).cloned().unwrap_or(Outcome::Ok);
-            worker.record(step.id, outcome.clone(), step.ignore_failure);
+            worker.record(step.id, outcome.clone(), step.options.ignore_failure);
             let (host, title) = (lane.host.clone(), step.title.clone());
             shared.tell(Event::StepFinished(host, step.id, title, outcome, Duration::ZERO));
         }

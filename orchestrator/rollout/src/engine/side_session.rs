@@ -13,6 +13,7 @@ use super::link::{Manner, Unreached, open_once};
 use super::shared::Shared;
 use super::wire::{Upload, Wire};
 use crate::plan::model::Contents;
+use apim_transport::failure::one_line;
 use apim_transport::host::HostName;
 
 /// Id of operations that are not steps. No plan has so many steps.
@@ -36,7 +37,8 @@ impl<'a> SideSession<'a> {
     pub(super) async fn open(shared: &'a Shared, host: &'a HostName, lock: bool) -> Result<Self, String> {
         match open_once(shared, host, Manner { lock, again: false, shares_lock: true }).await {
             Ok(wire) => Ok(Self { shared, host, wire, contents: Contents::default() }),
-            Err(Unreached::Gone(why, _) | Unreached::Held(why)) => Err(format!("{host}: {why}")),
+            Err(Unreached::Gone(failure)) => Err(format!("{host}: {}", one_line(&failure))),
+            Err(Unreached::Held(why)) => Err(format!("{host}: {why}")),
             Err(Unreached::Interrupted) => Err("interrupted".to_owned()),
         }
     }

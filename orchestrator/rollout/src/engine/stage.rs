@@ -135,7 +135,7 @@ async fn work(shared: Arc<Shared>, mut worker: Worker, index: usize) -> Worker {
 /// Returns the nodes that are down and that `steps` may start, each with whether other nodes of its
 /// pool serve. If so, the node must get no requests before it is healthy.
 fn healed<'a>(shared: &Shared, steps: &[&'a Step]) -> BTreeMap<&'a NodeName, bool> {
-    let works = steps.iter().filter(|step| !step.proves_health && !step.check_only);
+    let works = steps.iter().filter(|step| !step.proves_health && !step.options.check_only);
     let nodes = works.filter_map(|step| Some((step.node.as_ref()?, step.budget.as_ref()?)));
     let is_healed = |node: &NodeName| {
         shared.plan.rotations.contains_key(node)

@@ -62,7 +62,9 @@ impl Run {
         let Shared { plan, budget, drained, .. } = self.shared.as_ref();
         let steps = || plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
         for (host, step) in plan.steps() {
-            let Work::Shift(Shift { hooks, spec: ShiftSpec::Returned }) = &step.work else { continue };
+            let Work::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained }) = &step.work else {
+                continue;
+            };
             let outcomes = self.workers.get(host).map(|worker| &worker.outcomes);
             let found = outcomes.and_then(|outcomes| outcomes.get(&step.id));
             if !matches!(found, Some(Outcome::WouldChange(_))) {

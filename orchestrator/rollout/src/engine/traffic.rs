@@ -125,16 +125,16 @@ pub(super) async fn shift(shared: &Shared, shift: &Shift, mode: Mode) -> Outcome
     let Shift { hooks, spec } = shift;
     let node = &hooks.node;
     let (done, changed) = match (mode, spec) {
-        (Mode::Check, ShiftSpec::Returned) => return Outcome::Ok,
-        (Mode::Check, ShiftSpec::Out(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
-        (Mode::Check, ShiftSpec::In) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
+        (Mode::Check, ShiftSpec::UndrainIfDrained) => return Outcome::Ok,
+        (Mode::Check, ShiftSpec::Drain(_)) => return Outcome::WouldChange(hooks::calls(&hooks.drain)),
+        (Mode::Check, ShiftSpec::Undrain) => return Outcome::WouldChange(hooks::calls(&hooks.undrain)),
         // The health check has usually undrained it already.
-        (Mode::Apply, ShiftSpec::Returned) if !shared.drained.state().left_out.contains(node) => {
+        (Mode::Apply, ShiftSpec::UndrainIfDrained) if !shared.drained.state().left_out.contains(node) => {
             return Outcome::Ok;
         }
-        (Mode::Apply, ShiftSpec::Returned) => (put_back(shared, node).await, &hooks.undrain),
-        (Mode::Apply, ShiftSpec::In) => (hooks::undrain(shared, hooks).await, &hooks.undrain),
-        (Mode::Apply, ShiftSpec::Out(limit)) => (drain_by_hooks(shared, hooks, *limit).await, &hooks.drain),
+        (Mode::Apply, ShiftSpec::UndrainIfDrained) => (put_back(shared, node).await, &hooks.undrain),
+        (Mode::Apply, ShiftSpec::Undrain) => (hooks::undrain(shared, hooks).await, &hooks.undrain),
+        (Mode::Apply, ShiftSpec::Drain(limit)) => (drain_by_hooks(shared, hooks, *limit).await, &hooks.drain),
     };
     match done {
         Ok(()) => Outcome::Changed(hooks::calls(changed)),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::SystemTime;
 
 use apim_protocol::message::{Reply, Request, StepId};
-use apim_protocol::outcome::Outcome;
+use apim_protocol::outcome::{Failure, Outcome};
 use tokio::time::timeout;
 
 use super::event::Event;
@@ -68,7 +68,7 @@ impl Worker {
         self.wire = None;
         self.is_touched = true;
         if !std::mem::replace(&mut self.may_reconnect, false) || shared.is_interrupted() {
-            self.unreachable(shared, Unreached::Gone(lost.to_owned(), None));
+            self.unreachable(shared, Unreached::Gone(Failure::new(lost)));
             return false;
         }
         shared.tell(Event::Reconnecting(self.host.clone(), lost.to_owned()));
@@ -78,9 +78,9 @@ impl Worker {
                 self.wire = Some(wire);
                 true
             }
-            Err(Unreached::Gone(why, hint)) => {
-                let why = format!("{lost}; reconnecting failed: {why}");
-                self.unreachable(shared, Unreached::Gone(why, hint));
+            Err(Unreached::Gone(failure)) => {
+                let what = format!("{lost}; reconnecting failed: {}", failure.what);
+                self.unreachable(shared, Unreached::Gone(Failure { what, ..failure }));
                 false
             }
             Err(other) => {
@@ -91,12 +91,11 @@ impl Worker {
     }
 
     fn unreachable(&mut self, shared: &Shared, why: Unreached) {
-        let (why, hint) = match why {
-            Unreached::Gone(why, hint) => (why, hint),
+        let failure = match why {
+            Unreached::Gone(failure) => failure,
             Unreached::Held(why) => {
                 self.is_held = true;
-                let hint = "wait until that run has ended or stop it, then run again";
-                (why, Some(hint.to_owned()))
+                Failure::new(why).hint("wait until that run has ended or stop it, then run again")
             }
             Unreached::Interrupted => {
                 self.result.end = HostEnd::Stopped(None);
@@ -104,8 +103,8 @@ impl Worker {
             }
         };
         self.result.tally.unreachable = 1;
-        self.result.end = HostEnd::Unreachable(why.clone(), hint.clone());
-        shared.tell(Event::Unreachable(self.host.clone(), why, hint));
+        self.result.end = HostEnd::Unreachable(failure.clone());
+        shared.tell(Event::Unreachable { host: self.host.clone(), failure });
     }
 
     /// Closes the session. Waits for the agent's last reply if it has the host's lock.

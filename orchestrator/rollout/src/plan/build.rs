@@ -20,7 +20,7 @@ use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{Bound, BoundTask, Play, Playbook, Strategy, Task, bind, expand};
 use apim_product::steps::lower;
 use apim_product::yaml::{Mistakes, Span};
-use apim_product::{Cluster, Draft, NodeName, Role, health};
+use apim_product::{Cluster, Draft, NodeName, Role, StepOptions, health};
 use apim_transport::host::HostName;
 
 mod shifting;
@@ -63,12 +63,7 @@ struct DraftedStage {
 #[derive(Debug, Clone)]
 struct DraftedStep {
     draft: Draft,
-    tags: Vec<String>,
-    ignore_failure: bool,
-    check_only: bool,
-    no_log: bool,
-    retries: u32,
-    delay_secs: u32,
+    options: StepOptions,
 }
 
 /// Drafts the plan.
@@ -130,7 +125,8 @@ impl Drafting<'_> {
     /// Drafts the stages of one batch: one stage for all tasks, or one for each task with the
     /// linear strategy. Local tasks get a stage of their own.
     fn batch(&mut self, play: &Play, title: &str, batch: &[HostName]) {
-        let tasks: Vec<&Task> = play.tasks.iter().filter(|task| self.wish.tags.wants(&task.tags)).collect();
+        let tasks: Vec<&Task> =
+            play.tasks.iter().filter(|task| self.wish.tags.wants(&task.options.tags)).collect();
         let together = |one: &&Task, next: &&Task| {
             play.strategy == Strategy::Free && !one.on_localhost && !next.on_localhost
         };
@@ -236,7 +232,8 @@ impl Drafted {
                 files: Vec::new(),
                 rescue: Vec::new(),
             };
-            let step = DraftedStep { ignore_failure: true, check_only: true, ..DraftedStep::plain(draft) };
+            let options = StepOptions { ignore_failure: true, check_only: true, ..StepOptions::default() };
+            let step = DraftedStep { draft, options };
             stage.add(&HostName(node.host.clone()), step);
         }
         if !stage.lanes.is_empty() {
@@ -270,7 +267,7 @@ impl Drafted {
     #[must_use]
     pub fn nodes(&self) -> BTreeSet<NodeName> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|(_, steps)| steps);
-        let worked_on = steps.filter(|step| !step.draft.proves_health && !step.check_only);
+        let worked_on = steps.filter(|step| !step.draft.proves_health && !step.options.check_only);
         worked_on.filter_map(|step| step.draft.node.clone()).collect()
     }
 
@@ -354,63 +351,29 @@ impl DraftedStage {
 
 impl DraftedStep {
     /// A step that comes from no task of a playbook.
-    const fn plain(draft: Draft) -> Self {
-        Self {
-            draft,
-            tags: Vec::new(),
-            ignore_failure: false,
-            check_only: false,
-            no_log: false,
-            retries: 0,
-            delay_secs: 0,
-        }
+    fn plain(draft: Draft) -> Self {
+        Self { draft, options: StepOptions::default() }
     }
 
     fn new(mut draft: Draft, bound: &BoundTask) -> Self {
-        if bound.no_log {
+        if bound.options.no_log {
             draft.title.clone_from(&bound.title);
         }
-        Self {
-            draft,
-            tags: bound.tags.clone(),
-            ignore_failure: bound.ignore_failure,
-            check_only: bound.check_only,
-            no_log: bound.no_log,
-            retries: bound.retries,
-            delay_secs: bound.delay_secs,
-        }
+        Self { draft, options: bound.options.clone() }
     }
 
     fn numbered(self, next: &mut u32) -> Step {
         let id = StepId(*next);
         *next += 1;
-        let Self { draft, tags, ignore_failure, check_only, no_log, retries, delay_secs } = self;
+        let Self { draft, options } = self;
         let Draft { title, work, node, budget, proves_health, contents: _, files: _, rescue } = draft;
-        let rescue_step = |draft| Self {
-            draft,
-            tags: tags.clone(),
-            ignore_failure: false,
-            check_only: false,
-            no_log,
-            retries: 0,
-            delay_secs: 0,
-        };
-        let rescue = rescue.into_iter().map(|draft| rescue_step(draft).numbered(next)).collect();
-        Step {
-            id,
-            title,
-            work,
-            node,
-            budget,
-            proves_health,
-            ignore_failure,
-            check_only,
-            no_log,
-            retries,
-            delay_secs,
-            tags,
-            rescue,
-        }
+        let rescue = rescue.into_iter().map(|draft| {
+            let tags = options.tags.clone();
+            let options = StepOptions { tags, no_log: options.no_log, ..StepOptions::default() };
+            Self { draft, options }.numbered(next)
+        });
+        let rescue = rescue.collect();
+        Step { id, title, work, node, budget, proves_health, options, rescue }
     }
 }
 
@@ -441,7 +404,7 @@ fn node_by_node(steps: &mut [Step]) {
 fn keep_rescues_of_started(steps: &mut [Step], started: &mut BTreeSet<NodeName>) {
     for step in steps {
         let starts = matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
-        started.extend(step.node.clone().filter(|_| starts && !step.check_only));
+        started.extend(step.node.clone().filter(|_| starts && !step.options.check_only));
         if step.node.as_ref().is_none_or(|node| !started.contains(node)) {
             step.rescue.clear();
         }

@@ -10,10 +10,10 @@ use apim_protocol::operation::wait::Condition;
 use apim_protocol::query::Query;
 use apim_protocol::value::{AbsPath, Content, Sha256};
 
-pub use apim_product::NodeName;
 pub use apim_product::availability::Allowance;
 pub use apim_product::hook::{Call, Hook, Hooks, Program, Shift, ShiftSpec};
 pub use apim_product::work::{DatabaseSpec, DatabaseWork, Login, Schema, Schemas, Server, Work};
+pub use apim_product::{NodeName, StepOptions};
 use apim_transport::host::HostName;
 
 /// All work of a run. Immutable once built.
@@ -153,18 +153,8 @@ pub struct Step {
     pub budget: Option<String>,
     /// Whether success shows that `node` is healthy and returns its permit.
     pub proves_health: bool,
-    /// Whether later steps run although this one failed.
-    pub ignore_failure: bool,
-    /// Whether the step always runs in check mode, even in an apply.
-    pub check_only: bool,
-    /// Whether results of the step must not be shown (`no_log`).
-    pub no_log: bool,
-    /// Number of retries after a failure.
-    pub retries: u32,
-    /// Seconds between two attempts.
-    pub delay_secs: u32,
-    /// Tags, for `--tags` and `--skip-tags`.
-    pub tags: Vec<String>,
+    /// How the step is run and shown.
+    pub options: StepOptions,
     /// Steps that run for its node after it has failed: in order, up to the first that does not
     /// succeed. The step still counts as failed.
     pub rescue: Vec<Step>,

@@ -8,7 +8,7 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::wait::Condition;
 
 use super::model::{Balancer, NodeName, Peer, Plan, Rotation};
-use apim_product::balancer::{self, Flow, Wish};
+use apim_product::load_balancer::{self, DesiredFiles, RotationState};
 use apim_product::{Cluster, Gate, Node, health, port};
 use apim_transport::host::HostName;
 
@@ -74,18 +74,20 @@ impl Plan {
     /// Returns the nodes that it may take down.
     fn worked_on(&self) -> BTreeSet<NodeName> {
         let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
-        let may = steps.filter(|step| step.budget.is_some() && !step.proves_health && !step.check_only);
+        let may =
+            steps.filter(|step| step.budget.is_some() && !step.proves_health && !step.options.check_only);
         may.filter_map(|step| step.node.clone()).collect()
     }
 
     fn balancers(&mut self, cluster: &Cluster, node: &Node) -> Vec<Balancer> {
         // Errors were reported when the cluster was built.
-        let held = balancer::shift(cluster, node, Flow::Held).unwrap_or_default();
-        let open = balancer::shift(cluster, node, Flow::Open).unwrap_or_default();
+        let held = load_balancer::rotation_files(cluster, node, RotationState::Drained).unwrap_or_default();
+        let open =
+            load_balancer::rotation_files(cluster, node, RotationState::InRotation).unwrap_or_default();
         let mut open: BTreeMap<String, _> = open.into_iter().collect();
         let mut all = Vec::new();
-        for (host, Wish { bundle: drain, contents }) in held {
-            let Some(Wish { bundle: undrain, contents: more }) = open.remove(&host) else { continue };
+        for (host, DesiredFiles { bundle: drain, contents }) in held {
+            let Some(DesiredFiles { bundle: undrain, contents: more }) = open.remove(&host) else { continue };
             let Some(known_by) = drain.files.first().map(|file| file.path.clone()) else { continue };
             for bytes in contents.into_iter().chain(more) {
                 self.contents.add(bytes);
@@ -109,7 +111,7 @@ pub fn quiet(cluster: &Cluster, node: &Node) -> Condition {
     let external = &node.settings.load_balancer.addresses;
     // Of external load balancers only the addresses in the inventory are known.
     let is_known = cluster.hooks(&node.name).is_none() || !external.is_empty();
-    let managed = balancer::hosts(cluster).map(|host| host.address);
+    let managed = load_balancer::hosts(cluster).map(|host| host.address);
     let from: Option<Vec<IpAddr>> =
         managed.chain(external.iter().copied().map(Some)).map(|address| address.map(IpAddr::V4)).collect();
     let from = from.filter(|_| is_known).unwrap_or_default();

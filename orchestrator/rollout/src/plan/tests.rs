@@ -302,7 +302,14 @@ fn retries_check_mode_and_delegation_reach_steps() {
         .flat_map(|stage| &stage.lanes)
         .flat_map(|lane| lane.steps.iter().map(|step| (lane.host.0.as_str(), step)))
         .map(|(host, step)| {
-            (host, step.title.as_str(), step.retries, step.delay_secs, step.ignore_failure, step.check_only)
+            (
+                host,
+                step.title.as_str(),
+                step.options.retries,
+                step.options.delay_secs,
+                step.options.ignore_failure,
+                step.options.check_only,
+            )
         })
         .collect();
     assert_eq!(

@@ -68,7 +68,7 @@ impl Doing {
                     self.changed = Some(name(host, title, ""));
                 }
             }
-            Event::Unreachable(host, ..) => {
+            Event::Unreachable { host, .. } => {
                 self.steps.remove(host);
             }
             Event::RunFinished(_) => {
@@ -112,6 +112,7 @@ fn name(host: &HostName, title: &str, progress: &str) -> String {
 #[cfg(test)]
 mod tests {
     use apim_protocol::outcome::Difference;
+    use apim_protocol::outcome::Failure;
 
     use super::*;
 
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(doing.words(), format!("gateway gw1: service, {drain}; a1: motd; and 1 more"));
         doing.hear(&Event::LeaveDecided(host("gw1"), StepId(7)));
         for name in ["a1", "a2"] {
-            doing.hear(&Event::Unreachable(host(name), "gone".into(), None));
+            doing.hear(&Event::Unreachable { host: host(name), failure: Failure::new("gone") });
         }
         doing.hear(&Event::StepProgress(host("gw1"), StepId(6), "of another step".into(), 0, 0));
         assert_eq!(doing.words(), "gateway gw1: service");

@@ -7,13 +7,14 @@ use apim_protocol::facts::Facts;
 use apim_protocol::message::Job;
 use apim_protocol::message::{Reply, Request, Run, StepId};
 use apim_protocol::observation::LogEntry;
-use apim_protocol::outcome::Outcome;
+use apim_protocol::outcome::{Failure, Outcome};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::options::{ClientEvent, Listener, QueryOptions};
+use crate::failure::one_line;
 use crate::host::HostName;
-use crate::session::{Connect, ConnectError, Receiver, Sender, Session, SessionError};
+use crate::session::{Connect, Receiver, Sender, Session, SessionError};
 
 /// Time for a host to finish its operations after a cancellation.
 const CANCEL_GRACE: Duration = Duration::from_secs(15);
@@ -50,27 +51,22 @@ pub enum HostUnavailable {
     /// The user cancelled the query before the host answered.
     Interrupted,
     /// The host is unreachable, or the query failed.
-    Unavailable {
-        /// What failed, and the cause.
-        why: String,
-        /// What to do next.
-        hint: Option<String>,
-    },
+    Unavailable(Failure),
 }
 
 impl HostUnavailable {
     /// Returns an error without a hint.
     #[must_use]
     pub fn new(why: impl Into<String>) -> Self {
-        Self::Unavailable { why: why.into(), hint: None }
+        Self::Unavailable(Failure::new(why))
     }
 
-    /// Returns what failed, and the cause.
+    /// Returns what failed and its causes on one line.
     #[must_use]
-    pub fn why(&self) -> &str {
+    pub fn why(&self) -> String {
         match self {
-            Self::Interrupted => "interrupted",
-            Self::Unavailable { why, .. } => why,
+            Self::Interrupted => "interrupted".to_owned(),
+            Self::Unavailable(failure) => one_line(failure),
         }
     }
 
@@ -79,20 +75,20 @@ impl HostUnavailable {
     pub fn hint(&self) -> Option<&str> {
         match self {
             Self::Interrupted => None,
-            Self::Unavailable { hint, .. } => hint.as_deref(),
+            Self::Unavailable(failure) => failure.hint.as_deref(),
         }
     }
 }
 
 impl From<SessionError> for HostUnavailable {
     fn from(error: SessionError) -> Self {
-        Self::Unavailable { hint: error.hint().map(str::to_owned), why: error.to_string() }
+        Self::Unavailable(error.into())
     }
 }
 
-impl From<ConnectError> for HostUnavailable {
-    fn from(ConnectError { what, hint }: ConnectError) -> Self {
-        Self::Unavailable { why: what, hint }
+impl From<Failure> for HostUnavailable {
+    fn from(failure: Failure) -> Self {
+        Self::Unavailable(failure)
     }
 }
 
@@ -294,8 +290,8 @@ async fn open(
             }
             Err(SessionError::Refused { why, .. }) => {
                 if begun.elapsed() + RETRY_DELAY > terms.patience {
-                    let hint = "wait until that run has finished, or stop it; then re-run".to_owned();
-                    return Err(HostUnavailable::Unavailable { why, hint: Some(hint) });
+                    let hint = "wait until that run has finished, or stop it; then re-run";
+                    return Err(Failure::new(why).hint(hint).into());
                 }
                 if !std::mem::replace(&mut reported, true) {
                     heard(host, ClientEvent::Held(why));

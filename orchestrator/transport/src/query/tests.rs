@@ -13,13 +13,14 @@ use apim_protocol::observation::{Answer, Ended};
 use apim_protocol::operation::command::Invocation;
 use apim_protocol::operation::execute::Execute;
 use apim_protocol::operation::{Mode, Operation};
+use apim_protocol::outcome::Failure;
 use apim_protocol::outcome::Outcome;
 use tokio::sync::watch;
 use tokio_util::io::SyncIoBridge;
 
 use super::*;
 use crate::host::HostName;
-use crate::session::{Connect, ConnectError, Link};
+use crate::session::{Connect, Link};
 
 /// A host simulated by a folder, with the number of connections and whether it is unreachable.
 struct Folder {
@@ -32,13 +33,10 @@ impl Connect for Folder {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         Box::pin(async move {
             if self.is_away {
-                return Err(ConnectError {
-                    what: format!("no route to {host}"),
-                    hint: Some("is it up?".into()),
-                });
+                return Err(Failure::new(format!("no route to {host}")).hint("is it up?"));
             }
             self.connected.fetch_add(1, Ordering::Relaxed);
             let (here, there) = tokio::io::duplex(64 * 1024);

@@ -4,6 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apim_protocol::outcome::Failure;
+
+use crate::failure;
+
 /// Why a session failed or could not be opened.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum SessionError {
@@ -107,5 +111,11 @@ impl SessionError {
             }
             Self::Garbled { .. } | Self::TooLong { .. } | Self::Content { .. } => None,
         }
+    }
+}
+
+impl From<SessionError> for Failure {
+    fn from(error: SessionError) -> Self {
+        failure::from_error(&error, error.hint().map(str::to_owned))
     }
 }

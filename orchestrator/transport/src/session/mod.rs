@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use apim_protocol::outcome::Failure;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::host::HostName;
@@ -63,7 +64,7 @@ pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A stream that is being opened.
-pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>>;
+pub type Opening<'a> = Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>>;
 
 /// Opens links to hosts: over SSH, as a child process, or in tests over an in-memory pipe.
 pub trait Connect: Send + Sync + 'static {
@@ -71,7 +72,7 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>>;
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>>;
 
     /// Opens a stream from `host` to `address` (a name or an address, resolved on that host) and
     /// `port`, over the existing connection to the host. The default implementation returns an
@@ -81,17 +82,7 @@ pub trait Connect: Send + Sync + 'static {
             let what = format!(
                 "cannot reach {address}:{port} from {host}: this connection type does not support tunnels"
             );
-            Err(ConnectError { what, hint: None })
+            Err(Failure::new(what))
         })
     }
-}
-
-/// Why a connection to a host failed.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("{what}")]
-pub struct ConnectError {
-    /// What failed, on which host, and the cause.
-    pub what: String,
-    /// What to do next.
-    pub hint: Option<String>,
 }

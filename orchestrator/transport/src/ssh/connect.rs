@@ -8,10 +8,11 @@ use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use apim_protocol::outcome::Failure;
 use tokio::sync::{Mutex, OnceCell, Semaphore};
 
 use crate::host::{Connection, HostName};
-use crate::session::{Connect, ConnectError, Link, Stream};
+use crate::session::{Connect, Link, Stream};
 
 use super::agent_binary::AgentBinaries;
 use super::authenticate::{authenticate, unlock};
@@ -204,7 +205,7 @@ impl Connect for SshConnect {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         Box::pin(async move { Ok(self.open(host).await?) })
     }
 
@@ -213,7 +214,7 @@ impl Connect for SshConnect {
         host: &'a HostName,
         address: &'a str,
         port: u16,
-    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>> {
         Box::pin(async move { Ok(self.tunnel(host, address, port).await?) })
     }
 }

@@ -5,8 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use apim_protocol::outcome::Failure;
+
 use crate::host::{Connection, ConnectionKind, HostName};
-use crate::session::{Connect, ConnectError, Link, Stream};
+use crate::session::{Connect, Link, Stream};
 
 use super::connect::{Settings, SshConnect};
 use super::error::SshError;
@@ -75,7 +77,7 @@ impl Connect for Connector {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         Box::pin(async move { Ok(self.open(host).await?) })
     }
 
@@ -84,7 +86,7 @@ impl Connect for Connector {
         host: &'a HostName,
         address: &'a str,
         port: u16,
-    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Box<dyn Stream>, Failure>> + Send + 'a>> {
         Box::pin(async move {
             Ok(match self.kinds.get(host) {
                 Some(ConnectionKind::Local) => tunnel::from_here(host, address, port).await?,

@@ -1,8 +1,9 @@
 //! SSH errors: what failed, on which host, the last answer, and what to do.
 
-use crate::session::ConnectError;
+use apim_protocol::outcome::Failure;
 
 use super::host_key::{KeyFault, UnknownKey};
+use crate::failure;
 
 /// Why connecting to a host, or starting the agent there, failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -68,7 +69,7 @@ pub enum SshError {
         hint: String,
     },
     /// A jump host failed.
-    #[error("cannot reach {peer} through its jump host: {source}")]
+    #[error("cannot reach {peer} through its jump host")]
     Jump {
         /// The host behind the jump host.
         peer: String,
@@ -99,8 +100,8 @@ impl SshError {
     }
 }
 
-impl From<SshError> for ConnectError {
+impl From<SshError> for Failure {
     fn from(error: SshError) -> Self {
-        Self { what: error.to_string(), hint: Some(error.hint()).filter(|hint| !hint.is_empty()) }
+        failure::from_error(&error, Some(error.hint()).filter(|hint| !hint.is_empty()))
     }
 }

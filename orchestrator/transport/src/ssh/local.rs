@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use apim_protocol::outcome::Failure;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::oneshot;
@@ -16,7 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::host::{Connection, HostName};
 use crate::session::text::Tail;
-use crate::session::{Connect, ConnectError, Link};
+use crate::session::{Connect, Link};
 
 use super::agent_binary::{AgentBinaries, AgentBinary};
 use super::error::SshError;
@@ -69,7 +70,7 @@ impl Connect for LocalConnect {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         Box::pin(async move { Ok(self.open(host).await?) })
     }
 }

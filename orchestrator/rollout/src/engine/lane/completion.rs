@@ -88,7 +88,7 @@ impl Lane<'_> {
         } else if self.pass == Pass::Rescue && matches!(outcome, Outcome::Skipped(_)) {
             // There was nothing to rescue. The original failure remains.
         } else if self.failed.is_none() {
-            if outcome.is_failure() && !step.ignore_failure {
+            if outcome.is_failure() && !step.options.ignore_failure {
                 self.failed = Some(step.title.clone());
                 self.culprit = Some(step);
             }
@@ -99,7 +99,7 @@ impl Lane<'_> {
                 outcome.clone(),
                 took,
             ));
-            worker.record(id, outcome, step.ignore_failure);
+            worker.record(id, outcome, step.options.ignore_failure);
         }
         Ok(())
     }
@@ -114,7 +114,7 @@ impl Lane<'_> {
         }
         let (Outcome::Failed(failure), left @ 1..) = (outcome, self.retries_left(step)) else { return false };
         *self.failures.entry(step.id).or_default() += 1;
-        self.retry_at = Some(Instant::now() + Duration::from_secs(u64::from(step.delay_secs)));
+        self.retry_at = Some(Instant::now() + Duration::from_secs(u64::from(step.options.delay_secs)));
         let (host, title) = (&worker.host, &step.title);
         let note = format!("{host}: {title}: {}; {left} retries left", failure.what);
         self.shared.tell(Event::Note(Level::Info, note));
@@ -149,9 +149,9 @@ pub(super) fn surveyed(
         worker.outcomes.insert(step.id, outcome);
         return None;
     }
-    let failed = (outcome.is_failure() && !step.ignore_failure).then(|| step.title.clone());
+    let failed = (outcome.is_failure() && !step.options.ignore_failure).then(|| step.title.clone());
     let (host, title) = (worker.host.clone(), step.title.clone());
     shared.tell(Event::StepFinished(host, step.id, title, outcome.clone(), took));
-    worker.record(step.id, outcome, step.ignore_failure);
+    worker.record(step.id, outcome, step.options.ignore_failure);
     failed
 }

@@ -89,15 +89,15 @@ impl<'a> Lane<'a> {
     }
 
     pub(super) fn retries_left(&self, step: &Step) -> u32 {
-        step.retries.saturating_sub(self.failures.get(&step.id).copied().unwrap_or(0))
+        step.options.retries.saturating_sub(self.failures.get(&step.id).copied().unwrap_or(0))
     }
 
     /// Returns the request for the agent. Local tasks are never sent.
     pub(super) fn request(&self, step: &Step) -> Option<Run> {
         let is_survey = self.pass == Pass::Survey;
         // A failure is ignored only after the last retry.
-        let ignore_failure = is_survey || (step.ignore_failure && self.retries_left(step) == 0);
-        let mode = if is_survey || step.check_only { Mode::Check } else { self.shared.settings.mode };
+        let ignore_failure = is_survey || (step.options.ignore_failure && self.retries_left(step) == 0);
+        let mode = if is_survey || step.options.check_only { Mode::Check } else { self.shared.settings.mode };
         let job = match (is_survey, step.query(), step.operation()) {
             (true, ..) => step.look()?,
             (false, Some(query), _) => Job::Query(query.clone()),

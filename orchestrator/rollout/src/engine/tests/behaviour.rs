@@ -88,7 +88,7 @@ async fn failure_stops_its_lane_and_the_run_at_the_barrier() {
 async fn an_ignored_failure_stops_nothing() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
-    scene.step("a", Act::Fail).ignore_failure = true;
+    scene.step("a", Act::Fail).options.ignore_failure = true;
     scene.step("a", Act::Change);
     let (result, _) = scene.run().await;
     assert!(result.is_success());
@@ -101,7 +101,7 @@ async fn failed_step_is_retried() {
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
     let step = scene.step("a", Act::FailTimes(2));
-    (step.retries, step.delay_secs) = (2, 5);
+    (step.options.retries, step.options.delay_secs) = (2, 5);
     scene.step("a", Act::Change);
     let (result, _) = scene.run().await;
     assert!(result.is_success(), "{result:?}");
@@ -110,7 +110,7 @@ async fn failed_step_is_retried() {
 
     let mut scene = Scene::new();
     scene.stage(OnFailure::StopAtBarrier);
-    scene.step("a", Act::FailTimes(3)).retries = 2;
+    scene.step("a", Act::FailTimes(3)).options.retries = 2;
     let (result, _) = scene.run().await;
     assert_eq!(result.hosts[&host("a")].tally.failed, 1);
 }
@@ -235,8 +235,8 @@ async fn locked_host_stops_run_before_any_change() {
     scene.step("b", Act::Change);
     scene.hosts.world().held.insert(host("a"), 1000);
     let (result, events) = scene.run().await;
-    let HostEnd::Unreachable(why, hint) = &result.hosts[&host("a")].end else { panic!("{result:?}") };
-    assert!(why.contains("ops@elsewhere") && hint.is_some());
+    let HostEnd::Unreachable(failure) = &result.hosts[&host("a")].end else { panic!("{result:?}") };
+    assert!(failure.what.contains("ops@elsewhere") && failure.hint.is_some());
     assert!(matches!(result.hosts[&host("b")].end, HostEnd::Stopped(_)), "the other hosts are not changed");
     assert!(!events.iter().any(|event| matches!(event, Event::StageStarted(..) | Event::StepStarted(..))));
     assert!(result.stopped.is_some_and(|stopped| stopped.why.starts_with("another run has locked a;")));

@@ -20,7 +20,7 @@ use tokio::sync::mpsc;
 use tokio::task::yield_now;
 
 use apim_transport::host::HostName;
-use apim_transport::session::{Connect, ConnectError, Link};
+use apim_transport::session::{Connect, Link};
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,11 +121,10 @@ impl Connect for Hosts {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         Box::pin(async move {
             if self.world().dead.contains(host) {
-                let what = format!("no route to {host}");
-                return Err(ConnectError { what, hint: Some("switch it on".into()) });
+                return Err(Failure::new(format!("no route to {host}")).hint("switch it on"));
             }
             let (here, there) = tokio::io::duplex(16 * 1024);
             tokio::spawn(Agent::serve(self.clone(), host.clone(), there));

@@ -19,6 +19,7 @@ use crate::plan::model::{
     Allowance, Balancer, Call, Hook, Hooks, Lane, NodeName, OnFailure, Peer, Plan, Program, Rotation, Shift,
     ShiftSpec, Stage, Step, Work,
 };
+use apim_product::StepOptions;
 use apim_transport::host::HostName;
 use fake::{Act, Hosts};
 
@@ -81,12 +82,7 @@ impl Scene {
             node: node.cloned().map(NodeName),
             budget: pool,
             proves_health,
-            ignore_failure: false,
-            check_only: false,
-            no_log: false,
-            retries: 0,
-            delay_secs: 0,
-            tags: Vec::new(),
+            options: StepOptions::default(),
             rescue: Vec::new(),
         };
         self.hosts.world().acts.insert(id, act);
@@ -202,7 +198,7 @@ impl Scene {
         let hooks = self.plan.rotations[&NodeName(node.to_owned())].hooks.clone().unwrap();
         let step = self.step(host, Act::Returned(node.into()));
         step.budget = None;
-        step.work = Work::Shift(Shift { hooks, spec: ShiftSpec::Returned });
+        step.work = Work::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained });
     }
 
     async fn run(&self) -> (RunResult, Vec<Event>) {

@@ -12,13 +12,15 @@ use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
 use apim_protocol::operation::directory::Directory;
 use apim_protocol::operation::file::{File, Show};
+use apim_protocol::outcome::Failure;
 use apim_protocol::outcome::Outcome;
 use apim_protocol::value::{FileMode, Owner};
 use tokio_util::io::SyncIoBridge;
 
 use super::*;
 use crate::engine::HostEnd;
-use apim_transport::session::{Connect, ConnectError, Link};
+use apim_product::StepOptions;
+use apim_transport::session::{Connect, Link};
 
 /// Hosts as folders below one.
 pub(super) struct Folders {
@@ -76,7 +78,7 @@ impl Connect for Folders {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         let mut breaks = self.breaks.lock().unwrap();
         let after = match breaks.as_ref() {
             Some((name, after)) if *name == host.0 => {
@@ -115,12 +117,7 @@ pub(super) fn step(id: u32, title: &str, operation: Operation) -> Step {
         node: None,
         budget: None,
         proves_health: false,
-        ignore_failure: false,
-        check_only: false,
-        no_log: false,
-        retries: 0,
-        delay_secs: 0,
-        tags: Vec::new(),
+        options: StepOptions::default(),
         rescue: Vec::new(),
     }
 }

@@ -9,13 +9,14 @@ use std::sync::Mutex;
 use apim_agent::serve::{Identity, serve};
 use apim_agent::system::System;
 use apim_protocol::operation::command::{Command, Invocation};
+use apim_protocol::outcome::Failure;
 use apim_protocol::outcome::Outcome;
 use tokio::task::AbortHandle;
 use tokio_util::io::SyncIoBridge;
 
 use super::*;
 use crate::engine::HostEnd;
-use apim_transport::session::{Connect, ConnectError, Link};
+use apim_transport::session::{Connect, Link};
 
 /// One host with a link that can be cut.
 struct Cabled {
@@ -27,7 +28,7 @@ impl Connect for Cabled {
     fn connect<'a>(
         &'a self,
         host: &'a HostName,
-    ) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = Result<Link, Failure>> + Send + 'a>> {
         let (here, mut near) = tokio::io::duplex(64 * 1024);
         let (mut far, there) = tokio::io::duplex(64 * 1024);
         let cable =

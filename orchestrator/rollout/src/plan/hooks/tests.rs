@@ -179,9 +179,9 @@ fn plan_calls_hooks_and_counts_all_connections() {
     let hosts: Vec<String> = plan.hosts_of_hooks().into_iter().map(|host| host.0).collect();
     assert_eq!(hosts, ["cp1", "cp2"]);
     let steps: Vec<_> = plan.steps().map(|(_, step)| step).collect();
-    let at = steps
-        .iter()
-        .position(|step| matches!(&step.work, Work::Shift(shift) if shift.spec == ShiftSpec::Returned));
+    let at = steps.iter().position(
+        |step| matches!(&step.work, Work::Shift(shift) if shift.spec == ShiftSpec::UndrainIfDrained),
+    );
     let at = at.expect("a step that undrains it");
     assert!(steps[at - 1].proves_health && steps[at].budget.is_none() && steps[at].look().is_some());
 
