@@ -67,6 +67,6 @@ fn wanted(heads: &[String], arguments: &[String]) -> Vec<String> {
 fn certificate(port: u16) -> Served {
     match served::certificate(port) {
         Ok(der) => Served { port, certificate: Some(BASE64.encode(der)), problem: None },
-        Err(problem) => Served { port, certificate: None, problem: Some(problem) },
+        Err(error) => Served { port, certificate: None, problem: Some(error.to_string()) },
     }
 }

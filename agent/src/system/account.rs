@@ -6,8 +6,9 @@ use std::path::Path;
 
 use apim_protocol::value::{AbsPath, Owner};
 
+use super::error::SystemError;
+use super::host::System;
 use super::process::Program;
-use super::{System, SystemError};
 
 /// Numbers of owner and group; what is `None` is left as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -12,9 +12,12 @@ use rustix::fs;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
+use super::account::Ids;
+use super::error::SystemError;
 use super::file::{apply_attributes, missing_folder, remove_tree, temporary_name};
+use super::host::System;
+use super::stat::{Attributes, Kind, Stat};
 use super::walk::{Last, Place};
-use super::{Attributes, Ids, Kind, Stat, System, SystemError};
 
 /// Folders nested deeper than this are nobody's data.
 const MAX_DEPTH: usize = 64;

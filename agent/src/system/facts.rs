@@ -9,7 +9,7 @@ use apim_protocol::value::{AbsPath, Sha256};
 use rustix::process::geteuid;
 use rustix::system::uname;
 
-use super::System;
+use super::host::System;
 
 impl System {
     /// Returns what the host says of itself; what cannot be read stays empty.

@@ -5,7 +5,8 @@ use std::{fs, io};
 use apim_protocol::value::AbsPath;
 use rustix::fs::{Access, access};
 
-use super::{System, SystemError};
+use super::error::SystemError;
+use super::host::System;
 
 /// A setting is read up to this size.
 const LIMIT: u64 = 64 * 1024;

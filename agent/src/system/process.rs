@@ -16,7 +16,8 @@ use apim_protocol::value::{AbsPath, Secret};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::{System, SystemError};
+use super::error::SystemError;
+use super::host::System;
 
 /// What a program's standard output and error keep at most, each: their last 64 KiB.
 const OUTPUT_LIMIT: usize = 64 * 1024;

@@ -12,7 +12,7 @@ use apim_protocol::value::{AbsPath, Sha256};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::SystemError;
+use super::error::SystemError;
 
 const WRITTEN: &str = "written.json";
 /// A state file is read up to this size.

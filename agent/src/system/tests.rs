@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use apim_protocol::value::{FileMode, Sha256};
+use apim_protocol::value::{AbsPath, FileMode, Sha256};
 
 use super::*;
 

@@ -17,9 +17,12 @@ use rustix::fs;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::account::Ids;
+use super::error::SystemError;
 use super::file::{apply_attributes, missing_folder};
+use super::host::System;
+use super::stat::Attributes;
 use super::walk::Last;
-use super::{Attributes, Ids, System, SystemError};
 
 /// A relative path inside a tree: names only, no `..`, nothing absolute, bounded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]

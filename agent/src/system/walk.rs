@@ -11,7 +11,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{MAX_LINKS, System, SystemError, parts};
+use super::error::SystemError;
+use super::host::{MAX_LINKS, System, parts};
 
 /// A name in an open folder; the folder cannot be exchanged any more.
 #[derive(Debug)]

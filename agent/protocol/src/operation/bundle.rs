@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
 use super::command::Invocation;
+use super::describe::Describe;
 use super::file::File;
 use crate::value::{Content, UnitName};
 

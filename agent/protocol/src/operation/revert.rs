@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use super::unit::ProcessMatch;
 use crate::value::{AbsPath, Content, UnitName};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use super::unit::ProcessMatch;
 use super::version::VersionOf;
 use crate::value::{AbsPath, Content, UnitName};

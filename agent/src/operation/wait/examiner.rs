@@ -149,7 +149,7 @@ impl<'a> Examiner<'a> {
     fn tcp(&mut self, host: &str, port: u16) -> Answer {
         let addresses = match self.names.addresses(host) {
             Ok(addresses) => addresses,
-            Err(why) => return Answer::no(why),
+            Err(error) => return Answer::no(error.to_string()),
         };
         let mut last = Answer::no("no address");
         for address in addresses.into_iter().take(4) {
@@ -193,7 +193,7 @@ impl<'a> Examiner<'a> {
     fn connected(&mut self, host: &str, port: u16, process: &ProcessMatch) -> Answer {
         let addresses = match self.names.addresses(host) {
             Ok(addresses) => addresses,
-            Err(why) => return Answer::no(why),
+            Err(error) => return Answer::no(error.to_string()),
         };
         let is_wanted = |socket: &Socket| {
             socket.state == State::Established
@@ -266,7 +266,7 @@ fn quiet(ports: &[u16], from: &[IpAddr], except: &[IpAddr]) -> Answer {
 
 fn version(system: &System, of: &VersionOf, lowest: u32, highest: u32) -> Answer {
     match support::version::find(of, system) {
-        Err(why) => Answer::no(why),
+        Err(error) => Answer::no(error.to_string()),
         Ok(found) => {
             let text = format!("found {}, told by {}", found.version, found.whence);
             let fits = main_number(&found.version).is_some_and(|number| (lowest..=highest).contains(&number));

@@ -57,7 +57,7 @@ impl<'a> Asked<'a> {
             },
             Question::Version(of) => match version::find(of, system) {
                 Ok(found) => Answer::Version { found: Some(found.version), whence: found.whence },
-                Err(why) => Answer::Version { found: None, whence: why },
+                Err(error) => Answer::Version { found: None, whence: error.to_string() },
             },
             Question::Entry { path, digest } => self.entry(path, *digest).unwrap_or_else(|e| unknown(&e)),
             Question::Account(name) => match system.account(name) {

@@ -110,7 +110,7 @@ const LOST: &str = "it was not tried to the end";
 fn problem(host: &str, port: u16, standing: &[SocketAddr]) -> Option<String> {
     let addresses = match names::addresses(host) {
         Ok(addresses) => addresses,
-        Err(why) => return Some(why),
+        Err(error) => return Some(error.to_string()),
     };
     if addresses.iter().any(|address| standing.contains(&SocketAddr::new(*address, port))) {
         return None;

@@ -8,6 +8,7 @@ use apim_protocol::outcome::Outcome;
 use apim_protocol::value::AbsPath;
 
 use crate::operation::testing::Bench;
+use crate::query::observe;
 use apim_protocol::query::examine::{Examine, Question};
 
 fn path(text: &str) -> AbsPath {
@@ -16,7 +17,8 @@ fn path(text: &str) -> AbsPath {
 
 fn ask(bench: &Bench, question: Question) -> Answer {
     let before = bench.snapshot();
-    let Outcome::Observed(seen) = bench.observe(&Query::Examine(Examine { questions: vec![question] }))
+    let Outcome::Observed(seen) =
+        observe(&Query::Examine(Examine { questions: vec![question] }), &bench.system, &mut bench.dialogue())
     else {
         panic!()
     };

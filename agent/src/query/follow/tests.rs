@@ -104,7 +104,7 @@ fn only_what_matches_is_told_with_all_its_lines_and_without_secrets() {
 #[test]
 fn a_log_that_is_not_there_and_a_bad_expression_are_failures() {
     let bench = Bench::new();
-    let fails = |follow: Follow| match bench.observe(&Query::Follow(follow)) {
+    let fails = |follow: Follow| match observe(&Query::Follow(follow), &bench.system, &mut bench.dialogue()) {
         Outcome::Failed(failure) => failure.what,
         other => panic!("{other:?}"),
     };

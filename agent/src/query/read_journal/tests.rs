@@ -6,6 +6,7 @@ use std::fs;
 
 use super::*;
 use crate::operation::testing::Bench;
+use crate::query::observe;
 
 fn line(before: Option<&str>, time: u64, run: &str, outcome: &str) -> String {
     let before = before.map(|line| format!("\"before\":\"{}\",", Sha256::of(line.as_bytes())));
@@ -35,7 +36,7 @@ fn write(bench: &Bench, name: &str, lines: &[String]) {
 const ALL: ReadJournal = ReadJournal { run: None, since: None, last: 100, idle: true };
 
 fn ask(bench: &Bench, recall: &ReadJournal) -> Recorded {
-    match bench.observe(&Query::ReadJournal(recall.clone())) {
+    match observe(&Query::ReadJournal(recall.clone()), &bench.system, &mut bench.dialogue()) {
         Outcome::Observed(mut seen) => match seen.answers.pop() {
             Some(Answer::Recorded(recorded)) => *recorded,
             other => panic!("{other:?}"),
@@ -129,7 +130,7 @@ fn a_line_that_is_being_written_is_none_yet_and_a_file_that_grew_too_long_is_ref
     let seen = ask(&bench, &ALL);
     assert_eq!((seen.lines, seen.integrity_error), (6, None));
     fs::write(&path, "x\n".repeat(3_000_000)).unwrap();
-    let refused = bench.observe(&Query::ReadJournal(ALL));
+    let refused = observe(&Query::ReadJournal(ALL), &bench.system, &mut bench.dialogue());
     assert!(matches!(&refused, Outcome::Failed(why) if why.causes[0].contains("longer than")), "{refused:?}");
 }
 
