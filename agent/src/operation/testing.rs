@@ -1,4 +1,4 @@
-//! A bench to try operations on: a host below a temporary root, and somebody who answers questions.
+//! A test bench for operations: a host below a temporary root, and an orchestrator's side.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::{Cell, RefCell};

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 /// How long one look-up may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// How long an answer is believed: `/etc/hosts` may change while somebody waits.
+/// How long an answer is cached: `/etc/hosts` may change during a wait.
 const KEPT: Duration = Duration::from_secs(5);
 
 /// Why a name has no address.
@@ -54,7 +54,7 @@ fn resolve(host: &str) -> Result<Vec<IpAddr>, NameError> {
     thread::spawn(move || {
         let found =
             (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|at| at.ip()).collect::<Vec<_>>());
-        // nobody listens any more when it took too long
+        // the receiver is gone when it took too long
         tell.send(found).ok();
     });
     match told.recv_timeout(PATIENCE) {
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_stand_for_themselves_and_names_are_looked_up() {
+    fn addresses_are_returned_and_names_resolved() {
         let mut names = Names::default();
         assert_eq!(names.addresses("192.0.2.7"), Ok(vec!["192.0.2.7".parse().unwrap()]));
         assert!(names.addresses("localhost").unwrap().iter().all(IpAddr::is_loopback));

@@ -1,4 +1,4 @@
-//! The certificate that a port of this host serves: taken from a handshake, judged by nobody here.
+//! The certificate that a port of this host serves: taken from a handshake, not verified here.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -32,10 +32,10 @@ pub enum ServedError {
     NoCertificate,
 }
 
-/// Returns the certificate, as DER, of whoever listens on `port` of the loopback address.
+/// Returns the certificate, as DER, that `port` of the loopback address serves.
 ///
 /// # Errors
-/// When nobody does, or what listens does not speak TLS; in plain words.
+/// When nothing listens there, or it does not speak TLS.
 pub fn certificate(port: u16) -> Result<Vec<u8>, ServedError> {
     let provider = Arc::new(ring::default_provider());
     let anybody = Arc::new(Anybody(Arc::clone(&provider)));

@@ -1,4 +1,4 @@
-//! Look at a service and report: nothing is wished for, nothing is changed.
+//! The state of a service.
 
 use apim_protocol::mask;
 use apim_protocol::outcome::Failure;

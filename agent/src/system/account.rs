@@ -85,7 +85,7 @@ impl System {
     /// or that an agent without privileges could not give files to, is left out.
     ///
     /// # Errors
-    /// When there is no such account or group.
+    /// When the account or group does not exist.
     pub fn ids(&self, owner: &Owner) -> Result<Ids, SystemError> {
         let pretend = self.is_rooted() && !self.is_privileged();
         let mut ids = Ids::default();

@@ -69,7 +69,7 @@ impl System {
 
     /// Returns where `path` lies for programs and for reading; below `--root` links are resolved inside the root.
     ///
-    /// Files that somebody else may write to are better reached with [`System::read`] and [`System::write`].
+    /// Files that other accounts may write to are better reached with [`System::read`] and [`System::write`].
     #[must_use]
     pub fn resolve(&self, path: &AbsPath) -> PathBuf {
         match &self.root {

@@ -1,7 +1,7 @@
 //! The one door to files, accounts, processes and state of the host; below `--root DIR` every path is confined to DIR.
 //!
-//! Paths are walked component by component on open folders (`walk`), so nobody can swap a folder for a link between
-//! the look and the deed. What operations wish for, and how they say it, is not here.
+//! Paths are walked component by component on open folders (`walk`), so no folder can be swapped for a link between
+//! check and use. The behaviour of operations is not here.
 
 mod account;
 mod copy;

@@ -25,7 +25,7 @@ const OUTPUT_LIMIT: usize = 64 * 1024;
 const TERM_GRACE: Duration = Duration::from_secs(5);
 /// How long output is read after the program itself ended: something it left behind may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(1);
-/// How often whoever waits for a program looks whether it was called off.
+/// How often a wait for a program checks whether the run was cancelled.
 const LOOK_UP: Duration = Duration::from_millis(500);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

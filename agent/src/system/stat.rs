@@ -8,7 +8,7 @@ use rustix::fs::FileType;
 
 use super::account::Ids;
 
-/// What kind of thing stands at a path.
+/// The kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// A regular file.
@@ -34,7 +34,7 @@ impl Kind {
     }
 }
 
-/// What stands at a path.
+/// The entry at a path.
 #[derive(Debug, Clone, Copy)]
 pub struct Stat {
     /// Its kind.
@@ -87,6 +87,6 @@ pub struct Attributes {
 pub enum Bytes<'a> {
     /// From memory.
     Memory(&'a [u8]),
-    /// From a file of ours, such as one in the spool.
+    /// From a file of the agent, such as one in the spool.
     File(&'a Path),
 }

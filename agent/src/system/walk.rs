@@ -34,7 +34,7 @@ impl Place {
         self.dir.as_fd()
     }
 
-    /// Returns what stands there, without following a link.
+    /// Returns the entry, without following a link.
     pub(super) fn stat(&self) -> Result<Option<fs::Stat>, SystemError> {
         match fs::statat(self.dir(), &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),

@@ -1,4 +1,4 @@
-//! What the orchestrator must know of an operation, beside its data.
+//! What the orchestrator must know of an operation.
 
 use std::time::Duration;
 

@@ -22,7 +22,7 @@ pub struct Revert {
     pub to: Option<String>,
     /// Only away from a release from which the service was never so far; else, or where there is none to go back to, this is skipped.
     pub unless: Option<Proved>,
-    /// How its process is told from others.
+    /// How its process is recognized.
     pub process: ProcessMatch,
     /// Seconds from TERM until KILL.
     pub stop_timeout_secs: u64,

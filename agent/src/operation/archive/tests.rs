@@ -126,7 +126,7 @@ fn gz(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn wish(bench: &Bench, format: Format, bytes: &[u8]) -> Archive {
+fn desired(bench: &Bench, format: Format, bytes: &[u8]) -> Archive {
     fs::create_dir_all(bench.real("/opt")).unwrap();
     Archive {
         source: Source::Pushed(bench.content(bytes)),
@@ -166,7 +166,7 @@ fn prepare(output: &str) -> Prepare {
 fn a_zip_is_unpacked_prepared_and_then_left_alone() {
     for bench in Bench::both() {
         let archive =
-            Archive { prepare: vec![prepare("all fine")], ..wish(&bench, Format::Zip, &good_zip()) };
+            Archive { prepare: vec![prepare("all fine")], ..desired(&bench, Format::Zip, &good_zip()) };
         fs::create_dir_all(bench.real_itself("/opt/app.unpack-0123/deep")).unwrap();
         bench.assert_converges(&Operation::Archive(archive));
         assert_eq!(bench.text("/opt/app/done"), "prepared\n");
@@ -184,7 +184,7 @@ fn a_zip_is_unpacked_prepared_and_then_left_alone() {
 fn a_prepare_command_that_only_says_it_worked_is_a_failure() {
     for bench in Bench::both() {
         let archive =
-            Archive { prepare: vec![prepare("never said")], ..wish(&bench, Format::Zip, &good_zip()) };
+            Archive { prepare: vec![prepare("never said")], ..desired(&bench, Format::Zip, &good_zip()) };
         let Outcome::Failed(failure) = bench.run(&Operation::Archive(archive), Mode::Apply) else { panic!() };
         assert!(failure.what.contains("never said") && failure.log == ["all fine"], "{failure:?}");
         assert_eq!(fs::read_dir(bench.real("/opt")).unwrap().count(), 0, "nothing is left");
@@ -202,7 +202,7 @@ fn a_tar_is_unpacked_with_links_of_both_kinds() {
             (EntryType::Regular, "jdk/ro/file", "r", 0o444),
             (EntryType::Directory, "jdk/ro", "", 0o555),
         ]);
-        bench.assert_converges(&Operation::Archive(wish(&bench, Format::TarGz, &bytes)));
+        bench.assert_converges(&Operation::Archive(desired(&bench, Format::TarGz, &bytes)));
         for path in ["/opt/app/bin/java", "/opt/app/bin/java2", "/opt/app/legal/a"] {
             assert_eq!(bench.text(path), "java");
         }
@@ -218,7 +218,7 @@ fn owner_is_given_to_everything() {
         }
         bench.write("/etc/passwd", "app:x:4711:4712::/:/bin/false\n");
         let owner = Owner { user: Some("app".into()), group: None };
-        let archive = Archive { owner, ..wish(&bench, Format::Zip, &good_zip()) };
+        let archive = Archive { owner, ..desired(&bench, Format::Zip, &good_zip()) };
         bench.assert_converges(&Operation::Archive(archive));
         for path in ["/opt/app", "/opt/app/bin", "/opt/app/bin/run.sh", "/opt/app/big.bin"] {
             assert_eq!(bench.owner(path).0, 4711, "{path}");
@@ -229,7 +229,7 @@ fn owner_is_given_to_everything() {
 #[test]
 fn what_is_not_ours_is_never_touched() {
     for bench in Bench::both() {
-        let archive = Operation::Archive(wish(&bench, Format::Zip, &good_zip()));
+        let archive = Operation::Archive(desired(&bench, Format::Zip, &good_zip()));
         bench.write("/opt/app/mine", "precious");
         for mode in [Mode::Check, Mode::Apply] {
             let Outcome::Failed(failure) = bench.run(&archive, mode) else { panic!() };
@@ -239,7 +239,7 @@ fn what_is_not_ours_is_never_touched() {
         let other = format!("{{\"sha256\":\"{}\",\"finished\":1}}", Sha256::of(b"other"));
         bench.write("/opt/app/.apim-deploy.json", &other);
         let Outcome::Failed(failure) = bench.run(&archive, Mode::Apply) else { panic!() };
-        assert!(failure.what.contains("holds the archive"), "{failure:?}");
+        assert!(failure.what.contains("contains the archive"), "{failure:?}");
         assert!(failure.hint.unwrap().contains("side by side"));
     }
 }
@@ -247,7 +247,7 @@ fn what_is_not_ours_is_never_touched() {
 #[test]
 fn an_empty_folder_at_the_destination_is_taken() {
     for bench in Bench::both() {
-        let archive = Operation::Archive(wish(&bench, Format::Zip, &good_zip()));
+        let archive = Operation::Archive(desired(&bench, Format::Zip, &good_zip()));
         fs::create_dir(bench.real("/opt/app")).unwrap();
         bench.assert_converges(&archive);
     }

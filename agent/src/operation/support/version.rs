@@ -1,4 +1,4 @@
-//! Which version of something a host has: told by a file of `KEY="value"` lines, else by a program.
+//! Which version of something a host has: read from a file of `KEY="value"` lines, else printed by a program.
 
 use apim_protocol::operation::version::VersionOf;
 use apim_protocol::value::AbsPath;
@@ -13,7 +13,7 @@ const PATIENCE_SECS: u64 = 20;
 /// The longest version that is shown.
 const LONGEST: usize = 80;
 
-/// A version, and who told.
+/// A version, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) version: String,
@@ -25,7 +25,7 @@ pub(crate) struct Found {
 pub(crate) enum VersionError {
     #[error("{0} cannot be executed")]
     NotExecutable(AbsPath),
-    #[error("there is no {0}")]
+    #[error("{0} does not exist")]
     Missing(AbsPath),
     #[error(transparent)]
     System(#[from] SystemError),
@@ -33,7 +33,7 @@ pub(crate) enum VersionError {
     NotPrinted { words: String, ended: Ended },
 }
 
-/// Looks; an error says why nobody told.
+/// Reads the version.
 pub(crate) fn find(of: &VersionOf, system: &System) -> Result<Found, VersionError> {
     match system.stat_followed(&of.program) {
         Ok(Some(stat)) if stat.mode.bits() & 0o111 == 0 => {
@@ -93,9 +93,11 @@ mod tests {
     }
 
     #[test]
-    fn the_file_tells_and_else_the_program() {
+    fn version_comes_from_the_file_or_else_the_program() {
         let bench = Bench::new();
-        assert!(find(&of(), &bench.system).unwrap_err().to_string().contains("there is no /opt/x/bin/java"));
+        assert!(
+            find(&of(), &bench.system).unwrap_err().to_string().contains("/opt/x/bin/java does not exist")
+        );
         bench.write("/opt/x/bin/java", "#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n");
         fs::set_permissions(bench.real("/opt/x/bin/java"), fs::Permissions::from_mode(0o644)).unwrap();
         assert!(find(&of(), &bench.system).unwrap_err().to_string().contains("cannot be executed"));

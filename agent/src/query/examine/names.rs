@@ -1,4 +1,4 @@
-//! Answering questions about names: what the host resolves them to, and what its `/etc/hosts` says beside a managed block.
+//! Answering questions about names: what the host resolves them to, and what its `/etc/hosts` says outside a managed block.
 
 use std::net::{IpAddr, Ipv4Addr};
 

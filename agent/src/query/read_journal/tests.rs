@@ -1,4 +1,4 @@
-//! A record that is whole, cut, edited, set aside; what of it is told.
+//! A journal that is intact, cut, edited, rotated; what of it is reported.
 
 use apim_protocol::outcome::Outcome;
 use apim_protocol::query::Query;
@@ -17,7 +17,7 @@ fn line(before: Option<&str>, time: u64, run: &str, outcome: &str) -> String {
     )
 }
 
-/// Six lines of two runs; every other one found all as wished.
+/// Six lines of two runs; every other one found the host up to date.
 fn chain() -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for time in 1..=6 {
@@ -54,7 +54,7 @@ fn flaw(bench: &Bench) -> Option<(String, u64, String)> {
 }
 
 #[test]
-fn what_is_asked_for_is_told_the_latest_first_to_be_kept_masked_and_without_control_characters() {
+fn latest_matching_entries_are_masked_and_bounded() {
     let bench = Bench::new();
     assert_eq!(ask(&bench, &ALL), Recorded::default(), "a host where nothing was done");
     write(&bench, FILE, &chain());
@@ -135,7 +135,7 @@ fn a_line_that_is_being_written_is_none_yet_and_a_file_that_grew_too_long_is_ref
 }
 
 #[test]
-fn of_a_long_record_only_so_much_is_told() {
+fn long_journal_is_bounded() {
     let bench = Bench::new();
     let mut lines: Vec<String> = Vec::new();
     for time in 1..=6000 {

@@ -74,11 +74,11 @@ fn evil_zips_leave_nothing() {
             ),
         ];
         for (why, because, entries) in corpus {
-            refused(&bench, wish(&bench, Format::Zip, &zip(&entries)), why, because);
+            refused(&bench, desired(&bench, Format::Zip, &zip(&entries)), why, because);
         }
         let whole = good_zip();
         for cut in (0..whole.len()).step_by(97) {
-            refused(&bench, wish(&bench, Format::Zip, &whole[..cut]), "cut short", "cannot be read");
+            refused(&bench, desired(&bench, Format::Zip, &whole[..cut]), "cut short", "cannot be read");
         }
     }
 }
@@ -124,7 +124,7 @@ fn evil_tars_leave_nothing() {
             ),
         ];
         for (why, because, entries) in corpus {
-            refused(&bench, wish(&bench, Format::TarGz, &tar_gz(&entries)), why, because);
+            refused(&bench, desired(&bench, Format::TarGz, &tar_gz(&entries)), why, because);
         }
     }
 }
@@ -140,25 +140,25 @@ fn tars_that_would_fill_memory_or_disk_are_stopped() {
         endless.resize(8 << 20, b'a');
         refused(
             &bench,
-            wish(&bench, Format::TarGz, &gz(&endless)),
+            desired(&bench, Format::TarGz, &gz(&endless)),
             "with an endless name",
             "longer than 1 MiB",
         );
         let big = "0".repeat(2 << 20);
         let bytes = tar_gz(&[(EntryType::Regular, "a/x", &big, 0o644)]);
-        refused(&bench, wish(&bench, Format::TarGz, &bytes), "that is too big", "are allowed");
-        let nothing = wish(&bench, Format::TarGz, b"not a gzip at all");
+        refused(&bench, desired(&bench, Format::TarGz, &bytes), "that is too big", "are allowed");
+        let nothing = desired(&bench, Format::TarGz, b"not a gzip at all");
         refused(&bench, nothing, "that is none", "cannot be read");
     }
 }
 
 #[test]
-fn a_link_planted_beside_the_destination_is_not_followed() {
+fn planted_link_is_not_followed() {
     for bench in Bench::both() {
         bench.write("/victim/file", "safe");
         fs::create_dir_all(bench.real("/opt")).unwrap();
         symlink("/victim", bench.real_itself("/opt/app.unpack-evil")).unwrap();
-        bench.assert_converges(&Operation::Archive(wish(&bench, Format::Zip, &good_zip())));
+        bench.assert_converges(&Operation::Archive(desired(&bench, Format::Zip, &good_zip())));
         assert_eq!(bench.text("/victim/file"), "safe");
     }
 }
@@ -186,6 +186,6 @@ fn a_damaged_byte_is_noticed() {
         let mut bytes = good_zip();
         let at = bytes.windows(12).position(|part| part == b"echo prepare").unwrap();
         bytes[at] ^= 1;
-        refused(&bench, wish(&bench, Format::Zip, &bytes), "with a damaged byte", "hecksum");
+        refused(&bench, desired(&bench, Format::Zip, &bytes), "with a damaged byte", "hecksum");
     }
 }
