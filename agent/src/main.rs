@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         Some(Verb::Version) => {
             let build = serve::own_build().unwrap_or_else(|error| format!("unknown ({error})"));
             let line = format!("apim-agent {} {build}\n", env!("CARGO_PKG_VERSION"));
-            // Nobody to tell when even this cannot be written.
+            // There is no other place to report that even this cannot be written.
             if std::io::stdout().write_all(line.as_bytes()).is_ok() {
                 ExitCode::SUCCESS
             } else {
@@ -81,7 +81,7 @@ fn serve_host(root: Option<PathBuf>, state: Option<PathBuf>) -> ExitCode {
 }
 
 fn fail(why: &str, code: u8) -> ExitCode {
-    // Standard error may be gone; there is nobody else to tell.
+    // Standard error may be closed; there is no other place to report to.
     writeln!(std::io::stderr(), "apim-agent: {why}").ok();
     ExitCode::from(code)
 }

@@ -1,5 +1,5 @@
 //! Lines that hold together: each is a JSON object that names the digest of the line before it, so that a line which is changed, taken out
-//! or put in is found. What else is in a line is not known here. (Whoever can write the file can write all of it anew: a chain shows slips
+//! or put in is found. The rest of a line is not interpreted here. (A process that can write the file can rewrite all of it: a chain shows slips
 //! and edits, not a determined forger.)
 
 use serde::Deserialize;
@@ -34,7 +34,7 @@ pub fn is_linked(line: &[u8]) -> bool {
 }
 
 /// Makes sure that `lines` (without their ends) hold together. What the first one names is not known here: older lines may have been
-/// given up. A line that is no object was torn when its writer died; the next one names it all the same. Lines in front that name
+/// discarded. A line that is not an object was torn when its writer died; the next one names it anyway. Leading lines that name
 /// nothing are from before there were chains.
 ///
 /// # Errors

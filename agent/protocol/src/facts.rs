@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Facts {
     /// The host's own name.
     pub hostname: String,
-    /// A digest of its machine-id, which tells machines apart; empty where it has none.
+    /// A digest of its machine-id, which identifies the machine; empty where it has none.
     #[serde(default)]
     pub machine: String,
     /// `uname -m`, such as `x86_64`.

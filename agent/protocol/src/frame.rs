@@ -70,7 +70,7 @@ pub enum FrameError {
     /// A chunk without a whole head.
     #[error("a chunk of {0} bytes came, which is shorter than a chunk's head")]
     ShortChunk(usize),
-    /// A message that is not JSON, or not one of ours.
+    /// A message that is not JSON, or not of this protocol.
     #[error("a message that this build does not know came")]
     Message(#[from] serde_json::Error),
 }

@@ -9,7 +9,7 @@ use regex::{Captures, Regex};
 
 use crate::value::Secret;
 
-/// What stands in the place of a secret.
+/// What replaces a secret.
 pub const MASK: &str = "****";
 
 /// Known secrets shorter than this are not looked for in text: they would hide half of it, and prove nothing.

@@ -93,6 +93,7 @@ pub struct Run {
 /// What the agent does in one step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "nearly all jobs are operations, and `Run` is boxed")]
 pub enum Job {
     /// Observe. The host stays as it is.
     Query(Query),

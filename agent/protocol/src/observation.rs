@@ -50,7 +50,7 @@ pub struct Gate {
     pub answer: String,
 }
 
-/// What a host answers to a question; whoever reads it bounds every text.
+/// What a host answers to a question. The reader bounds every text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
@@ -70,7 +70,7 @@ pub enum Answer {
         /// Bytes that may be used.
         free_bytes: u64,
     },
-    /// Those of the ports asked for that somebody listens on.
+    /// Those of the requested ports that a process listens on.
     Listeners(Vec<Listener>),
     /// Each name, as the host resolves it.
     Names(Vec<Resolved>),
@@ -80,12 +80,12 @@ pub enum Answer {
     Text(Option<String>),
     /// A version.
     Version {
-        /// As it was told, such as `21.0.2`; `None` where nobody told.
+        /// As reported, such as `21.0.2`; `None` where it is unknown.
         found: Option<String>,
-        /// Who told, or why nobody did.
+        /// The source, or why the version is unknown.
         whence: String,
     },
-    /// What stands at a path; `None` for nothing.
+    /// The entry at a path; `None` for nothing.
     Entry(Option<Entry>),
     /// An account; `None` where there is none.
     Account(Option<Account>),
@@ -102,7 +102,7 @@ pub enum Answer {
     },
     /// What systemd says of a unit, by property; empty where it knows none.
     Unit(BTreeMap<String, String>),
-    /// For each text asked for, whether a file holds it; empty where there is no such file.
+    /// For each requested text, whether a file contains it; empty where the file does not exist.
     Holds(Vec<bool>),
     /// How a program ended that was run, and what it said.
     Printed(Box<Printed>),
@@ -127,7 +127,7 @@ impl Answer {
     }
 }
 
-/// Who listens on a port.
+/// A process that listens on a port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listener {
     /// The port.
@@ -168,7 +168,7 @@ pub struct Reached {
     pub problem: Option<String>,
 }
 
-/// What stands at a path.
+/// The entry at a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     /// `file`, `folder`, `link` or `other`.
@@ -220,7 +220,7 @@ impl fmt::Display for Ended {
             Self::Exited(status) => write!(f, "exit status {status}"),
             Self::Killed(signal) => write!(f, "killed by signal {signal}"),
             Self::TimedOut(secs) => write!(f, "not finished after {secs} s, and ended"),
-            Self::CalledOff => f.write_str("called off, and ended"),
+            Self::CalledOff => f.write_str("cancelled, and ended"),
         }
     }
 }
@@ -247,7 +247,7 @@ pub struct LogEntry {
     pub text: String,
 }
 
-/// A machine, as its kernel tells of it.
+/// A machine, as its kernel reports it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
     /// The system's name for people.
@@ -266,7 +266,7 @@ pub struct Machine {
     pub addresses: Vec<String>,
     /// Its file systems.
     pub disks: Vec<Disk>,
-    /// How far its clock is from UTC, such as `+0200`; empty where it does not tell.
+    /// How far its clock is from UTC, such as `+0200`; empty where it is unknown.
     pub zone: String,
 }
 
@@ -288,7 +288,7 @@ pub struct Disk {
 pub struct Served {
     /// The port, on this host.
     pub port: u16,
-    /// The certificate of whoever listens there, as base64 of DER; `None` where there is none.
+    /// The certificate, as base64 of DER; `None` where there is none.
     pub certificate: Option<String>,
     /// Why there is none.
     pub problem: Option<String>,

@@ -11,9 +11,9 @@ use crate::value::is_release_name;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// The host was as wished already.
+    /// The host was already up to date.
     Ok,
-    /// The host was looked at; nothing was wished for.
+    /// The host was observed.
     Observed(Box<Observation>),
     /// Check mode only: this would be changed.
     WouldChange(Difference),

@@ -180,7 +180,7 @@ impl fmt::Debug for FileMode {
     }
 }
 
-/// Who owns a file, by name; what is `None` is left as it is.
+/// The owner of a file, by name; what is `None` stays unchanged.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
     /// The account's name.

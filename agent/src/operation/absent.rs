@@ -1,4 +1,4 @@
-//! Nothing stands at a path.
+//! A path does not exist.
 
 use apim_protocol::operation::absent::Absent;
 use apim_protocol::outcome::{Difference, Failure, Outcome};
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(path: &str, recursive: bool) -> Operation {
+    fn desired(path: &str, recursive: bool) -> Operation {
         Operation::Absent(Absent { path: AbsPath::parse(path).unwrap(), recursive })
     }
 
@@ -57,20 +57,20 @@ mod tests {
         bench.write("/a/gone/deep/file", "1");
         symlink("/keep", bench.real("/a/gone/link")).unwrap();
         symlink(bench.real("/keep"), bench.real("/a/gone/deep/link")).unwrap();
-        bench.assert_converges(&wish("/a/gone", true));
+        bench.assert_converges(&desired("/a/gone", true));
         assert!(!bench.real("/a/gone").exists() && bench.real("/keep/file").exists());
         symlink("/keep", bench.real_itself("/a/only-link")).unwrap();
-        bench.assert_converges(&wish("/a/only-link", true));
+        bench.assert_converges(&desired("/a/only-link", true));
         assert!(bench.real("/keep/file").exists());
     }
 
     #[test]
-    fn a_filled_folder_stays_unless_told() {
+    fn filled_folder_needs_recursive() {
         let bench = Bench::new();
         bench.write("/a/b/file", "1");
-        assert!(bench.run(&wish("/a/b", false), Mode::Apply).is_failure());
-        assert!(bench.run(&wish("/a", true), Mode::Apply).is_failure(), "top of the host");
+        assert!(bench.run(&desired("/a/b", false), Mode::Apply).is_failure());
+        assert!(bench.run(&desired("/a", true), Mode::Apply).is_failure(), "top of the host");
         fs::remove_file(bench.real("/a/b/file")).unwrap();
-        bench.assert_converges(&wish("/a/b", false));
+        bench.assert_converges(&desired("/a/b", false));
     }
 }

@@ -17,8 +17,7 @@ fn differences(
     if let Some(uid) = account.uid
         && uid != found.uid
     {
-        let what =
-            format!("the account `{}` has the number {}, where {uid} is wished", account.name, found.uid);
+        let what = format!("the account `{}` has the number {}, expected {uid}", account.name, found.uid);
         return Err(Failure::new(what)
             .hint("numbers of accounts that exist are not changed: files would change hands"));
     }
@@ -29,14 +28,14 @@ fn differences(
         items.push(format!("primary group {} -> {group}", system.group_name(found.gid)));
         options.extend(["--gid".to_owned(), group.clone()]);
     }
-    for (what, option, wished, found) in
+    for (what, option, desired, found) in
         [("home", "--home", &account.home, &found.home), ("shell", "--shell", &account.shell, &found.shell)]
     {
-        if let Some(wished) = wished
-            && wished.as_str() != found
+        if let Some(desired) = desired
+            && desired.as_str() != found
         {
-            items.push(format!("{what} {found} -> {wished}"));
-            options.extend([option.to_owned(), wished.to_string()]);
+            items.push(format!("{what} {found} -> {desired}"));
+            options.extend([option.to_owned(), desired.to_string()]);
         }
     }
     Ok((items, options))
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish() -> Account {
+    fn desired() -> Account {
         let path = |text| Some(AbsPath::parse(text).unwrap());
         let (home, shell) = (path("/var/app"), path("/usr/sbin/nologin"));
         Account { name: "app".into(), uid: None, group: Some("staff".into()), home, shell, system: true }
@@ -109,7 +108,7 @@ mod tests {
     #[test]
     fn below_a_root_a_missing_account_is_only_noted() {
         let bench = Bench::new();
-        bench.assert_converges(&Operation::Account(wish()));
+        bench.assert_converges(&Operation::Account(desired()));
         assert!(!bench.real("/etc/passwd").exists());
     }
 
@@ -118,10 +117,10 @@ mod tests {
         let bench = Bench::new();
         bench.write("/etc/passwd", "app:x:4711:4712::/home/app:/bin/sh\n");
         bench.write("/etc/group", "app:x:4712:\nstaff:x:50:\n");
-        let wrong = Account { uid: Some(1), ..wish() };
+        let wrong = Account { uid: Some(1), ..desired() };
         assert!(bench.run(&Operation::Account(wrong), Mode::Check).is_failure());
         let found = bench.system.account("app").unwrap().unwrap();
-        let (items, options) = differences(&wish(), &bench.system, &found).unwrap();
+        let (items, options) = differences(&desired(), &bench.system, &found).unwrap();
         assert_eq!(
             items,
             [
@@ -134,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn a_new_account_is_asked_for_with_all_that_is_wished() {
-        let argv = useradd(&Account { uid: Some(815), ..wish() }).join(" ");
+    fn new_account_gets_all_options() {
+        let argv = useradd(&Account { uid: Some(815), ..desired() }).join(" ");
         let expected = "useradd --system --uid 815 --gid staff --home-dir /var/app --create-home \
                         --shell /usr/sbin/nologin app";
         assert_eq!(argv, expected);

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(lines: &[&str], create: bool) -> Operation {
+    fn desired(lines: &[&str], create: bool) -> Operation {
         let lines = lines.iter().map(ToString::to_string).collect();
         Operation::Block(Block {
             path: AbsPath::parse("/etc/hosts").unwrap(),
@@ -108,13 +108,13 @@ mod tests {
     fn the_block_is_added_changed_and_removed_and_the_rest_stays() {
         let bench = Bench::new();
         bench.write("/etc/hosts", "127.0.0.1 localhost");
-        bench.assert_converges(&wish(&["10.0.0.1 a"], false));
+        bench.assert_converges(&desired(&["10.0.0.1 a"], false));
         assert_eq!(bench.text("/etc/hosts"), "127.0.0.1 localhost\n# BEGIN ours\n10.0.0.1 a\n# END ours\n");
         bench.write("/etc/hosts", &format!("{}# after\n", bench.text("/etc/hosts")));
-        bench.assert_converges(&wish(&["10.0.0.2 a", "10.0.0.3 b"], false));
+        bench.assert_converges(&desired(&["10.0.0.2 a", "10.0.0.3 b"], false));
         let expected = "127.0.0.1 localhost\n# BEGIN ours\n10.0.0.2 a\n10.0.0.3 b\n# END ours\n# after\n";
         assert_eq!(bench.text("/etc/hosts"), expected);
-        bench.assert_converges(&wish(&[], false));
+        bench.assert_converges(&desired(&[], false));
         assert_eq!(bench.text("/etc/hosts"), "127.0.0.1 localhost\n# after\n");
     }
 
@@ -122,8 +122,8 @@ mod tests {
     fn a_missing_file_is_made_only_when_allowed() {
         let bench = Bench::new();
         bench.write("/etc/other", "");
-        assert!(bench.run(&wish(&["x"], false), Mode::Apply).is_failure());
-        bench.assert_converges(&wish(&["x"], true));
+        assert!(bench.run(&desired(&["x"], false), Mode::Apply).is_failure());
+        bench.assert_converges(&desired(&["x"], true));
         assert_eq!(bench.mode("/etc/hosts"), 0o644);
     }
 
@@ -134,10 +134,10 @@ mod tests {
             ["# BEGIN ours\nx\n", "# END ours\n# BEGIN ours\n", "# BEGIN ours\n# BEGIN ours\n# END ours\n"]
         {
             bench.write("/etc/hosts", text);
-            assert!(bench.run(&wish(&["y"], false), Mode::Apply).is_failure(), "{text}");
+            assert!(bench.run(&desired(&["y"], false), Mode::Apply).is_failure(), "{text}");
             assert_eq!(bench.text("/etc/hosts"), text);
         }
-        assert!(bench.run(&wish(&["a\n10.0.0.1 evil"], false), Mode::Check).is_failure());
+        assert!(bench.run(&desired(&["a\n10.0.0.1 evil"], false), Mode::Check).is_failure());
     }
 
     #[test]
@@ -146,12 +146,12 @@ mod tests {
         let path = AbsPath::parse("/etc/hosts").unwrap();
         let put_right = || crate::operation::support::edited::put_right(&bench.system, &path).unwrap();
         bench.write("/etc/hosts", "a\n");
-        bench.assert_converges(&wish(&["x"], false));
+        bench.assert_converges(&desired(&["x"], false));
         bench.write("/etc/hosts", &format!("new\n{}", bench.text("/etc/hosts")));
-        bench.assert_converges(&wish(&["y"], false));
+        bench.assert_converges(&desired(&["y"], false));
         assert_eq!(put_right(), None);
         bench.write("/etc/hosts", &bench.text("/etc/hosts").replace('y', "z"));
-        bench.assert_converges(&wish(&["y"], false));
+        bench.assert_converges(&desired(&["y"], false));
         assert!(put_right().is_some());
     }
 }

@@ -1,7 +1,7 @@
 //! Files that one service reads, and that count together: all of them are written, a command accepts them or the former ones are put
-//! back, and only then is the service told to read them.
+//! back, and only then does the service reload them.
 //!
-//! That the service is still to be told is kept in the state folder before the first byte is written, so a reload that is due survives a
+//! A pending reload is recorded in the state folder before the first byte is written, so it survives a
 //! crash of anything. Other bundles of the same service share that note.
 
 use apim_protocol::operation::bundle::Bundle;
@@ -20,7 +20,7 @@ use crate::system::{Attributes, Bytes, Ended, Ids, System};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Note {
-    /// Whether files were written that it was not told of.
+    /// Whether files were written that it has not loaded.
     is_due: bool,
 }
 
@@ -45,7 +45,7 @@ fn note_file(bundle: &Bundle) -> String {
     format!("readers/{}.json", bundle.reader)
 }
 
-/// Returns the files that differ from what is wished, with how.
+/// Returns the files that differ, with how.
 fn differing<'b>(bundle: &'b Bundle, system: &System) -> Result<Vec<(&'b File, Difference)>, Failure> {
     let mut all = Vec::new();
     for file in &bundle.files {
@@ -111,7 +111,7 @@ fn put_back(system: &System, formers: &[Former]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Adds what differs at `path` to what is told of all files.
+/// Adds what differs at `path` to the difference of all files.
 fn add(all: &mut Difference, path: &AbsPath, one: Difference) {
     all.changes.extend(one.statements().into_iter().map(|item| format!("{path}: {item}").into()));
     if let Some(diff) = one.diff {
@@ -166,7 +166,7 @@ impl Converge for Bundle {
                 keep(self, system, before)?;
                 if !formers.is_empty() {
                     failure.causes.push(format!(
-                        "the former files were put back, and {} was not told to read anything",
+                        "the former files were put back, and {} was not reloaded",
                         self.reader
                     ));
                 }
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn files_are_written_together_and_their_reader_is_told_once() {
+    fn files_are_written_together_and_reloaded_once() {
         let bench = Bench::new();
         bench.assert_converges(&Operation::Bundle(bundle(
             &bench,
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_put_back_and_nobody_is_told() {
+    fn refused_files_are_restored_without_reload() {
         let bench = Bench::new();
         bench.assert_converges(&Operation::Bundle(bundle(&bench, &[("/etc/r/a", "1\n")])));
         let refused = Operation::Bundle(bundle(&bench, &[("/etc/r/a", "bad\n"), ("/etc/r/new", "2\n")]));
@@ -258,13 +258,13 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_was_not_told_is_told_the_next_time() {
+    fn pending_reload_is_done_next_time() {
         let bench = Bench::new();
-        let mut wish = bundle(&bench, &[("/etc/r/a", "1\n")]);
-        wish.tell = shell(&bench, "exit 3");
-        assert!(bench.run(&Operation::Bundle(wish.clone()), Mode::Apply).is_failure());
+        let mut desired = bundle(&bench, &[("/etc/r/a", "1\n")]);
+        desired.tell = shell(&bench, "exit 3");
+        assert!(bench.run(&Operation::Bundle(desired.clone()), Mode::Apply).is_failure());
         assert_eq!(bench.text("/etc/r/a"), "1\n");
-        // Another bundle of the same reader sees to it as well.
+        // Another bundle of the same reader does it as well.
         let mut other = bundle(&bench, &[("/etc/r/b", "2\n")]);
         other.tell = shell(&bench, "exit 3");
         assert!(bench.run(&Operation::Bundle(other), Mode::Apply).is_failure());

@@ -54,7 +54,7 @@ impl Converge for Command {
         if self.changes {
             return Outcome::WouldChange(difference);
         }
-        Outcome::Skipped("skipped in check mode: the command counts as no change".to_owned())
+        Outcome::Skipped("skipped in check mode".to_owned())
     }
 
     fn apply(
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_program_is_told_by_name() {
+    fn missing_program_is_named() {
         let bench = Bench::new();
         let mut missing = command("");
         missing.run.argv = vec!["no-such-program-here".into()];

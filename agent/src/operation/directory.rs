@@ -21,7 +21,7 @@ impl Converge for Directory {
                 attributes::differences(system, &found, self.mode, &self.owner)?
             }
             Some(found) => {
-                let what = format!("`{}` is {}, where a folder is wished", self.path, found.kind.words());
+                let what = format!("`{}` is {}, expected a folder", self.path, found.kind.words());
                 return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
             }
         };
@@ -34,7 +34,7 @@ impl Converge for Directory {
         _: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        let wish = attributes::wish(system, self.mode, &self.owner)?;
+        let desired = attributes::desired(system, self.mode, &self.owner)?;
         let mut missing = Vec::new();
         let mut folder = self.path.parent();
         while system.stat_followed(&folder)?.is_none() && folder.as_str() != "/" {
@@ -42,12 +42,12 @@ impl Converge for Directory {
             missing.push(std::mem::replace(&mut folder, parent));
         }
         for folder in missing.iter().rev() {
-            system.make_directory(folder, Attributes { mode: None, ids: wish.ids })?;
+            system.make_directory(folder, Attributes { mode: None, ids: desired.ids })?;
         }
         if system.stat_followed(&self.path)?.is_none() {
-            system.make_directory(&self.path, wish)?;
+            system.make_directory(&self.path, desired)?;
         } else {
-            system.set_folder_attributes(&self.path, wish)?;
+            system.set_folder_attributes(&self.path, desired)?;
         }
         Ok(Outcome::Changed(difference.clone()))
     }
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(path: &str, mode: u32) -> Operation {
+    fn desired(path: &str, mode: u32) -> Operation {
         let (path, mode) = (AbsPath::parse(path).unwrap(), Some(FileMode::new(mode)));
         Operation::Directory(Directory { path, mode, owner: Owner::default() })
     }
@@ -72,9 +72,9 @@ mod tests {
     #[test]
     fn folder_and_parents_are_made_once() {
         let bench = Bench::new();
-        bench.assert_converges(&wish("/a/b/c", 0o700));
+        bench.assert_converges(&desired("/a/b/c", 0o700));
         assert_eq!((bench.mode("/a"), bench.mode("/a/b"), bench.mode("/a/b/c")), (0o755, 0o755, 0o700));
-        bench.assert_converges(&wish("/a/b/c", 0o750));
+        bench.assert_converges(&desired("/a/b/c", 0o750));
         assert_eq!(bench.mode("/a/b/c"), 0o750);
     }
 
@@ -84,9 +84,9 @@ mod tests {
         fs::create_dir(bench.real("/data")).unwrap();
         std::os::unix::fs::symlink("/data", bench.real("/link")).unwrap();
         fs::write(bench.real("/file"), "").unwrap();
-        bench.assert_converges(&wish("/link", 0o711));
+        bench.assert_converges(&desired("/link", 0o711));
         assert_eq!(bench.mode("/data"), 0o711);
-        assert!(bench.run(&wish("/file", 0o755), Mode::Check).is_failure());
+        assert!(bench.run(&desired("/file", 0o755), Mode::Check).is_failure());
     }
 
     #[test]

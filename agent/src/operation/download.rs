@@ -16,7 +16,7 @@ fn is_there(download: &Download, system: &System) -> Result<bool, Failure> {
             Ok(system.digest(&download.path)?.is_some_and(|digest| digest == download.pull.sha256))
         }
         Some(found) => {
-            let what = format!("`{}` is {}, where a file is wished", download.path, found.kind.words());
+            let what = format!("`{}` is {}, expected a regular file", download.path, found.kind.words());
             Err(Failure::new(what).hint("move it away if it is not needed, then run again"))
         }
     }
@@ -40,13 +40,13 @@ impl Converge for Download {
         dialogue: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        let wish = attributes::wish(system, self.mode, &self.owner)?;
+        let desired = attributes::desired(system, self.mode, &self.owner)?;
         if is_there(self, system)? {
-            system.set_attributes(&self.path, wish)?;
+            system.set_attributes(&self.path, desired)?;
         } else {
             let file = pull::fetch(system, &self.pull, dialogue, &Arrival::default())?;
             system.state().note_writing(&self.path, self.pull.sha256)?;
-            system.write(&self.path, &Bytes::File(&file), wish)?;
+            system.write(&self.path, &Bytes::File(&file), desired)?;
             // It has served; a leftover is swept later.
             std::fs::remove_file(&file).ok();
         }

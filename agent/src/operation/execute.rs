@@ -1,4 +1,4 @@
-//! A program that somebody asked for by hand: nothing is wished for; how it ended and what it said comes back, bounded and masked.
+//! A program run ad hoc: its exit status and output are returned, bounded and masked.
 
 use apim_protocol::mask;
 use apim_protocol::observation::{Answer, Observation, Printed};
@@ -33,7 +33,7 @@ impl Converge for Execute {
         if self.reads_only {
             return execute(self, system, dialogue).unwrap_or_else(Outcome::Failed);
         }
-        Outcome::Skipped("commands are skipped in check mode".to_owned())
+        Outcome::Skipped("skipped in check mode".to_owned())
     }
 
     fn apply(

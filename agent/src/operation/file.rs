@@ -15,11 +15,11 @@ const DIFF_LIMIT: u64 = 256 * 1024;
 /// No text: what it says is not known.
 const UNJUDGED: &[u8] = &[0];
 
-/// Returns what stands there, if it is a regular file, and whether it holds the wished bytes.
+/// Returns the existing regular file, and whether its content is up to date.
 fn look(file: &File, system: &System) -> Result<Option<(Stat, bool)>, Failure> {
     let Some(found) = system.stat(&file.path)? else { return Ok(None) };
     if found.kind != Kind::File {
-        let what = format!("`{}` is {}, where a file is wished", file.path, found.kind.words());
+        let what = format!("`{}` is {}, expected a regular file", file.path, found.kind.words());
         return Err(Failure::new(what).hint("move it away if it is not needed, then run again"));
     }
     let same = found.size == file.content.size
@@ -27,7 +27,7 @@ fn look(file: &File, system: &System) -> Result<Option<(Stat, bool)>, Failure> {
     Ok(Some((found, same)))
 }
 
-/// Notes what the text says that stands there now.
+/// Records what the present text says.
 fn note_text(file: &File, system: &System) -> Result<(), Failure> {
     if file.content.size > DIFF_LIMIT {
         return Ok(());
@@ -39,7 +39,7 @@ fn note_text(file: &File, system: &System) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Returns the text that stands there, when a diff with it may and can be shown.
+/// Returns the present text, when a diff with it may and can be shown.
 fn shown_text(file: &File, system: &System) -> Option<String> {
     if file.show == Show::Nothing || file.content.size > DIFF_LIMIT {
         return None;
@@ -101,17 +101,17 @@ impl Converge for File {
         dialogue: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        let wish = attributes::wish(system, self.mode, &self.owner)?;
+        let desired = attributes::desired(system, self.mode, &self.owner)?;
         let mut difference = difference.clone();
         let state = system.state();
         if matches!(look(self, system)?, Some((_, true))) {
-            system.set_attributes(&self.path, wish)?;
+            system.set_attributes(&self.path, desired)?;
         } else {
             let new = dialogue.content(&self.content)?;
             if let Some(found) = system.digest(&self.path)?
                 && state.is_foreign_edit(&self.path, found)?
             {
-                difference.changes.push("it had been edited by somebody else".into());
+                difference.changes.push("modified outside apim-deploy".into());
             }
             let says_otherwise = edited::says_otherwise(system, &self.path)?;
             if says_otherwise {
@@ -121,7 +121,7 @@ impl Converge for File {
             edited::note_text(system, &self.path, UNJUDGED)?;
             difference.diff = text_diff(self, shown_text(self, system).as_deref(), &new);
             state.note_writing(&self.path, self.content.sha256)?;
-            system.write(&self.path, &Bytes::File(&new), wish)?;
+            system.write(&self.path, &Bytes::File(&new), desired)?;
             if says_otherwise {
                 edited::note_put_right(system, &self.path)?;
             }
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(bench: &Bench, text: &str, mode: Option<u32>, show: Show) -> Operation {
+    fn desired(bench: &Bench, text: &str, mode: Option<u32>, show: Show) -> Operation {
         let (path, content) = (AbsPath::parse("/etc/x.toml").unwrap(), bench.content(text.as_bytes()));
         Operation::File(File { path, content, mode: mode.map(FileMode::new), owner: Owner::default(), show })
     }
@@ -161,13 +161,13 @@ mod tests {
     fn a_file_is_written_changed_and_then_left_alone() {
         let bench = Bench::new();
         fs::create_dir(bench.real("/etc")).unwrap();
-        bench.assert_converges(&wish(&bench, "a = 1\n", Some(0o640), Show::Text));
+        bench.assert_converges(&desired(&bench, "a = 1\n", Some(0o640), Show::Text));
         assert_eq!((bench.text("/etc/x.toml").as_str(), bench.mode("/etc/x.toml")), ("a = 1\n", 0o640));
-        let found = difference(bench.assert_converges(&wish(&bench, "a = 2\n", None, Show::Text)));
+        let found = difference(bench.assert_converges(&desired(&bench, "a = 2\n", None, Show::Text)));
         assert_eq!(found.diff.as_deref(), Some("@@ -1,1 +1,1 @@\n-a = 1\n+a = 2"));
         assert_eq!(bench.mode("/etc/x.toml"), 0o640, "kept");
-        bench.assert_converges(&wish(&bench, "a = 2\n", Some(0o600), Show::Text));
-        bench.assert_converges(&wish(&bench, "", Some(0o600), Show::Text));
+        bench.assert_converges(&desired(&bench, "a = 2\n", Some(0o600), Show::Text));
+        bench.assert_converges(&desired(&bench, "", Some(0o600), Show::Text));
     }
 
     #[test]
@@ -175,16 +175,16 @@ mod tests {
         let bench = Bench::new();
         bench.write("/etc/x.toml", "password = \"old-one\"\nport = 1\n");
         let show = Show::Masked(vec![Secret::new("new-one")]);
-        let wish = wish(&bench, "password = \"new-one\"\nport = 2\n", None, show);
-        let found = difference(bench.run(&wish, Mode::Check)).diff.unwrap();
+        let desired = desired(&bench, "password = \"new-one\"\nport = 2\n", None, show);
+        let found = difference(bench.run(&desired, Mode::Check)).diff.unwrap();
         assert!(found.contains("+port = 2") && found.contains("-password = ****"), "{found}");
         assert!(!found.contains("-one"), "{found}");
     }
 
     #[test]
-    fn nothing_of_a_keystore_is_shown_and_a_missing_folder_is_no_failure_to_look() {
+    fn keystore_is_never_shown_and_check_needs_no_folder() {
         let bench = Bench::new();
-        let missing = wish(&bench, "x", None, Show::Nothing);
+        let missing = desired(&bench, "x", None, Show::Nothing);
         assert!(matches!(bench.run(&missing, Mode::Check), Outcome::WouldChange(_)));
         assert!(bench.run(&missing, Mode::Apply).is_failure());
         bench.write("/etc/x.toml", "old");
@@ -192,21 +192,18 @@ mod tests {
     }
 
     #[test]
-    fn an_edit_by_somebody_else_is_put_right_and_noted() {
+    fn foreign_edit_is_overwritten_and_noted() {
         let bench = Bench::new();
         bench.write("/etc/x.toml", "not ours yet");
         let put_right = || edited::put_right(&bench.system, &AbsPath::parse("/etc/x.toml").unwrap()).unwrap();
-        bench.assert_converges(&wish(&bench, "one", None, Show::Text));
-        bench.assert_converges(&wish(&bench, "two", None, Show::Text));
+        bench.assert_converges(&desired(&bench, "one", None, Show::Text));
+        bench.assert_converges(&desired(&bench, "two", None, Show::Text));
         bench.write("/etc/x.toml", "# by hand\ntwo");
-        let found = difference(bench.assert_converges(&wish(&bench, "two", None, Show::Text)));
-        assert!(
-            found.statements().iter().any(|item| item == "it had been edited by somebody else"),
-            "{found:?}"
-        );
+        let found = difference(bench.assert_converges(&desired(&bench, "two", None, Show::Text)));
+        assert!(found.statements().iter().any(|item| item == "modified outside apim-deploy"), "{found:?}");
         assert_eq!(put_right(), None, "a comment says nothing");
         bench.write("/etc/x.toml", "two, by hand");
-        bench.assert_converges(&wish(&bench, "two", None, Show::Text));
+        bench.assert_converges(&desired(&bench, "two", None, Show::Text));
         assert!(put_right().is_some());
     }
 
@@ -216,7 +213,7 @@ mod tests {
         bench.write("/etc/passwd", "root:x:0:0::/:/bin/sh\n");
         symlink("/etc/passwd", bench.real_itself("/etc/x.toml")).unwrap();
         for mode in [Mode::Check, Mode::Apply] {
-            assert!(bench.run(&wish(&bench, "evil", None, Show::Text), mode).is_failure());
+            assert!(bench.run(&desired(&bench, "evil", None, Show::Text), mode).is_failure());
         }
         assert_eq!(bench.text("/etc/passwd"), "root:x:0:0::/:/bin/sh\n");
     }
@@ -226,7 +223,7 @@ mod tests {
         let bench = Bench::new();
         bench.write("/etc/x.toml", "old");
         fs::set_permissions(bench.real("/etc/x.toml"), fs::Permissions::from_mode(0o644)).unwrap();
-        bench.assert_converges(&wish(&bench, "secret", Some(0o600), Show::Nothing));
+        bench.assert_converges(&desired(&bench, "secret", Some(0o600), Show::Nothing));
         assert_eq!(bench.mode("/etc/x.toml"), 0o600);
     }
 }

@@ -7,10 +7,10 @@ use crate::operation::converge::{Converge, Finding};
 use crate::operation::support::dialogue::Dialogue;
 use crate::system::{Program, System};
 
-/// The names of what we made; below `--root`, where nothing is made, of what was wished for.
+/// The accounts and groups that the agent created; below `--root`, where none is created, those that were desired.
 const NOTED: &str = "accounts.json";
 
-/// Notes that we made `name`, or below `--root` that it was wished for.
+/// Records that the agent created `name`, or below `--root` that it was desired.
 pub(super) fn note(system: &System, name: &str) -> Result<(), Failure> {
     let mut noted: std::collections::BTreeSet<String> = system.state().read(NOTED)?.unwrap_or_default();
     noted.insert(name.to_owned());
@@ -24,7 +24,7 @@ pub(super) fn forget(system: &System, name: &str) -> Result<(), Failure> {
     Ok(system.state().write(NOTED, &noted)?)
 }
 
-/// Says whether `name` was made by us, or below `--root` wished for before.
+/// Says whether the agent created `name`, or below `--root` whether it was desired before.
 pub(super) fn is_noted(system: &System, name: &str) -> Result<bool, Failure> {
     let noted: Option<std::collections::BTreeSet<String>> = system.state().read(NOTED)?;
     Ok(noted.is_some_and(|noted| noted.contains(name)))
@@ -35,7 +35,7 @@ pub(super) fn edit(system: &System, argv: Vec<String>) -> Result<(), Failure> {
     let (program, what) = (Program::new(argv.iter().cloned()), format!("`{}` did not work", argv.join(" ")));
     let output = system.run(&program).map_err(|error| {
         Failure::from(error)
-            .hint("install the package that holds useradd and groupadd, or make the account by hand")
+            .hint("install the package with useradd and groupadd, or create the account by hand")
     })?;
     if output.ended.is_success() {
         return Ok(());
@@ -48,8 +48,9 @@ pub(super) fn edit(system: &System, argv: Vec<String>) -> Result<(), Failure> {
 pub(super) fn valid(kind: &str, name: &str) -> Result<(), Failure> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     if name.is_empty() || name.len() > 32 || name.starts_with(['-', '.']) || !name.chars().all(fits) {
-        let what =
-            format!("`{name}` is no name for {kind}: up to 32 letters, digits and - _ . , not - first");
+        let what = format!(
+            "`{name}` is not a valid name for {kind}: up to 32 letters, digits and - _ . , not - first"
+        );
         return Err(Failure::new(what));
     }
     Ok(())
@@ -61,10 +62,8 @@ impl Converge for Group {
         if let Some(found) = system.group(&self.name)? {
             return match self.gid {
                 Some(gid) if gid != found.gid => {
-                    let what = format!(
-                        "the group `{}` has the number {}, where {gid} is wished",
-                        self.name, found.gid
-                    );
+                    let what =
+                        format!("the group `{}` has the number {}, expected {gid}", self.name, found.gid);
                     let hint = "numbers of groups that exist are not changed: files would change hands";
                     Err(Failure::new(what).hint(hint))
                 }
@@ -102,7 +101,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(name: &str, gid: Option<u32>) -> Operation {
+    fn desired(name: &str, gid: Option<u32>) -> Operation {
         Operation::Group(Group { name: name.into(), gid })
     }
 
@@ -110,10 +109,10 @@ mod tests {
     fn below_a_root_a_missing_group_is_only_noted() {
         let bench = Bench::new();
         bench.write("/etc/group", "old:x:815:\n");
-        bench.assert_converges(&wish("new", None));
-        assert_eq!(bench.run(&wish("old", Some(815)), Mode::Apply), Outcome::Ok);
-        assert!(bench.run(&wish("old", Some(816)), Mode::Check).is_failure());
-        assert!(bench.run(&wish("-evil", None), Mode::Check).is_failure());
+        bench.assert_converges(&desired("new", None));
+        assert_eq!(bench.run(&desired("old", Some(815)), Mode::Apply), Outcome::Ok);
+        assert!(bench.run(&desired("old", Some(816)), Mode::Check).is_failure());
+        assert!(bench.run(&desired("-evil", None), Mode::Check).is_failure());
         assert_eq!(bench.text("/etc/group"), "old:x:815:\n");
     }
 }

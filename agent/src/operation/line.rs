@@ -23,9 +23,9 @@ fn edit(line: &Line, system: &System) -> Result<Edit, Failure> {
             )
         })?),
     };
-    let wished = line.line.as_bytes();
+    let desired = line.line.as_bytes();
     let is_meant =
-        |line: &[u8]| pattern.as_ref().map_or_else(|| line == wished, |pattern| pattern.is_match(line));
+        |line: &[u8]| pattern.as_ref().map_or_else(|| line == desired, |pattern| pattern.is_match(line));
     let old = text::read(system, &line.path)?;
     let lines = text::lines(old.as_deref().unwrap_or_default());
     let mut new = Vec::new();
@@ -34,11 +34,11 @@ fn edit(line: &Line, system: &System) -> Result<Edit, Failure> {
         let bare: Vec<&[u8]> = lines.iter().map(|line| text::bare(line)).collect();
         let meant = bare.iter().rposition(|line| is_meant(line));
         // A pattern that matches nothing must not add a line that is there already.
-        let at = meant.or_else(|| bare.iter().rposition(|line| *line == wished));
+        let at = meant.or_else(|| bare.iter().rposition(|line| *line == desired));
         for (n, line) in lines.iter().enumerate() {
             if at == Some(n) {
                 found = Some(text::bare(line).to_vec());
-                new.extend_from_slice(wished);
+                new.extend_from_slice(desired);
                 new.extend_from_slice(line.get(text::bare(line).len()..).unwrap_or_default());
             } else {
                 new.extend_from_slice(line);
@@ -46,7 +46,7 @@ fn edit(line: &Line, system: &System) -> Result<Edit, Failure> {
         }
         if at.is_none() {
             text::end_line(&mut new);
-            new.extend_from_slice(wished);
+            new.extend_from_slice(desired);
             new.push(b'\n');
         }
     } else {
@@ -54,7 +54,7 @@ fn edit(line: &Line, system: &System) -> Result<Edit, Failure> {
             new.extend_from_slice(line);
         }
     }
-    Ok(Edit { old, new, found, ours: wished.to_vec() })
+    Ok(Edit { old, new, found, ours: desired.to_vec() })
 }
 
 impl Converge for Line {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(pattern: Option<&str>, line: &str, present: bool) -> Operation {
+    fn desired(pattern: Option<&str>, line: &str, present: bool) -> Operation {
         let path = AbsPath::parse("/etc/conf").unwrap();
         let (pattern, line) = (pattern.map(str::to_owned), line.to_owned());
         Operation::Line(Line { path, pattern, line, present, create: true })
@@ -100,28 +100,28 @@ mod tests {
     fn the_last_match_is_replaced_or_the_line_added() {
         let bench = Bench::new();
         bench.write("/etc/conf", "a=1\r\na=2\nb=1");
-        bench.assert_converges(&wish(Some("^a="), "a=3", true));
+        bench.assert_converges(&desired(Some("^a="), "a=3", true));
         assert_eq!(bench.text("/etc/conf"), "a=1\r\na=3\nb=1");
-        bench.assert_converges(&wish(Some("^c="), "c=1", true));
+        bench.assert_converges(&desired(Some("^c="), "c=1", true));
         assert_eq!(bench.text("/etc/conf"), "a=1\r\na=3\nb=1\nc=1\n");
-        assert_eq!(bench.run(&wish(Some("^nothing"), "c=1", true), Mode::Apply), Outcome::Ok);
-        bench.assert_converges(&wish(None, "d", true));
+        assert_eq!(bench.run(&desired(Some("^nothing"), "c=1", true), Mode::Apply), Outcome::Ok);
+        bench.assert_converges(&desired(None, "d", true));
     }
 
     #[test]
     fn all_matches_are_removed() {
         let bench = Bench::new();
         bench.write("/etc/conf", "a=1\nb=1\na=2\n");
-        bench.assert_converges(&wish(Some("^a="), "", false));
+        bench.assert_converges(&desired(Some("^a="), "", false));
         assert_eq!(bench.text("/etc/conf"), "b=1\n");
-        assert_eq!(bench.run(&wish(None, "not there", false), Mode::Apply), Outcome::Ok);
+        assert_eq!(bench.run(&desired(None, "not there", false), Mode::Apply), Outcome::Ok);
     }
 
     #[test]
     fn bad_patterns_and_split_lines_are_failures() {
         let bench = Bench::new();
         bench.write("/etc/conf", "a\n");
-        assert!(bench.run(&wish(Some("("), "x", true), Mode::Check).is_failure());
-        assert!(bench.run(&wish(None, "x\ny", true), Mode::Check).is_failure());
+        assert!(bench.run(&desired(Some("("), "x", true), Mode::Check).is_failure());
+        assert!(bench.run(&desired(None, "x\ny", true), Mode::Check).is_failure());
     }
 }

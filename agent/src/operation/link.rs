@@ -41,7 +41,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(target: &str) -> Operation {
+    fn desired(target: &str) -> Operation {
         let (path, target) = (AbsPath::parse("/current").unwrap(), AbsPath::parse(target).unwrap());
         Operation::Link(Link { path, target })
     }
@@ -49,8 +49,8 @@ mod tests {
     #[test]
     fn a_link_is_made_and_turned() {
         let bench = Bench::new();
-        bench.assert_converges(&wish("/releases/1"));
-        bench.assert_converges(&wish("/releases/2"));
+        bench.assert_converges(&desired("/releases/1"));
+        bench.assert_converges(&desired("/releases/2"));
         assert_eq!(fs::read_link(bench.real_itself("/current")).unwrap().as_os_str(), "/releases/2");
     }
 
@@ -58,7 +58,7 @@ mod tests {
     fn a_folder_is_never_replaced_by_a_link() {
         let bench = Bench::new();
         fs::create_dir(bench.real("/current")).unwrap();
-        assert!(bench.run(&wish("/x"), Mode::Apply).is_failure());
+        assert!(bench.run(&desired("/x"), Mode::Apply).is_failure());
         assert!(bench.real("/current").is_dir());
     }
 }

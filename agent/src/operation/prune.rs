@@ -1,6 +1,6 @@
 //! Old unpacked archives in a folder go, and the newest stay.
 //!
-//! Only what `archive` unpacked is ever removed: a folder without its stamp is somebody else's.
+//! Only what `archive` unpacked is ever removed: a folder without its stamp is not managed.
 
 use std::collections::BTreeSet;
 use std::time::UNIX_EPOCH;
@@ -93,7 +93,7 @@ impl Converge for Prune {
     }
 }
 
-/// Says whether a folder of that name is on its way in or out, and nobody's any more once no agent works on it.
+/// Says whether a folder of that name is being unpacked or removed, and can be deleted once no agent works on it.
 pub(super) fn is_passing(name: &str) -> bool {
     name.contains(".unpack-")
 }
@@ -124,11 +124,11 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(keep: u32) -> Operation {
+    fn desired(keep: u32) -> Operation {
         Operation::Prune(Prune {
             folder: AbsPath::parse("/opt/releases").unwrap(),
             keep,
-            spare: vec!["wished".into()],
+            spare: vec!["desired".into()],
             in_use: AbsPath::parse("/opt/current").unwrap(),
             used: Some("log".into()),
         })
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn the_newest_stay_with_the_one_in_use() {
         let bench = bench();
-        let Outcome::Changed(difference) = bench.assert_converges(&wish(3)) else { panic!() };
+        let Outcome::Changed(difference) = bench.assert_converges(&desired(3)) else { panic!() };
         assert_eq!(difference.statements(), ["remove /opt/releases/r1"]);
         assert_eq!(left(&bench), ["r2", "r3", "r4"]);
     }
@@ -171,33 +171,33 @@ mod tests {
         let log = bench.real("/opt/releases/r1").join("log");
         let file = fs::File::create(log).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(1000)).unwrap();
-        bench.assert_converges(&wish(0));
+        bench.assert_converges(&desired(0));
         assert_eq!(left(&bench), ["r1", "r3"], "r1 ran last before r3");
     }
 
     #[test]
-    fn what_is_wished_and_what_is_not_ours_stays() {
+    fn desired_and_foreign_folders_stay() {
         let bench = bench();
-        release(&bench, "wished", 1);
+        release(&bench, "desired", 1);
         bench.write("/opt/releases/mine/precious", "x");
         bench.write("/opt/releases/a-file", "x");
         symlink("/opt/releases/r1", bench.real_itself("/opt/releases/link")).unwrap();
-        bench.assert_converges(&wish(2));
-        assert_eq!(left(&bench), ["a-file", "link", "mine", "r3", "r4", "wished"]);
+        bench.assert_converges(&desired(2));
+        assert_eq!(left(&bench), ["a-file", "desired", "link", "mine", "r3", "r4"]);
     }
 
     #[test]
-    fn nothing_goes_as_long_as_nobody_knows_what_is_in_use() {
+    fn nothing_is_removed_without_the_link_in_use() {
         let bench = bench();
         fs::remove_file(bench.real_itself("/opt/current")).unwrap();
-        assert_eq!(bench.run(&wish(2), Mode::Apply), Outcome::Ok);
+        assert_eq!(bench.run(&desired(2), Mode::Apply), Outcome::Ok);
     }
 
     #[test]
     fn a_removal_that_was_cut_off_is_ended() {
         let bench = bench();
         bench.write("/opt/releases/r0.unpack-removed/deep/file", "left");
-        bench.assert_converges(&wish(4));
+        bench.assert_converges(&desired(4));
         assert_eq!(left(&bench), ["r1", "r2", "r3", "r4"]);
     }
 }

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish() -> Operation {
+    fn desired() -> Operation {
         let needed_by = vec![AbsPath::parse("/opt/app").unwrap()];
         Operation::RemoveAccount(RemoveAccount { user: "app".into(), group: "staff".into(), needed_by })
     }
@@ -79,9 +79,9 @@ mod tests {
             Account { name: "app".into(), uid: None, group: None, home: None, shell: None, system: true };
         bench.run(&Operation::Account(account), Mode::Apply);
         bench.write("/opt/app/file", "x");
-        assert_eq!(bench.run(&wish(), Mode::Apply), Outcome::Ok);
+        assert_eq!(bench.run(&desired(), Mode::Apply), Outcome::Ok);
         std::fs::remove_dir_all(bench.real("/opt/app")).unwrap();
-        let Outcome::Changed(done) = bench.assert_converges(&wish()) else { panic!() };
+        let Outcome::Changed(done) = bench.assert_converges(&desired()) else { panic!() };
         assert_eq!(done.statements(), ["remove the account `app`"]);
     }
 
@@ -90,6 +90,6 @@ mod tests {
         let bench = Bench::new();
         bench.write("/etc/passwd", "app:x:4711:50::/:/bin/sh\n");
         bench.write("/etc/group", "staff:x:50:\n");
-        assert_eq!(bench.run(&wish(), Mode::Apply), Outcome::Ok);
+        assert_eq!(bench.run(&desired(), Mode::Apply), Outcome::Ok);
     }
 }

@@ -1,6 +1,6 @@
 //! Back to a release that the service ran from before, with everything that it was started with then.
 //!
-//! Which release that is, and what it was started with, is kept on the host: nobody else needs to know it, or is asked.
+//! Which release that is, and what it was started with, is recorded on the host.
 
 use std::collections::BTreeSet;
 
@@ -21,19 +21,19 @@ fn used(revert: &Revert, system: &System) -> Result<Option<AbsPath>, Failure> {
     release::in_use(system, &revert.link, &revert.releases)
 }
 
-/// Says why there is nothing to be done here, where that is no failure.
+/// Returns why there is nothing to do, where that is not a failure.
 fn reason_to_skip(revert: &Revert, system: &System) -> Option<String> {
     let unless = revert.unless?;
     let known = || -> Result<Option<String>, Failure> {
         let in_use = used(revert, system)?;
         let releases = Releases::load(system, &revert.unit)?;
         if in_use.as_ref().is_some_and(|folder| releases.proved(folder) >= Some(unless)) {
-            return Ok(Some("it was healthy from this release before".to_owned()));
+            return Ok(Some("the release was healthy before".to_owned()));
         }
         let former = releases.former(system, in_use.as_ref(), revert.to.as_deref())?;
-        Ok(former.is_none().then(|| "there is no former release to go back to".to_owned()))
+        Ok(former.is_none().then(|| "no former release to roll back to".to_owned()))
     };
-    // What cannot be read is told by the check.
+    // What cannot be read is reported by the check.
     known().ok().flatten()
 }
 
@@ -48,9 +48,9 @@ fn goal(revert: &Revert, system: &System) -> Result<(Option<AbsPath>, Run), Fail
     let known = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let unit = &revert.unit;
     Err(match &revert.to {
-        Some(to) => Failure::new(format!("{unit} cannot go back to {to}: there is no such release here")),
+        Some(to) => Failure::new(format!("{unit} cannot roll back to {to}: the release does not exist on this host")),
         None => Failure::new(format!(
-            "{unit} cannot go back: no release is left here from which it was healthy before the present one"
+            "{unit} cannot roll back: this host has no earlier release from which it was healthy"
         )),
     }
     .hint(format!(
@@ -113,8 +113,8 @@ impl Converge for Revert {
         if let Some(text) = goal.file.as_ref().filter(|_| system.has_systemd()) {
             let ids =
                 if system.is_privileged() { Ids { uid: Some(0), gid: Some(0) } } else { Ids::default() };
-            let wish = Attributes { mode: Some(FileMode::new(0o644)), ids };
-            system.write(&systemd::unit_file(&self.unit)?, &Bytes::Memory(text.as_bytes()), wish)?;
+            let desired = Attributes { mode: Some(FileMode::new(0o644)), ids };
+            system.write(&systemd::unit_file(&self.unit)?, &Bytes::Memory(text.as_bytes()), desired)?;
             systemd::reload(system)?;
         }
         system.link(&self.link, goal.folder.as_str().as_ref())?;

@@ -1,6 +1,6 @@
 //! Settings of the running kernel. A file of `/etc/sysctl.d` brings them back at boot; placing that is `file`'s work.
 //!
-//! In a container some settings are its machine's: they are told, and count as no change.
+//! In a container some settings belong to its host: they are reported, and do not count as a change.
 
 use apim_protocol::operation::sysctl::Sysctl;
 use apim_protocol::outcome::{Difference, Failure, Outcome};
@@ -11,19 +11,19 @@ use crate::system::{Setting, System, neat};
 
 /// What a look found.
 struct Found<'a> {
-    /// Key, present and wished value of what can be set.
+    /// Key, actual and desired value of what can be set.
     differ: Vec<(&'a str, String, &'a str)>,
-    /// What is not as wished and cannot be set from here.
+    /// What differs and cannot be set from here.
     stuck: Vec<String>,
 }
 
 fn look<'s>(sysctl: &'s Sysctl, system: &System) -> Result<Found<'s>, Failure> {
     let mut found = Found { differ: Vec::new(), stuck: Vec::new() };
-    for (key, wish) in &sysctl.values {
+    for (key, desired) in &sysctl.values {
         match system.kernel_setting(key)? {
-            Setting::Absent => found.stuck.push(format!("{key} is not there")),
-            Setting::Free(is) | Setting::Fixed(is) if is == neat(wish) => {}
-            Setting::Free(is) => found.differ.push((key, is, wish)),
+            Setting::Absent => found.stuck.push(format!("{key} does not exist")),
+            Setting::Free(is) | Setting::Fixed(is) if is == neat(desired) => {}
+            Setting::Free(is) => found.differ.push((key, is, desired)),
             Setting::Fixed(is) => found.stuck.push(format!("{key} is {is} and read-only")),
         }
     }
@@ -34,15 +34,12 @@ impl Converge for Sysctl {
     fn check(&self, system: &System) -> Result<Finding, Failure> {
         let Found { differ, stuck } = look(self, system)?;
         let stuck = (!stuck.is_empty()).then(|| {
-            format!(
-                "not in effect here, the kernel is another's (a container's machine): {}",
-                stuck.join(", ")
-            )
+            format!("not in effect: the kernel belongs to the container's host: {}", stuck.join(", "))
         });
         if differ.is_empty() {
             return Ok(stuck.map_or(Finding::UpToDate, Finding::NotApplicable));
         }
-        let items = differ.iter().map(|(key, is, wish)| format!("{key} {is} -> {}", neat(wish)));
+        let items = differ.iter().map(|(key, is, desired)| format!("{key} {is} -> {}", neat(desired)));
         Ok(Finding::of(items.chain(stuck)))
     }
 
@@ -52,12 +49,12 @@ impl Converge for Sysctl {
         _: &mut dyn Dialogue,
         difference: &Difference,
     ) -> Result<Outcome, Failure> {
-        for (key, _, wish) in &look(self, system)?.differ {
-            system.set_kernel_setting(key, wish)?;
+        for (key, _, desired) in &look(self, system)?.differ {
+            system.set_kernel_setting(key, desired)?;
         }
         // The kernel takes some values only in part, without a word.
-        if let Some((key, is, wish)) = look(self, system)?.differ.first() {
-            let what = format!("{key} was set to {}, and the kernel has {is}", neat(wish));
+        if let Some((key, is, desired)) = look(self, system)?.differ.first() {
+            let what = format!("{key} was set to {}, and the kernel has {is}", neat(desired));
             return Err(Failure::new(what).hint("give another value, or leave the key out"));
         }
         Ok(Outcome::Changed(difference.clone()))
@@ -74,7 +71,7 @@ mod tests {
     use super::*;
     use crate::operation::testing::Bench;
 
-    fn wish(pairs: &[(&str, &str)]) -> Operation {
+    fn desired(pairs: &[(&str, &str)]) -> Operation {
         let values = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         Operation::Sysctl(Sysctl { values })
     }
@@ -84,31 +81,32 @@ mod tests {
         let bench = Bench::new();
         bench.write("/proc/sys/net/core/rmem_max", "212992\n");
         bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t131072\t6291456\n");
-        let wish = wish(&[("net.core.rmem_max", "67108864"), ("net.ipv4.tcp_rmem", "4096 87380 16777216")]);
-        let Outcome::Changed(done) = bench.assert_converges(&wish) else { panic!() };
+        let desired =
+            desired(&[("net.core.rmem_max", "67108864"), ("net.ipv4.tcp_rmem", "4096 87380 16777216")]);
+        let Outcome::Changed(done) = bench.assert_converges(&desired) else { panic!() };
         assert_eq!(done.changes.first(), Some(&"net.core.rmem_max 212992 -> 67108864".into()));
         bench.write("/proc/sys/net/ipv4/tcp_rmem", "4096\t87380\t16777216\n");
-        assert_eq!(bench.run(&wish, Mode::Check), Outcome::Ok);
+        assert_eq!(bench.run(&desired, Mode::Check), Outcome::Ok);
     }
 
     #[test]
-    fn what_is_not_there_is_told_and_no_failure() {
+    fn missing_setting_is_reported_as_skipped() {
         let bench = Bench::new();
         bench.write("/proc/sys/net/core/wmem_max", "5\n");
-        let wish = wish(&[("net.core.rmem_max", "1"), ("net.core.wmem_max", "5")]);
+        let desired = desired(&[("net.core.rmem_max", "1"), ("net.core.wmem_max", "5")]);
         for mode in [Mode::Check, Mode::Apply] {
-            let Outcome::Skipped(why) = bench.run(&wish, mode) else { panic!() };
-            assert!(why.contains("net.core.rmem_max is not there") && !why.contains("wmem_max"), "{why}");
+            let Outcome::Skipped(why) = bench.run(&desired, mode) else { panic!() };
+            assert!(why.contains("net.core.rmem_max does not exist") && !why.contains("wmem_max"), "{why}");
         }
     }
 
     #[test]
-    fn what_is_read_only_is_told_where_the_agent_is_not_all_powerful() {
+    fn read_only_setting_is_skipped_without_privilege() {
         let bench = Bench::new();
         bench.write("/proc/sys/net/core/rmem_max", "1\n");
         fs::set_permissions(bench.real("/proc/sys/net/core/rmem_max"), fs::Permissions::from_mode(0o444))
             .unwrap();
-        let outcome = bench.run(&wish(&[("net.core.rmem_max", "2")]), Mode::Check);
+        let outcome = bench.run(&desired(&[("net.core.rmem_max", "2")]), Mode::Check);
         if bench.system.is_privileged() {
             assert!(matches!(outcome, Outcome::WouldChange(_)), "{outcome:?}");
         } else {
@@ -120,7 +118,7 @@ mod tests {
     fn a_key_that_leads_elsewhere_is_refused() {
         let bench = Bench::new();
         for key in ["net/core", "plain", "net..core", "../../etc/passwd"] {
-            assert!(bench.run(&wish(&[(key, "1")]), Mode::Apply).is_failure(), "{key}");
+            assert!(bench.run(&desired(&[(key, "1")]), Mode::Apply).is_failure(), "{key}");
         }
     }
 }

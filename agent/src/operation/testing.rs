@@ -1,4 +1,4 @@
-//! A bench to try operations on: a host below a temporary root, and somebody who answers questions.
+//! A test bench for operations: a host below a temporary root, and an orchestrator's side.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::cell::{Cell, RefCell};
@@ -13,13 +13,11 @@ use apim_protocol::operation::archive::part;
 use apim_protocol::operation::archive::part::Part;
 use apim_protocol::operation::{Mode, Operation};
 use apim_protocol::outcome::{Failure, Outcome};
-use apim_protocol::query::Query;
 use apim_protocol::value::{AbsPath, Content, Sha256, UnitName};
 
 use crate::operation::converge;
 use crate::operation::support::arrival::Arrival;
 use crate::operation::support::dialogue::{Dialogue, Report};
-use crate::query::observe;
 use crate::system::System;
 
 /// Does something to bytes that are on their way.
@@ -131,8 +129,9 @@ impl Bench {
         converge(operation, mode, &self.system, &mut Answers(self))
     }
 
-    pub(crate) fn observe(&self, query: &Query) -> Outcome {
-        observe(query, &self.system, &mut Answers(self))
+    /// Returns the orchestrator's side.
+    pub(crate) fn dialogue(&self) -> impl Dialogue {
+        Answers(self)
     }
 
     /// Looks (something is to do, nothing is done), applies (it is done), looks and applies again (nothing is to do).

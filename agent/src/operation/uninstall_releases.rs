@@ -1,6 +1,6 @@
-//! What `archive` unpacked in a folder goes for good, with the files of ours around it; folders go once nothing is left in them.
+//! What `archive` unpacked in a folder is removed for good, with the managed files around it; folders are removed once they are empty.
 //!
-//! A folder without the stamp is somebody else's and stays, as does everything that is not named here.
+//! A folder without the stamp is not managed and stays, as does everything that is not named here.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ impl Converge for UninstallReleases {
         if items.is_empty() {
             return Ok(Finding::UpToDate);
         }
-        items.extend(leaving.stays.iter().map(|path| format!("keep {path}, which is not ours")));
+        items.extend(leaving.stays.iter().map(|path| format!("keep {path}, which is not managed")));
         Ok(Finding::of(items))
     }
 
@@ -120,7 +120,7 @@ mod tests {
         AbsPath::parse(text).unwrap()
     }
 
-    fn wish() -> Operation {
+    fn desired() -> Operation {
         Operation::UninstallReleases(UninstallReleases {
             folder: path("/opt/app/releases"),
             ours: ["/opt/app/current", "/opt/app/secrets", "/opt/app/never"].map(path).to_vec(),
@@ -142,9 +142,9 @@ mod tests {
     }
 
     #[test]
-    fn everything_of_ours_goes_and_empty_folders_with_it() {
+    fn managed_files_and_empty_folders_are_removed() {
         let bench = bench();
-        bench.assert_converges(&wish());
+        bench.assert_converges(&desired());
         assert!(!bench.real("/opt").exists());
     }
 
@@ -155,17 +155,17 @@ mod tests {
         bench.write("/opt/other/file", "x");
         std::fs::remove_file(bench.real_itself("/opt/app/current")).unwrap();
         symlink("/opt/other", bench.real_itself("/opt/app/current")).unwrap();
-        let Outcome::Changed(done) = bench.run(&wish(), Mode::Apply) else { panic!() };
+        let Outcome::Changed(done) = bench.run(&desired(), Mode::Apply) else { panic!() };
         for kept in ["/opt/app/releases/mine", "/opt/app/current", "/opt/other"] {
-            assert!(done.statements().contains(&format!("keep {kept}, which is not ours")), "{done:?}");
+            assert!(done.statements().contains(&format!("keep {kept}, which is not managed")), "{done:?}");
             assert!(bench.real(kept).exists());
         }
         assert!(!bench.real("/opt/app/secrets").exists() && !bench.real("/opt/app/releases/r1").exists());
-        assert_eq!(bench.run(&wish(), Mode::Check), Outcome::Ok);
+        assert_eq!(bench.run(&desired(), Mode::Check), Outcome::Ok);
     }
 
     #[test]
     fn where_nothing_is_there_nothing_is_to_do() {
-        assert_eq!(Bench::new().run(&wish(), Mode::Apply), Outcome::Ok);
+        assert_eq!(Bench::new().run(&desired(), Mode::Apply), Outcome::Ok);
     }
 }

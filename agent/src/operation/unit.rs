@@ -1,6 +1,6 @@
 //! A service: its systemd unit file, enabled or not, running or not, restarted when its inputs are not those it was last started with.
 //!
-//! On a host without systemd (or below `--root`) the same wish is met with the service's own start script.
+//! On a host without systemd (or below `--root`) the service's own start script is used.
 //! What a unit was last started with is kept in the state folder, so a restart that is due survives a crash of anything.
 
 use apim_protocol::operation::unit::Unit;

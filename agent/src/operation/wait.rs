@@ -25,7 +25,7 @@ fn require_patterns(wait: &Wait) -> Result<(), Failure> {
     for pattern in causes.chain(remedy).chain(logged) {
         regex::Regex::new(pattern).map_err(|error| {
             Failure::from_error(
-                format!("cannot wait for {}: a pattern is no regular expression", wait.awaited),
+                format!("cannot wait for {}: invalid regular expression", wait.awaited),
                 &error,
             )
         })?;
@@ -38,11 +38,11 @@ impl Converge for Wait {
         require_patterns(self)?;
         let unmet = watch::unmet(&mut examiner::Examiner::new(system), &self.conditions);
         if let Some((condition, answer)) = unmet {
-            let what = format!("would wait: {}: {} ({})", self.awaited, condition.words(), answer.text);
+            let what = format!("will wait for: {}: {} ({})", self.awaited, condition.words(), answer.text);
             return Ok(Finding::of([what]));
         }
         let unsettled = watch::unsettled(system, self)
-            .map(|_| format!("would wait: {}: that it stays so for {} s", self.awaited, self.settle_secs));
+            .map(|_| format!("will wait for: {}: to stay so for {} s", self.awaited, self.settle_secs));
         Ok(Finding::of(unsettled))
     }
 

@@ -4,7 +4,7 @@ use apim_protocol::observation::LogEntry;
 
 use crate::probe::stamp;
 
-/// The longest entry, in bytes; what is longer is told in parts.
+/// The longest entry, in bytes; what is longer is reported in parts.
 pub const ENTRY_LIMIT: usize = 32 * 1024;
 
 /// Puts lines together.
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endless_entry_is_told_in_parts() {
+    fn endless_entry_is_reported_in_parts() {
         let mut entries = Entries::new(0);
         let mut parts: Vec<LogEntry> = Vec::new();
         parts.extend(entries.push("2026-05-29 10:48:55,007 begins"));

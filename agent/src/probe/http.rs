@@ -101,7 +101,7 @@ impl Client {
     }
 }
 
-/// A certificate may go unchecked only where nobody can stand in between: on this host itself. A service's own
+/// A certificate may go unchecked only where no attacker can intercept: on this host itself. A service's own
 /// certificate names the address that clients use, so asking it by a loopback address can never satisfy a check.
 fn require_loopback(url: &str) -> Result<(), HttpError> {
     let refuse = |why: &str| Err(HttpError::Url { url: url.to_owned(), why: why.to_owned() });

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::probe::text::Lines;
 use crate::probe::{ProbeError, rotation};
 
-/// How many bytes before a mark are remembered (as a digest), to tell a file from another that got its inode.
+/// How many bytes before a mark are remembered (as a digest), to distinguish a file from another that got its inode.
 const WITNESS: u64 = 64;
 
 /// A place in a log: what stands behind it is new.
@@ -90,7 +90,7 @@ impl Reader {
 
     /// Gives every line that was completed since the last call to `each`. A log that is not there (yet) has none.
     ///
-    /// When `each` breaks off, reading ends soon after (some more lines may be lost): for who looks for one line only.
+    /// When `each` breaks off, reading ends soon after (some more lines may be lost): meant for a search of one line.
     ///
     /// # Errors
     /// When the log cannot be read, or is not a regular file.
@@ -200,7 +200,7 @@ pub fn age(path: &Path) -> io::Result<Duration> {
     Ok(SystemTime::now().duration_since(made).unwrap_or_default())
 }
 
-/// Opens a log: a regular file, never a link, so that who may write the folder cannot have another file shown.
+/// Opens a log: a regular file, never a link, so that an account that may write the folder cannot expose another file.
 pub(super) fn open(path: &Path) -> Result<File, ProbeError> {
     let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let opened = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);

@@ -1,6 +1,6 @@
 //! Looking at a running service from outside: its processes, its sockets, its log, its answers to HTTP.
 //!
-//! Reads only, knows no operation. Whatever is read was written by somebody else: it is bounded, and made harmless before it is shown.
+//! Reads only, knows no operation. All input is untrusted: it is bounded, and made harmless before it is shown.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Processes as `/proc` shows them: told apart by their command line, identified by pid and start time together.
+//! Processes as `/proc` shows them: recognized by their command line, identified by pid and start time together.
 
 use std::fs;
 use std::io::Read as _;
@@ -107,7 +107,7 @@ pub fn all() -> Vec<Process> {
     pids.filter(|pid| *pid != own).filter_map(Process::read).collect()
 }
 
-/// How a service's own process is told from others: one text of each group must be in its command line.
+/// How a service's own process is recognized: one text of each group must be in its command line.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matcher {
     groups: Vec<Vec<String>>,
@@ -180,7 +180,7 @@ struct Stat {
 }
 
 impl Stat {
-    /// Parses `/proc/PID/stat`; the name stands in parentheses and may hold anything, parentheses too.
+    /// Parses `/proc/PID/stat`; the name is in parentheses and may contain anything, parentheses too.
     fn parse(bytes: &[u8]) -> Option<Self> {
         let text = String::from_utf8_lossy(bytes);
         let (head, tail) = text.rsplit_once(')')?;

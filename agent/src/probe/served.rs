@@ -1,5 +1,6 @@
-//! The certificate that a port of this host serves: taken from a handshake, judged by nobody here.
+//! The certificate that a port of this host serves: taken from a handshake, not verified here.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,37 +15,53 @@ use super::http::io_words;
 /// How long each part of a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Returns the certificate, as DER, of whoever listens on `port` of the loopback address.
+/// Why a port serves no certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum ServedError {
+    /// No connection, or it broke.
+    #[error("{}", io_words(.0))]
+    Io(#[from] io::Error),
+    /// The handshake cannot begin.
+    #[error(transparent)]
+    Tls(#[from] rustls::Error),
+    /// The name of the peer is not valid.
+    #[error(transparent)]
+    Name(#[from] rustls_pki_types::InvalidDnsNameError),
+    /// The handshake showed none.
+    #[error("it showed no certificate")]
+    NoCertificate,
+}
+
+/// Returns the certificate, as DER, that `port` of the loopback address serves.
 ///
 /// # Errors
-/// When nobody does, or what listens does not speak TLS; in plain words.
-pub fn certificate(port: u16) -> Result<Vec<u8>, String> {
+/// When nothing listens there, or it does not speak TLS.
+pub fn certificate(port: u16) -> Result<Vec<u8>, ServedError> {
     let provider = Arc::new(ring::default_provider());
     let anybody = Arc::new(Anybody(Arc::clone(&provider)));
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?
+        .with_safe_default_protocol_versions()?
         .dangerous()
         .with_custom_certificate_verifier(anybody)
         .with_no_client_auth();
-    let name = ServerName::try_from("localhost").map_err(|error| error.to_string())?;
-    let mut connection = ClientConnection::new(Arc::new(config), name).map_err(|error| error.to_string())?;
+    let name = ServerName::try_from("localhost")?;
+    let mut connection = ClientConnection::new(Arc::new(config), name)?;
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut socket = TcpStream::connect_timeout(&address, PATIENCE).map_err(|error| io_words(&error))?;
+    let mut socket = TcpStream::connect_timeout(&address, PATIENCE)?;
     let limits = socket.set_read_timeout(Some(PATIENCE)).and(socket.set_write_timeout(Some(PATIENCE)));
-    limits.map_err(|error| io_words(&error))?;
+    limits?;
     // The certificate comes before the end of the handshake, which may fail: a client may be asked for one of its own.
     while connection.is_handshaking() {
         if let Err(error) = connection.complete_io(&mut socket) {
             if connection.peer_certificates().is_none() {
-                return Err(io_words(&error));
+                return Err(error.into());
             }
             break;
         }
     }
     match connection.peer_certificates().and_then(<[_]>::first) {
         Some(certificate) => Ok(certificate.as_ref().to_vec()),
-        None => Err("it showed no certificate".to_owned()),
+        None => Err(ServedError::NoCertificate),
     }
 }
 

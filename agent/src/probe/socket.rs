@@ -103,7 +103,7 @@ pub fn owners(sockets: &[Socket]) -> Vec<Process> {
     process::all().into_iter().filter(owns).collect()
 }
 
-/// Returns who listens on `port`, such as `pid 7 (nginx)`; `None` when nobody does.
+/// Returns the process that listens on `port`, such as `pid 7 (nginx)`; `None` without one.
 #[must_use]
 pub fn holder(port: u16) -> Option<String> {
     let listening = sockets(|socket| socket.state == State::Listening && socket.local.port() == port).ok()?;
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_holds_a_port_that_nobody_listens_on() {
+    fn unused_port_has_no_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(holder(port).is_some());

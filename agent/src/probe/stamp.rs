@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_stamp_is_none() {
+    fn other_text_has_no_stamp() {
         for line in [
             "\tat org.x.Y.z(Y.java:123)",
             "Caused by: x",

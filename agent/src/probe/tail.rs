@@ -23,7 +23,7 @@ const ROTATED: usize = 30;
 
 /// What of a log is wanted.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct Selection {
     /// The last so many entries.
     pub last: usize,
     /// Only those since then, in milliseconds since 1970.
@@ -34,7 +34,7 @@ pub struct Wish {
     pub zone_secs: i64,
 }
 
-impl Wish {
+impl Selection {
     /// Says whether an entry is one of those.
     #[must_use]
     pub fn wants(&self, entry: &LogEntry) -> bool {
@@ -60,13 +60,13 @@ pub struct Tail {
 ///
 /// # Errors
 /// When it cannot be read, or is not a regular file.
-pub fn tail(path: &Path, wish: &Wish) -> Result<Tail, ProbeError> {
-    let (mut all, mut is_enough) = tail_of(path, wish)?;
+pub fn tail(path: &Path, selection: &Selection) -> Result<Tail, ProbeError> {
+    let (mut all, mut is_enough) = tail_of(path, selection)?;
     let mut older = rotation::older(path).into_iter().take(ROTATED);
     while !is_enough && all.left_out == 0 {
         let Some(path) = older.next() else { break };
-        let rest = Wish { last: wish.last.saturating_sub(all.entries.len()), ..wish.clone() };
-        // One that was taken away or compressed meanwhile is no error.
+        let rest = Selection { last: selection.last.saturating_sub(all.entries.len()), ..selection.clone() };
+        // One that was removed or compressed meanwhile is not an error.
         let Ok((before, enough)) = tail_of(&path, &rest) else { break };
         is_enough = enough || before.entries.len() >= rest.last;
         all.left_out += before.left_out;
@@ -84,13 +84,13 @@ pub fn tail(path: &Path, wish: &Wish) -> Result<Tail, ProbeError> {
 }
 
 /// Returns the end of one file, and whether what stands before it is not wanted.
-fn tail_of(path: &Path, wish: &Wish) -> Result<(Tail, bool), ProbeError> {
+fn tail_of(path: &Path, selection: &Selection) -> Result<(Tail, bool), ProbeError> {
     let mut file = log::open(path)?;
     let length = file.metadata().map_err(|error| ProbeError::read(path, error))?.len();
     let mut window = WINDOW;
     loop {
         let start = length.saturating_sub(window.min(FARTHEST));
-        let read = read(&mut file, (start, length), wish);
+        let read = read(&mut file, (start, length), selection);
         let (tail, is_enough) = read.map_err(|error| ProbeError::read(path, error))?;
         if is_enough || start == 0 || window >= FARTHEST {
             return Ok((tail, is_enough));
@@ -99,10 +99,10 @@ fn tail_of(path: &Path, wish: &Wish) -> Result<(Tail, bool), ProbeError> {
     }
 }
 
-fn read(file: &mut File, (start, end): (u64, u64), wish: &Wish) -> std::io::Result<(Tail, bool)> {
+fn read(file: &mut File, (start, end): (u64, u64), selection: &Selection) -> std::io::Result<(Tail, bool)> {
     file.seek(SeekFrom::Start(start))?;
     let mut tail = Tail { end: start, ..Tail::default() };
-    let mut entries = Entries::new(wish.zone_secs);
+    let mut entries = Entries::new(selection.zone_secs);
     let (mut lines, mut left) = (Lines::default(), end - start);
     let (mut buffer, mut offset) = (vec![0; 64 * 1024], start);
     // What stands before the first stamp is the rest of something.
@@ -125,40 +125,40 @@ fn read(file: &mut File, (start, end): (u64, u64), wish: &Wish) -> std::io::Resu
                 return;
             }
             if let Some(entry) = entries.push(line) {
-                tail.take(entry, wish, (&mut is_cut, &mut is_old));
+                tail.take(entry, selection, (&mut is_cut, &mut is_old));
             }
         });
     }
     if let Some(entry) = entries.finish() {
-        tail.take(entry, wish, (&mut is_cut, &mut is_old));
+        tail.take(entry, selection, (&mut is_cut, &mut is_old));
     }
-    let is_full = tail.left_out > 0 || tail.entries.len() >= wish.last;
+    let is_full = tail.left_out > 0 || tail.entries.len() >= selection.last;
     Ok((tail, is_full || is_old))
 }
 
 impl Tail {
-    fn take(&mut self, entry: LogEntry, wish: &Wish, (is_cut, is_old): (&mut bool, &mut bool)) {
+    fn take(&mut self, entry: LogEntry, selection: &Selection, (is_cut, is_old): (&mut bool, &mut bool)) {
         if std::mem::replace(is_cut, false) && entry.at.is_none() {
             return;
         }
-        if let (Some(at), Some(since)) = (entry.at, wish.since) {
+        if let (Some(at), Some(since)) = (entry.at, selection.since) {
             *is_old |= at < since;
         }
-        if !wish.wants(&entry) || wish.last == 0 {
+        if !selection.wants(&entry) || selection.last == 0 {
             return;
         }
         self.bytes += entry.text.len();
         self.entries.push_back(entry);
-        while self.entries.len() > wish.last || self.bytes > KEPT {
+        while self.entries.len() > selection.last || self.bytes > KEPT {
             let Some(first) = self.entries.pop_front() else { break };
             self.bytes -= first.text.len();
-            // Whoever wants the last few knows that there are more.
-            self.left_out += u64::from(wish.since.is_some() || self.bytes > KEPT);
+            // With a limit on the last few, more are expected.
+            self.left_out += u64::from(selection.since.is_some() || self.bytes > KEPT);
         }
     }
 }
 
-/// Returns the newest file of `folder` whose name fits `name`, in which a `*` stands for anything.
+/// Returns the newest file of `folder` whose name fits `name`, in which a `*` matches anything.
 #[must_use]
 pub fn newest(folder: &Path, name: &str) -> Option<PathBuf> {
     let Some((head, tail)) = name.split_once('*') else { return Some(folder.join(name)) };
@@ -184,8 +184,8 @@ mod tests {
         format!("[2026-05-29 1{}:{minute:02}:{second:02},000]  INFO - line {number}\n", number / 3600)
     }
 
-    fn wish(last: usize) -> Wish {
-        Wish { last, since: None, matching: None, zone_secs: 0 }
+    fn selection(last: usize) -> Selection {
+        Selection { last, since: None, matching: None, zone_secs: 0 }
     }
 
     fn numbers(tail: &Tail) -> Vec<u32> {
@@ -194,29 +194,29 @@ mod tests {
     }
 
     #[test]
-    fn only_the_end_is_told_and_what_matches() {
+    fn only_matching_entries_of_the_end_are_reported() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.log");
         std::fs::write(&path, (0..30_000).map(line).collect::<String>() + "no line end").unwrap();
-        let tail_is = |wish: &Wish| numbers(&tail(&path, wish).unwrap());
+        let tail_is = |selection: &Selection| numbers(&tail(&path, selection).unwrap());
         assert_eq!(
-            tail_is(&wish(3)),
+            tail_is(&selection(3)),
             [29_997, 29_998, 29_999],
             "a line that is still being written is none yet"
         );
-        assert_eq!(tail(&path, &wish(0)).unwrap().entries.len(), 0);
-        let rare = Wish { matching: Regex::new("line (7|77|20000)$").ok(), ..wish(10) };
+        assert_eq!(tail(&path, &selection(0)).unwrap().entries.len(), 0);
+        let rare = Selection { matching: Regex::new("line (7|77|20000)$").ok(), ..selection(10) };
         assert_eq!(tail_is(&rare), [7, 77, 20_000]);
-        let since = Wish { since: crate::probe::stamp::find(&line(29_990), 0), ..wish(1000) };
+        let since = Selection { since: crate::probe::stamp::find(&line(29_990), 0), ..selection(1000) };
         assert_eq!(tail_is(&since).first(), Some(&29_990));
     }
 
     #[test]
-    fn where_the_last_whole_line_ends_is_told() {
+    fn end_of_the_last_whole_line_is_returned() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.log");
         std::fs::write(&path, format!("{}half", line(1))).unwrap();
-        assert_eq!(tail(&path, &wish(5)).unwrap().end, line(1).len() as u64);
+        assert_eq!(tail(&path, &selection(5)).unwrap().end, line(1).len() as u64);
     }
 
     #[test]
@@ -231,9 +231,9 @@ mod tests {
         write("x-05-29-2026-1.log", 10..20);
         write("x.log", 20..25);
         let path = folder.path().join("x.log");
-        assert_eq!(numbers(&tail(&path, &wish(3)).unwrap()), [22, 23, 24]);
-        assert_eq!(numbers(&tail(&path, &wish(8)).unwrap()), (17..25).collect::<Vec<_>>());
-        assert_eq!(numbers(&tail(&path, &wish(100)).unwrap()), (0..25).collect::<Vec<_>>());
+        assert_eq!(numbers(&tail(&path, &selection(3)).unwrap()), [22, 23, 24]);
+        assert_eq!(numbers(&tail(&path, &selection(8)).unwrap()), (17..25).collect::<Vec<_>>());
+        assert_eq!(numbers(&tail(&path, &selection(100)).unwrap()), (0..25).collect::<Vec<_>>());
         assert_eq!(newest(folder.path(), "x-05-*-1.log").unwrap().file_name().unwrap(), "x-05-29-2026-1.log");
     }
 
@@ -243,7 +243,7 @@ mod tests {
         let path = folder.path().join("x.log");
         let long = format!("[2026-05-29 10:00:00,000] {}\n", "x".repeat(8000));
         std::fs::write(&path, long.repeat(2000)).unwrap();
-        let tail = tail(&path, &Wish { since: Some(0), ..wish(1_000_000) }).unwrap();
+        let tail = tail(&path, &Selection { since: Some(0), ..selection(1_000_000) }).unwrap();
         assert!(tail.bytes <= KEPT && tail.left_out > 0, "{} {}", tail.bytes, tail.left_out);
         assert_eq!(tail.left_out + tail.entries.len() as u64, 2000);
     }

@@ -1,4 +1,4 @@
-//! Look at a service and report: nothing is wished for, nothing is changed.
+//! The state of a service.
 
 use apim_protocol::mask;
 use apim_protocol::outcome::Failure;
@@ -67,6 +67,6 @@ fn wanted(heads: &[String], arguments: &[String]) -> Vec<String> {
 fn certificate(port: u16) -> Served {
     match served::certificate(port) {
         Ok(der) => Served { port, certificate: Some(BASE64.encode(der)), problem: None },
-        Err(problem) => Served { port, certificate: None, problem: Some(problem) },
+        Err(error) => Served { port, certificate: None, problem: Some(error.to_string()) },
     }
 }

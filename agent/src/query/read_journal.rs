@@ -1,5 +1,5 @@
 //! What the host's own record says was done there: the steps that are asked for, bounded and masked, and whether all of it is as it
-//! was written. Read without the host's lock, also while somebody adds to it.
+//! was written. Read without the host's lock, also while a run appends to it.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -30,13 +30,13 @@ pub(crate) const LIMIT: u64 = 4 * 1024 * 1024;
 
 /// A file that is longer than this was not written by an agent: what it adds at once is less.
 const LONGEST: u64 = LIMIT + 1024 * 1024;
-/// So many deeds are told at most …
+/// The most entries …
 const MOST: usize = 5000;
 /// … and so many bytes of them.
 const BYTES: usize = 1024 * 1024;
-/// The longest text of a deed, in characters.
+/// The longest text of an entry, in characters.
 const TEXT: usize = 500;
-/// So many details of a deed are told.
+/// The most details of an entry.
 const DETAILS: usize = 20;
 
 impl Observe for ReadJournal {
@@ -79,7 +79,7 @@ fn wanted(query: &ReadJournal, line: &[u8]) -> Option<JournalEntry> {
     is_wanted.then(|| shown(entry))
 }
 
-/// Makes a deed fit to be shown, whoever wrote it.
+/// Bounds and masks an entry.
 fn shown(entry: JournalEntry) -> JournalEntry {
     let text = |text: String| shortened(&mask::line(&harmless(text.as_bytes())), TEXT);
     let JournalEntry { time, run, step, operator, title, outcome, mut detail, millis } = entry;
@@ -125,8 +125,7 @@ impl Record {
             let mut text = Vec::new();
             file.take(LONGEST + 1).read_to_end(&mut text)?;
             if text.len() as u64 > LONGEST {
-                let what =
-                    format!("{name} is longer than an agent lets it become; somebody else wrote into it");
+                let what = format!("{name} is longer than an agent writes it; another program wrote to it");
                 return Err(io::Error::new(io::ErrorKind::InvalidData, what));
             }
             // A last line without its end is being written, or was torn when its agent died.

@@ -1,4 +1,4 @@
-//! What a running step may ask: content, leave, and to tell how far it is.
+//! What a running step may request: content, a permit, and to report progress.
 
 use std::path::PathBuf;
 use std::thread;
@@ -65,7 +65,7 @@ impl<'a> StepDialogue<'a> {
                 Some(Answer::Leave(_) | Answer::Outline(_)) => {}
                 Some(Answer::Gone) => {
                     let hint = format!(
-                        "{} of {size} bytes are kept; run again to go on from there",
+                        "{} of {size} bytes are kept; re-run to resume the upload",
                         incoming.offset()
                     );
                     return Err(lost(content, GONE).hint(hint));
@@ -142,7 +142,7 @@ impl Dialogue for StepDialogue<'_> {
     }
 
     fn permit(&mut self, unit: &UnitName, reason: &str) -> Result<(), Failure> {
-        let what = || format!("unit {unit} was left alone");
+        let what = || format!("unit {unit} was not restarted");
         let waiting = self.inbox.await_answer(Awaited::Leave(self.step));
         self.outbox.send(&Reply::PermitRequest {
             step: self.step,
@@ -155,10 +155,10 @@ impl Dialogue for StepDialogue<'_> {
                 Some(Answer::Leave(Some(refused))) => refused,
                 Some(Answer::Chunk(_) | Answer::NoContent(_) | Answer::Outline(_)) => continue,
                 Some(Answer::Gone) => {
-                    "the link to the orchestrator is gone, so nobody could give leave to take it down"
+                    "the link to the orchestrator was lost before a permit to take it down was granted"
                         .to_owned()
                 }
-                None => "the run was cancelled before leave was given to take it down".to_owned(),
+                None => "the run was cancelled before a permit to take it down was granted".to_owned(),
             };
         };
         Err(Failure { causes: vec![cause], ..Failure::new(what()) })

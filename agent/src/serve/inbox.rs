@@ -13,7 +13,7 @@ use apim_protocol::message::{Request, StepId};
 use apim_protocol::value::{Content, Sha256};
 use signal_hook::consts::{SIGHUP, SIGTERM};
 
-/// How many bytes of requests may wait; more is no orchestrator of ours.
+/// How many bytes of requests may wait; no orchestrator sends more.
 const QUEUE_LIMIT: usize = 256 * 1024 * 1024;
 /// How many chunks may wait for the disk.
 const CHUNKS_AHEAD: usize = 4;
@@ -90,7 +90,7 @@ impl Inbox {
         self.shared.cancelled.load(Ordering::Relaxed)
     }
 
-    /// Says whether nobody is there any more.
+    /// Says whether the orchestrator is gone.
     pub(super) fn is_hung_up(&self) -> bool {
         self.shared.hung_up.load(Ordering::Relaxed)
     }

@@ -1,7 +1,7 @@
 //! The host's own record of what was done: one JSON line a finished step, bounded, readable by its owner only, free of secrets.
 //!
 //! A run whose link was lost reads back from it what became of the step that was in hand. Two sessions of one run may add to it at
-//! once; when a session ends the digest of the last line is kept beside it, so that a lost end is noticed.
+//! once; when a session ends the digest of the last line is kept in another file, so that a lost end is noticed.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -222,7 +222,7 @@ impl Journal {
     }
 }
 
-/// Returns which file stands there, and how long it is.
+/// Returns the file's inode and length.
 fn which(path: &Path) -> Option<(u64, u64)> {
     fs::metadata(path).ok().map(|data| (data.ino(), data.len()))
 }

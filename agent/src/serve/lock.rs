@@ -1,4 +1,4 @@
-//! One run at a time on a host: a kernel lock that dies with its process, and a note in it of who holds it.
+//! One run at a time on a host: a kernel lock that dies with its process, and a note of its holder.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
@@ -26,12 +26,12 @@ pub(super) struct Lock {
 
 #[derive(Debug)]
 pub(super) enum LockError {
-    /// Somebody holds it: the whole sentence.
+    /// Another run holds it: the whole sentence.
     Held(String),
     Io(io::Error),
 }
 
-/// Who holds the lock.
+/// The holder of the lock.
 #[derive(Debug, Serialize, Deserialize)]
 struct Holder {
     run: String,
@@ -73,7 +73,7 @@ impl Lock {
         Ok(Self { file: Some(file) })
     }
 
-    /// Says whether nobody else of the run works on the host.
+    /// Says whether no other session of the run works on the host.
     pub(super) const fn is_own(&self) -> bool {
         self.file.is_some()
     }
@@ -81,7 +81,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // The lock itself goes with the file; an old note misleads nobody, as it is read only while the lock is held.
+        // The lock itself goes with the file; an old note does no harm, as it is read only while the lock is held.
         if let Some(file) = &self.file {
             file.set_len(0).ok();
         }
@@ -121,7 +121,7 @@ fn sentence(file: &mut File) -> String {
             bounded(&holder.run),
             holder.pid
         ),
-        None => "another agent holds this host and did not say who runs it".to_owned(),
+        None => "another agent holds this host; its operator is unknown".to_owned(),
     }
 }
 

@@ -35,7 +35,7 @@ mod tests;
 
 pub use process::{own_build, prepare_process};
 
-/// Who serves.
+/// The serving process.
 #[derive(Debug, Clone)]
 pub struct Identity {
     /// The digest of the agent's own executable.
@@ -48,7 +48,7 @@ pub struct Identity {
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// What came was not understood.
-    #[error("the orchestrator's words are not understood")]
+    #[error("invalid message from orchestrator")]
     Frame(#[from] FrameError),
     /// The first message was not Open.
     #[error("the first message must be `open`")]
@@ -123,7 +123,7 @@ fn converse(
     let spool = Spool::open(system, lock.as_ref().is_some_and(Lock::is_own))
         .map_err(|source| ServeError::Io { attempt: "use the spool folder", source })?;
     let journal = Journal::new(system.state().folder());
-    // Only who holds the lock knows that no other agent of the run still works on a step.
+    // Only with the lock it is certain that no other agent of the run still works on a step.
     let done = if open.again && lock.is_some() { journal.done(&open.run) } else { Vec::new() };
     let hello = Hello { build: identity.build.clone(), facts: system.facts(), done };
     outbox.send(&Reply::Hello(Box::new(hello)));
@@ -133,7 +133,7 @@ fn converse(
     if let Err(error) = worker.journal.seal() {
         writeln!(std::io::stderr(), "apim-agent: cannot keep the end of the journal: {error}").ok();
     }
-    // The lock goes last: nothing of ours touches the host behind it.
+    // The lock is released last: nothing touches the host after it.
     drop(worker);
     drop(lock);
     result
@@ -168,7 +168,7 @@ impl Worker<'_> {
                     self.outbox.send(&Reply::Bye);
                     return Ok(());
                 }
-                // Cancel is seen at once by the reading thread; answers nobody waits for any more are dropped there too.
+                // The reading thread handles Cancel at once; late answers are dropped there too.
                 Event::Request(
                     Request::Cancel
                     | Request::NoContent { .. }
@@ -191,8 +191,7 @@ impl Worker<'_> {
         } else if self.failed {
             Outcome::Skipped("an earlier step failed".to_owned())
         } else if run.job.may_change() && !self.locked {
-            let what =
-                "this session looks only: it was opened without the host's lock, so nothing may be changed";
+            let what = "read-only session: no lock was taken, so nothing may be changed";
             Outcome::Failed(Failure::new(what))
         } else {
             self.outbox.send(&Reply::Started { step: run.step });

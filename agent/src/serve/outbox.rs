@@ -36,7 +36,7 @@ impl Outbox {
         let (waiting_too, broken_too) = (Arc::clone(&waiting), Arc::clone(&broken));
         thread::spawn(move || {
             write_all(output, &queue, &waiting_too, &broken_too);
-            // Nobody may be waiting.
+            // The other end may be gone.
             finished.send(()).ok();
         });
         Arc::new(Self { replies: Mutex::new(Some(replies)), done: Mutex::new(done), waiting, broken })
@@ -62,7 +62,7 @@ impl Outbox {
         self.broken.load(Ordering::Relaxed)
     }
 
-    /// Says that nothing more will be sent, and waits a while until all is written (when somebody still listens).
+    /// Says that nothing more will be sent, and waits a while until all is written (when the orchestrator still listens).
     pub(super) fn close(&self, listened_to: bool) {
         self.replies.lock().unwrap_or_else(PoisonError::into_inner).take();
         let patience = if listened_to { FLUSH } else { Duration::from_secs(1) };
@@ -77,7 +77,7 @@ fn write_all(mut output: impl Write, queue: &Receiver<Reply>, waiting: &AtomicUs
         waiting.fetch_sub(1, Ordering::Relaxed);
         written = match (write_message(&mut output, &reply), reply) {
             (Err(FrameError::TooLong { .. }), Reply::Finished { step, millis, .. }) => {
-                let what = "the step ended, but its outcome is too long to be told";
+                let what = "the step ended, but its outcome is too long for a message";
                 let outcome = Outcome::Failed(Failure::new(what));
                 write_message(&mut output, &Reply::Finished { step, outcome, millis })
             }

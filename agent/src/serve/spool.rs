@@ -136,7 +136,7 @@ impl Incoming {
         self.offset
     }
 
-    /// Returns the file, for who reads it while it grows.
+    /// Returns the file, to be read while it grows.
     pub(super) fn reader(&self) -> io::Result<File> {
         self.file.try_clone()
     }
@@ -156,7 +156,7 @@ impl Incoming {
     /// Verifies the digest, where there is one, and gives the file its name; wrong bytes are thrown away.
     pub(super) fn finish(self) -> io::Result<PathBuf> {
         let digest = Sha256::from_bytes(self.hasher.finalize().into());
-        if self.sha256.is_some_and(|wished| wished != digest) {
+        if self.sha256.is_some_and(|desired| desired != digest) {
             fs::remove_file(&self.partial)?;
             let why = format!("the bytes that came have the digest {digest}; they are thrown away");
             return Err(io::Error::new(io::ErrorKind::InvalidData, why));
@@ -180,7 +180,7 @@ fn feed(file: &mut File, hasher: &mut sha2::Sha256) -> io::Result<u64> {
     }
 }
 
-/// Removes what nobody came back for.
+/// Removes abandoned uploads.
 fn sweep(folder: &Path) {
     let Ok(entries) = fs::read_dir(folder) else { return };
     for entry in entries.flatten() {

@@ -293,7 +293,7 @@ fn cancel_skips_what_has_not_begun() {
 }
 
 #[test]
-fn a_second_run_is_told_who_holds_the_host_and_the_lock_goes_with_its_holder() {
+fn second_run_is_refused_with_the_holder_until_it_exits() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = Talk::open(&dir, true);
     let mut looking = Talk::open(&dir, false);
@@ -313,7 +313,7 @@ fn a_second_run_is_told_who_holds_the_host_and_the_lock_goes_with_its_holder() {
 }
 
 #[test]
-fn a_session_beside_another_one_of_the_same_run_changes_under_its_lock() {
+fn side_session_of_the_same_run_shares_the_lock() {
     let dir = tempfile::tempdir().unwrap();
     let mut first = Talk::open(&dir, true);
     let beside = |run: &str| {
@@ -323,7 +323,7 @@ fn a_session_beside_another_one_of_the_same_run_changes_under_its_lock() {
         talk
     };
     let mut other = beside("r2");
-    assert!(matches!(other.hear(), Reply::Refused(_)), "another run's lock is no help");
+    assert!(matches!(other.hear(), Reply::Refused(_)), "not under another run's lock");
     let mut own = beside("r1");
     assert!(matches!(own.hear(), Reply::Hello(_)));
     own.say(&run(7, Mode::Apply, folder("/beside")));
@@ -341,8 +341,8 @@ fn a_look_shows_a_diff_and_leaves_nothing_in_the_spool() {
     let dir = tempfile::tempdir().unwrap();
     let mut talk = Talk::open(&dir, false);
     fs::write(talk.root.join("file"), "old\n").unwrap();
-    let Operation::File(wish) = file(b"new\n") else { panic!() };
-    talk.say(&run(1, Mode::Check, Operation::File(File { show: Show::Text, ..wish })));
+    let Operation::File(desired) = file(b"new\n") else { panic!() };
+    talk.say(&run(1, Mode::Check, Operation::File(File { show: Show::Text, ..desired })));
     talk.need();
     talk.send(&Sha256::of(b"new\n"), 0, b"new\n");
     let Outcome::WouldChange(difference) = talk.outcome(1) else { panic!() };
@@ -368,7 +368,7 @@ fn nonsense_ends_the_conversation_without_a_panic() {
 }
 
 #[test]
-fn chunks_that_nobody_asked_for_are_dropped() {
+fn unrequested_chunks_are_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let mut talk = Talk::open(&dir, true);
     for n in 0..20 {

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use apim_protocol::value::{AbsPath, Owner};
 
+use super::error::SystemError;
+use super::host::System;
 use super::process::Program;
-use super::{System, SystemError};
 
 /// Numbers of owner and group; what is `None` is left as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -84,7 +85,7 @@ impl System {
     /// or that an agent without privileges could not give files to, is left out.
     ///
     /// # Errors
-    /// When there is no such account or group.
+    /// When the account or group does not exist.
     pub fn ids(&self, owner: &Owner) -> Result<Ids, SystemError> {
         let pretend = self.is_rooted() && !self.is_privileged();
         let mut ids = Ids::default();

@@ -12,11 +12,14 @@ use rustix::fs;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
+use super::account::Ids;
+use super::error::SystemError;
 use super::file::{apply_attributes, missing_folder, remove_tree, temporary_name};
+use super::host::System;
+use super::stat::{Attributes, Kind, Stat};
 use super::walk::{Last, Place};
-use super::{Attributes, Ids, Kind, Stat, System, SystemError};
 
-/// Folders nested deeper than this are nobody's data.
+/// Folders nested deeper than this are refused.
 const MAX_DEPTH: usize = 64;
 
 /// How much may yet be copied.
@@ -29,7 +32,7 @@ pub struct Allowance {
 }
 
 impl System {
-    /// Copies what stands at `from` to `to`, with owners and modes; what stood at `to` is replaced in one move, once the copy is whole and
+    /// Copies `from` to `to`, with owners and modes; an existing `to` is replaced in one move, once the copy is complete and
     /// durable. Links are copied as links; devices, sockets and pipes are left out.
     ///
     /// # Errors
@@ -55,7 +58,7 @@ fn open_folder(place: &Place) -> io::Result<std::os::fd::OwnedFd> {
     Ok(fs::openat(place.dir(), ".", flags, Mode::empty())?)
 }
 
-/// Puts `beside` at the place of `target`; what stood there may be left at `beside`.
+/// Moves `beside` to `target`; a former `target` may be left at `beside`.
 fn put(beside: &Place, target: &Place) -> io::Result<()> {
     let is_there = target.stat().map_err(io::Error::other)?.is_some();
     if !is_there {
@@ -87,7 +90,7 @@ fn copy_entry(source: &Place, target: &Place, allowance: &mut Allowance, depth: 
     if depth > MAX_DEPTH {
         return Err(too_much());
     }
-    let wish = Attributes { mode: Some(stat.mode), ids: Ids { uid: Some(stat.uid), gid: Some(stat.gid) } };
+    let desired = Attributes { mode: Some(stat.mode), ids: Ids { uid: Some(stat.uid), gid: Some(stat.gid) } };
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     match stat.kind {
         Kind::File => {
@@ -97,7 +100,7 @@ fn copy_entry(source: &Place, target: &Place, allowance: &mut Allowance, depth: 
             let mut to = File::from(fs::openat(target.dir(), &target.name, new, mode)?);
             let copied = io::copy(&mut from.take(allowance.bytes.saturating_add(1)), &mut to)?;
             allowance.bytes = allowance.bytes.checked_sub(copied).ok_or_else(too_much)?;
-            apply_attributes(&to, wish)
+            apply_attributes(&to, desired)
         }
         Kind::Directory => {
             fs::mkdirat(target.dir(), &target.name, Mode::from_raw_mode(0o700))?;
@@ -112,7 +115,7 @@ fn copy_entry(source: &Place, target: &Place, allowance: &mut Allowance, depth: 
                     copy_entry(&from, &to, allowance, depth + 1)?;
                 }
             }
-            apply_attributes(to.as_fd(), wish)
+            apply_attributes(to.as_fd(), desired)
         }
         Kind::Link => {
             let text = fs::readlinkat(source.dir(), &source.name, Vec::new())?;
@@ -163,7 +166,7 @@ mod tests {
         assert_eq!(std::fs::read_link(at("new/data/link")).unwrap(), PathBuf::from("/etc/passwd"));
         assert!(!at("new/data/shipped").exists() && at("old/data/deep/index").exists());
         assert_eq!((allowance.bytes, allowance.entries), (0, 0));
-        assert_eq!(std::fs::read_dir(at("new")).unwrap().count(), 1, "nothing is left beside");
+        assert_eq!(std::fs::read_dir(at("new")).unwrap().count(), 1, "nothing is left");
     }
 
     #[test]

@@ -17,22 +17,22 @@ pub enum SystemError {
         /// The kernel's answer.
         source: std::io::Error,
     },
-    /// Something else than expected stands at a path.
+    /// Something else than expected exists at a path.
     #[error("`{path}` is {found}")]
     InTheWay {
         /// Where.
         path: PathBuf,
-        /// What stands there, with its article.
+        /// What exists there, with its article.
         found: String,
     },
-    /// A link on the way belongs to somebody who could lead us astray.
+    /// A link on the path belongs to another account, which could redirect it.
     #[error(
         "`{path}` leads through a symbolic link of another account (uid {uid}); such links are not followed"
     )]
     ForeignLink {
         /// The path that was walked.
         path: PathBuf,
-        /// Who owns the link.
+        /// The link's owner.
         uid: u32,
     },
     /// A path leads through too many links.
@@ -50,7 +50,7 @@ pub enum SystemError {
         limit: u64,
     },
     /// No such account or group.
-    #[error("there is no {kind} `{name}` on this host")]
+    #[error("no {kind} `{name}` on this host")]
     Unknown {
         /// `account` or `group`.
         kind: &'static str,
@@ -98,7 +98,7 @@ impl SystemError {
             },
             Self::InTheWay { .. } => Some("move it away if it is not needed, then run again"),
             Self::ForeignLink { .. } => Some("replace the link by a folder, or make root its owner"),
-            Self::State { .. } => Some("move the file away; what it held is then found out anew"),
+            Self::State { .. } => Some("move the file away; its content is then rebuilt"),
             Self::LinkLoop { .. } | Self::TooLarge { .. } | Self::Unknown { .. } => None,
         }
     }

@@ -9,7 +9,7 @@ use apim_protocol::value::{AbsPath, Sha256};
 use rustix::process::geteuid;
 use rustix::system::uname;
 
-use super::System;
+use super::host::System;
 
 impl System {
     /// Returns what the host says of itself; what cannot be read stays empty.
@@ -38,7 +38,7 @@ impl System {
         }
     }
 
-    /// The machine-id itself is not to be told to others: systemd's machine-id(5) asks for a digest of it with something of one's own.
+    /// The machine-id itself must stay on the host: systemd's machine-id(5) requires a keyed digest instead.
     fn machine(&self) -> String {
         let read = |path| self.read(&AbsPath::parse(path).ok()?, 1024).ok()?;
         let id = read("/etc/machine-id").map(|id| id.trim_ascii().to_vec()).filter(|id| !id.is_empty());
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_says_who_it_is() {
+    fn facts_identify_the_host() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("etc")).unwrap();
         fs::write(dir.path().join("etc/os-release"), "NAME=X\nID=debian\nVERSION_ID=\"12\"\n").unwrap();

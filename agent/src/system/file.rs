@@ -9,98 +9,17 @@ use std::path::{Path, PathBuf};
 
 use apim_protocol::value::{AbsPath, FileMode, Sha256};
 use rustix::fs;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::account::Ids;
+use super::error::SystemError;
+use super::host::System;
+use super::stat::{Attributes, Bytes, Kind, Stat};
 use super::walk::{Last, Place};
-use super::{System, SystemError};
-
-/// What kind of thing stands at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// A regular file.
-    File,
-    /// A folder.
-    Directory,
-    /// A symbolic link.
-    Link,
-    /// A device, a socket, a pipe.
-    Other,
-}
-
-impl Kind {
-    /// Returns the kind in words, with its article.
-    #[must_use]
-    pub const fn words(self) -> &'static str {
-        match self {
-            Self::File => "a file",
-            Self::Directory => "a folder",
-            Self::Link => "a symbolic link",
-            Self::Other => "neither file nor folder nor link",
-        }
-    }
-}
-
-/// What stands at a path.
-#[derive(Debug, Clone, Copy)]
-pub struct Stat {
-    /// Its kind.
-    pub kind: Kind,
-    /// Its mode.
-    pub mode: FileMode,
-    /// Its owner's number.
-    pub uid: u32,
-    /// Its group's number.
-    pub gid: u32,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its device and inode.
-    pub id: (u64, u64),
-    /// When something of it was changed last, in nanoseconds since 1970 by the host's clock.
-    pub changed_nanos: i128,
-}
-
-impl Stat {
-    pub(super) fn of(stat: &fs::Stat) -> Self {
-        let kind = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile => Kind::File,
-            FileType::Directory => Kind::Directory,
-            FileType::Symlink => Kind::Link,
-            _ => Kind::Other,
-        };
-        Self {
-            kind,
-            mode: FileMode::new(stat.st_mode),
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            size: u64::try_from(stat.st_size).unwrap_or(0),
-            id: (stat.st_dev, stat.st_ino),
-            changed_nanos: i128::from(stat.st_ctime) * 1_000_000_000 + i128::from(stat.st_ctime_nsec),
-        }
-    }
-}
-
-/// Mode and owner that a written file shall have; what is `None` is kept, or the usual one for a new file.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Attributes {
-    /// Its mode; a new file's is 0644, a new folder's 0755.
-    pub mode: Option<FileMode>,
-    /// Its owner.
-    pub ids: Ids,
-}
-
-/// Where the bytes of a written file come from.
-#[derive(Debug)]
-pub enum Bytes<'a> {
-    /// From memory.
-    Memory(&'a [u8]),
-    /// From a file of ours, such as one in the spool.
-    File(&'a Path),
-}
 
 impl System {
-    /// Returns what stands at `path` (a link itself, not its target), or `None`.
+    /// Returns the entry at `path` (a link itself, not its target), or `None`.
     ///
     /// # Errors
     /// When the path cannot be walked.
@@ -111,7 +30,7 @@ impl System {
         }
     }
 
-    /// Returns what stands at the end of all (trusted) links at `path`, or `None`.
+    /// Returns the entry at the end of all (trusted) links at `path`, or `None`.
     ///
     /// # Errors
     /// When the path cannot be walked.
@@ -172,8 +91,8 @@ impl System {
     /// Writes the file at `path` atomically; a link there is never followed, and nothing but a file is replaced.
     ///
     /// # Errors
-    /// When the folder is missing, something else stands there, or the kernel refuses; the old file is then as it was.
-    pub fn write(&self, path: &AbsPath, bytes: &Bytes<'_>, wish: Attributes) -> Result<(), SystemError> {
+    /// When the folder is missing, something else exists there, or the kernel refuses; the old file is then unchanged.
+    pub fn write(&self, path: &AbsPath, bytes: &Bytes<'_>, desired: Attributes) -> Result<(), SystemError> {
         let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
         let old = place.stat()?.as_ref().map(Stat::of);
         if let Some(old) = old
@@ -181,61 +100,61 @@ impl System {
         {
             return Err(in_the_way(path, old.kind));
         }
-        let wish = Attributes {
-            mode: Some(wish.mode.or(old.map(|old| old.mode)).unwrap_or(FileMode::new(0o644))),
+        let desired = Attributes {
+            mode: Some(desired.mode.or(old.map(|old| old.mode)).unwrap_or(FileMode::new(0o644))),
             ids: Ids {
-                uid: wish.ids.uid.or(old.map(|old| old.uid)),
-                gid: wish.ids.gid.or(old.map(|old| old.gid)),
+                uid: desired.ids.uid.or(old.map(|old| old.uid)),
+                gid: desired.ids.gid.or(old.map(|old| old.gid)),
             },
         };
         let temporary = place.sibling(&temporary_name(&place))?;
         let label = old.and_then(|_| label(&place));
-        let written = write_new(&temporary, bytes, wish, label.as_deref()).and_then(|()| {
+        let written = write_new(&temporary, bytes, desired, label.as_deref()).and_then(|()| {
             fs::renameat(temporary.dir(), &temporary.name, place.dir(), &place.name)
                 .map_err(|e| SystemError::io("put into place", path.as_str(), e))
         });
         if written.is_err() {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             fs::unlinkat(temporary.dir(), &temporary.name, AtFlags::empty()).ok();
         }
         written?;
         place.sync_dir()
     }
 
-    /// Sets mode and owner of the file at `path` (not through a link), as far as wished.
+    /// Sets mode and owner of the file at `path` (not through a link), as far as given.
     ///
     /// # Errors
-    /// When nothing or a link stands there, or the kernel refuses.
-    pub fn set_attributes(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
-        self.set_at(path, Last::Keep, wish)
+    /// When nothing or a link exists there, or the kernel refuses.
+    pub fn set_attributes(&self, path: &AbsPath, desired: Attributes) -> Result<(), SystemError> {
+        self.set_at(path, Last::Keep, desired)
     }
 
-    /// Sets mode and owner of the folder at `path` (through trusted links), as far as wished.
+    /// Sets mode and owner of the folder at `path` (through trusted links), as far as given.
     ///
     /// # Errors
-    /// When nothing stands there, or the kernel refuses.
-    pub fn set_folder_attributes(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
-        self.set_at(path, Last::Follow, wish)
+    /// When nothing exists there, or the kernel refuses.
+    pub fn set_folder_attributes(&self, path: &AbsPath, desired: Attributes) -> Result<(), SystemError> {
+        self.set_at(path, Last::Follow, desired)
     }
 
-    fn set_at(&self, path: &AbsPath, last: Last, wish: Attributes) -> Result<(), SystemError> {
+    fn set_at(&self, path: &AbsPath, last: Last, desired: Attributes) -> Result<(), SystemError> {
         let place = self.place(path, last)?.ok_or_else(|| missing_folder(path))?;
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let fd = fs::openat(place.dir(), &place.name, flags, Mode::empty())
             .map_err(|e| SystemError::io("open", path.as_str(), e))?;
-        apply_attributes(&fd, wish).map_err(|e| SystemError::io("set mode and owner of", path.as_str(), e))
+        apply_attributes(&fd, desired).map_err(|e| SystemError::io("set mode and owner of", path.as_str(), e))
     }
 
     /// Makes a folder at `path`, whose parent must exist.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn make_directory(&self, path: &AbsPath, wish: Attributes) -> Result<(), SystemError> {
+    pub fn make_directory(&self, path: &AbsPath, desired: Attributes) -> Result<(), SystemError> {
         let place = self.place(path, Last::Keep)?.ok_or_else(|| missing_folder(path))?;
         fs::mkdirat(place.dir(), &place.name, Mode::from_raw_mode(0o700))
             .map_err(|e| SystemError::io("make the folder", path.as_str(), e))?;
-        let mode = Some(wish.mode.unwrap_or(FileMode::new(0o755)));
-        self.set_attributes(path, Attributes { mode, ids: wish.ids })?;
+        let mode = Some(desired.mode.unwrap_or(FileMode::new(0o755)));
+        self.set_attributes(path, Attributes { mode, ids: desired.ids })?;
         place.sync_dir()
     }
 
@@ -258,10 +177,10 @@ impl System {
         place.sync_dir()
     }
 
-    /// Moves `from` to `to`, in one move; nothing may stand at `to`. Both must be on one file system.
+    /// Moves `from` to `to`, in one move; `to` must not exist. Both must be on one file system.
     ///
     /// # Errors
-    /// When something stands at `to`, or the kernel refuses.
+    /// When `to` exists, or the kernel refuses.
     pub fn rename_new(&self, from: &AbsPath, to: &AbsPath) -> Result<(), SystemError> {
         let old = self.place(from, Last::Keep)?.ok_or_else(|| missing_folder(from))?;
         let new = self.place(to, Last::Keep)?.ok_or_else(|| missing_folder(to))?;
@@ -347,7 +266,7 @@ pub(super) fn missing_folder(path: &AbsPath) -> SystemError {
 }
 
 /// One fixed name a file: a leftover of a killed agent is replaced by the next write instead of staying for ever.
-/// It is created exclusively, so a thing that somebody else put there is never written through.
+/// It is created exclusively, so a planted file or link is never written through.
 pub(super) fn temporary_name(place: &Place) -> OsString {
     let name = place.name.to_string_lossy();
     let short: String = name.chars().take(60).collect();
@@ -396,7 +315,7 @@ fn label(place: &Place) -> Option<Vec<u8>> {
 fn write_new(
     place: &Place,
     bytes: &Bytes<'_>,
-    wish: Attributes,
+    desired: Attributes,
     label: Option<&[u8]>,
 ) -> Result<(), SystemError> {
     remove_leftover(place)?;
@@ -412,20 +331,20 @@ fn write_new(
         Bytes::Memory(bytes) => file.write_all(bytes),
         Bytes::File(from) => File::open(from).and_then(|mut from| io::copy(&mut from, &mut file)).map(drop),
     }
-    .and_then(|()| apply_attributes(&file, wish))
+    .and_then(|()| apply_attributes(&file, desired))
     .and_then(|()| file.sync_all())
     .map_err(|e| SystemError::io("write", &place.shown, e))
 }
 
 /// Owner first: changing it may clear bits of the mode.
-pub(super) fn apply_attributes(fd: impl std::os::fd::AsFd, wish: Attributes) -> io::Result<()> {
+pub(super) fn apply_attributes(fd: impl std::os::fd::AsFd, desired: Attributes) -> io::Result<()> {
     let now = fs::fstat(&fd)?;
-    let uid = wish.ids.uid.filter(|uid| *uid != now.st_uid).map(Uid::from_raw);
-    let gid = wish.ids.gid.filter(|gid| *gid != now.st_gid).map(Gid::from_raw);
+    let uid = desired.ids.uid.filter(|uid| *uid != now.st_uid).map(Uid::from_raw);
+    let gid = desired.ids.gid.filter(|gid| *gid != now.st_gid).map(Gid::from_raw);
     if uid.is_some() || gid.is_some() {
         fs::fchown(&fd, uid, gid)?;
     }
-    if let Some(mode) = wish.mode {
+    if let Some(mode) = desired.mode {
         fs::fchmod(&fd, Mode::from_raw_mode(mode.bits()))?;
     }
     Ok(())

@@ -5,7 +5,8 @@ use std::{fs, io};
 use apim_protocol::value::AbsPath;
 use rustix::fs::{Access, access};
 
-use super::{System, SystemError};
+use super::error::SystemError;
+use super::host::System;
 
 /// A setting is read up to this size.
 const LIMIT: u64 = 64 * 1024;
@@ -25,7 +26,7 @@ impl System {
     /// Returns the setting `key`, such as `net.core.rmem_max`; blanks in its value are single ones.
     ///
     /// # Errors
-    /// When it cannot be read, or is no setting.
+    /// When it cannot be read, or is not a setting.
     pub fn kernel_setting(&self, key: &str) -> Result<Setting, SystemError> {
         let path = path(key)?;
         let Some(bytes) = self.read(&path, LIMIT)? else { return Ok(Setting::Absent) };

@@ -16,7 +16,8 @@ use apim_protocol::value::{AbsPath, Secret};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::{System, SystemError};
+use super::error::SystemError;
+use super::host::System;
 
 /// What a program's standard output and error keep at most, each: their last 64 KiB.
 const OUTPUT_LIMIT: usize = 64 * 1024;
@@ -24,7 +25,7 @@ const OUTPUT_LIMIT: usize = 64 * 1024;
 const TERM_GRACE: Duration = Duration::from_secs(5);
 /// How long output is read after the program itself ended: something it left behind may hold the pipe open.
 const DRAIN: Duration = Duration::from_secs(1);
-/// How often whoever waits for a program looks whether it was called off.
+/// How often a wait for a program checks whether the run was cancelled.
 const LOOK_UP: Duration = Duration::from_millis(500);
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 

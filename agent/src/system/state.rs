@@ -1,6 +1,6 @@
 //! What the agent keeps between runs, in its state folder: small JSON files, replaced atomically, readable by their owner only.
 //!
-//! Also kept: the digest of what we last wrote at each path, to tell what somebody else made of it.
+//! Also kept: the digest of what the agent last wrote at each path, to recognize manual edits.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use apim_protocol::value::{AbsPath, Sha256};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::SystemError;
+use super::error::SystemError;
 
 const WRITTEN: &str = "written.json";
 /// A state file is read up to this size.
@@ -135,7 +135,7 @@ impl State {
         Ok(self.written()?.get(path).is_some_and(|ours| ours.contains(&found)))
     }
 
-    /// Says whether what was `found` at `path` is what somebody else made of what we wrote there.
+    /// Says whether `found` at `path` is a manual edit of what the agent wrote there.
     ///
     /// # Errors
     /// When the state cannot be read.

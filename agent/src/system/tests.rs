@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
-use apim_protocol::value::{FileMode, Sha256};
+use apim_protocol::value::{AbsPath, FileMode, Sha256};
 
 use super::*;
 
@@ -52,15 +52,15 @@ fn a_link_planted_at_the_temporary_name_is_replaced_not_followed() {
 }
 
 #[test]
-fn writing_keeps_the_mode_unless_told_otherwise() {
+fn writing_keeps_the_mode_by_default() {
     let (dir, system) = rooted();
     let real = dir.path().join("x");
     fs::write(&real, "old").unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     system.write(&path("/x"), &Bytes::Memory(b"new"), Attributes::default()).unwrap();
     assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o640);
-    let wish = Attributes { mode: Some(FileMode::new(0o600)), ..Attributes::default() };
-    system.write(&path("/x"), &Bytes::Memory(b"new"), wish).unwrap();
+    let desired = Attributes { mode: Some(FileMode::new(0o600)), ..Attributes::default() };
+    system.write(&path("/x"), &Bytes::Memory(b"new"), desired).unwrap();
     assert_eq!(fs::metadata(&real).unwrap().mode() & 0o7777, 0o600);
 }
 
@@ -103,7 +103,7 @@ fn output_and_environment_are_bounded() {
 }
 
 #[test]
-fn edits_of_others_are_told_from_our_own_writes() {
+fn foreign_edits_differ_from_own_writes() {
     let (_dir, system) = rooted();
     let (x, ours, next, theirs) = (path("/x"), Sha256::of(b"1"), Sha256::of(b"2"), Sha256::of(b"3"));
     let state = system.state();

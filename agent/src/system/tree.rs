@@ -1,4 +1,4 @@
-//! Filling a new folder from an archive that nobody trusts: everything stays inside, nothing is written twice.
+//! Filling a new folder from an untrusted archive: everything stays inside, nothing is written twice.
 //!
 //! Every name is walked from the folder itself on open folders, links are never followed, and symbolic links are made last, so that
 //! nothing can be written through one. Reading archives is not here.
@@ -17,9 +17,12 @@ use rustix::fs;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
+use super::account::Ids;
+use super::error::SystemError;
 use super::file::{apply_attributes, missing_folder};
+use super::host::System;
+use super::stat::Attributes;
 use super::walk::Last;
-use super::{Attributes, Ids, System, SystemError};
 
 /// A relative path inside a tree: names only, no `..`, nothing absolute, bounded.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,10 +84,10 @@ impl Inside {
         (top, (!rest.as_os_str().is_empty()).then(|| Self(rest.to_path_buf())))
     }
 
-    /// Says whether a symbolic link here to `target` stays inside, whatever links stand in its way.
+    /// Says whether a symbolic link here to `target` stays inside, whatever links are on its path.
     ///
     /// `..` is allowed at the beginning only, and no more often than there are real folders above the link: behind a name, which
-    /// may itself be a link, `..` would lead to places that the text does not tell.
+    /// may itself be a link, `..` would lead to places that the text does not show.
     #[must_use]
     pub fn holds_link(&self, target: &str) -> bool {
         if target.is_empty()
@@ -137,7 +140,7 @@ pub struct Tree {
 }
 
 impl System {
-    /// Makes the folder `path` (which must not exist) and returns it to be filled; nobody else can enter it until
+    /// Makes the folder `path` (which must not exist) and returns it to be filled; no other account can enter it until
     /// [`Tree::finish`].
     ///
     /// # Errors
@@ -200,7 +203,7 @@ impl Tree {
     /// Makes the folder `path` and those above it.
     ///
     /// # Errors
-    /// When a file stands in the way.
+    /// When a file is in the way.
     pub fn make_folder(&self, path: &Inside) -> Result<(), TreeError> {
         self.folder(path.as_path()).map(drop)
     }
@@ -208,7 +211,7 @@ impl Tree {
     /// Writes a new file with what `from` holds.
     ///
     /// # Errors
-    /// When something stands there, the cap is passed, or reading or writing fails.
+    /// When something exists there, the cap is exceeded, or reading or writing fails.
     pub fn write_file(
         &self,
         cursor: &mut Cursor,
@@ -250,10 +253,10 @@ impl Tree {
     /// Gives the file `path`, which was written with the mode `had`, the mode `mode`.
     ///
     /// # Errors
-    /// When it is no file made before.
+    /// When it is not a file created before.
     pub fn give_mode(&self, path: &Inside, mode: u32, had: u32) -> Result<(), TreeError> {
-        let wished = |mode: u32| (mode & 0o777) | 0o600;
-        if wished(mode) == wished(had) {
+        let desired = |mode: u32| (mode & 0o777) | 0o600;
+        if desired(mode) == desired(had) {
             return Ok(());
         }
         let shown = path.as_path();
@@ -261,14 +264,14 @@ impl Tree {
         let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let name = shown.file_name().unwrap_or_default();
         let file = Self::failed(shown, fs::openat(&folder, name, flags, Mode::empty()))?;
-        let mode = Some(FileMode::new(wished(mode)));
+        let mode = Some(FileMode::new(desired(mode)));
         Self::failed(shown, apply_attributes(file, Attributes { mode, ..Attributes::default() }))
     }
 
     /// Removes the file `path`.
     ///
     /// # Errors
-    /// When it is no file made before.
+    /// When it is not a file created before.
     pub fn remove_file(&self, path: &Inside) -> Result<(), TreeError> {
         let shown = path.as_path();
         let folder = self.folder(shown.parent().unwrap_or(Path::new("")))?;
@@ -279,7 +282,7 @@ impl Tree {
     /// Gives the file `old` the second name `path`.
     ///
     /// # Errors
-    /// When `old` is no file made before, or something stands at `path`.
+    /// When `old` is not a file created before, or `path` exists.
     pub fn hard_link(&self, old: &Inside, path: &Inside) -> Result<(), TreeError> {
         let shown = path.as_path();
         let from = self.folder(old.as_path().parent().unwrap_or(Path::new("")))?;

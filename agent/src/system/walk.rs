@@ -11,7 +11,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use super::{MAX_LINKS, System, SystemError, parts};
+use super::error::SystemError;
+use super::host::{MAX_LINKS, System, parts};
 
 /// A name in an open folder; the folder cannot be exchanged any more.
 #[derive(Debug)]
@@ -33,7 +34,7 @@ impl Place {
         self.dir.as_fd()
     }
 
-    /// Returns what stands there, without following a link.
+    /// Returns the entry, without following a link.
     pub(super) fn stat(&self) -> Result<Option<fs::Stat>, SystemError> {
         match fs::statat(self.dir(), &self.name, AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) => Ok(Some(stat)),

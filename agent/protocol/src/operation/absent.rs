@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content};
 
-/// Nothing stands at `path`: a file or link is removed, a folder only when `recursive`.
+/// `path` does not exist: a file or link is removed, a folder only when `recursive`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absent {
     /// What is to go.

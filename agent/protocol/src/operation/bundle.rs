@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
 use super::command::Invocation;
+use super::describe::Describe;
 use super::file::File;
 use crate::value::{Content, UnitName};
 
-/// The files are as wished, and their reader knows them.
+/// The files are up to date, and their reader has loaded them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Bundle {
-    /// Who reads the files; what is noted of it is shared by all of its bundles.
+    /// The service that reads the files; all of its bundles share one note.
     pub reader: UnitName,
     /// The files; missing folders are made.
     pub files: Vec<File>,

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
 use super::archive::Pull;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content, FileMode, Owner};
 
 /// The file at `path` holds what `pull` names.

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
 use super::command::Invocation;
+use super::describe::Describe;
 use crate::value::Content;
 
-/// Run this once, and tell.
+/// Run this once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Execute {
     /// What to run.
     pub run: Invocation,
-    /// Whether whoever asks vouches that it only reads: then it is run in check mode too.
+    /// Whether the operator asserts that it only reads: then it runs in check mode too.
     pub reads_only: bool,
 }
 

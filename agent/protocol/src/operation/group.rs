@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::Content;
 
 /// A system group called `name`.

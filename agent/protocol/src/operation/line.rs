@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content};
 
 /// The file at `path` holds (or does not hold) a line.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::value::Content;
+use describe::Describe;
 
 pub mod absent;
 pub mod account;
@@ -15,6 +16,7 @@ pub mod archive;
 pub mod block;
 pub mod bundle;
 pub mod command;
+pub mod describe;
 pub mod directory;
 pub mod download;
 pub mod execute;
@@ -33,26 +35,6 @@ pub mod wait;
 
 /// No operation may take longer than this without a sign of progress.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// What the orchestrator must know of an operation.
-pub trait Describe {
-    /// Returns the contents that it names by digest. A host may ask for these and no others.
-    fn contents(&self) -> Vec<Content>;
-
-    /// Says whether a check depends on the host alone: as long as nothing was done there its result stays true. Not so for what
-    /// involves peers, or may (a command).
-    fn is_host_local(&self) -> bool;
-
-    /// Returns how long it may take without a sign of progress, beyond the usual patience.
-    fn own_deadline(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    /// Returns the file that it is about, if it is about one; several are joined by blanks.
-    fn file(&self) -> Option<String> {
-        None
-    }
-}
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident($data:ty),)+) => {
@@ -139,24 +121,6 @@ impl Operation {
     #[must_use]
     pub fn file(&self) -> Option<String> {
         self.data().file()
-    }
-}
-
-impl<T: Describe> Describe for Box<T> {
-    fn contents(&self) -> Vec<Content> {
-        (**self).contents()
-    }
-
-    fn is_host_local(&self) -> bool {
-        (**self).is_host_local()
-    }
-
-    fn own_deadline(&self) -> Duration {
-        (**self).own_deadline()
-    }
-
-    fn file(&self) -> Option<String> {
-        (**self).file()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content};
 
 /// Of the archives unpacked in `folder`, only so many stay.

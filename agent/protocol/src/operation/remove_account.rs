@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content};
 
 /// The account `user` and the group `group` are gone, as far as we made them.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use super::unit::ProcessMatch;
 use crate::value::{AbsPath, Content, UnitName};
 
@@ -22,7 +22,7 @@ pub struct Revert {
     pub to: Option<String>,
     /// Only away from a release from which the service was never so far; else, or where there is none to go back to, this is skipped.
     pub unless: Option<Proved>,
-    /// How its process is told from others.
+    /// How its process is recognized.
     pub process: ProcessMatch,
     /// Seconds from TERM until KILL.
     pub stop_timeout_secs: u64,

@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content};
 
-/// Nothing of ours is left in `folder` and around it.
+/// Nothing that apim-deploy created is left in `folder` and around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UninstallReleases {
     /// The folder that holds unpacked archives side by side.
     pub folder: AbsPath,
-    /// Files that are ours, and links of ours; a link goes only when it leads into `folder`.
+    /// Managed files and links; a link is removed only when it leads into `folder`.
     pub ours: Vec<AbsPath>,
     /// Folders that go when nothing else is in them, in this order.
     pub emptied: Vec<AbsPath>,

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content, UnitName};
 
-/// The service `name` is as wished.
+/// The service `name` is in the desired state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unit {
     /// The systemd name, without `.service`.
@@ -21,14 +21,14 @@ pub struct Unit {
     pub state: State,
     /// What it runs with: label (for people, such as `configuration`) to digest. Another digest means a restart is due, and the label says why.
     pub inputs: BTreeMap<String, String>,
-    /// Files that it reads at start, and only then: when it may have read one of them as somebody else edited it, a restart is due.
+    /// Files that it reads at start, and only then: when it may have read one with a manual edit, a restart is due.
     pub watch: Vec<AbsPath>,
     /// Its log file; the length at each start is kept, for what asks "since this start".
     pub log: Option<AbsPath>,
     /// The line by which it says that it is up; one that is up for long and has not said so is stuck, and is restarted.
     #[serde(default)]
     pub ready: Option<Ready>,
-    /// How its process is told from others.
+    /// How its process is recognized.
     pub process: ProcessMatch,
     /// Seconds from TERM until KILL.
     pub stop_timeout_secs: u64,
@@ -56,7 +56,7 @@ pub struct Ready {
 pub enum State {
     /// Running with its present inputs.
     Started,
-    /// Running, whoever started it and with whatever: it is never restarted.
+    /// Running, however it was started: it is never restarted.
     Running,
     /// Not running.
     Stopped,
@@ -91,7 +91,7 @@ pub struct Script {
 /// The folder that a service runs from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
-    /// The folder; the releases before and after it lie beside it.
+    /// The folder; its parent contains the other releases too.
     pub folder: AbsPath,
     /// The link that names the one in use.
     pub link: AbsPath,

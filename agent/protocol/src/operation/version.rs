@@ -4,14 +4,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::AbsPath;
 
-/// Who tells a version.
+/// Where a version is read from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VersionOf {
     /// A file with a line `KEY=value` or `KEY="value"`.
     pub file: AbsPath,
     /// The key.
     pub key: String,
-    /// A program that prints its version, asked when the file does not tell.
+    /// A program that prints its version, run when the file has none.
     pub program: AbsPath,
     /// The program's arguments.
     pub arguments: Vec<String>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
+use super::describe::Describe;
 use super::unit::ProcessMatch;
 use super::version::VersionOf;
 use crate::value::{AbsPath, Content, UnitName};
@@ -68,7 +68,7 @@ pub enum Condition {
         /// The port.
         port: u16,
     },
-    /// The service's own process listens on this TCP port (somebody else's does not count, and is named).
+    /// The service's own process listens on this TCP port (another process does not count, and is named).
     Listens {
         /// The port.
         port: u16,
@@ -110,14 +110,14 @@ pub enum Condition {
     Exists(AbsPath),
     /// The main number of a version lies between these two, or is one of them.
     Version {
-        /// Who tells it.
+        /// Where it is read from.
         of: VersionOf,
         /// The lowest that is accepted.
         lowest: u32,
         /// The highest that is accepted.
         highest: u32,
     },
-    /// Nobody from elsewhere is connected to these ports of the host.
+    /// No remote host is connected to these ports of the host.
     Quiet {
         /// The ports.
         ports: Vec<u16>,
@@ -126,7 +126,7 @@ pub enum Condition {
         /// Whose do not.
         except: Vec<IpAddr>,
     },
-    /// `then` holds, wherever `when` does: as long as `when` does not hold, this does. Both are looked at anew each time.
+    /// `then` holds, wherever `when` does: as long as `when` does not hold, this does. Both are checked each time.
     Where {
         /// What makes `then` matter, such as a peer that answers.
         when: Box<Condition>,
@@ -167,8 +167,8 @@ impl Condition {
         match self {
             Self::Process(process) => format!("a process with {}", arguments(process)),
             Self::Tcp { host, port } => format!("a TCP connection to {host}:{port}"),
-            Self::Listens { port, process: _ } => format!("its own process on port {port}"),
-            Self::Connected { host, port, process: _ } => format!("its connection to {host}:{port}"),
+            Self::Listens { port, process: _ } => format!("port {port}"),
+            Self::Connected { host, port, process: _ } => format!("connection to {host}:{port}"),
             Self::Http { url, status, body_holds, verify: _, scope: _ } => match body_holds {
                 Some(text) => format!("HTTP {status} with `{text}` from {url}"),
                 None => format!("HTTP {status} from {url}"),
@@ -188,7 +188,7 @@ impl Condition {
         }
     }
 
-    /// Says whether looking at it costs next to nothing, and never waits for somebody's answer.
+    /// Says whether a check costs next to nothing, and never waits for an answer.
     #[must_use]
     pub const fn is_cheap(&self) -> bool {
         match self {

@@ -19,11 +19,11 @@ pub struct Examine {
 pub enum Question {
     /// What the agent itself is.
     Agent,
-    /// The clock, and who keeps it right.
+    /// The clock, and the process that synchronizes it.
     Clock,
     /// The room on the file system of a folder that need not exist yet.
     Space(AbsPath),
-    /// Who listens on these TCP ports.
+    /// The processes that listen on these TCP ports.
     Listeners {
         /// The ports.
         ports: Vec<u16>,
@@ -43,7 +43,7 @@ pub enum Question {
     Text(AbsPath),
     /// A version.
     Version(VersionOf),
-    /// What stands at a path.
+    /// The entry at a path.
     Entry {
         /// The path.
         path: AbsPath,

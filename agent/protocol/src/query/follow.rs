@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::value::{AbsPath, UnitName};
 
-/// Tell the end of a log, and go on where that is wished for.
+/// Report the end of a log, and follow it where requested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Follow {
     /// Which.

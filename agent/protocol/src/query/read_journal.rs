@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Tell what was done here.
+/// Report entries of the journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadJournal {
     /// Only in runs whose id begins so.
@@ -11,6 +11,6 @@ pub struct ReadJournal {
     pub since: Option<u64>,
     /// The last so many.
     pub last: u32,
-    /// Also what was found as wished.
+    /// Also steps that found the host up to date.
     pub idle: bool,
 }

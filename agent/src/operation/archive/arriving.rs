@@ -1,8 +1,8 @@
 //! Unpacking while the archive arrives: what is written on the way is a head start, nothing more.
 //!
 //! A tar says everything in order, so all of it is done on the way. Of a zip the files are written as their own heads come by, and
-//! what the heads say is believed only where the directory at the archive's end says the same; files that it tells of otherwise, or
-//! that were not written on the way, are unpacked from the whole archive, and files that it does not tell of void all the rest.
+//! their heads are trusted only where the directory at the archive's end agrees; files with another entry there, or
+//! that were not written on the way, are unpacked from the whole archive, and files without an entry there void all the rest.
 
 use std::io;
 use std::io::{BufReader, Read};
@@ -19,16 +19,16 @@ const READ_AHEAD: usize = 256 * 1024;
 
 const HEAD: [u8; 4] = *b"PK\x03\x04";
 const DESCRIPTOR: [u8; 4] = *b"PK\x07\x08";
-/// Sizes follow the data; the compression's level; names are UTF-8. Any other flag is left to who reads the whole archive.
+/// Sizes follow the data; the compression's level; names are UTF-8. Any other flag is handled when the whole archive is read.
 const SIZES_FOLLOW: u16 = 1 << 3;
 const KNOWN_FLAGS: u16 = SIZES_FOLLOW | 1 << 1 | 1 << 2 | UTF_8;
 const UTF_8: u16 = 1 << 11;
 const STORED: u16 = 0;
 const DEFLATED: u16 = 8;
-/// A size that is told elsewhere.
+/// A size that is recorded elsewhere.
 const ELSEWHERE: u32 = u32::MAX;
 
-/// The mode that a file gets until the directory at the end tells its own.
+/// The mode that a file gets until its own is read from the directory at the end.
 pub(super) const FIRST_MODE: u32 = 0o644;
 
 /// A file of a zip that was written on the way.
@@ -107,7 +107,7 @@ struct Head {
 }
 
 impl Walk<'_> {
-    /// Takes the next entry; `None` for one that is no file.
+    /// Takes the next entry; `None` for one that is not a file.
     fn next(&mut self) -> Result<Option<Early>, Stop> {
         let offset = self.at;
         let head = self.head()?;
@@ -125,7 +125,7 @@ impl Walk<'_> {
             return Err(Stop::Here);
         }
         if head.name.ends_with(b"/") {
-            // It is made once the directory at the end tells of it, or with its first file.
+            // It is created once the directory at the end lists it, or with its first file.
             let empty = head.packed == 0 && !sizes_follow;
             let taken = self.names.add(&head.name, Entry::Folder(0o755));
             return if empty && taken.is_ok() { Ok(None) } else { Err(Stop::Here) };
@@ -182,7 +182,7 @@ impl Walk<'_> {
     /// Returns what stands behind data whose sizes were not known before: sum, packed size, size.
     fn descriptor(&mut self) -> Result<(u32, u32, u32), Stop> {
         let mut told = [0; 16];
-        // Who cannot be understood now leaves a file in doubt.
+        // A descriptor that cannot be parsed leaves a file in doubt.
         self.read(&mut told).map_err(|_| Stop::Void)?;
         let long = |at: usize| u32::from_le_bytes([0, 1, 2, 3].map(|n| byte(&told, at + n)));
         if told.starts_with(&DESCRIPTOR) { Ok((long(4), long(8), long(12))) } else { Err(Stop::Void) }

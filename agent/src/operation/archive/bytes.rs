@@ -103,7 +103,7 @@ impl Reader {
                         (place + inside, part.length - inside)
                     }
                     None => {
-                        // Who looks for the directory's beginning reads over it.
+                        // The search for the directory's beginning reads over it.
                         let end = parts.get(next).map_or(outline.directory_at, |(part, _)| part.from);
                         let most = usize::try_from(end - self.at).unwrap_or(usize::MAX).min(buffer.len());
                         buffer.get_mut(..most).unwrap_or_default().fill(0);

@@ -84,7 +84,7 @@ pub(super) struct Unpacked {
     pub(super) names: Names,
     /// The archive itself; `None` when it did not come as a whole.
     pub(super) file: Option<PathBuf>,
-    /// What is to be told of the way it came.
+    /// How it was received, for people.
     pub(super) note: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! An archive (zip or tar.gz) unpacked at a folder, all or nothing.
 //!
-//! It is unpacked beside the destination while it arrives (of a zip, only what a former release beside it does not have), its `prepare` commands are run there, a stamp that names the archive's digest is
+//! It is unpacked next to the destination while it arrives (of a zip, only what former releases there do not have), its `prepare` commands run there, a stamp that names the archive's digest is
 //! written into it, and then it is renamed into place: a folder with our stamp is whole, and its commands ran exactly once.
 
 use std::path::PathBuf;
@@ -52,13 +52,13 @@ fn is_there(archive: &Archive, system: &System) -> Result<bool, Failure> {
     if stamp.sha256 == archive.source.sha256() {
         return Ok(true);
     }
-    let (found, wished) = (stamp.sha256.short(), archive.source.sha256().short());
-    let what = format!("`{at}` holds the archive {found}…, where {wished}… is wished");
+    let (found, desired) = (stamp.sha256.short(), archive.source.sha256().short());
+    let what = format!("`{at}` contains the archive {found}…, expected {desired}…");
     let hint = "archives are unpacked side by side, never over each other: use another folder, or move this one away";
     Err(Failure::new(what).hint(hint))
 }
 
-/// Removes what a killed agent left beside the destination.
+/// Removes what a killed agent left next to the destination.
 fn sweep(archive: &Archive, system: &System, prefix: &str) -> Result<(), Failure> {
     let parent = archive.destination.parent();
     for name in system.names(&parent)?.iter().filter(|name| name.starts_with(prefix)) {
@@ -67,7 +67,7 @@ fn sweep(archive: &Archive, system: &System, prefix: &str) -> Result<(), Failure
     Ok(())
 }
 
-/// Fills the new folder `beside`; returns the archive's local file, whose digest held, and what is to be told.
+/// Fills the new folder `beside`; returns the archive's local file, verified, and a note for people.
 fn fill(
     archive: &Archive,
     system: &System,
@@ -117,10 +117,10 @@ fn run_prepare(
     {
         return Err(failed(&format!("it ended with {}, but did not say `{text}`", output.ended)));
     }
-    for (paths, wished) in [(&prepare.then_present, true), (&prepare.then_absent, false)] {
+    for (paths, desired) in [(&prepare.then_present, true), (&prepare.then_absent, false)] {
         for path in paths {
             let there = system.stat(&beside.join(path).map_err(|e| bad_path(&e))?)?.is_some();
-            if there != wished {
+            if there != desired {
                 let found = if there { "still there" } else { "not there" };
                 return Err(failed(&format!("it ended with {}, but `{path}` is {found}", output.ended)));
             }
@@ -175,7 +175,7 @@ impl Converge for Archive {
     }
 }
 
-/// A number that nobody can foresee.
+/// An unpredictable number.
 fn random() -> u64 {
     use std::hash::{BuildHasher, Hasher};
     std::hash::RandomState::new().build_hasher().finish()

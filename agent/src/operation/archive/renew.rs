@@ -1,4 +1,4 @@
-//! A release is made from the one before it: what a former release beside the destination holds unchanged is copied, and only the
+//! A release is made from the one before it: what a former release next to the destination contains unchanged is copied, and only the
 //! rest of the zip is asked for.
 //!
 //! Files on the host may have been edited since: every file, copied or sent, is hashed while it is written, and counts only when it
@@ -38,7 +38,7 @@ struct Known {
     judged: Judged,
 }
 
-/// A release beside the destination.
+/// A release next to the destination.
 struct Former<'a> {
     system: &'a System,
     at: AbsPath,
@@ -71,12 +71,12 @@ pub(super) fn renew(
     Ok(renewed.map(|(names, note)| Unpacked { tree, names, file: None, note: Some(note) }))
 }
 
-/// Returns the releases beside the destination that were unpacked here, the newest first.
+/// Returns the releases next to the destination that were unpacked here, the newest first.
 fn formers<'a>(archive: &Archive, system: &'a System) -> Result<Vec<Former<'a>>, Failure> {
     let parent = archive.destination.parent();
     let mut found = Vec::new();
     for name in system.names(&parent)? {
-        // A name that cannot be used is nobody's release; one on its way out or in is none.
+        // A name that cannot be used is not a release, nor is one that is being removed or unpacked.
         let Ok(at) = parent.join(&name) else { continue };
         if at == archive.destination || name.contains(".unpack-") {
             continue;
@@ -150,7 +150,7 @@ impl Known {
             && self.sent(parts).saturating_mul(100) <= self.content.size.saturating_mul(WORTH_IT)
     }
 
-    /// Writes all files into `tree`; returns what the zip is made of and what is to be told, `None` when it is to come as a whole.
+    /// Writes all files into `tree`; returns the zip's entries and a note for people, `None` when it is to come as a whole.
     fn fill(
         mut self,
         formers: &[Former<'_>],

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::system::System;
 
-/// Written last into an unpacked folder: who has it is whole.
+/// Written last into an unpacked folder: a folder with it is complete.
 pub(super) const STAMP: &str = ".apim-deploy.json";
 
 /// What the stamp says.
@@ -18,7 +18,7 @@ pub(super) struct Stamp {
     pub(super) finished: u64,
 }
 
-/// Returns when the archive that is unpacked at the folder `at` was whole, in seconds since 1970; `None` when none of ours is.
+/// Returns when the archive that is unpacked at the folder `at` was whole, in seconds since 1970; `None` without a stamp.
 pub(crate) fn finished(system: &System, at: &AbsPath) -> Result<Option<u64>, Failure> {
     let stamp = system.read(&at.join(STAMP).map_err(|e| bad_path(&e))?, 64 * 1024)?;
     Ok(stamp.and_then(|text| serde_json::from_slice::<Stamp>(&text).ok()).map(|stamp| stamp.finished))

@@ -31,7 +31,7 @@ enum Start {
     Void,
 }
 
-/// Gets the archive and unpacks it into the new folder `beside`.
+/// Fetches the archive and unpacks it into the new folder `beside`.
 pub(super) fn unpack(
     archive: &Archive,
     system: &System,
@@ -91,7 +91,7 @@ fn begin(archive: &Archive, arrival: &Arrival, tree: &Tree) -> Start {
     let Some(from) = arrival.follow() else { return Start::None };
     match archive.format {
         Format::Zip => arriving::unzip(archive, from, tree).map_or(Start::Void, Start::Some),
-        // What is wrong with it is told once its digest held.
+        // An error is reported once its digest is verified.
         Format::TarGz => untar::unpack(archive, from, tree, &mut || {}).map_or(Start::Void, Start::All),
     }
 }

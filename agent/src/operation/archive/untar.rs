@@ -34,7 +34,7 @@ impl<R: Read> Read for Budget<R> {
     }
 }
 
-/// Unpacks the gzipped tar that `from` holds into `tree`; `told` hears of each file.
+/// Unpacks the gzipped tar that `from` contains into `tree`; calls `told` for each file.
 pub(super) fn unpack(
     archive: &Archive,
     from: impl Read,

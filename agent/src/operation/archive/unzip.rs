@@ -46,7 +46,7 @@ pub(super) fn judge(archive: &Archive, bytes: &ZipBytes) -> Result<Judged, Unpac
     if zip.has_duplicate_names() {
         return Err(UnpackError::read("two of its entries have the same name"));
     }
-    // A zip with an outline has none: who made it has looked at all heads.
+    // A zip with an outline has none: all heads were checked when the outline was created.
     if bytes.is_whole() && zip.has_overlapping_files().map_err(UnpackError::read)? {
         return Err(UnpackError::Overlap);
     }
@@ -103,7 +103,7 @@ pub(super) fn judge(archive: &Archive, bytes: &ZipBytes) -> Result<Judged, Unpac
 }
 
 impl Judged {
-    /// Takes over what was written on the way; `false` when one of these files is not what the zip tells of.
+    /// Takes over what was written on the way; `false` when one of these files differs from the zip's entry.
     pub(super) fn take_over(&mut self, early: Vec<Early>, tree: &Tree) -> Result<bool, UnpackError> {
         let mut early: HashMap<Inside, Early> =
             early.into_iter().map(|file| (file.path.clone(), file)).collect();
@@ -192,7 +192,7 @@ fn link_target(zip: &mut Zip, index: usize) -> Result<Vec<u8>, UnpackError> {
 /// What one thread does: it takes the next number until there is none.
 type Work<'a> = dyn Fn(&dyn Fn() -> Option<usize>) -> Result<(), UnpackError> + Sync + 'a;
 
-/// Has a few threads see to the numbers below `count`, each once; they stop at the first error. `told` is called now and then.
+/// Runs `work` for the numbers below `count`, each once, in a few threads; they stop at the first error. Calls `told` now and then.
 pub(super) fn in_threads(count: usize, told: &mut dyn FnMut(), work: &Work<'_>) -> Result<(), UnpackError> {
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(count.max(1));
     let (next, stopped) = (AtomicUsize::new(0), AtomicBool::new(false));

@@ -1,6 +1,6 @@
 //! A file that is still on its way: it is read from its beginning while it grows, and reading waits for what has not come.
 //!
-//! Who receives it tells how far it is; who reads it does so on another thread. That its digest holds is known only at the end,
+//! The receiver records how far it is; the reader runs on another thread. Its digest is verified only at the end,
 //! so nothing that was made from it may be put into place before.
 
 use std::fs::File;
@@ -18,20 +18,20 @@ pub struct Arrival {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Until somebody reads it.
+    /// Until it is read.
     file: Option<File>,
     begun: bool,
     here: u64,
-    /// Whether who reads it has read all that is here.
+    /// Whether the reader has read all that has arrived.
     idle: bool,
-    /// Whether who read it reads no more.
+    /// Whether the reader has stopped.
     gone: bool,
     /// Whether all of it is here and is what it should be; `None` while it is on its way.
     over: Option<bool>,
 }
 
 impl Arrival {
-    /// The first `here` bytes of `file` are here, and more will come. Said again with less than there was: it begins anew, and
+    /// The first `here` bytes of `file` have arrived, and more will come. When called again with less, it starts over, and
     /// what was read so far is void.
     pub fn begin(&self, file: File, here: u64) {
         let mut state = self.lock();
@@ -75,7 +75,7 @@ impl Arrival {
         Some(Arriving { arrival: self, file, at: 0 })
     }
 
-    /// Waits until who reads it has read all that is here, or reads no more.
+    /// Waits until the reader has read all that has arrived, or has stopped.
     #[cfg(test)]
     pub(crate) fn await_reader(&self) {
         let mut state = self.lock();
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_begins_anew_is_no_longer_read() {
+    fn restarted_file_is_no_longer_read() {
         let arrival = Arrival::default();
         arrival.begin(tempfile::tempfile().unwrap(), 10);
         let mut reader = arrival.follow().unwrap();

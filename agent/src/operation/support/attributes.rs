@@ -1,4 +1,4 @@
-//! Comparing mode and owner of what stands there with what is wished, in the words of a difference.
+//! Compares the mode and owner of an entry with the desired ones.
 
 use apim_protocol::outcome::Failure;
 use apim_protocol::value::{FileMode, Owner};
@@ -43,6 +43,6 @@ fn known(system: &System, owner: &Owner) -> Result<Option<Ids>, SystemError> {
 }
 
 /// Returns what to give to a write.
-pub(crate) fn wish(system: &System, mode: Option<FileMode>, owner: &Owner) -> Result<Attributes, Failure> {
+pub(crate) fn desired(system: &System, mode: Option<FileMode>, owner: &Owner) -> Result<Attributes, Failure> {
     Ok(Attributes { mode, ids: system.ids(owner)? })
 }

@@ -1,5 +1,5 @@
-//! Files that we wrote and that somebody else edited since: which they are, and when they were put right, so that a service which may have
-//! read the edited one is started anew.
+//! Files that the agent wrote and that were edited since: which they are, and when they were overwritten, so that a service which may have
+//! read the edited one is restarted.
 //!
 //! In a file whose name ends with `.toml`, lines that only comment, and empty ones, say nothing. More of its form is not looked at: to take two
 //! texts for the same that are not would be worse than a restart.
@@ -26,7 +26,7 @@ struct Edited {
     says: BTreeMap<AbsPath, Sha256>,
 }
 
-/// Says whether what stands at `path` is what somebody else made of what we wrote there, and does not say the same.
+/// Says whether the file at `path` was edited since the agent wrote it, and no longer says the same.
 ///
 /// # Errors
 /// When the file or the state cannot be read.
@@ -41,7 +41,7 @@ pub(crate) fn says_otherwise(system: &System, path: &AbsPath) -> Result<bool, Sy
     Ok(found.and_then(|text| what_it_says(&text)) != Some(ours))
 }
 
-/// Notes that the file at `path` was edited by somebody else, and is put right now.
+/// Records that the file at `path` was edited, and is overwritten now.
 ///
 /// # Errors
 /// When the state cannot be written.
@@ -51,7 +51,7 @@ pub(crate) fn note_put_right(system: &System, path: &AbsPath) -> Result<(), Syst
     system.state().write(KEPT, &edited)
 }
 
-/// Returns when the file at `path` was put right last; who reads it from then on reads what we wrote.
+/// Returns when an edit of the file at `path` was last overwritten; a process that reads it later reads the managed content.
 ///
 /// # Errors
 /// When the state cannot be read.
@@ -80,7 +80,7 @@ fn load(system: &System) -> Result<Edited, SystemError> {
 }
 
 /// Returns a digest of the lines of a TOML text that say something; `None` where lines cannot be judged one by one: a string may go over
-/// several, or something stands there that does not belong into such a text.
+/// several, or the text contains characters that TOML does not allow.
 fn what_it_says(text: &[u8]) -> Option<Sha256> {
     let text = std::str::from_utf8(text).ok()?;
     let is_strange = |c: char| c.is_control() && c != '\n' && c != '\t';

@@ -53,7 +53,7 @@ pub(crate) fn write(
     if let Some(found) = &edit.found
         && state.is_foreign_edit(&key, Sha256::of(found))?
     {
-        difference.changes.push("it had been edited by somebody else".into());
+        difference.changes.push("modified outside apim-deploy".into());
         edited::note_put_right(system, path)?;
     }
     state.note_writing(&key, Sha256::of(&edit.ours))?;
@@ -82,5 +82,5 @@ pub(crate) fn end_line(bytes: &mut Vec<u8>) {
 
 /// Says that the file is not there and may not be made.
 pub(crate) fn missing(path: &AbsPath) -> Failure {
-    Failure::new(format!("there is no file `{path}` to edit")).hint("make the file, or allow that it is made")
+    Failure::new(format!("no file `{path}` to edit")).hint("create the file, or allow that it is created")
 }

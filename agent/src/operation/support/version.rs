@@ -1,9 +1,10 @@
-//! Which version of something a host has: told by a file of `KEY="value"` lines, else by a program.
+//! Which version of something a host has: read from a file of `KEY="value"` lines, else printed by a program.
 
 use apim_protocol::operation::version::VersionOf;
+use apim_protocol::value::AbsPath;
 
 use crate::probe::text::{harmless, shortened};
-use crate::system::{Program, System};
+use crate::system::{Ended, Program, System, SystemError};
 
 /// A file of this kind is read up to this size.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -12,22 +13,35 @@ const PATIENCE_SECS: u64 = 20;
 /// The longest version that is shown.
 const LONGEST: usize = 80;
 
-/// A version, and who told.
+/// A version, and its source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Found {
     pub(crate) version: String,
     pub(crate) whence: String,
 }
 
-/// Looks; an error says why nobody told.
-pub(crate) fn find(of: &VersionOf, system: &System) -> Result<Found, String> {
+/// Why a version is not known.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VersionError {
+    #[error("{0} cannot be executed")]
+    NotExecutable(AbsPath),
+    #[error("{0} does not exist")]
+    Missing(AbsPath),
+    #[error(transparent)]
+    System(#[from] SystemError),
+    #[error("`{words}` printed no version ({ended})")]
+    NotPrinted { words: String, ended: Ended },
+}
+
+/// Reads the version.
+pub(crate) fn find(of: &VersionOf, system: &System) -> Result<Found, VersionError> {
     match system.stat_followed(&of.program) {
         Ok(Some(stat)) if stat.mode.bits() & 0o111 == 0 => {
-            return Err(format!("{} cannot be executed", of.program));
+            return Err(VersionError::NotExecutable(of.program.clone()));
         }
         Ok(Some(_)) => {}
-        Ok(None) => return Err(format!("there is no {}", of.program)),
-        Err(error) => return Err(error.to_string()),
+        Ok(None) => return Err(VersionError::Missing(of.program.clone())),
+        Err(error) => return Err(error.into()),
     }
     if let Ok(Some(bytes)) = system.read(&of.file, FILE_LIMIT)
         && let Some(version) = told(&String::from_utf8_lossy(&bytes), &of.key)
@@ -37,11 +51,11 @@ pub(crate) fn find(of: &VersionOf, system: &System) -> Result<Found, String> {
     let argv = std::iter::once(of.program.to_string()).chain(of.arguments.iter().cloned());
     let words = argv.clone().collect::<Vec<_>>().join(" ");
     let program = Program { timeout_secs: PATIENCE_SECS, ..Program::new(argv) };
-    let output = system.run(&program).map_err(|error| error.to_string())?;
+    let output = system.run(&program)?;
     let said = format!("{}\n{}", output.stderr, output.stdout);
     match printed(&said) {
         Some(version) if output.ended.is_success() => Ok(Found { version, whence: format!("`{words}`") }),
-        _ => Err(format!("`{words}` told no version ({})", output.ended)),
+        _ => Err(VersionError::NotPrinted { words, ended: output.ended }),
     }
 }
 
@@ -79,12 +93,14 @@ mod tests {
     }
 
     #[test]
-    fn the_file_tells_and_else_the_program() {
+    fn version_comes_from_the_file_or_else_the_program() {
         let bench = Bench::new();
-        assert!(find(&of(), &bench.system).unwrap_err().contains("there is no /opt/x/bin/java"));
+        assert!(
+            find(&of(), &bench.system).unwrap_err().to_string().contains("/opt/x/bin/java does not exist")
+        );
         bench.write("/opt/x/bin/java", "#!/bin/sh\necho 'openjdk version \"1.8.0_392\"' >&2\n");
         fs::set_permissions(bench.real("/opt/x/bin/java"), fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(find(&of(), &bench.system).unwrap_err().contains("cannot be executed"));
+        assert!(find(&of(), &bench.system).unwrap_err().to_string().contains("cannot be executed"));
         fs::set_permissions(bench.real("/opt/x/bin/java"), fs::Permissions::from_mode(0o755)).unwrap();
         let found = find(&of(), &bench.system).unwrap();
         assert_eq!(
@@ -96,6 +112,11 @@ mod tests {
         assert_eq!((found.version.as_str(), found.whence.as_str()), ("21.0.2", "/opt/x/release"));
         bench.write("/opt/x/bin/java", "#!/bin/sh\nexit 3\n");
         bench.write("/opt/x/release", "nothing\n");
-        assert!(find(&of(), &bench.system).unwrap_err().contains("told no version (exit status 3)"));
+        assert!(
+            find(&of(), &bench.system)
+                .unwrap_err()
+                .to_string()
+                .contains("printed no version (exit status 3)")
+        );
     }
 }

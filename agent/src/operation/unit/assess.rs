@@ -1,4 +1,4 @@
-//! How a unit differs from the wish.
+//! How a unit differs from its desired state.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -69,7 +69,7 @@ impl Assessment {
         if self.action == Action::Stop {
             let strays = self.status.strays.iter();
             changes.extend(
-                strays.map(|stray| format!("stop {}, started by somebody else", stray.label()).into()),
+                strays.map(|stray| format!("stop {}, started outside apim-deploy", stray.label()).into()),
             );
         }
         changes
@@ -129,7 +129,7 @@ fn assess_file(unit: &Unit, system: &System) -> Result<Option<&'static str>, Fai
         None => Some("install unit file"),
         Some(stat) if stat.kind != Kind::File => {
             let what =
-                format!("the unit file {path} cannot be installed: {} stands there", stat.kind.words());
+                format!("the unit file {path} cannot be installed: {} exists there", stat.kind.words());
             return Err(Failure::new(what).hint("`systemctl unmask` or move it away, then run again"));
         }
         Some(_) if system.digest(&path)? != Some(content.sha256) => Some("unit file changed"),
@@ -148,7 +148,7 @@ fn assess_start(unit: &Unit, system: &System, status: &Status, record: &Record) 
     let mut reasons = Vec::new();
     let effective = record.in_effect(status.since());
     match effective {
-        None => reasons.push("it was not started by apim-deploy".to_owned()),
+        None => reasons.push("not started by apim-deploy".to_owned()),
         Some(start) => {
             let labels = start.differing(&all_inputs(unit, system));
             if !labels.is_empty() {
@@ -158,7 +158,7 @@ fn assess_start(unit: &Unit, system: &System, status: &Status, record: &Record) 
         }
     }
     let edited = edits(unit, system, status, effective)?;
-    reasons.extend(edited.iter().map(|path| format!("{path} was edited by hand")));
+    reasons.extend(edited.iter().map(|path| format!("{path} was edited manually")));
     let has_process = unit.process.arguments.is_empty() || !status.own.is_empty();
     if reasons.is_empty() && !has_process && up_for(&status.family) > LOST_AFTER {
         reasons.push("its own process is gone, only its helpers live".to_owned());
@@ -195,10 +195,10 @@ fn stuck(unit: &Unit, system: &System, status: &Status, start: &Start) -> Result
     };
     let is_stuck = read.is_ok() && !is_said && holds_all;
     let since = up.as_secs();
-    Ok(is_stuck.then(|| format!("its last start is stuck: up for {since} s, and it has not said so")))
+    Ok(is_stuck.then(|| format!("its last start is stuck: up for {since} s without the expected log line")))
 }
 
-/// Returns the files that the service that runs may have read as somebody else had edited them.
+/// Returns the files that the running service may have read with a manual edit.
 fn edits(
     unit: &Unit,
     system: &System,
@@ -220,7 +220,7 @@ fn edits(
     Ok(edited)
 }
 
-/// Returns the wish's inputs, and what it is run with besides: its unit file, or its start command.
+/// Returns the desired inputs, with the unit file or the start command.
 pub(super) fn all_inputs(unit: &Unit, system: &System) -> BTreeMap<String, String> {
     let mut inputs = unit.inputs.clone();
     if system.has_systemd() {
@@ -243,7 +243,7 @@ fn stray(unit: &Unit, strays: &[Process]) -> Failure {
     Failure::new(what).hint(format!("end it (`kill {}`) once it may go down, then run again", pids.join(" ")))
 }
 
-/// How many details of one thing are told.
+/// How many details of one thing are shown.
 const DETAILS: usize = 4;
 
 /// Returns labels in words; those of the form `thing: detail` stand together, as `thing (detail, detail)`.

@@ -106,7 +106,7 @@ fn require_release(unit: &Unit, system: &System) -> Result<(), Failure> {
     Err(Failure::new(what).hint("bring the release to the host first: apply does"))
 }
 
-/// Puts the unit file in place, and sees to what follows from that.
+/// Installs the unit file, and reloads or enables what depends on it.
 fn install(
     unit: &Unit,
     system: &System,
@@ -133,7 +133,7 @@ fn carry_over(unit: &Unit, system: &System, dialogue: &mut dyn Dialogue) -> Resu
     Ok((!carried.is_empty()).then(|| format!("carried over {}", carried.join(", "))).into_iter().collect())
 }
 
-/// The service is down: from here on the release that is wished for is the one in use.
+/// The service is down: from here on the desired release is the one in use.
 fn change_over(
     unit: &Unit,
     system: &System,
@@ -160,7 +160,7 @@ fn resume(unit: &Unit, supervisor: &Supervisor<'_>, assessment: Assessment, fail
     Failure { causes, ..failure }
 }
 
-/// A service that has been up for so long was healthy, whoever did not wait for that.
+/// A service that has been up for so long was healthy, even if no run waited for that.
 fn note_up(unit: &Unit, system: &System, assessment: &Assessment) {
     let (status, record) = (&assessment.status, &assessment.record);
     let patience = unit.ready.as_ref().map(|ready| Duration::from_secs(ready.within_secs));

@@ -1,4 +1,4 @@
-//! What a service has read: the files as they stood right before its start, if nobody touched them until it was up.
+//! What a service has read: the files as they were right before its start, if they stayed untouched until it was up.
 //!
 //! An edit that came after that was never read by the process that runs. One that was made while it came up may have been.
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::probe::process::Process;
 use crate::system::{System, SystemError};
 
-/// What a service reads, and who has read it.
+/// The files that a service reads, and the process that has read them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Reading {
@@ -23,7 +23,7 @@ pub(crate) struct Reading {
     reader: Option<Life>,
 }
 
-/// A file at a moment. Whoever touches it leaves another print, even if every byte is the same in the end.
+/// A file at a moment. Any write changes its print, even if every byte is the same in the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Print {
     sha256: Sha256,

@@ -1,6 +1,6 @@
 //! What a unit was last started with, kept in the state folder: written before the start, completed after it.
 //!
-//! A crash at any moment leaves a record from which the truth can be told: a restart is due when it must be, and only then.
+//! A crash at any moment leaves a record that decides: a restart is due when it must be, and only then.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -97,10 +97,10 @@ impl Record {
 }
 
 impl Start {
-    /// Returns the labels of `wished` that differ from what this start was made with, and those that are gone.
-    pub(crate) fn differing(&self, wished: &BTreeMap<String, String>) -> Vec<String> {
-        let labels: BTreeSet<&String> = wished.keys().chain(self.inputs.keys()).collect();
-        labels.into_iter().filter(|label| wished.get(*label) != self.inputs.get(*label)).cloned().collect()
+    /// Returns the labels of `desired` that differ from the inputs of this start, and those that are gone.
+    pub(crate) fn differing(&self, desired: &BTreeMap<String, String>) -> Vec<String> {
+        let labels: BTreeSet<&String> = desired.keys().chain(self.inputs.keys()).collect();
+        labels.into_iter().filter(|label| desired.get(*label) != self.inputs.get(*label)).cloned().collect()
     }
 }
 
@@ -152,7 +152,8 @@ mod tests {
             inputs: [("a", "1"), ("b", "2"), ("lost", "3")].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
             ..Start::default()
         };
-        let wished = [("a", "1"), ("b", "9"), ("new", "4")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-        assert_eq!(was.differing(&wished), ["b", "lost", "new"]);
+        let desired =
+            [("a", "1"), ("b", "9"), ("new", "4")].map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+        assert_eq!(was.differing(&desired), ["b", "lost", "new"]);
     }
 }

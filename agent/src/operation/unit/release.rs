@@ -1,7 +1,7 @@
 //! The release that a service runs from: one of several folders side by side, of which a link names the one in use.
 //!
 //! The link is turned while the service is stopped, right before it is started from another folder, and after what it keeps in its
-//! folder was copied there. So the link is also the sign that this was done: whoever dies over it begins again.
+//! folder was copied there. So the link also marks that this was done: an agent that dies before it starts over.
 
 use apim_protocol::operation::unit::Release;
 use apim_protocol::outcome::{Failure, ReleaseChange};
@@ -59,7 +59,7 @@ pub(super) fn carry_over(
     Ok(copied)
 }
 
-/// Returns the folder beside the others in `folder` that `link` names.
+/// Returns the folder in `folder` that `link` names.
 pub(crate) fn in_use(system: &System, link: &AbsPath, folder: &AbsPath) -> Result<Option<AbsPath>, Failure> {
     let target = system.link_target(link).map_err(|error| {
         Failure::from(error)

@@ -12,9 +12,9 @@ use super::systemd;
 use crate::operation::archive;
 use crate::system::{System, SystemError};
 
-/// More releases than this nobody goes back to.
+/// More releases than this are not kept.
 const MOST: usize = 16;
-/// Longer unit files are none of ours.
+/// Longer unit files were not written by the agent.
 const MAX_UNIT_FILE: u64 = 64 * 1024;
 
 /// The releases that a service was started from, the last start last.
@@ -120,7 +120,7 @@ impl Releases {
         releases.save(system, unit)
     }
 
-    /// Notes that `folder` is left because it is no good.
+    /// Records that `folder` was abandoned because it did not become healthy.
     pub(crate) fn give_up(&mut self, folder: &AbsPath) {
         if let Some(run) = self.runs.iter_mut().find(|run| run.folder == *folder) {
             run.given_up = true;

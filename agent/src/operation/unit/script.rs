@@ -1,4 +1,4 @@
-//! A service without systemd: its foreground command in a session of its own, told by its command line.
+//! A service without systemd: its foreground command in a session of its own, recognized by its command line.
 //!
 //! Starting at boot is not to be had this way. A pid file is never believed: it may be stale, padded, or name another process.
 
@@ -16,7 +16,7 @@ use crate::probe::process;
 use crate::probe::process::Process;
 use crate::system::{Program, System, SystemError};
 
-/// Leaves the command behind in a session of its own (where the host has `setsid`), its output in `$1`, and tells its pid.
+/// Starts the command in a session of its own (where the host has `setsid`), its output in `$1`, and prints its pid.
 const LAUNCH: &str = r#"out=$1; shift
 if command -v setsid >/dev/null 2>&1; then
     setsid "$@" </dev/null >>"$out" 2>&1 &
@@ -98,12 +98,12 @@ pub(crate) fn family(matched: &[Process], session: Option<u32>) -> Vec<Process> 
     }
 }
 
-/// A number is given out again: a process that has it now without leading the session is somebody else's.
+/// Numbers are reused: a process that has it now without leading the session is another one.
 fn is_ours(session: u32, all: &[Process]) -> bool {
     all.iter().find(|process| process.pid == session).is_none_or(|leader| leader.session == session)
 }
 
-/// Makes the output file anew, empty and writable for the account that the service runs as.
+/// Recreates the output file, empty and writable for the account that the service runs as.
 fn empty_output(system: &System, output: &PathBuf, script: &Script) -> Result<(), Failure> {
     let fail = |error| Failure::from(SystemError::io("make", output, error));
     if let Some(folder) = output.parent() {

@@ -1,4 +1,4 @@
-//! A service's life, whoever runs it: how it stands, stopping it, starting it. systemd where there is one, else its own command.
+//! A service's status, stop and start: by systemd where there is one, else by its own command.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -42,7 +42,7 @@ pub(crate) struct Status {
     pub(crate) own: Vec<Process>,
     /// All processes that belong to it.
     pub(crate) family: Vec<Process>,
-    /// Processes that match but do not belong to it: started by somebody else.
+    /// Processes that match but do not belong to it: started outside apim-deploy.
     pub(crate) strays: Vec<Process>,
     /// Without systemd: whether the command that was started still lives.
     pub(crate) is_led: bool,
@@ -85,7 +85,7 @@ pub(crate) enum Stopped {
 }
 
 impl<'a> Supervisor<'a> {
-    /// Returns the service `name`, whose process is told by `process`.
+    /// Returns the service `name`, whose process is recognized by `process`.
     pub(crate) fn new(system: &'a System, name: &'a UnitName, process: &ProcessMatch) -> Self {
         Self { system, name, matcher: matcher(system, process) }
     }
@@ -108,7 +108,7 @@ impl<'a> Supervisor<'a> {
     }
 
     /// Ends the service: TERM, and after `patience_secs` KILL. Not cut short when the run is called off: a service that is
-    /// half stopped helps nobody.
+    /// half stopped must not stay so.
     pub(crate) fn stop(
         &self,
         status: &Status,
@@ -257,7 +257,7 @@ impl<'a> Supervisor<'a> {
             }
             thread::sleep(Duration::from_millis(20));
         }
-        // it lives, and may take longer than usual; whoever waits for its health will see
+        // it lives, and may take longer than usual; a wait for its health finds out
         Ok(())
     }
 
@@ -293,7 +293,7 @@ impl<'a> Supervisor<'a> {
 pub(crate) struct Again<'a> {
     /// Its unit.
     pub(crate) unit: &'a UnitName,
-    /// How its process is told.
+    /// How its process is recognized.
     pub(crate) process: ProcessMatch,
     /// Its log.
     pub(crate) log: Option<AbsPath>,
@@ -361,7 +361,7 @@ fn send(process: &Process, signal: Signal) -> Result<(), Failure> {
     }
 }
 
-/// Returns how to tell the process on this host.
+/// Returns how to recognize the process on this host.
 ///
 /// Below `--root`, a path in a text (at its beginning or behind its first `=`) means the one below the root, unless it
 /// exists outside of it only (such as an interpreter's).

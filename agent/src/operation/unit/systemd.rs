@@ -10,7 +10,7 @@ use crate::probe::clock::Moment;
 use crate::probe::text::{harmless, shortened};
 use crate::system::{Program, System};
 
-/// How long systemd may take for an answer, or for the start of a unit that tells when it is ready.
+/// How long systemd may take for an answer, or for the start of a unit that notifies when it is ready.
 const ANSWER_SECS: u64 = 60;
 const START_SECS: u64 = 600;
 /// A start that systemd refuses comes back within this time.
@@ -99,12 +99,12 @@ pub(crate) fn show(system: &System, unit: &UnitName) -> Result<Shown, Failure> {
     })
 }
 
-/// Has systemd read all unit files anew.
+/// Makes systemd reload all unit files.
 pub(crate) fn reload(system: &System) -> Result<(), Failure> {
     systemctl(system, &["daemon-reload"], ANSWER_SECS, "systemd does not reload its unit files")
 }
 
-/// Makes the unit start at boot, or not; systemd reads all unit files anew with it.
+/// Enables or disables the unit at boot; systemd reloads all unit files with it.
 pub(crate) fn enable(system: &System, unit: &UnitName, wanted: bool) -> Result<(), Failure> {
     let (verb, what) = if wanted { ("enable", "enabled") } else { ("disable", "disabled") };
     systemctl(
@@ -117,8 +117,8 @@ pub(crate) fn enable(system: &System, unit: &UnitName, wanted: bool) -> Result<(
 
 /// Starts the unit and waits until systemd counts it as started.
 ///
-/// systemd refuses a start that comes too soon after several others, wished for or not, and does not say so in a way that
-/// can be told from other failures; but it refuses at once. So a start that fails quickly is tried again with a clean slate.
+/// systemd refuses a start that comes too soon after several others, and its answer does not
+/// differ from other failures; but it refuses at once. So a start that fails quickly is retried after a reset.
 pub(crate) fn start(system: &System, unit: &UnitName) -> Result<(), Failure> {
     let what = format!("unit {unit} cannot be started");
     let begin = || systemctl(system, &["start", &service(unit)], START_SECS, &what);
@@ -132,7 +132,7 @@ pub(crate) fn start(system: &System, unit: &UnitName) -> Result<(), Failure> {
     }
 }
 
-/// Tells systemd to stop the unit; does not wait.
+/// Makes systemd stop the unit; does not wait.
 pub(crate) fn stop(system: &System, unit: &UnitName) -> Result<(), Failure> {
     systemctl(
         system,

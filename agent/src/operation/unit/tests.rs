@@ -26,7 +26,7 @@ use crate::probe::process::Process;
 mod edited;
 mod releases;
 
-/// The orchestrator's side: notes what was asked, refuses when told so.
+/// The orchestrator's side: records what was requested, refuses where configured.
 #[derive(Default)]
 pub(crate) struct Orchestrator {
     pub(crate) asked: Vec<String>,
@@ -41,7 +41,7 @@ impl Dialogue for Orchestrator {
     }
     fn permit(&mut self, unit: &UnitName, reason: &str) -> Result<(), Failure> {
         self.asked.push(format!("{unit}: {reason}"));
-        if self.refuses { Err(Failure::new("leave was refused")) } else { Ok(()) }
+        if self.refuses { Err(Failure::new("the permit was refused")) } else { Ok(()) }
     }
 }
 
@@ -57,7 +57,7 @@ impl Report for Orchestrator {
     }
 }
 
-/// A part of a host with one service in it: a command that starts its server as a child, and a helper beside it.
+/// A part of a host with one service in it: a command that starts its server and a helper as children.
 pub(crate) struct Site {
     folder: tempfile::TempDir,
     pub(crate) system: System,
@@ -76,7 +76,7 @@ impl Site {
         Self { folder, system }
     }
 
-    /// A site whose server lives until it is told to end.
+    /// A site whose server runs until it is stopped.
     pub(crate) fn living() -> Self {
         Self::new("echo up >> server.log; while :; do sleep 0.05; done\n")
     }
@@ -265,7 +265,7 @@ fn a_service_that_ends_at_once_fails_with_what_it_printed() {
 }
 
 #[test]
-fn a_service_that_somebody_else_started_is_taken_over_by_a_restart() {
+fn foreign_start_is_taken_over_by_a_restart() {
     let site = Site::living();
     let mut by_hand = Command::new("sh")
         .args(["server.sh", &format!("-Dhome={}", site.real("srv/app").display())])
@@ -275,7 +275,7 @@ fn a_service_that_somebody_else_started_is_taken_over_by_a_restart() {
     let mut orchestrator = Orchestrator::default();
     let outcome = site.converge(&site.unit(State::Started), &mut orchestrator);
     by_hand.wait().unwrap();
-    assert_eq!(outcome, changed(&["restart: it was not started by apim-deploy"]));
+    assert_eq!(outcome, changed(&["restart: not started by apim-deploy"]));
     assert_eq!(site.own().len(), 1);
 }
 
@@ -302,7 +302,7 @@ fn a_start_that_was_cut_off_before_it_took_effect_leaves_the_restart_due() {
 }
 
 #[test]
-fn a_start_that_never_came_to_its_end_is_made_anew_and_one_that_did_is_left_alone() {
+fn stuck_start_is_restarted_and_complete_one_is_not() {
     let site =
         Site::new("[ -e stuck ] && echo up >> server.log; touch stuck; while :; do sleep 0.05; done\n");
     let mut orchestrator = Orchestrator::default();

@@ -35,7 +35,7 @@ impl<'a> Causes<'a> {
         }
     }
 
-    /// Forgets what was seen, because the service was started anew.
+    /// Forgets what was seen, because the service was restarted.
     pub(super) fn forget(&mut self) {
         self.lines.iter_mut().for_each(|line| *line = None);
     }

@@ -22,11 +22,11 @@ use crate::system::System;
 
 /// How long a TCP connection may take to come about.
 const CONNECT: Duration = Duration::from_secs(2);
-/// Nobody is asked for an answer more often than this …
+/// A server is asked no more often than this …
 const ASKING: Duration = Duration::from_millis(100);
-/// … and who answered as wished is left in peace for longer.
+/// … and after a good answer not for longer.
 const BELIEVING: Duration = Duration::from_secs(1);
-/// Who holds a port is found out by looking at every process; once in this time is enough.
+/// Finding the process that holds a port reads every process; once in this time is enough.
 const HOLDER: Duration = Duration::from_secs(2);
 
 /// What a look at a condition showed.
@@ -76,7 +76,7 @@ impl<'a> Examiner<'a> {
         }
     }
 
-    /// Forgets what was seen, because the service was started anew.
+    /// Forgets what was seen, because the service was restarted.
     pub(crate) fn forget(&mut self) {
         self.logs.clear();
         self.processes.clear();
@@ -121,7 +121,7 @@ impl<'a> Examiner<'a> {
         }
     }
 
-    /// Returns the processes that `process` tells; looks for them anew only when one that was seen is gone.
+    /// Returns the processes that `process` matches; searches again only when a known one is gone.
     pub(crate) fn own(&mut self, process: &ProcessMatch) -> Vec<Process> {
         if let Some(known) = self.processes.get(&process.arguments)
             && !known.is_empty()
@@ -149,7 +149,7 @@ impl<'a> Examiner<'a> {
     fn tcp(&mut self, host: &str, port: u16) -> Answer {
         let addresses = match self.names.addresses(host) {
             Ok(addresses) => addresses,
-            Err(why) => return Answer::no(why),
+            Err(error) => return Answer::no(error.to_string()),
         };
         let mut last = Answer::no("no address");
         for address in addresses.into_iter().take(4) {
@@ -164,7 +164,7 @@ impl<'a> Examiner<'a> {
     fn listens(&mut self, port: u16, process: &ProcessMatch) -> Answer {
         let listening =
             match socket::sockets(|socket| socket.state == State::Listening && socket.local.port() == port) {
-                Ok(listening) if listening.is_empty() => return Answer::no("nobody listens there"),
+                Ok(listening) if listening.is_empty() => return Answer::no("not listening"),
                 Ok(listening) => listening,
                 Err(error) => return Answer::no(error.to_string()),
             };
@@ -173,7 +173,7 @@ impl<'a> Examiner<'a> {
             Ok(true) => Answer::yes("it listens"),
             Ok(false) => match self.holder(port) {
                 Some(holder) => Answer::no(format!("port {port} is held by {holder}")),
-                None => Answer::no("nobody listens there"),
+                None => Answer::no("not listening"),
             },
             Err(error) => Answer::no(error.to_string()),
         }
@@ -193,7 +193,7 @@ impl<'a> Examiner<'a> {
     fn connected(&mut self, host: &str, port: u16, process: &ProcessMatch) -> Answer {
         let addresses = match self.names.addresses(host) {
             Ok(addresses) => addresses,
-            Err(why) => return Answer::no(why),
+            Err(error) => return Answer::no(error.to_string()),
         };
         let is_wanted = |socket: &Socket| {
             socket.state == State::Established
@@ -206,9 +206,9 @@ impl<'a> Examiner<'a> {
         };
         let own = self.own(process);
         match socket::is_owned_by(&connected, &own) {
-            Ok(true) => Answer::yes("it stands"),
-            Ok(false) if own.is_empty() => Answer::no("its process is not there"),
-            Ok(false) => Answer::no("there is none"),
+            Ok(true) => Answer::yes("connected"),
+            Ok(false) if own.is_empty() => Answer::no("the process is not running"),
+            Ok(false) => Answer::no("not connected"),
             Err(error) => Answer::no(error.to_string()),
         }
     }
@@ -266,9 +266,9 @@ fn quiet(ports: &[u16], from: &[IpAddr], except: &[IpAddr]) -> Answer {
 
 fn version(system: &System, of: &VersionOf, lowest: u32, highest: u32) -> Answer {
     match support::version::find(of, system) {
-        Err(why) => Answer::no(why),
+        Err(error) => Answer::no(error.to_string()),
         Ok(found) => {
-            let text = format!("found {}, told by {}", found.version, found.whence);
+            let text = format!("found {}, from {}", found.version, found.whence);
             let fits = main_number(&found.version).is_some_and(|number| (lowest..=highest).contains(&number));
             Answer { holds: fits, text }
         }

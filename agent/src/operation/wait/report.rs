@@ -1,4 +1,4 @@
-//! What a failed wait tells: what was awaited and is missing, the first cause found, the last lines of the log, and what to do.
+//! The failure of a wait: what was awaited and is missing, the first cause found, the last lines of the log, and what to do.
 
 use std::time::Duration;
 
@@ -71,7 +71,8 @@ pub(super) fn failure(
 fn what(wait: &Wait, end: &End, unmet: &[(String, String)], cause: Option<&str>) -> String {
     let awaited = &wait.awaited;
     let missing = unmet.first().map(|(words, answer)| format!("missing: {words} (last answer: {answer})"));
-    let missing = missing.unwrap_or_else(|| "all conditions held one by one, but never together".to_owned());
+    let missing =
+        missing.unwrap_or_else(|| "every condition was met once, but never all together".to_owned());
     let because = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
     match end {
         // Time makes no other version.
@@ -85,11 +86,11 @@ fn what(wait: &Wait, end: &End, unmet: &[(String, String)], cause: Option<&str>)
             format!("{awaited}: {how}, {} s into the wait{because}", elapsed.as_secs())
         }
         End::Fatal(elapsed) => format!(
-            "{awaited}: cannot be any more, said its log after {} s{because}; {missing}",
+            "{awaited}: startup failed, according to its log after {} s{because}; {missing}",
             elapsed.as_secs()
         ),
         End::Cancelled => {
-            format!("{awaited}: no longer waited for, because the run was called off; {missing}")
+            format!("{awaited}: not awaited any longer, because the run was cancelled; {missing}")
         }
     }
 }

@@ -49,7 +49,7 @@ pub(super) struct ServiceWatch<'a> {
 
 impl<'a> ServiceWatch<'a> {
     pub(super) fn new(system: &'a System, service: &'a Service, cure: Option<&str>) -> Result<Self, Failure> {
-        let broken = |error| Failure::from_error("a pattern is no regular expression", &error);
+        let broken = |error| Failure::from_error("invalid regular expression", &error);
         let supervisor = Supervisor::new(system, &service.unit, &service.process);
         let mut watch = Self {
             service,
@@ -71,7 +71,7 @@ impl<'a> ServiceWatch<'a> {
         Ok(watch)
     }
 
-    /// Begins anew with the unit's last start.
+    /// Starts over with the unit's last start.
     pub(super) fn begin(&mut self) -> Result<(), Failure> {
         let system = self.supervisor.system;
         self.record = Record::load(system, &self.service.unit)?;

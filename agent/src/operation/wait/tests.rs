@@ -141,17 +141,17 @@ fn only_what_was_logged_since_the_start_counts() {
 fn a_line_that_was_seen_once_holds_although_the_log_is_gone_until_the_next_start() {
     let site = Site::living();
     start(&site);
-    let wish = wait(vec![logged("^up$")], 20);
+    let desired = wait(vec![logged("^up$")], 20);
     // not through `converge`, which has nothing to wait for when the service was quick
-    let waited = wish.apply(&site.system, &mut Orchestrator::default(), &Difference::default());
+    let waited = desired.apply(&site.system, &mut Orchestrator::default(), &Difference::default());
     assert_eq!(waited, Ok(Outcome::Ok));
     fs::remove_file(site.real("srv/app/server.log")).unwrap();
-    assert_eq!(wish.check(&site.system).unwrap(), Finding::UpToDate);
+    assert_eq!(desired.check(&site.system).unwrap(), Finding::UpToDate);
     fs::write(site.real("srv/app/server.sh"), "while :; do sleep 0.05; done\n").unwrap();
     site.converge(&site.unit(State::Stopped), &mut Orchestrator::default());
-    assert!(wish.check(&site.system).unwrap().difference().is_some());
+    assert!(desired.check(&site.system).unwrap().difference().is_some());
     start(&site);
-    assert!(wish.check(&site.system).unwrap().difference().is_some());
+    assert!(desired.check(&site.system).unwrap().difference().is_some());
 }
 
 #[test]
@@ -164,9 +164,9 @@ fn the_wait_ends_soon_after_the_process_with_the_cause_it_wrote() {
     start(&site);
     fs::write(site.real("srv/app/go"), "x\n").unwrap();
     let begun = Instant::now();
-    let mut wish = wait(vec![logged("never")], 120);
-    wish.service.as_mut().unwrap().causes.iter_mut().for_each(|cause| cause.fatal = false);
-    let failed = failure(apply(&site, &wish, &mut Orchestrator::default()));
+    let mut desired = wait(vec![logged("never")], 120);
+    desired.service.as_mut().unwrap().causes.iter_mut().for_each(|cause| cause.fatal = false);
+    let failed = failure(apply(&site, &desired, &mut Orchestrator::default()));
     assert!(begun.elapsed() < Duration::from_secs(60));
     assert!(
         failed.what.contains("app is stopped") && failed.what.contains("an error was logged"),
@@ -189,7 +189,7 @@ fn a_fatal_line_ends_the_wait_and_the_more_telling_one_is_named() {
     let failed = failure(apply(&site, &wait(vec![logged("never")], 120), &mut Orchestrator::default()));
     assert!(begun.elapsed() < Duration::from_secs(60));
     assert!(
-        failed.what.contains("cannot be any more") && failed.what.contains("the driver is missing"),
+        failed.what.contains("startup failed") && failed.what.contains("the driver is missing"),
         "{}",
         failed.what
     );
@@ -208,7 +208,7 @@ fn a_service_that_falls_over_right_after_it_was_up_is_not_healthy() {
 }
 
 #[test]
-fn a_port_that_somebody_else_holds_is_named_with_its_holder() {
+fn port_held_by_another_process_names_the_holder() {
     let site = Site::living();
     start(&site);
     let mut other = std::process::Command::new("perl")
@@ -222,8 +222,8 @@ fn a_port_that_somebody_else_holds_is_named_with_its_holder() {
     std::io::BufRead::read_line(&mut std::io::BufReader::new(other.stdout.take().unwrap()), &mut line)
         .unwrap();
     let port: u16 = line.trim().parse().unwrap();
-    let wish = wait(vec![Condition::Listens { port, process: process() }], 0);
-    let failed = failure(apply(&site, &wish, &mut Orchestrator::default()));
+    let desired = wait(vec![Condition::Listens { port, process: process() }], 0);
+    let failed = failure(apply(&site, &desired, &mut Orchestrator::default()));
     drop(other.stdin.take());
     other.wait().unwrap();
     let holder = format!("port {port} is held by pid {} (perl)", other.id());
@@ -231,35 +231,35 @@ fn a_port_that_somebody_else_holds_is_named_with_its_holder() {
 }
 
 #[test]
-fn a_connection_of_the_service_counts_and_one_of_somebody_else_does_not() {
+fn only_connections_of_the_service_count() {
     let peer = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = peer.local_addr().unwrap();
     let site = Site::new(&format!(
         "exec perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(PeerAddr => \"{at}\") or die; sleep 600' server.sh \"$1\"\n"
     ));
-    let wish = |deadline| {
+    let desired = |deadline| {
         wait(
             vec![Condition::Connected { host: "localhost".to_owned(), port: at.port(), process: process() }],
             deadline,
         )
     };
     let ours = std::net::TcpStream::connect(at).unwrap();
-    assert!(wish(0).check(&site.system).unwrap().difference().is_some());
+    assert!(desired(0).check(&site.system).unwrap().difference().is_some());
     drop(ours);
     start(&site);
-    assert_eq!(apply(&site, &wish(20), &mut Orchestrator::default()), Outcome::Ok);
+    assert_eq!(apply(&site, &desired(20), &mut Orchestrator::default()), Outcome::Ok);
 }
 
 #[test]
-fn a_stuck_service_is_restarted_once_with_leave_and_then_waited_for() {
+fn stuck_service_is_restarted_once_with_a_permit() {
     let life =
         "if [ -e stuck ]; then echo up >> server.log; else touch stuck; echo listener died >> server.log; fi
 while :; do sleep 0.05; done\n";
     let site = Site::new(life);
     start(&site);
     let mut orchestrator = Orchestrator::default();
-    let wish = Wait { remedy: remedy("listener died"), ..wait(vec![logged("^up$")], 30) };
-    let outcome = apply(&site, &wish, &mut orchestrator);
+    let desired = Wait { remedy: remedy("listener died"), ..wait(vec![logged("^up$")], 30) };
+    let outcome = apply(&site, &desired, &mut orchestrator);
     assert_eq!(outcome, Outcome::Changed(Difference::one("restarted once: it gave up for ever")));
     assert_eq!(orchestrator.asked, ["app: it gave up for ever"]);
     assert_eq!(
@@ -267,19 +267,19 @@ while :; do sleep 0.05; done\n";
         Finding::UpToDate,
         "a cure keeps the inputs"
     );
-    assert_eq!(apply(&site, &wish, &mut orchestrator), Outcome::Ok);
+    assert_eq!(apply(&site, &desired, &mut orchestrator), Outcome::Ok);
 }
 
 #[test]
-fn without_leave_the_cure_is_left_and_mentioned() {
+fn refused_remedy_is_mentioned() {
     let site = Site::new("echo listener died >> server.log; while :; do sleep 0.05; done\n");
     start(&site);
     let before = site.own().first().map(|process| process.pid);
     let mut orchestrator = Orchestrator { refuses: true, ..Orchestrator::default() };
-    let wish = Wait { remedy: remedy("listener died"), ..wait(vec![logged("^up$")], 1) };
-    let failed = failure(apply(&site, &wish, &mut orchestrator));
+    let desired = Wait { remedy: remedy("listener died"), ..wait(vec![logged("^up$")], 1) };
+    let failed = failure(apply(&site, &desired, &mut orchestrator));
     assert!(
-        failed.causes.iter().any(|cause| cause.contains("there was no leave: leave was refused")),
+        failed.causes.iter().any(|cause| cause.contains("its permit was refused: the permit was refused")),
         "{:?}",
         failed.causes
     );
@@ -295,18 +295,18 @@ fn a_wait_that_is_called_off_ends_and_one_for_a_stopped_service_too() {
     start(&site);
     let mut orchestrator = Orchestrator { is_cancelled: true, ..Orchestrator::default() };
     let failed = failure(apply(&site, &wait(vec![logged("never")], 120), &mut orchestrator));
-    assert!(failed.what.contains("called off"), "{}", failed.what);
+    assert!(failed.what.contains("cancelled"), "{}", failed.what);
 }
 
 #[test]
-fn a_look_says_what_would_be_waited_for_and_progress_tells_the_last_answer() {
+fn check_names_the_condition_and_progress_the_last_answer() {
     let site = Site::living();
     start(&site);
-    let wish = wait(vec![Condition::Process(process()), Condition::Exists(path("/srv/app/ready"))], 1);
-    let difference = wish.check(&site.system).unwrap().difference().unwrap();
-    assert_eq!(difference.statements(), ["would wait: app healthy: /srv/app/ready (it does not exist)"]);
+    let desired = wait(vec![Condition::Process(process()), Condition::Exists(path("/srv/app/ready"))], 1);
+    let difference = desired.check(&site.system).unwrap().difference().unwrap();
+    assert_eq!(difference.statements(), ["will wait for: app healthy: /srv/app/ready (it does not exist)"]);
     let mut orchestrator = Orchestrator::default();
-    failure(apply(&site, &wish, &mut orchestrator));
+    failure(apply(&site, &desired, &mut orchestrator));
     assert_eq!(
         orchestrator.progress.first().map(String::as_str),
         Some("waiting: /srv/app/ready (last answer: it does not exist), 0 s of 1 s")
@@ -317,24 +317,24 @@ fn a_look_says_what_would_be_waited_for_and_progress_tells_the_last_answer() {
 fn where_matters_only_as_long_as_its_first_half_holds() {
     let site = Site::living();
     let exists = |name: &str| Box::new(Condition::Exists(path(name)));
-    let wish =
+    let desired =
         wait(vec![Condition::Where { when: exists("/srv/app/peer"), then: exists("/srv/app/done") }], 0);
-    assert_eq!(wish.check(&site.system).unwrap(), Finding::UpToDate);
+    assert_eq!(desired.check(&site.system).unwrap(), Finding::UpToDate);
     fs::write(site.real("srv/app/peer"), "").unwrap();
-    assert!(wish.check(&site.system).unwrap().difference().is_some());
+    assert!(desired.check(&site.system).unwrap().difference().is_some());
     fs::write(site.real("srv/app/done"), "").unwrap();
-    assert_eq!(wish.check(&site.system).unwrap(), Finding::UpToDate);
+    assert_eq!(desired.check(&site.system).unwrap(), Finding::UpToDate);
 }
 
 #[test]
 fn a_broken_pattern_is_refused_at_once() {
     let site = Site::living();
     let refused = wait(vec![logged("(")], 1).check(&site.system).unwrap_err();
-    assert!(refused.what.contains("no regular expression"), "{}", refused.what);
+    assert!(refused.what.contains("invalid regular expression"), "{}", refused.what);
 }
 
 #[test]
-fn a_port_is_quiet_when_nobody_who_counts_is_connected_to_it() {
+fn port_is_quiet_without_counted_connections() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();

@@ -1,4 +1,4 @@
-//! The loop of a wait: look, tell, sleep a little; end as soon as it is decided, either way.
+//! The loop of a wait: check, report, sleep a little; end as soon as it is decided, either way.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ pub(super) fn unsettled(system: &System, wait: &Wait) -> Option<Duration> {
     let settle = Duration::from_secs(wait.settle_secs);
     let service = wait.service.as_ref().filter(|_| !settle.is_zero())?;
     let record = Record::load(system, &service.unit).ok()?;
-    // Where nobody had to wait for the line, the start itself is not long ago.
+    // Where no run had to wait for the line, the start itself is not long ago.
     let start = record.last()?;
     let passed = start.passed_at_millis.unwrap_or(start.at.since_boot_millis);
     // A time after now is of another boot.
@@ -92,11 +92,7 @@ impl<'a> Watch<'a> {
                 if dialogue.is_cancelled() {
                     return Err(self.failed(&End::Cancelled));
                 }
-                dialogue.progress(
-                    &format!("waiting: that it stays so for {} s", self.wait.settle_secs),
-                    0,
-                    0,
-                );
+                dialogue.progress(&format!("waiting: to stay so for {} s", self.wait.settle_secs), 0, 0);
                 thread::sleep(rest.clamp(SHORTEST, LONGEST));
                 continue;
             };
@@ -150,7 +146,7 @@ impl<'a> Watch<'a> {
         self.remedy = None;
         if let Err(refusal) = dialogue.permit(&remedy.unit, &remedy.why) {
             self.remarks.push(format!(
-                "a restart might have helped ({}), but there was no leave: {}",
+                "a restart might have helped ({}), but its permit was refused: {}",
                 remedy.why, refusal.what
             ));
             return Ok(());
@@ -197,7 +193,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Keeps in mind that the service cannot become healthy any more, so that the next run starts it anew, whatever its inputs.
+    /// Records that the service cannot become healthy any more, so that the next run restarts it, whatever its inputs.
     fn note_hopeless(&self) {
         let Some(service) = &self.wait.service else { return };
         let seen = self.service.as_ref().map(|watch| watch.causes.seen()).unwrap_or_default();

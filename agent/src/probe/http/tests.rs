@@ -29,7 +29,7 @@ fn read_head(stream: &mut impl std::io::Read) {
     }
 }
 
-/// Serves one TLS connection with a certificate that nobody vouches for, and returns the port.
+/// Serves one TLS connection with an untrusted certificate, and returns the port.
 fn serve_tls_once() -> u16 {
     let made = rcgen::generate_simple_self_signed(["node.example.com".to_owned()]).unwrap();
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));

@@ -87,7 +87,7 @@ fn rotated_files_are_read_to_their_end_and_in_order() {
 }
 
 #[test]
-fn a_log_that_was_cut_or_removed_is_read_anew_and_said_to_be_incomplete() {
+fn truncated_log_is_read_again_and_incomplete() {
     let log = Log::new();
     log.write("a long first line\n");
     let mut reader = Reader::since(&log.path(), &Mark::end_of(&log.path()));

@@ -1,4 +1,4 @@
-//! Answering questions about the host itself. Names and connections are answered beside.
+//! Answering questions about the host itself. Names and connections have their own files.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use crate::system::{Kind, Program, System, SystemError};
 const TEXT_LIMIT: u64 = 4 * 1024;
 /// A file that is searched is read up to this size.
 const SEARCH_LIMIT: u64 = 4 * 1024 * 1024;
-/// Of the names in a folder so many are told.
+/// The most names of a folder.
 const MOST_NAMES: usize = 200;
 /// Programs that keep a clock right, as the kernel cuts their names.
 const KEEPERS: [&str; 6] = ["chronyd", "systemd-timesyn", "ntpd", "openntpd", "ntpsec", "ptp4l"];
@@ -31,7 +31,7 @@ const LIBRARIES: [&str; 5] = [
     "/usr/lib64/systemd",
 ];
 
-/// Somebody who is asked; keeps what several answers need.
+/// Answers questions; caches what several answers need.
 pub(super) struct Asked<'a> {
     system: &'a System,
     processes: Option<Vec<Process>>,
@@ -57,7 +57,7 @@ impl<'a> Asked<'a> {
             },
             Question::Version(of) => match version::find(of, system) {
                 Ok(found) => Answer::Version { found: Some(found.version), whence: found.whence },
-                Err(why) => Answer::Version { found: None, whence: why },
+                Err(error) => Answer::Version { found: None, whence: error.to_string() },
             },
             Question::Entry { path, digest } => self.entry(path, *digest).unwrap_or_else(|e| unknown(&e)),
             Question::Account(name) => match system.account(name) {
@@ -95,7 +95,7 @@ impl<'a> Asked<'a> {
         }
     }
 
-    /// The name of its library tells; the program is asked only where that is elsewhere.
+    /// From the name of its library; the program runs only where that is elsewhere.
     fn systemd_version(&self) -> Option<u32> {
         let number = |name: &str| -> Option<u32> {
             let rest = name.strip_prefix("libsystemd-shared-")?;

@@ -1,4 +1,4 @@
-//! The machine as its kernel tells of it: processor, load, memory, addresses, file systems.
+//! The machine as its kernel reports it: processor, load, memory, addresses, file systems.
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -11,9 +11,9 @@ use crate::probe::clock::since_boot;
 use crate::probe::text::{harmless, shortened};
 use crate::system::{Program, System};
 
-/// File systems beyond this number are not told.
+/// The most file systems.
 const MOST_DISKS: usize = 64;
-/// Addresses beyond this number are not told.
+/// The most addresses.
 const MOST_ADDRESSES: usize = 64;
 
 /// Returns what can be read; what cannot stays empty.
@@ -67,7 +67,7 @@ fn load(text: &str) -> [u32; 3] {
     [(); 3].map(|()| numbers.next().unwrap_or(0))
 }
 
-/// The kernel's routing table marks this host's own addresses as `LOCAL`; those of IPv6 stand in a list of their own.
+/// The kernel's routing table marks this host's own addresses as `LOCAL`; those of IPv6 are in a list of their own.
 fn addresses(routes: &str, six: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut last = "";
@@ -107,7 +107,7 @@ fn disks(mounts: &str) -> Vec<Disk> {
         }
         let place = Path::new(folder);
         let (Ok(stat), Ok(room)) = (rustix::fs::stat(place), rustix::fs::statvfs(place)) else { continue };
-        // A file that is mounted over another one is no disk of its own.
+        // A file that is mounted over another one is not a disk.
         if room.f_blocks == 0 || !place.is_dir() || seen.contains(&stat.st_dev) {
             continue;
         }
@@ -123,7 +123,7 @@ fn disks(mounts: &str) -> Vec<Disk> {
     disks
 }
 
-/// Returns how far the host's clock is from UTC, such as `+0200`, as its own `date` tells.
+/// Returns how far the host's clock is from UTC, such as `+0200`, from its own `date`.
 pub(crate) fn zone(system: &System) -> String {
     let program = Program { timeout_secs: 5, ..Program::new(["date", "+%z"]) };
     let said = system.run(&program).map(|output| output.stdout).unwrap_or_default();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn own_addresses_are_told_once_and_the_loopback_is_not() {
+    fn own_addresses_are_listed_once_without_loopback() {
         let routes = "Main:\n  |-- 10.0.0.0\n     /24 link UNICAST\n  |-- 10.0.0.5\n     /32 host LOCAL\n  |-- 10.0.0.255\n     \
                       /32 link BROADCAST\n  |-- 127.0.0.1\n     /32 host LOCAL\nLocal:\n  |-- 10.0.0.5\n     /32 host LOCAL\n";
         let six = "20010db8000000000000000000000001 02 40 00 80 eth0\nfe800000000000000000000000000001 02 40 20 80 eth0\n";

@@ -1,4 +1,4 @@
-//! Typed questions about a host, and its bounded answers: nothing is wished for, nothing is changed, nothing is judged here.
+//! Typed questions about a host, and its bounded answers, not judged here.
 
 use apim_protocol::observation::{Answer, Observation};
 use apim_protocol::outcome::Failure;

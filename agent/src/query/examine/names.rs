@@ -1,11 +1,11 @@
-//! Answering questions about names: what the host resolves them to, and what its `/etc/hosts` says beside a managed block.
+//! Answering questions about names: what the host resolves them to, and what its `/etc/hosts` says outside a managed block.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use apim_protocol::observation::{Answer, Resolved};
 use apim_protocol::value::AbsPath;
 
-use crate::probe::name::Names;
+use crate::probe::name::{NameError, Names};
 use crate::system::{Program, System};
 
 /// How many look-ups or connections are tried at once.
@@ -39,13 +39,13 @@ pub(super) fn names(system: &System, names: &[String], marker: Option<&str>) -> 
 fn resolved(system: &System, name: &str) -> Resolved {
     let (addresses, problem) = match addresses(name).or_else(|why| asked(system, name).ok_or(why)) {
         Ok(addresses) => (addresses.iter().map(ToString::to_string).collect(), None),
-        Err(why) => (Vec::new(), Some(why)),
+        Err(error) => (Vec::new(), Some(error.to_string())),
     };
     Resolved { name: name.to_owned(), addresses, problem, line: None }
 }
 
 /// Returns the addresses of `host` by `/etc/hosts` and DNS.
-pub(super) fn addresses(host: &str) -> Result<Vec<IpAddr>, String> {
+pub(super) fn addresses(host: &str) -> Result<Vec<IpAddr>, NameError> {
     let mut addresses = Names::default().addresses(host)?;
     addresses.sort_unstable();
     addresses.dedup();

@@ -27,7 +27,7 @@ const TRIES: usize = 3;
 /// How long to wait before the next of them.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Returns those of `ports` that somebody listens on. Every process is looked at only for sockets that none of the expected ones owns.
+/// Returns those of `ports` that a process listens on. All processes are read only for sockets that none of the expected ones owns.
 pub(super) fn listeners(
     system: &System,
     ports: &[u16],
@@ -56,8 +56,8 @@ pub(super) fn listeners(
             });
         }
     };
-    for (place, wish) in own.iter().enumerate() {
-        let matcher = supervisor::matcher(system, wish);
+    for (place, desired) in own.iter().enumerate() {
+        let matcher = supervisor::matcher(system, desired);
         for process in processes.iter().filter(|process| matcher.matches(process)) {
             claim(&mut left, process, Some(place));
         }
@@ -110,7 +110,7 @@ const LOST: &str = "it was not tried to the end";
 fn problem(host: &str, port: u16, standing: &[SocketAddr]) -> Option<String> {
     let addresses = match names::addresses(host) {
         Ok(addresses) => addresses,
-        Err(why) => return Some(why),
+        Err(error) => return Some(error.to_string()),
     };
     if addresses.iter().any(|address| standing.contains(&SocketAddr::new(*address, port))) {
         return None;

@@ -8,6 +8,7 @@ use apim_protocol::outcome::Outcome;
 use apim_protocol::value::AbsPath;
 
 use crate::operation::testing::Bench;
+use crate::query::observe;
 use apim_protocol::query::examine::{Examine, Question};
 
 fn path(text: &str) -> AbsPath {
@@ -16,7 +17,8 @@ fn path(text: &str) -> AbsPath {
 
 fn ask(bench: &Bench, question: Question) -> Answer {
     let before = bench.snapshot();
-    let Outcome::Observed(seen) = bench.observe(&Query::Examine(Examine { questions: vec![question] }))
+    let Outcome::Observed(seen) =
+        observe(&Query::Examine(Examine { questions: vec![question] }), &bench.system, &mut bench.dialogue())
     else {
         panic!()
     };
@@ -32,7 +34,7 @@ fn files_accounts_and_room_are_those_below_the_root() {
     bench.write("/etc/secret", "password = \"wso\"\n");
     let Answer::Account(Some(account)) = ask(&bench, Question::Account("svc".into())) else { panic!() };
     assert_eq!((account.uid, account.shell.as_str()), (802, "/usr/sbin/nologin"));
-    assert_eq!(ask(&bench, Question::Account("nobody-here".into())), Answer::Account(None));
+    assert_eq!(ask(&bench, Question::Account("no-such-account".into())), Answer::Account(None));
     let Answer::Space { folder, free_bytes, .. } = ask(&bench, Question::Space(path("/srv/a/b"))) else {
         panic!()
     };
@@ -61,7 +63,7 @@ fn a_text_is_bounded_and_what_cannot_be_read_says_why() {
 }
 
 #[test]
-fn who_listens_is_told_and_a_port_that_is_free_is_not() {
+fn listeners_are_returned_and_free_ports_are_not() {
     let bench = Bench::new();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -98,7 +100,7 @@ fn connections_are_tried_and_names_resolved() {
 }
 
 #[test]
-fn the_agent_tells_what_it_is() {
+fn agent_reports_itself() {
     let bench = Bench::new();
     let Answer::Agent { rooted, open_files, systemd, .. } = ask(&bench, Question::Agent) else { panic!() };
     assert!(rooted && open_files > 0 && systemd.is_none());

@@ -9,7 +9,7 @@ use apim_protocol::value::UnitName;
 
 use super::teller::Teller;
 use crate::probe::entries::Entries;
-use crate::probe::tail::Wish;
+use crate::probe::tail::Selection;
 use crate::probe::text::harmless;
 use crate::system::{Program, System};
 
@@ -17,7 +17,7 @@ use crate::system::{Program, System};
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER_SECS: u64 = 30;
-/// How the journal names the last place told.
+/// How the journal names the last place reported.
 const CURSOR: &str = "-- cursor: ";
 /// So many of its lines are asked for where an expression or a time chooses among them.
 const LINES: usize = 5000;
@@ -25,17 +25,19 @@ const LINES: usize = 5000;
 pub(super) fn tell(
     system: &System,
     unit: &UnitName,
-    wish: &Wish,
+    selection: &Selection,
     (goes_on, teller): (bool, &mut Teller<'_>),
 ) -> Result<(), Failure> {
     if !system.has_systemd() {
-        let what = format!("there is no journal of {unit}: systemd does not run this host");
+        let what = format!("no journal of {unit}: systemd is not running on this host");
         return Err(Failure::new(what));
     }
-    let mut first =
-        vec![format!("--lines={}", if wish.matching.is_some() { LINES } else { wish.last.min(LINES) })];
-    first.extend(wish.since.map(|since| format!("--since=@{}", since / 1000)));
-    let mut cursor = ask(system, unit, &first, (wish, teller, wish.last))?;
+    let mut first = vec![format!(
+        "--lines={}",
+        if selection.matching.is_some() { LINES } else { selection.last.min(LINES) }
+    )];
+    first.extend(selection.since.map(|since| format!("--since=@{}", since / 1000)));
+    let mut cursor = ask(system, unit, &first, (selection, teller, selection.last))?;
     teller.flush();
     if !goes_on {
         return Ok(());
@@ -47,19 +49,19 @@ pub(super) fn tell(
             Some(cursor) => vec![format!("--after-cursor={cursor}")],
             None => first.clone(),
         };
-        let last = ask(system, unit, &behind, (wish, teller, LINES))?;
+        let last = ask(system, unit, &behind, (selection, teller, LINES))?;
         cursor = last.or(cursor);
         teller.flush();
     }
     Ok(())
 }
 
-/// Tells the last `most` entries of what the journal answers; returns the place that it ends at.
+/// Reports the last `most` entries of what the journal answers; returns the place that it ends at.
 fn ask(
     system: &System,
     unit: &UnitName,
     more: &[String],
-    (wish, teller, most): (&Wish, &mut Teller<'_>, usize),
+    (selection, teller, most): (&Selection, &mut Teller<'_>, usize),
 ) -> Result<Option<String>, Failure> {
     let words = ["journalctl", "--no-pager", "--quiet", "--output=short-unix", "--show-cursor", "--unit"];
     let argv = words.map(str::to_owned).into_iter().chain([format!("{unit}.service")]);
@@ -70,7 +72,7 @@ fn ask(
         return Err(Failure::new(format!("journalctl: {}: {said}", output.ended)));
     }
     let (mut all, cursor) = read(&output.stdout, output.left_out > 0);
-    all.retain(|entry| wish.wants(entry));
+    all.retain(|entry| selection.wants(entry));
     let surplus = all.len().saturating_sub(most);
     all.into_iter().skip(surplus).for_each(|entry| teller.tell(entry));
     Ok(cursor)

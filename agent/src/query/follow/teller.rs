@@ -9,19 +9,19 @@ use crate::operation::support::dialogue::Report;
 
 /// So many bytes of entries go in one message.
 const BATCH: usize = 256 * 1024;
-/// Of a log that nobody writes to so often is told that it is read.
+/// How often a silent log is confirmed to be read.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(15);
-/// How long it may take until what was written is told.
+/// How long a new entry may wait.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(200);
 
-/// Tells entries, several at a time.
+/// Reports entries, several at a time.
 pub(super) struct Teller<'a> {
     report: &'a mut dyn Report,
     batch: Vec<LogEntry>,
     bytes: usize,
-    /// Whether what was there already has been told.
+    /// Whether the existing entries have been reported.
     is_live: bool,
-    /// When something was told last.
+    /// When something was last reported.
     told: Instant,
 }
 
@@ -47,7 +47,7 @@ impl<'a> Teller<'a> {
         self.bytes = 0;
     }
 
-    /// Tells what was taken; of a log that nobody writes to, now and then, that it is still read.
+    /// Reports what was taken; of a silent log, now and then, that it is still read.
     pub(super) fn flush(&mut self) {
         self.bytes = 0;
         let is_quiet = self.is_live && self.told.elapsed() >= SIGN_OF_LIFE;
@@ -62,7 +62,7 @@ impl<'a> Teller<'a> {
         self.report.is_cancelled()
     }
 
-    /// Tells that older entries are left out, because there are too many.
+    /// Reports that older entries are left out, because there are too many.
     pub(super) fn left_out(&mut self, count: u64) {
         if count > 0 {
             self.report.progress(&format!("{count} older entries are left out"), 0, 0);

@@ -1,4 +1,4 @@
-//! Following a log that is written to, rotated and cut, with a dialogue that remembers what was told.
+//! Following a log that is written to, rotated and cut, with a receiver that remembers what was reported.
 
 use apim_protocol::observation::LogEntry;
 use apim_protocol::outcome::Outcome;
@@ -15,7 +15,7 @@ use crate::query::observe;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Does the next of its steps whenever the entries of the last one were told, and leaves off after the last.
+/// Does its next step whenever the entries of the last one were reported, and stops after the last.
 struct Hearing<'a> {
     told: Vec<LogEntry>,
     steps: Vec<(usize, &'a dyn Fn())>,
@@ -86,7 +86,7 @@ fn a_log_is_followed_over_rotation_and_truncation() {
 }
 
 #[test]
-fn only_what_matches_is_told_with_all_its_lines_and_without_secrets() {
+fn matching_entries_are_whole_and_masked() {
     let bench = Bench::new();
     let text =
         line(1, "fine") + &line(2, "it broke") + "Caused by: password=hunter2\n\x1b[2J\n" + &line(3, "fine");
@@ -104,13 +104,13 @@ fn only_what_matches_is_told_with_all_its_lines_and_without_secrets() {
 #[test]
 fn a_log_that_is_not_there_and_a_bad_expression_are_failures() {
     let bench = Bench::new();
-    let fails = |follow: Follow| match bench.observe(&Query::Follow(follow)) {
+    let fails = |follow: Follow| match observe(&Query::Follow(follow), &bench.system, &mut bench.dialogue()) {
         Outcome::Failed(failure) => failure.what,
         other => panic!("{other:?}"),
     };
-    assert!(fails(Follow { goes_on: false, ..follow("y.log") }).contains("there is no log /logs/y.log"));
+    assert!(fails(Follow { goes_on: false, ..follow("y.log") }).contains("no log /logs/y.log"));
     let bad = Follow { matching: Some("(".into()), goes_on: false, ..follow("y.log") };
     assert!(fails(bad).contains("cannot be looked for"));
     let journal = Log::Journal(UnitName::parse("x").unwrap());
-    assert!(fails(Follow { log: journal, ..follow("") }).contains("systemd does not run"));
+    assert!(fails(Follow { log: journal, ..follow("") }).contains("systemd is not running"));
 }

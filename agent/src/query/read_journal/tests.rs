@@ -1,4 +1,4 @@
-//! A record that is whole, cut, edited, set aside; what of it is told.
+//! A journal that is intact, cut, edited, rotated; what of it is reported.
 
 use apim_protocol::outcome::Outcome;
 use apim_protocol::query::Query;
@@ -6,6 +6,7 @@ use std::fs;
 
 use super::*;
 use crate::operation::testing::Bench;
+use crate::query::observe;
 
 fn line(before: Option<&str>, time: u64, run: &str, outcome: &str) -> String {
     let before = before.map(|line| format!("\"before\":\"{}\",", Sha256::of(line.as_bytes())));
@@ -16,7 +17,7 @@ fn line(before: Option<&str>, time: u64, run: &str, outcome: &str) -> String {
     )
 }
 
-/// Six lines of two runs; every other one found all as wished.
+/// Six lines of two runs; every other one found the host up to date.
 fn chain() -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for time in 1..=6 {
@@ -35,7 +36,7 @@ fn write(bench: &Bench, name: &str, lines: &[String]) {
 const ALL: ReadJournal = ReadJournal { run: None, since: None, last: 100, idle: true };
 
 fn ask(bench: &Bench, recall: &ReadJournal) -> Recorded {
-    match bench.observe(&Query::ReadJournal(recall.clone())) {
+    match observe(&Query::ReadJournal(recall.clone()), &bench.system, &mut bench.dialogue()) {
         Outcome::Observed(mut seen) => match seen.answers.pop() {
             Some(Answer::Recorded(recorded)) => *recorded,
             other => panic!("{other:?}"),
@@ -53,7 +54,7 @@ fn flaw(bench: &Bench) -> Option<(String, u64, String)> {
 }
 
 #[test]
-fn what_is_asked_for_is_told_the_latest_first_to_be_kept_masked_and_without_control_characters() {
+fn latest_matching_entries_are_masked_and_bounded() {
     let bench = Bench::new();
     assert_eq!(ask(&bench, &ALL), Recorded::default(), "a host where nothing was done");
     write(&bench, FILE, &chain());
@@ -129,12 +130,12 @@ fn a_line_that_is_being_written_is_none_yet_and_a_file_that_grew_too_long_is_ref
     let seen = ask(&bench, &ALL);
     assert_eq!((seen.lines, seen.integrity_error), (6, None));
     fs::write(&path, "x\n".repeat(3_000_000)).unwrap();
-    let refused = bench.observe(&Query::ReadJournal(ALL));
+    let refused = observe(&Query::ReadJournal(ALL), &bench.system, &mut bench.dialogue());
     assert!(matches!(&refused, Outcome::Failed(why) if why.causes[0].contains("longer than")), "{refused:?}");
 }
 
 #[test]
-fn of_a_long_record_only_so_much_is_told() {
+fn long_journal_is_bounded() {
     let bench = Bench::new();
     let mut lines: Vec<String> = Vec::new();
     for time in 1..=6000 {

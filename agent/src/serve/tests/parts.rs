@@ -100,7 +100,7 @@ fn parts_that_came_before_the_link_broke_are_not_asked_for_again() {
     talk.send(&sha256, 0, &bytes[..40_000]);
     assert!(talk.hang_up().is_ok());
     let opt = dir.path().join("root/opt");
-    assert_eq!(fs::read_dir(&opt).unwrap().count(), 1, "nothing of it is left beside the release before");
+    assert_eq!(fs::read_dir(&opt).unwrap().count(), 1, "nothing is left next to the former release");
 
     let mut talk = Talk::open(&dir, true);
     talk.say(&run(1, Mode::Apply, archive(&new, "/opt/two")));
@@ -141,7 +141,7 @@ fn without_an_outline_the_whole_is_asked_for() {
         assert_eq!(talk.need(), (0, new.len() as u64));
         assert!(talk.hang_up().is_ok());
     }
-    // An outline that is none is no help, and no harm.
+    // An invalid outline is ignored.
     let mut talk = Talk::open(&dir, true);
     talk.say(&run(1, Mode::Apply, archive(&new, "/opt/two")));
     let nonsense = b"nonsense";

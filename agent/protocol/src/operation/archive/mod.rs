@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Describe;
 use super::command::Invocation;
+use super::describe::Describe;
 use crate::value::{AbsPath, Content, Owner, Sha256};
 
 pub mod outline;
@@ -22,7 +22,7 @@ pub struct Archive {
     pub destination: AbsPath,
     /// Whether the archive has one top folder (detected; more than one is a failure) that is dropped.
     pub strip_top: bool,
-    /// Who owns everything in it.
+    /// The owner of everything in it.
     pub owner: Owner,
     /// Commands run inside the unpacked folder (working directory) before it is put into place, in order.
     pub prepare: Vec<Prepare>,

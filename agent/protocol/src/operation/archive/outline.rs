@@ -1,6 +1,6 @@
 //! The outline of a zip: its own directory, and where the bytes of each file stand with the digest of what they unpack to.
 //!
-//! Who has it knows names, modes and sizes of everything in the zip, can tell by hashing which files are at hand already, and can
+//! It contains names, modes and sizes of everything in the zip. With it a host finds by hashing which files it already has, and can
 //! verify every file by itself. It is made where the whole zip is, once, and trusted as far as its own digest holds.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use flate2::write::DeflateEncoder;
 use super::part::Part;
 use crate::value::Sha256;
 
-/// The form that is written here; an outline of another one is made anew.
+/// The version of the format; an outline of another version is created again.
 pub const FORM: &str = "1";
 
 /// A zip with more files has no outline.
@@ -52,7 +52,7 @@ impl Outline {
     /// come twice, bytes before its beginning, entries over each other), which is then sent whole.
     ///
     /// # Errors
-    /// When it cannot be read or is no zip.
+    /// When it cannot be read or is not a zip.
     pub fn of(path: &Path) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let length = file.metadata()?.len();

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Nobody asks for more parts at once.
+/// The most parts of one request.
 pub const MAX_PARTS: usize = 50_000;
 
 /// Some bytes of a content.

@@ -9,7 +9,7 @@ use super::*;
 /// Returns what `bytes` unpack to on both benches: the outcome's kind and the tree, the stamp's time apart.
 fn both(format: Format, bytes: &[u8]) -> [(String, BTreeMap<PathBuf, String>); 2] {
     Bench::both().map(|bench| {
-        let outcome = bench.run(&Operation::Archive(wish(&bench, format, bytes)), Mode::Apply);
+        let outcome = bench.run(&Operation::Archive(desired(&bench, format, bytes)), Mode::Apply);
         let said = match outcome {
             Outcome::Failed(failure) => failure.causes.join(": "),
             other => format!("{other:?}"),
@@ -45,7 +45,7 @@ fn tar() -> Vec<u8> {
 fn files_are_written_before_the_archive_is_whole_and_put_into_place_only_then() {
     for (format, bytes, early) in [(Format::Zip, good_zip(), "run.sh"), (Format::TarGz, tar(), "x")] {
         let [_, bench] = Bench::both();
-        bench.assert_converges(&Operation::Archive(wish(&bench, format, &bytes)));
+        bench.assert_converges(&Operation::Archive(desired(&bench, format, &bytes)));
         let seen = bench.seen.borrow();
         let before = &seen[seen.len() - 2];
         assert!(before.keys().any(|path| path.ends_with(early)), "{format:?}: {before:?}");
@@ -57,7 +57,7 @@ fn files_are_written_before_the_archive_is_whole_and_put_into_place_only_then() 
 fn a_link_that_is_lost_or_a_digest_that_is_wrong_leaves_nothing() {
     for (format, bytes) in [(Format::Zip, good_zip()), (Format::TarGz, tar())] {
         let [_, bench] = Bench::both();
-        let archive = wish(&bench, format, &bytes);
+        let archive = desired(&bench, format, &bytes);
         bench.breaks.set(true);
         let before = bench.snapshot();
         let outcome = bench.run(&Operation::Archive(archive), Mode::Apply);

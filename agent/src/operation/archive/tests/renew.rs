@@ -54,21 +54,21 @@ fn release(changed: &[usize]) -> Files {
         .collect()
 }
 
-fn wish_at(bench: &Bench, at: &str, bytes: &[u8]) -> Operation {
+fn desired_at(bench: &Bench, at: &str, bytes: &[u8]) -> Operation {
     let destination = AbsPath::parse(at).unwrap();
     fs::create_dir_all(bench.real(destination.parent().as_str())).unwrap();
-    Operation::Archive(Archive { destination, max_bytes: 1 << 24, ..wish(bench, Format::Zip, bytes) })
+    Operation::Archive(Archive { destination, max_bytes: 1 << 24, ..desired(bench, Format::Zip, bytes) })
 }
 
 /// A host with the release `old`, put there by us.
 fn host(old: &[u8]) -> Bench {
     let bench = Bench::new();
-    assert!(matches!(bench.run(&wish_at(&bench, "/opt/r/1", old), Mode::Apply), Outcome::Changed(_)));
+    assert!(matches!(bench.run(&desired_at(&bench, "/opt/r/1", old), Mode::Apply), Outcome::Changed(_)));
     bench.outlines.set(true);
     bench
 }
 
-/// What lies below the folder `at`, the stamp's time apart.
+/// Everything below the folder `at`, except for the stamp's time.
 fn tree(bench: &Bench, at: &str) -> BTreeMap<PathBuf, String> {
     let top = bench.real(at);
     let mut tree = BTreeMap::new();
@@ -89,15 +89,15 @@ fn tree(bench: &Bench, at: &str) -> BTreeMap<PathBuf, String> {
 /// What the whole zip unpacks to.
 fn whole(new: &[u8]) -> BTreeMap<PathBuf, String> {
     let bench = Bench::new();
-    assert!(matches!(bench.run(&wish_at(&bench, "/opt/r/2", new), Mode::Apply), Outcome::Changed(_)));
+    assert!(matches!(bench.run(&desired_at(&bench, "/opt/r/2", new), Mode::Apply), Outcome::Changed(_)));
     tree(&bench, "/opt/r/2")
 }
 
-/// Brings the release `new`; returns the last thing that is told, and how many bytes of parts were sent.
+/// Brings the release `new`; returns the last note, and how many bytes of parts were sent.
 fn renew(bench: &Bench, new: &[u8]) -> (String, Option<u64>) {
     bench.asked.set(0);
     bench.parts_given.set(None);
-    let outcome = bench.run(&wish_at(bench, "/opt/r/2", new), Mode::Apply);
+    let outcome = bench.run(&desired_at(bench, "/opt/r/2", new), Mode::Apply);
     let Outcome::Changed(done) = outcome else { panic!("{outcome:?}") };
     let left = fs::read_dir(bench.real("/opt/r")).unwrap().flatten();
     assert!(left.into_iter().all(|entry| !entry.file_name().to_string_lossy().contains("unpack-")));
@@ -194,10 +194,10 @@ fn parts_that_are_not_what_they_should_be_are_thrown_away_and_the_zip_comes_whol
 fn a_link_that_is_lost_leaves_nothing() {
     let (old, new) = (zipped(&release(&[])), zipped(&release(&[4])));
     let bench = host(&old);
-    let wish = wish_at(&bench, "/opt/r/2", &new);
+    let desired = desired_at(&bench, "/opt/r/2", &new);
     bench.breaks.set(true);
     let before = bench.snapshot();
-    assert!(bench.run(&wish, Mode::Apply).is_failure());
+    assert!(bench.run(&desired, Mode::Apply).is_failure());
     assert_eq!(bench.snapshot(), before);
     bench.breaks.set(false);
     renew(&bench, &new);

@@ -52,15 +52,15 @@ enum PullError {
     TooLarge { url: String, max: u64 },
     #[error("the download from `{url}` broke off after {got} bytes")]
     Broken { url: String, got: u64, source: io::Error },
-    #[error("the bytes from `{url}` have the digest {found}, where {wished} is wished; they are thrown away")]
-    Digest { url: String, found: Sha256, wished: Sha256 },
+    #[error("the bytes from `{url}` have the digest {found}, expected {desired}; they are discarded")]
+    Digest { url: String, found: Sha256, desired: Sha256 },
     #[error("cannot keep the download")]
     Keep(#[from] io::Error),
     #[error("the run was cancelled")]
     Cancelled,
 }
 
-/// Returns a local file that holds what `pull` names, verified; tells `arrival` how far it is meanwhile.
+/// Returns a local file with what `pull` names, verified; updates `arrival` meanwhile.
 pub(crate) fn fetch(
     system: &System,
     pull: &Pull,
@@ -112,7 +112,7 @@ fn download(
                 }
                 partial.remove()?;
                 if !resumed {
-                    return Err(PullError::Digest { url: shown(&pull.url), found, wished: pull.sha256 });
+                    return Err(PullError::Digest { url: shown(&pull.url), found, desired: pull.sha256 });
                 }
                 // What was there before may have been of another file: once more from the start.
                 resumed = false;
@@ -224,7 +224,7 @@ fn receive(
         {
             offset
         }
-        // What is here is all there is, or is not of this file: the digest will tell.
+        // What has arrived is complete, or of another file: the digest decides.
         StatusCode::RANGE_NOT_SATISFIABLE if offset > 0 => {
             return if header("content-range").is_some_and(|range| range.ends_with(&format!("*/{offset}"))) {
                 Ok(())

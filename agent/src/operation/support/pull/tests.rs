@@ -40,7 +40,7 @@ fn answer(head: &str, body: &[u8]) -> Vec<u8> {
     [format!("HTTP/1.1 {head}\r\nconnection: close\r\n\r\n").as_bytes(), body].concat()
 }
 
-fn wish(url: &str, bytes: &[u8]) -> Operation {
+fn desired(url: &str, bytes: &[u8]) -> Operation {
     let pull = Pull {
         url: format!("{url}/f/pack.zip?key=hidden"),
         sha256: Sha256::of(bytes),
@@ -55,7 +55,7 @@ fn wish(url: &str, bytes: &[u8]) -> Operation {
 fn a_file_is_fetched_once() {
     let bench = Bench::new();
     let (url, heads) = server(vec![answer("200 OK\r\ncontent-length: 5", b"hello")]);
-    bench.assert_converges(&wish(&url, b"hello"));
+    bench.assert_converges(&desired(&url, b"hello"));
     assert_eq!(bench.text("/pack.zip"), "hello");
     assert!(heads.recv().unwrap().starts_with("get /f/pack.zip?key=hidden http/1.1"));
 }
@@ -67,7 +67,7 @@ fn a_broken_download_goes_on_where_it_broke() {
         answer("200 OK\r\netag: \"v1\"\r\ncontent-length: 10", b"01234"),
         answer("206 Partial Content\r\ncontent-range: bytes 5-9/10\r\ncontent-length: 5", b"56789"),
     ]);
-    bench.assert_converges(&wish(&url, b"0123456789"));
+    bench.assert_converges(&desired(&url, b"0123456789"));
     assert!(!heads.recv().unwrap().contains("range:"));
     let second = heads.recv().unwrap();
     assert!(second.contains("range: bytes=5-") && second.contains("if-range: \"v1\""), "{second}");
@@ -80,18 +80,18 @@ fn a_file_that_changed_meanwhile_is_fetched_from_the_start() {
         answer("200 OK\r\netag: \"v1\"\r\ncontent-length: 10", b"OLDOL"),
         answer("200 OK\r\netag: \"v2\"\r\ncontent-length: 10", b"0123456789"),
     ]);
-    bench.assert_converges(&wish(&url, b"0123456789"));
+    bench.assert_converges(&desired(&url, b"0123456789"));
 }
 
 #[test]
-fn a_wrong_remainder_is_thrown_away_and_fetched_anew() {
+fn wrong_remainder_is_discarded_and_fetched_again() {
     let bench = Bench::new();
     let (url, _heads) = server(vec![
         answer("200 OK\r\ncontent-length: 10", b"other"),
         answer("206 Partial Content\r\ncontent-range: bytes 5-9/10\r\ncontent-length: 5", b"56789"),
         answer("200 OK\r\ncontent-length: 10", b"0123456789"),
     ]);
-    bench.assert_converges(&wish(&url, b"0123456789"));
+    bench.assert_converges(&desired(&url, b"0123456789"));
 }
 
 fn failure(bench: &Bench, operation: &Operation) -> Failure {
@@ -105,8 +105,8 @@ fn failure(bench: &Bench, operation: &Operation) -> Failure {
 fn wrong_bytes_are_refused_and_not_kept() {
     let bench = Bench::new();
     let (url, _heads) = server(vec![answer("200 OK\r\ncontent-length: 5", b"hellO")]);
-    let failure = failure(&bench, &wish(&url, b"hello"));
-    assert!(failure.causes[0].contains("thrown away"), "{failure:?}");
+    let failure = failure(&bench, &desired(&url, b"hello"));
+    assert!(failure.causes[0].contains("discarded"), "{failure:?}");
     assert!(!format!("{failure:?}").contains("hidden"), "a query may be secret");
     assert!(!bench.real("/pack.zip").exists());
     assert_eq!(fs::read_dir(bench.system.state().folder().join("spool")).unwrap().count(), 0);
@@ -119,7 +119,7 @@ fn too_much_is_refused_whether_it_is_said_or_not() {
     let (url, _heads) =
         server(vec![answer("200 OK\r\ncontent-length: 20000", &much), answer("200 OK", &much)]);
     for _ in 0..2 {
-        let failure = failure(&bench, &wish(&url, &much));
+        let failure = failure(&bench, &desired(&url, &much));
         assert!(failure.causes[0].contains("more than 10000 bytes"), "{failure:?}");
     }
 }
@@ -131,11 +131,11 @@ fn redirects_are_followed_to_an_end() {
         answer("302 Found\r\nlocation: ../g/x\r\ncontent-length: 0", b""),
         answer("200 OK\r\ncontent-length: 5", b"hello"),
     ]);
-    bench.assert_converges(&wish(&url, b"hello"));
+    bench.assert_converges(&desired(&url, b"hello"));
     assert_eq!(heads.iter().count(), 2);
     let endless = vec![answer("302 Found\r\nlocation: /\r\ncontent-length: 0", b""); 20];
     let (url, _heads) = server(endless);
-    let failure = failure(&Bench::new(), &wish(&url, b"hello"));
+    let failure = failure(&Bench::new(), &desired(&url, b"hello"));
     assert!(failure.causes[0].contains("leads on"), "{failure:?}");
 }
 
@@ -143,8 +143,8 @@ fn redirects_are_followed_to_an_end() {
 fn an_error_page_is_not_a_file() {
     let bench = Bench::new();
     let (url, _heads) = server(vec![answer("404 Not Found\r\ncontent-length: 4", b"none")]);
-    assert!(failure(&bench, &wish(&url, b"none")).causes[0].contains("404"));
-    let nobody = wish("ftp://127.0.0.1", b"none");
+    assert!(failure(&bench, &desired(&url, b"none")).causes[0].contains("404"));
+    let nobody = desired("ftp://127.0.0.1", b"none");
     assert!(failure(&bench, &nobody).causes[0].contains("not an http"));
 }
 

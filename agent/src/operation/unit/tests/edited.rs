@@ -1,4 +1,4 @@
-//! Files that somebody edited: what the service has read of them decides.
+//! Files that were edited: what the service has read of them decides.
 
 use crate::operation::support::dialogue::Report;
 use apim_protocol::operation::unit::State;
@@ -21,7 +21,7 @@ fn conf() -> AbsPath {
     AbsPath::parse(CONF).unwrap()
 }
 
-/// A service that reads a file of ours.
+/// A service that reads a managed file.
 struct Reader {
     site: Site,
     unit: Unit,
@@ -96,7 +96,7 @@ impl Reader {
         self.unit.check(&self.site.system).unwrap().difference().map(|difference| difference.statements())
     }
 
-    /// The service falls over, and is started again as it stands by somebody else.
+    /// The service crashes, and is started again outside apim-deploy.
     fn comes_back_by_itself(&mut self) {
         for process in self.site.own() {
             std::process::Command::new("kill").args(["-KILL", &process.pid.to_string()]).status().unwrap();
@@ -104,7 +104,7 @@ impl Reader {
                 std::thread::sleep(Duration::from_millis(5));
             }
         }
-        // Two starts in one tick of the kernel's clock could not be told apart from an edit between them.
+        // Two starts in one tick of the kernel's clock could not be distinguished from an edit between them.
         std::thread::sleep(Duration::from_millis(50));
         let folder = self.site.real("srv/app");
         let child = std::process::Command::new("sh")
@@ -142,7 +142,7 @@ impl Report for Gives {
 }
 
 fn edited() -> Option<Vec<String>> {
-    Some(vec![format!("restart: {CONF} was edited by hand")])
+    Some(vec![format!("restart: {CONF} was edited manually")])
 }
 
 #[test]
@@ -157,7 +157,7 @@ fn what_was_edited_after_it_was_up_was_never_read() {
 }
 
 #[test]
-fn what_was_edited_before_somebody_started_it_again_was_read() {
+fn edit_before_foreign_start_was_read() {
     let mut reader = Reader::up();
     reader.edit("port = 2\n");
     reader.comes_back_by_itself();
@@ -180,7 +180,7 @@ fn comments_that_were_read_say_nothing() {
 }
 
 #[test]
-fn who_came_back_after_it_was_put_right_has_read_what_is_right() {
+fn process_started_after_overwrite_has_read_managed_content() {
     let mut reader = Reader::up();
     reader.edit("port = 2\n");
     reader.put_right();
@@ -208,7 +208,7 @@ fn what_was_edited_while_it_came_up_may_have_been_read() {
 }
 
 #[test]
-fn a_start_that_nobody_saw_come_up_proves_nothing() {
+fn start_that_was_not_confirmed_proves_nothing() {
     let mut reader = Reader::new();
     reader.start();
     reader.edit("port = 2\n");

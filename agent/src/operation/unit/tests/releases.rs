@@ -140,7 +140,7 @@ fn what_a_service_keeps_goes_along_to_the_next_release_and_stays_in_the_former()
 }
 
 #[test]
-fn a_release_that_was_up_keeps_its_own_and_one_that_never_was_gets_it_anew() {
+fn release_that_was_up_keeps_its_own_data() {
     for (was_up, expected) in [(true, "of its own"), (false, "grown later")] {
         let site = grown();
         site.converge(&unit(&site, "2"), &mut Orchestrator::default());
@@ -159,18 +159,18 @@ fn a_release_that_was_up_keeps_its_own_and_one_that_never_was_gets_it_anew() {
 #[test]
 fn an_agent_that_died_before_the_link_was_turned_begins_again() {
     let site = grown();
-    let wish = unit(&site, "2");
-    let release = wish.release.clone().unwrap();
+    let desired = unit(&site, "2");
+    let release = desired.release.clone().unwrap();
     crate::operation::unit::release::carry_over(
         &release,
         &site.system,
-        &wish.name,
+        &desired.name,
         &mut Orchestrator::default(),
     )
     .unwrap();
     fs::write(site.real("srv/releases/1/data/db/MAIN.db"), "grown since").unwrap();
-    site.converge(&Unit { state: State::Stopped, ..wish.clone() }, &mut Orchestrator::default());
-    let outcome = site.converge(&wish, &mut Orchestrator::default());
+    site.converge(&Unit { state: State::Stopped, ..desired.clone() }, &mut Orchestrator::default());
+    let outcome = site.converge(&desired, &mut Orchestrator::default());
     let items = ["release 1 -> 2", "start", "carried over data/db/MAIN.db, index/data"];
     assert_eq!(outcome, changed(&items));
     assert_eq!(text(&site, "srv/releases/2/data/db/MAIN.db"), "grown since");
@@ -179,9 +179,9 @@ fn an_agent_that_died_before_the_link_was_turned_begins_again() {
 #[test]
 fn a_service_whose_data_cannot_be_carried_over_runs_on_as_it_was() {
     let site = grown();
-    let mut wish = unit(&site, "2");
-    wish.release.as_mut().unwrap().max_bytes = 4;
-    let Outcome::Failed(failure) = site.converge(&wish, &mut Orchestrator::default()) else { panic!() };
+    let mut desired = unit(&site, "2");
+    desired.release.as_mut().unwrap().max_bytes = 4;
+    let Outcome::Failed(failure) = site.converge(&desired, &mut Orchestrator::default()) else { panic!() };
     assert!(failure.what.contains("`data/db/MAIN.db` could not be carried over from 1"), "{failure:?}");
     assert!(failure.causes.contains(&"app was started again as it was".to_owned()), "{failure:?}");
     assert_eq!((current(&site).as_str(), runs_from(&site)), ("/srv/releases/1", vec!["1".to_owned()]));
@@ -202,13 +202,13 @@ fn back_to_the_former_release_means_with_what_it_was_started_with() {
     );
     // The one that was left was given up: there is nothing before this one.
     let Outcome::Failed(failure) = run(&site, &revert(None, None)) else { panic!() };
-    assert!(failure.what.contains("cannot go back"), "{failure:?}");
+    assert!(failure.what.contains("cannot roll back"), "{failure:?}");
     assert!(failure.hint.unwrap().contains("2, 1"));
     // By its name it can be had, and an apply goes forward, too.
     assert_eq!(run(&site, &revert(Some("2"), None)), changed(&["release 1 -> 2"]));
     assert_eq!(run(&site, &revert(Some("2"), None)), Outcome::Ok);
     let Outcome::Failed(failure) = run(&site, &revert(Some("3"), None)) else { panic!() };
-    assert!(failure.what.contains("there is no such release here"), "{failure:?}");
+    assert!(failure.what.contains("the release does not exist on this host"), "{failure:?}");
 }
 
 #[test]
@@ -224,19 +224,13 @@ fn a_release_that_is_no_longer_whole_is_nothing_to_go_back_to() {
 fn what_was_healthy_once_is_not_gone_back_from_by_itself() {
     let site = grown();
     let skipped = |why: &str| Outcome::Skipped(why.to_owned());
-    assert_eq!(
-        run(&site, &revert(None, Some(Proved::Up))),
-        skipped("it was healthy from this release before")
-    );
+    assert_eq!(run(&site, &revert(None, Some(Proved::Up))), skipped("the release was healthy before"));
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
     assert_eq!(run(&site, &revert(None, Some(Proved::Up))), changed(&["release 2 -> 1"]));
 
     let fresh = self::site();
     fresh.converge(&unit(&fresh, "1"), &mut Orchestrator::default());
-    assert_eq!(
-        run(&fresh, &revert(None, Some(Proved::Up))),
-        skipped("there is no former release to go back to")
-    );
+    assert_eq!(run(&fresh, &revert(None, Some(Proved::Up))), skipped("no former release to roll back to"));
 }
 
 #[test]
@@ -244,7 +238,7 @@ fn what_was_up_and_never_settled_is_gone_back_from_where_that_is_asked_for_and_h
     let site = grown();
     site.converge(&unit(&site, "2"), &mut Orchestrator::default());
     wait(&site);
-    let before = Outcome::Skipped("it was healthy from this release before".to_owned());
+    let before = Outcome::Skipped("the release was healthy before".to_owned());
     assert_eq!(run(&site, &revert(None, Some(Proved::Up))), before);
     fs::write(site.real("srv/releases/2/data/db/MAIN.db"), "of its own").unwrap();
     assert_eq!(run(&site, &revert(None, Some(Proved::Settled))), changed(&["release 2 -> 1"]));
