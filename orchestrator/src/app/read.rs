@@ -160,7 +160,7 @@ pub(crate) fn unchecked_of(inventory: Inventory) -> Result<Read, Mistakes> {
 }
 
 /// Reads a file that the inventory refers to, relative to the folder of the referring file.
-fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, String> {
+fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, FileError> {
     let folder = place.file_name().and_then(|file| Path::new(file).parent()).map(Path::to_owned);
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let path = match (path.strip_prefix("~/"), home, folder) {
@@ -168,5 +168,5 @@ fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, String> {
         (_, _, Some(folder)) => folder.join(path),
         (_, _, None) => PathBuf::from(path),
     };
-    std::fs::read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+    std::fs::read(&path).map_err(|source| FileError { path, source })
 }
