@@ -68,7 +68,7 @@ fn unknown_keys_and_overrides_are_reported_as_text_and_json() {
             "--> i.yaml:17:",
             "did you mean `apim.throttling`?",
             "unknown connection variable `ansible_usr`",
-            "`config` overrides the derived key `apim.devportal.url` on cp1.example.com: \"https://dev.example/devportal\" in place of",
+            "`config` overrides the derived key `apim.devportal.url` on cp1.example.com: \"https://dev.example/devportal\" instead of",
         ] {
             assert_eq!(stderr.matches(part).count(), 1, "{verb}: {part} in\n{stderr}");
         }
