@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use apim_documents::inventory::{self, Inventory, Options};
 use apim_documents::playbook;
-use apim_product::Cluster;
 use apim_product::yaml::{Colours, Mistakes, Span};
+use apim_product::{Cluster, FileError};
 
 fn files(folder: &str) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> = std::fs::read_dir(Path::new("tests/fixtures").join(folder))
@@ -26,7 +26,7 @@ fn name(path: &Path) -> String {
 
 fn cluster(inventory: &Inventory) -> Result<(), Mistakes> {
     let mut mistakes = Mistakes::default();
-    let nothing = |_: &str, _: &Span| Err::<Vec<u8>, String>("no file".to_owned());
+    let nothing = |path: &str, _: &Span| Err(FileError::missing(path));
     Cluster::build(&inventory.host_inputs(), &nothing, &mut mistakes);
     if mistakes.0.is_empty() { Ok(()) } else { Err(mistakes) }
 }

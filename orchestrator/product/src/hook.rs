@@ -14,6 +14,8 @@ use apim_protocol::value::{AbsPath, Secret};
 
 use super::topology::NodeName;
 
+pub use super::settings::load_balancer::Action;
+
 /// Placeholder for the run's id until the hook is called, so that plans do not depend on operator
 /// and time.
 pub const RUN: &str = "{{ run }}";
@@ -24,32 +26,6 @@ pub const OPERATOR: &str = "{{ operator }}";
 const LINES: usize = 5;
 /// How many characters of each line are shown.
 const LINE: usize = 300;
-
-/// Why a hook is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Stop new requests to the node.
-    Drain,
-    /// Check that the node has no connections.
-    Drained,
-    /// Send requests to the node again.
-    Undrain,
-}
-
-impl Action {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Drain, Self::Drained, Self::Undrain];
-
-    /// Returns its key in the inventory, which hooks receive as well.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Drain => "drain",
-            Self::Drained => "drained",
-            Self::Undrain => "undrain",
-        }
-    }
-}
 
 /// The hooks of one node.
 #[derive(Debug, Clone, PartialEq)]

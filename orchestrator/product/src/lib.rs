@@ -41,7 +41,7 @@ pub mod work;
 pub mod yaml;
 
 pub use artifact::{Artifact, ArtifactName};
-pub use cluster::{Cluster, FileReader, Host, HostInput};
+pub use cluster::{Cluster, FileError, FileReader, Host, HostInput};
 pub use files::{PlacedFile, files};
 pub use role::{Role, StartOrder};
 pub use step_options::StepOptions;

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use apim_protocol::value::Secret;
 
-use super::cluster::{Cluster, FileReader, HostInput};
+use super::cluster::{Cluster, FileError, FileReader, HostInput};
 use super::topology::Node;
 use crate::keystore::{self, Certificate, Content, Format, Identity, PrivateKey};
 use crate::yaml::{self, Kind, Mistakes, Span};
@@ -48,7 +48,7 @@ pub const KEYSTORE_PASSWORD: &str = "secret-of-keystores";
 pub fn build(text: &str) -> Result<Cluster, Mistakes> {
     let generated = Mutex::new(BTreeMap::new());
     build_with(text, &|path: &str, _: &Span| match path {
-        "missing.jks" => Err("no such file".to_owned()),
+        "missing.jks" => Err(FileError::missing(path)),
         _ => {
             let mut generated = generated.lock().expect("no panic");
             Ok(generated.entry(path.to_owned()).or_insert_with(|| keystore_of(path)).clone())

@@ -48,7 +48,12 @@ pub(crate) fn run(args: AuditRequest) -> Result<Kind, Exit> {
     if !finished.look.json {
         // The table shows the observations; report only unreachable hosts.
         finished.result.outcomes.clear();
-        report::say(&report::failure::text(&finished.plan, &finished.result, finished.look.out))?;
+        report::say(&report::failure::text(
+            &finished.plan,
+            &finished.result,
+            &finished.titles,
+            finished.look.out,
+        ))?;
     }
     Ok(kind)
 }

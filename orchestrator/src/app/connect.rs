@@ -17,7 +17,7 @@ use apim_rollout::plan::build::LOCALHOST;
 use apim_rollout::plan::model::Plan;
 use apim_transport::host::{Become, Connection, ConnectionKind, HostName};
 use apim_transport::ssh::{
-    self, AgentBinaries, AgentBinary, AskNobody, AskOnTerminal, AskPassphrase, Connector, UnknownKey,
+    self, AgentBinaries, AgentBinary, AskOnTerminal, AskPassphrase, Connector, NeverAsk, UnknownKey,
 };
 
 /// Privileges of the agent when no plan sets them.
@@ -58,7 +58,7 @@ pub(crate) fn connector_with(
     let mut hosts = connections(inventory);
     for connection in hosts.values_mut() {
         match rights {
-            Rights::Usual if connection.become_wish == Some(false) => {}
+            Rights::Usual if connection.become_setting == Some(false) => {}
             Rights::Usual | Rights::Escalated => escalate(connection),
             Rights::Login => connection.escalate = None,
         }
@@ -85,7 +85,7 @@ fn connecting(mut hosts: BTreeMap<HostName, Connection>, reach: &Reach) -> Resul
         }
     }
     let is_person = std::io::IsTerminal::is_terminal(&std::io::stdin());
-    let ask: Arc<dyn AskPassphrase> = if is_person { Arc::new(AskOnTerminal) } else { Arc::new(AskNobody) };
+    let ask: Arc<dyn AskPassphrase> = if is_person { Arc::new(AskOnTerminal) } else { Arc::new(NeverAsk) };
     let mut settings = ssh::Settings::new(agents(reach.agent_dir.as_deref())?, ask);
     settings.accept_new_host_keys = reach.accept_new_host_keys;
     Ok(Connector::new(hosts, settings))
@@ -133,7 +133,7 @@ pub(crate) fn hosts_of(plan: &Plan) -> Vec<HostName> {
 
 /// Fetches the keys of unknown hosts. The error shows all of them in one table.
 pub(crate) async fn know_hosts(connector: &Connector, hosts: &[HostName], quiet: bool) -> Result<(), Exit> {
-    let unknown = connector.without_known_key(hosts);
+    let unknown = connector.hosts_without_known_key(hosts);
     if unknown > 0 && !quiet {
         remark(&format!("fetching the host keys of {}", count(unknown, "unknown host")));
     }

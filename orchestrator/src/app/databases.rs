@@ -37,7 +37,7 @@ pub(crate) fn run(args: DatabasesRequest) -> Result<Kind, Exit> {
     } else {
         let detail = changes::Detail { diff: false, all: true };
         report::say(&changes::text(&finished.plan, &finished.result, detail, look.out))?;
-        report::say(&report::failure::text(&finished.plan, &finished.result, look.out))?;
+        report::say(&report::failure::text(&finished.plan, &finished.result, &finished.titles, look.out))?;
     }
     Ok(rollout::kind(&finished.result))
 }

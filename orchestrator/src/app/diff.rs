@@ -60,7 +60,7 @@ pub(crate) fn run(args: DiffRequest) -> Result<Kind, Exit> {
         let gates: Vec<_> =
             steps(&finished).filter(|(_, step)| path(step).is_none()).map(|(_, step)| step.id).collect();
         finished.result.outcomes.retain(|id, _| !gates.contains(id));
-        report::say(&report::failure::text(&finished.plan, &finished.result, look.out))?;
+        report::say(&report::failure::text(&finished.plan, &finished.result, &finished.titles, look.out))?;
     }
     let is_unsure = finished.result.hosts.values().any(|host| matches!(host.end, HostEnd::Unreachable(..)))
         || (look.json && has_unread(&finished))

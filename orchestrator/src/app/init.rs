@@ -114,20 +114,7 @@ fn ask(args: &InitRequest, folder: &Path) -> Result<Answers, Exit> {
     let user = text(&args.user, "Login account on the hosts", "deploy")?;
     let source = text(&args.source, "Location of the zips (folder or URL)", "distributions")?;
     let java_home = text(&args.java_home, "JDK folder on the hosts", "/opt/java/jdk-21")?;
-    let database = match args.database {
-        Some(Database::Files) if shape != Shape::AllInOne => {
-            let exit = Exit::new(
-                Kind::Usage,
-                "h2 is limited to one node; this shape shares databases between nodes",
-            );
-            return Err(exit.hint("pass --database mysql, --database postgresql or --shape all-in-one"));
-        }
-        Some(database) => database,
-        None if asks && shape == Shape::AllInOne => pick("Database", &Database::WORDS)?,
-        None if asks => pick("Database", &Database::SHARED)?,
-        None if shape == Shape::AllInOne => Database::Files,
-        None => Database::Mysql,
-    };
+    let database = database(args, shape)?;
     let database_host = match database {
         Database::Files => String::new(),
         Database::Mysql | Database::Postgresql => {
@@ -148,16 +135,7 @@ fn ask(args: &InitRequest, folder: &Path) -> Result<Answers, Exit> {
         secrets: "secrets".to_owned(),
     };
     if asks && answers.addresses.is_empty() {
-        for name in answers.names() {
-            let address = enter(&format!("IPv4 address of {name} (leave empty to fill in later)"), "")?;
-            if address.is_empty() {
-                break;
-            }
-            let address: std::net::Ipv4Addr = address
-                .parse()
-                .map_err(|_| Exit::new(Kind::Usage, format!("invalid IPv4 address `{address}`")))?;
-            answers.addresses.push(address.to_string());
-        }
+        answers.addresses = addresses(&answers)?;
     }
     if answers.addresses.len() > answers.names().len() {
         let what = format!("{} addresses for {} hosts", answers.addresses.len(), answers.names().len());
@@ -167,6 +145,39 @@ fn ask(args: &InitRequest, folder: &Path) -> Result<Answers, Exit> {
     }
     answers.digests = digests(&answers, folder)?;
     Ok(answers)
+}
+
+/// Returns the database of the cluster.
+fn database(args: &InitRequest, shape: Shape) -> Result<Database, Exit> {
+    let (asks, is_single) = (args.shape.is_none(), shape == Shape::AllInOne);
+    match args.database {
+        Some(Database::Files) if !is_single => {
+            let what = "h2 is limited to one node; this shape shares databases between nodes";
+            let exit = Exit::new(Kind::Usage, what);
+            Err(exit.hint("pass --database mysql, --database postgresql or --shape all-in-one"))
+        }
+        Some(database) => Ok(database),
+        None if asks && is_single => pick("Database", &Database::WORDS),
+        None if asks => pick("Database", &Database::SHARED),
+        None if is_single => Ok(Database::Files),
+        None => Ok(Database::Mysql),
+    }
+}
+
+/// Prompts for the addresses of the hosts, until one is empty.
+fn addresses(answers: &Answers) -> Result<Vec<String>, Exit> {
+    let mut addresses = Vec::new();
+    for name in answers.names() {
+        let address = enter(&format!("IPv4 address of {name} (leave empty to fill in later)"), "")?;
+        if address.is_empty() {
+            break;
+        }
+        let address: std::net::Ipv4Addr = address
+            .parse()
+            .map_err(|_| Exit::new(Kind::Usage, format!("invalid IPv4 address `{address}`")))?;
+        addresses.push(address.to_string());
+    }
+    Ok(addresses)
 }
 
 fn pick<T: Copy>(question: &str, words: &[(&str, T)]) -> Result<T, Exit> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::app::exit::{Exit, Kind};
 use crate::app::pki_store::Folder;
 use apim_product::keystore::{Certificate, Format, Opened, write};
-use apim_product::pki::{self, ExternalTrust, Material, trust};
+use apim_product::pki::{self, ExternalTrust, Material, Unissued, trust};
 use apim_product::settings::keystores::IssuedSettings;
 use apim_product::settings::source::Fetch;
 use apim_product::yaml::{Mistakes, Span};
@@ -41,7 +41,8 @@ pub(crate) fn provide(
 ) -> Result<(), Exit> {
     let settings = pki::settings(cluster).cloned();
     let Some(settings) = settings else { return Ok(()) };
-    keep(cluster, &settings, inventory, cache, issue, Due::Omit)?;
+    let local = Local { inventory, cache, issue, unissued: Unissued::Omit };
+    issue_certificates(cluster, &settings, &local)?;
     let found = trust::check(cluster, now());
     cluster.tell(found.notes);
     if found.mistakes.0.is_empty() { Ok(()) } else { Err(found.mistakes.into()) }
@@ -56,7 +57,8 @@ pub(crate) fn provide_all(
     issue: Issue,
 ) -> Result<Mistakes, Exit> {
     if let Some(settings) = pki::settings(cluster).cloned() {
-        keep(cluster, &settings, inventory, cache, issue, Due::Keep)?;
+        let local = Local { inventory, cache, issue, unissued: Unissued::Keep };
+        issue_certificates(cluster, &settings, &local)?;
         return Ok(Mistakes::default());
     }
     let found = trust::check(cluster, now());
@@ -64,29 +66,25 @@ pub(crate) fn provide_all(
     Ok(found.mistakes)
 }
 
-/// How due certificates that are not issued now are handled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Due {
-    /// Omit them, so that a plan shows them as changes.
-    Omit,
-    /// Keep them.
-    Keep,
+/// The local files of the certificates, and how due certificates are handled.
+struct Local<'a> {
+    inventory: &'a Path,
+    cache: &'a Cache,
+    issue: Issue,
+    unissued: Unissued,
 }
 
-#[expect(clippy::too_many_arguments, reason = "the cluster, its settings, two folders and two modes")]
-fn keep(
+/// Issues the certificates that are due, or reports them, and assigns keystores to the nodes.
+fn issue_certificates(
     cluster: &mut Cluster,
     settings: &IssuedSettings,
-    inventory: &Path,
-    cache: &Cache,
-    issue: Issue,
-    when_due: Due,
+    local: &Local<'_>,
 ) -> Result<(), Exit> {
+    let Local { inventory, cache, issue, unissued } = *local;
     let now = now();
     let folder = folder(settings, inventory);
     let mut material = folder.read()?;
-    let is_due = pki::authority_due(&material, settings, now).is_some()
-        || !pki::due(cluster, &material, now).is_empty();
+    let is_due = pki::is_due(cluster, &material, settings, now);
     // Reading requires no write permission.
     let lock = if issue != Issue::ReportOnly && is_due { Some(folder.lock()?) } else { None };
     if lock.is_some() {
@@ -112,19 +110,7 @@ fn keep(
             }
         }
         Issue::ReportOnly => {
-            let mut notes = Vec::new();
-            if let Some(why) = pki::authority_due(&material, settings, now) {
-                notes.push(format!("the certificate of the cluster's authority would be issued: {why}"));
-                if when_due == Due::Omit {
-                    material.authority = None;
-                }
-            }
-            for pki::DueCertificate { required, why } in pki::due(cluster, &material, now) {
-                notes.push(format!("the certificate of {} would be issued: {why}", required.words));
-                if when_due == Due::Omit {
-                    material.certificates.remove(&required.name);
-                }
-            }
+            let notes = pki::preview(cluster, &mut material, settings, now, unissued);
             cluster.tell(notes);
         }
     }

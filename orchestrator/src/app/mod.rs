@@ -5,7 +5,7 @@
 //! query            asks hosts outside a plan
 //! read, inputs     the input files; issue, pki_store: the certificates
 //! saved_plan       `plan --out` and `apply --plan`; record: the records of runs
-//! verb             what the verbs do besides their steps
+//! verb             the policy of each verb
 //! exit             exit codes and messages
 //! ```
 //!

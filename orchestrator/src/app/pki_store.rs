@@ -1,5 +1,5 @@
 //! The folder of issued certificates, next to the inventory: the authority, certificates, and all
-//! private keys in one vault-encrypted file. `apim::issued` decides what is issued and when.
+//! private keys in one vault-encrypted file. `apim_product::pki` decides what is issued and when.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -58,7 +58,7 @@ pub(crate) fn run(args: PlanRequest) -> Result<Kind, Exit> {
     } else {
         let detail = changes::Detail { diff: look.diff, all: look.verbosity > 0 };
         report::say(&changes::text(&finished.plan, &finished.result, detail, look.out))?;
-        report::say(&report::failure::text(&finished.plan, &finished.result, look.out))?;
+        report::say(&report::failure::text(&finished.plan, &finished.result, &finished.titles, look.out))?;
     }
     let kind = rollout::kind(&finished.result);
     match (&out, finished.binding.take()) {

@@ -45,7 +45,7 @@ pub(crate) fn run(args: PreflightRequest) -> Result<Kind, Exit> {
         report::say(&text(&rows, look.verbosity > 0, look.out))?;
         // The table shows the observations; report only unreachable hosts.
         finished.result.outcomes.clear();
-        report::say(&report::failure::text(&finished.plan, &finished.result, look.out))?;
+        report::say(&report::failure::text(&finished.plan, &finished.result, &finished.titles, look.out))?;
     }
     Ok(if fails { Kind::Failed } else { Kind::Converged })
 }

@@ -7,7 +7,7 @@ use apim_protocol::observation::Answer;
 use apim_protocol::outcome::Failure;
 use apim_protocol::value::Sha256;
 
-use crate::app::release_changes::{self, Move};
+use crate::app::release_changes::{self, ReleaseChange};
 use crate::report::style::count;
 use apim_product::Cluster;
 use apim_product::preflight::{self, Row, Seen, Status};
@@ -72,11 +72,10 @@ pub(crate) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Ca
                 checks.join(", ")
             ));
         }
-        let moves = hosts.iter().flat_map(|one| &one.moves);
-        let moves: Vec<Move> = moves
-            .map(|(title, moved)| Move { node: release_changes::node_of(title), moved: moved.clone() })
-            .collect();
-        result.warnings.extend(release_changes::schemas(&cluster, &cache, &moves));
+        let changes = hosts.iter().flat_map(|one| &one.moves);
+        let changes: Vec<ReleaseChange> =
+            changes.map(|(node, moved)| ReleaseChange::of(&cluster, node, moved)).collect();
+        result.warnings.extend(release_changes::schemas(&cluster, &cache, &changes));
         result
     }))
 }

@@ -1,4 +1,4 @@
-//! This process: its runtime, its run id, and the user who runs it.
+//! This process: its runtime, its run id, and its user.
 
 use std::path::{Path, PathBuf};
 

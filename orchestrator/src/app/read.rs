@@ -13,9 +13,9 @@ use crate::app::secret_files;
 use crate::report::{Look, remark, say};
 use apim_documents::inventory::{self, Inventory, pattern};
 use apim_documents::vault::{PasswordSources, Vault, gather};
-use apim_product::Cluster;
 use apim_product::pki::trust;
 use apim_product::yaml::{Colours, Mistakes, Span};
+use apim_product::{Cluster, FileError};
 use apim_rollout::artifact::Cache;
 use apim_rollout::hooks::look as look_at;
 use apim_rollout::plan::hooks;
@@ -161,7 +161,7 @@ pub(crate) fn unchecked_of(inventory: Inventory) -> Result<Read, Mistakes> {
 }
 
 /// Reads a file that the inventory refers to, relative to the folder of the referring file.
-fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, String> {
+fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, FileError> {
     let folder = place.file_name().and_then(|file| Path::new(file).parent()).map(Path::to_owned);
     let home = std::env::var_os("HOME").map(PathBuf::from);
     let path = match (path.strip_prefix("~/"), home, folder) {
@@ -169,5 +169,5 @@ fn read_file(path: &str, place: &Span) -> Result<Vec<u8>, String> {
         (_, _, Some(folder)) => folder.join(path),
         (_, _, None) => PathBuf::from(path),
     };
-    std::fs::read(&path).map_err(|error| format!("cannot read `{}`: {error}", path.display()))
+    std::fs::read(&path).map_err(|source| FileError { path, source })
 }

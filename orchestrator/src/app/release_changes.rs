@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::unit::State;
+use apim_protocol::outcome;
 use apim_protocol::outcome::Outcome;
-use apim_protocol::outcome::ReleaseChange;
 use apim_protocol::value::Sha256;
 use serde_json::json;
 
@@ -16,58 +16,64 @@ use apim_product::{Artifact, ArtifactName, Cluster, Node, Role};
 use apim_rollout::artifact::Cache;
 use apim_rollout::database::{SchemaChange, schema_changes};
 use apim_rollout::engine::{HostEnd, RunResult};
-use apim_rollout::plan::model::{Plan, Step};
+use apim_rollout::plan::model::{NodeName, Plan, Step};
 
 /// Maximum number of tables and columns to list by name.
 const NAMED: usize = 12;
 
 /// The release change of one node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Move {
-    /// Display name of the node.
-    pub(crate) node: String,
-    pub(crate) moved: ReleaseChange,
+pub(crate) struct ReleaseChange {
+    pub(crate) node: NodeName,
+    /// Title of the node, such as `gateway gw1`.
+    pub(crate) title: String,
+    pub(crate) moved: outcome::ReleaseChange,
+}
+
+impl ReleaseChange {
+    /// Returns the release change of a node of `cluster`.
+    pub(crate) fn of(cluster: &Cluster, node: &NodeName, moved: &outcome::ReleaseChange) -> Self {
+        let known = cluster.nodes().iter().find(|known| known.name == *node);
+        let title = known.map_or_else(|| node.0.clone(), Node::words);
+        Self { node: node.clone(), title, moved: moved.clone() }
+    }
 }
 
 /// The result of checking release changes.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
-    pub(crate) moves: Vec<Move>,
+    pub(crate) changes: Vec<ReleaseChange>,
     /// Nodes whose release cannot be changed.
-    pub(crate) refused: Vec<String>,
+    pub(crate) refused: Vec<NodeName>,
 }
 
 /// Returns the nodes that apply would move to another release.
-pub(crate) fn upgrades(plan: &Plan, result: &RunResult) -> Vec<Move> {
+pub(crate) fn upgrades(cluster: &Cluster, plan: &Plan, result: &RunResult) -> Vec<ReleaseChange> {
     let is_it =
         |step: &Step| matches!(step.operation(), Some(Operation::Unit(unit)) if unit.state == State::Started);
-    found(plan, result, &is_it).moves
+    found(cluster, plan, result, &is_it).changes
 }
 
 /// Returns the nodes that would be rolled back.
-pub(crate) fn reverts(plan: &Plan, result: &RunResult) -> Found {
-    found(plan, result, &|step| matches!(step.operation(), Some(Operation::Revert(_))))
+pub(crate) fn reverts(cluster: &Cluster, plan: &Plan, result: &RunResult) -> Found {
+    found(cluster, plan, result, &|step| matches!(step.operation(), Some(Operation::Revert(_))))
 }
 
-fn found(plan: &Plan, result: &RunResult, is_it: &dyn Fn(&Step) -> bool) -> Found {
+fn found(cluster: &Cluster, plan: &Plan, result: &RunResult, is_it: &dyn Fn(&Step) -> bool) -> Found {
     let mut found = Found::default();
     let steps = plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
     for step in steps.filter(|step| is_it(step)) {
-        let node = node_of(&step.title);
+        let Some(node) = &step.node else { continue };
         match result.outcomes.get(&step.id) {
             Some(Outcome::WouldChange(difference)) => {
-                found.moves.extend(difference.release().map(|moved| Move { node, moved: moved.clone() }));
+                let moved = difference.release();
+                found.changes.extend(moved.map(|moved| ReleaseChange::of(cluster, node, moved)));
             }
-            Some(Outcome::Failed(_)) => found.refused.push(node),
+            Some(Outcome::Failed(_)) => found.refused.push(node.clone()),
             _ => {}
         }
     }
     found
-}
-
-/// Returns the display name of the node: the part of a step title before the colon.
-pub(crate) fn node_of(title: &str) -> String {
-    title.split_once(": ").map_or(title, |(node, _)| node).to_owned()
 }
 
 /// Returns whether a host was unreachable.
@@ -85,29 +91,29 @@ pub(crate) fn without_proofs(plan: &Plan) -> Plan {
 }
 
 /// Renders a table of release changes.
-pub(crate) fn table(moves: &[Move], style: Style) -> String {
+pub(crate) fn table(changes: &[ReleaseChange], style: Style) -> String {
     let mut table = Table::new(style, &["node", "from", "to"]);
-    for Move { node, moved } in moves {
+    for ReleaseChange { title, moved, .. } in changes {
         let cell = |text: &str| (text.to_owned(), Paint::Plain);
-        table.row([cell(node), cell(&moved.from), (moved.to.clone(), Paint::Change)]);
+        table.row([cell(title), cell(&moved.from), (moved.to.clone(), Paint::Change)]);
     }
     table.text()
 }
 
 /// Returns one JSON object per release change.
-pub(crate) fn objects(moves: &[Move]) -> Vec<String> {
-    let object = |one: &Move| {
-        json!({"event": "move", "node": one.node, "from": one.moved.from, "to": one.moved.to}).to_string()
+pub(crate) fn objects(changes: &[ReleaseChange]) -> Vec<String> {
+    let object = |one: &ReleaseChange| {
+        json!({"event": "move", "node": one.title, "from": one.moved.from, "to": one.moved.to}).to_string()
     };
-    moves.iter().map(object).collect()
+    changes.iter().map(object).collect()
 }
 
 /// Returns a paragraph on the required database changes for each pair of versions.
-pub(crate) fn schemas(cluster: &Cluster, cache: &Cache, moves: &[Move]) -> Vec<String> {
+pub(crate) fn schemas(cluster: &Cluster, cache: &Cache, changes: &[ReleaseChange]) -> Vec<String> {
     let mut paragraphs: Vec<String> = Vec::new();
     let mut seen: Vec<(String, String)> = Vec::new();
-    let rank = |one: &&Move| leading(cluster, one).map_or(usize::MAX, |node| role_rank(node.role));
-    let mut ordered: Vec<&Move> = moves.iter().collect();
+    let rank = |one: &&ReleaseChange| node_of(cluster, one).map_or(usize::MAX, |node| role_rank(node.role));
+    let mut ordered: Vec<&ReleaseChange> = changes.iter().collect();
     // The control plane zip contains every script, so it comes first.
     ordered.sort_by_key(rank);
     for one in ordered {
@@ -115,15 +121,15 @@ pub(crate) fn schemas(cluster: &Cluster, cache: &Cache, moves: &[Move]) -> Vec<S
         if versions.0 == versions.1 || seen.contains(&versions) {
             continue;
         }
-        let Some(node) = leading(cluster, one) else { continue };
+        let Some(node) = node_of(cluster, one) else { continue };
         paragraphs.push(paragraph(cluster, cache, node, one));
         seen.push(versions);
     }
     paragraphs
 }
 
-fn leading<'a>(cluster: &'a Cluster, one: &Move) -> Option<&'a Node> {
-    cluster.nodes().iter().find(|node| node.words() == one.node)
+fn node_of<'a>(cluster: &'a Cluster, one: &ReleaseChange) -> Option<&'a Node> {
+    cluster.nodes().iter().find(|node| node.name == one.node)
 }
 
 const fn role_rank(role: Role) -> usize {
@@ -140,7 +146,7 @@ fn version(release: &str) -> String {
     release.split('-').next().unwrap_or(release).to_owned()
 }
 
-fn paragraph(cluster: &Cluster, cache: &Cache, node: &Node, one: &Move) -> String {
+fn paragraph(cluster: &Cluster, cache: &Cache, node: &Node, one: &ReleaseChange) -> String {
     let (from, to) = (version(&one.moved.from), version(&one.moved.to));
     let lead = format!("databases, {from} -> {to}: ");
     let unknown = |why: &str| {

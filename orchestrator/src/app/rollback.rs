@@ -5,7 +5,7 @@ use apim_protocol::operation::Mode;
 use crate::app::confirm::confirm;
 use crate::app::exit::{Exit, Kind};
 use crate::app::options::{Files, ProbeOptions, Reach, Shown};
-use crate::app::release_changes::{self, Move};
+use crate::app::release_changes::{self, ReleaseChange};
 use crate::app::rollout;
 use crate::app::rollout::request::{Common, RolloutRequest, Scope};
 use crate::app::verb::Verb;
@@ -39,22 +39,23 @@ pub(crate) fn run(args: RollbackRequest) -> Result<Kind, Exit> {
     if seen.result.interrupted {
         return Ok(Kind::Interrupted);
     }
-    let found = release_changes::reverts(&seen.plan, &seen.result);
+    let found = release_changes::reverts(&seen.cluster, &seen.plan, &seen.result);
     if !found.refused.is_empty() || release_changes::has_unreachable_hosts(&seen.result) {
         report::say(&report::failure::text(
             &release_changes::without_proofs(&seen.plan),
             &seen.result,
+            &seen.titles,
             seen.look.out,
         ))?;
         let text = "not all nodes can be rolled back; no host was changed";
         return Err(Exit::new(Kind::Failed, text).hint("exclude the failing nodes with --limit"));
     }
-    if found.moves.is_empty() {
+    if found.changes.is_empty() {
         report::remark("nothing to roll back: every node runs that release\n");
         return Ok(Kind::Converged);
     }
-    show(&found.moves, &seen.look)?;
-    let nodes = report::style::count(found.moves.len(), "node");
+    show(&found.changes, &seen.look)?;
+    let nodes = report::style::count(found.changes.len(), "node");
     let question = format!("{nodes} will be rolled back, one node of a role at a time.");
     confirm(Verb::Rollback, &question, yes)?;
     request.mode = Mode::Apply;
@@ -62,7 +63,7 @@ pub(crate) fn run(args: RollbackRequest) -> Result<Kind, Exit> {
     finished.conclude()
 }
 
-fn show(found: &[Move], look: &report::Look) -> std::io::Result<()> {
+fn show(found: &[ReleaseChange], look: &report::Look) -> std::io::Result<()> {
     if look.json {
         return release_changes::objects(found).iter().try_for_each(|object| report::say(object));
     }

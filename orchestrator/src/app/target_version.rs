@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::app::exit::{Exit, Kind};
 use crate::app::options::Files;
 use crate::app::read;
-use crate::app::release_changes::Move;
+use crate::app::release_changes::ReleaseChange;
 use crate::report::{Look, remark, say};
 use apim_product::Cluster;
 use apim_product::release::Version;
@@ -75,13 +75,14 @@ impl Target {
     }
 
     /// Refuses a downgrade: a node runs a newer release than the target.
-    pub(crate) fn refuse_downgrade(&self, moves: &[Move]) -> Result<(), Exit> {
+    pub(crate) fn refuse_downgrade(&self, changes: &[ReleaseChange]) -> Result<(), Exit> {
         let of = |release: &str| Version::parse(release.split('-').next().unwrap_or(release)).ok();
-        let is_back =
-            |one: &&Move| of(&one.moved.from).is_some_and(|from| from.numbers() > self.version.numbers());
-        let Some(Move { node, moved }) = moves.iter().find(is_back) else { return Ok(()) };
+        let is_back = |one: &&ReleaseChange| {
+            of(&one.moved.from).is_some_and(|from| from.numbers() > self.version.numbers())
+        };
+        let Some(ReleaseChange { title, moved, .. }) = changes.iter().find(is_back) else { return Ok(()) };
         let text =
-            format!("{node} runs {}, which is newer than {}; no host was changed", moved.from, self.version);
+            format!("{title} runs {}, which is newer than {}; no host was changed", moved.from, self.version);
         Err(Exit::new(Kind::Usage, text).hint("`apim-deploy rollback` returns nodes to an earlier release"))
     }
 

@@ -46,11 +46,11 @@ pub(crate) fn run(args: UpgradeRequest) -> Result<Kind, Exit> {
         return Ok(Kind::Interrupted);
     }
     if release_changes::has_unreachable_hosts(&seen.result) {
-        report::say(&report::failure::text(&seen.plan, &seen.result, seen.look.out))?;
+        report::say(&report::failure::text(&seen.plan, &seen.result, &seen.titles, seen.look.out))?;
         return Err(Exit::new(Kind::Failed, "not all hosts could be checked; no host was changed")
             .hint("exclude the unreachable hosts with --limit, or fix them first"));
     }
-    let found = release_changes::upgrades(&seen.plan, &seen.result);
+    let found = release_changes::upgrades(&seen.cluster, &seen.plan, &seen.result);
     if found.is_empty() {
         if let Some(target) = &target {
             target.report(&seen.look)?;

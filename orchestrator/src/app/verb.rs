@@ -37,7 +37,7 @@ pub(crate) enum PreflightGate {
     Always,
 }
 
-/// What a verb does besides its steps.
+/// What a verb does in addition to its steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Policy {
     /// Whether the verb may change hosts. Such a run takes the host locks, issues due certificates
@@ -73,7 +73,7 @@ impl Policy {
 }
 
 impl Verb {
-    /// Returns what the verb does besides its steps.
+    /// Returns what the verb does in addition to its steps.
     pub(crate) const fn policy(self) -> Policy {
         match self {
             Self::Apply => Policy {

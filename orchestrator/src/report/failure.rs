@@ -3,9 +3,10 @@
 
 use apim_protocol::outcome::{Failure, Outcome};
 
+use super::node_titles::NodeTitles;
 use super::style::{Style, harmless};
 use apim_rollout::engine::{HostEnd, RunResult};
-use apim_rollout::plan::model::{Plan, Step};
+use apim_rollout::plan::model::Plan;
 use apim_transport::failure::one_line;
 
 /// Maximum number of log lines per failure.
@@ -20,14 +21,14 @@ struct Report {
 
 /// Renders a block for each failure and each unreachable host.
 #[must_use]
-pub fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
+pub fn text(plan: &Plan, result: &RunResult, titles: &NodeTitles, style: Style) -> String {
     let mut all: Vec<Report> = Vec::new();
     for (host, step) in plan.steps().map(|(host, step)| (&host.0, step)) {
         let Some(Outcome::Failed(failure)) = result.outcomes.get(&step.id) else { continue };
         // Outcomes of the apply have replaced those of the survey.
         let report = Report {
             hosts: vec![host.clone()],
-            title: without_node(&step.title, host, step),
+            title: without_host_prefix(titles.without_node(step), host).to_owned(),
             failure: failure.clone(),
             is_ignored: step.options.ignore_failure,
         };
@@ -54,13 +55,10 @@ fn add(all: &mut Vec<Report>, new: Report) {
     }
 }
 
-/// Removes the node name from a title, so that the same step of two nodes has the same title.
-fn without_node(title: &str, host: &str, step: &Step) -> String {
-    let node = step.node.as_ref().map_or(host, |node| node.0.as_str());
-    match title.split_once(": ") {
-        Some((name, what)) if name.split(' ').any(|word| word == node || word == host) => what.to_owned(),
-        _ => title.to_owned(),
-    }
+/// Removes the host from the start of a title, so that the same step of two hosts has the same
+/// title.
+fn without_host_prefix<'a>(title: &'a str, host: &str) -> &'a str {
+    title.strip_prefix(host).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(title)
 }
 
 fn without_host(text: &str, host: &str) -> String {

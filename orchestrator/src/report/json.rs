@@ -7,6 +7,7 @@ use apim_protocol::outcome::{Difference, Failure, Outcome};
 use serde_json::{Map, Value, json};
 
 use super::face::Face;
+use super::node_titles::NodeTitles;
 use super::{probes, releases};
 use apim_rollout::engine::event::{Event, Level};
 use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
@@ -125,7 +126,7 @@ fn outcome(outcome: &Outcome) -> Map<String, Value> {
 }
 
 /// Returns the recap, which is the last object.
-pub(super) fn recap(plan: &Plan, result: &RunResult, probed: &[Sum]) -> String {
+pub(super) fn recap(plan: &Plan, result: &RunResult, probed: &[Sum], titles: &NodeTitles) -> String {
     let hosts: Map<String, Value> = result
         .hosts
         .iter()
@@ -169,7 +170,7 @@ pub(super) fn recap(plan: &Plan, result: &RunResult, probed: &[Sum]) -> String {
         "event": "recap", "success": result.is_success() && probed.iter().all(Sum::is_good), "nothing_to_do": result.nothing_to_do,
         "interrupted": result.interrupted, "seconds": seconds(result.wall),
         "hosts": hosts, "nodes": nodes, "stages": stages, "stopped": stopped,
-        "releases": releases::json(plan, result), "probes": probes::json(probed),
+        "releases": releases::json(plan, result, titles), "probes": probes::json(probed),
     })
     .to_string()
 }

@@ -28,6 +28,7 @@ mod json;
 mod lines;
 pub mod live;
 mod look;
+mod node_titles;
 mod output;
 pub mod probes;
 pub mod recap;
@@ -41,6 +42,7 @@ mod tests;
 
 pub use fetch::{Fetching, fetching};
 pub use look::Look;
+pub use node_titles::NodeTitles;
 pub use output::{remark, say};
 pub use style::Style;
 
@@ -70,12 +72,18 @@ pub fn show(plan: Arc<Plan>, look: Look, mut events: mpsc::UnboundedReceiver<Eve
 ///
 /// # Errors
 /// Standard output cannot be written. A closed pipe is not an error.
-pub fn conclude(plan: &Plan, result: &RunResult, probed: &[Sum], look: &Look) -> io::Result<()> {
+pub fn conclude(
+    plan: &Plan,
+    result: &RunResult,
+    probed: &[Sum],
+    titles: &NodeTitles,
+    look: &Look,
+) -> io::Result<()> {
     if look.json {
-        return say(&json::recap(plan, result, probed));
+        return say(&json::recap(plan, result, probed, titles));
     }
-    let failures = failure::text(plan, result, look.out);
-    let releases = releases::text(plan, result, look.out);
-    let recap = recap::text(plan, result, probed, look.out);
+    let failures = failure::text(plan, result, titles, look.out);
+    let releases = releases::text(plan, result, titles, look.out);
+    let recap = recap::text(plan, result, probed, titles, look.out);
     say(&format!("{failures}{releases}{recap}"))
 }

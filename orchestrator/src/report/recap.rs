@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::node_titles::NodeTitles;
 use super::style::{Style, count, harmless, time};
 use super::table::{Paint, Table};
 use super::{probes, releases};
@@ -14,11 +15,11 @@ const WORTH_A_LINE: Duration = Duration::from_millis(500);
 
 /// Renders the recap.
 #[must_use]
-pub fn text(plan: &Plan, result: &RunResult, probed: &[Sum], style: Style) -> String {
+pub fn text(plan: &Plan, result: &RunResult, probed: &[Sum], titles: &NodeTitles, style: Style) -> String {
     let mut text = table(result, style);
     text.push('\n');
     stages(&mut text, plan, result);
-    text.push_str(&releases::restarts(plan, result));
+    text.push_str(&releases::restarts(plan, result, titles));
     if let Some(stopped) = &result.stopped {
         let line = format!("stopped in stage {}, {}: {}", stopped.stage + 1, stopped.title, stopped.why);
         line_to(&mut text, &style.bad(harmless(&line)));

@@ -6,6 +6,7 @@ use apim_protocol::operation::unit::State;
 use apim_protocol::outcome::{Outcome, ReleaseChange};
 use serde_json::{Value, json};
 
+use super::node_titles::NodeTitles;
 use super::style::{Style, harmless};
 use super::table::{Paint, Table};
 use apim_rollout::engine::RunResult;
@@ -24,8 +25,8 @@ struct Row {
 
 /// Renders a table of the nodes with a release change, unless all of them succeeded without a
 /// rollback.
-pub(super) fn text(plan: &Plan, result: &RunResult, style: Style) -> String {
-    let rows = rows(plan, result);
+pub(super) fn text(plan: &Plan, result: &RunResult, titles: &NodeTitles, style: Style) -> String {
+    let rows = rows(plan, result, titles);
     let mut text = String::new();
     let rolled_back = rolled_back(plan, result);
     if rolled_back || rows.iter().any(|row| row.paint != Paint::Good) {
@@ -49,13 +50,13 @@ fn rolled_back(plan: &Plan, result: &RunResult) -> bool {
 }
 
 /// Returns the table as JSON.
-pub(super) fn json(plan: &Plan, result: &RunResult) -> Vec<Value> {
-    let rows = rows(plan, result).into_iter();
+pub(super) fn json(plan: &Plan, result: &RunResult, titles: &NodeTitles) -> Vec<Value> {
+    let rows = rows(plan, result, titles).into_iter();
     rows.map(|row| json!({"node": row.node, "release": row.release, "state": row.state})).collect()
 }
 
 /// Returns a line with the reason for each restart.
-pub(super) fn restarts(plan: &Plan, result: &RunResult) -> String {
+pub(super) fn restarts(plan: &Plan, result: &RunResult, titles: &NodeTitles) -> String {
     let mut text = String::new();
     for (_, step) in plan.steps() {
         let Some(Operation::Unit(_)) = step.operation() else { continue };
@@ -63,7 +64,7 @@ pub(super) fn restarts(plan: &Plan, result: &RunResult) -> String {
         let reasons: Vec<&str> = done.restart_reasons().collect();
         if !reasons.is_empty() {
             let moved = done.release().map(|moved| format!("{moved}; ")).unwrap_or_default();
-            let line = format!("restarted {}: {moved}{}", node_of(step), reasons.join("; "));
+            let line = format!("restarted {}: {moved}{}", titles.of(step), reasons.join("; "));
             text.push_str(&harmless(&line));
             text.push('\n');
         }
@@ -83,12 +84,7 @@ const fn is_revert(step: &Step) -> bool {
     matches!(step.operation(), Some(Operation::Revert(_)))
 }
 
-/// Returns the display name of the node: the part of a step title before the colon.
-fn node_of(step: &Step) -> String {
-    step.title.split_once(": ").map_or(step.title.as_str(), |(node, _)| node).to_owned()
-}
-
-fn rows(plan: &Plan, result: &RunResult) -> Vec<Row> {
+fn rows(plan: &Plan, result: &RunResult, titles: &NodeTitles) -> Vec<Row> {
     let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes);
     let steps: Vec<&Step> = lanes.flat_map(|lane| &lane.steps).collect();
     let mut rows = Vec::new();
@@ -100,14 +96,15 @@ fn rows(plan: &Plan, result: &RunResult) -> Vec<Row> {
         };
         let Some(moved) = result.moves.get(&step.id).filter(|_| moves) else { continue };
         let behind = steps.iter().skip(at + 1).filter(|other| other.node == step.node);
-        rows.push(row(result, step, moved, &behind.copied().collect::<Vec<_>>()));
+        let behind: Vec<&Step> = behind.copied().collect();
+        rows.push(row(result, titles.of(step), step, moved, &behind));
     }
     rows
 }
 
-fn row(result: &RunResult, step: &Step, moved: &ReleaseChange, behind: &[&Step]) -> Row {
+fn row(result: &RunResult, node: &str, step: &Step, moved: &ReleaseChange, behind: &[&Step]) -> Row {
     let row = |release: &str, words: String, state, paint| Row {
-        node: node_of(step),
+        node: node.to_owned(),
         release: release.to_owned(),
         words,
         state,

@@ -35,6 +35,11 @@ fn step(id: u32, node: &str, title: &str) -> Step {
     }
 }
 
+/// Titles of the gateways `gw1` to `gw9`.
+fn titles() -> NodeTitles {
+    (1..10).map(|number| (NodeName(format!("gw{number}")), format!("gateway gw{number}"))).collect()
+}
+
 /// Two gateways, each with a file and a health check.
 fn plan() -> Plan {
     let lane = |name: &str, id: u32| Lane {
@@ -90,12 +95,12 @@ fn failed_run() -> RunResult {
 
 #[test]
 fn identical_failures_are_grouped() {
-    insta::assert_snapshot!(failure::text(&plan(), &failed_run(), Style::plain()));
+    insta::assert_snapshot!(failure::text(&plan(), &failed_run(), &titles(), Style::plain()));
 }
 
 #[test]
 fn recap_of_a_failed_run() {
-    insta::assert_snapshot!(recap::text(&plan(), &failed_run(), &[], Style::plain()));
+    insta::assert_snapshot!(recap::text(&plan(), &failed_run(), &[], &titles(), Style::plain()));
 }
 
 #[test]
@@ -106,7 +111,7 @@ fn recap_of_a_run_with_nothing_to_do() {
     result.hosts.insert(host("gw1"), HostResult { tally, ..HostResult::default() });
     result.hosts.insert(host("gw2"), HostResult { tally, ..HostResult::default() });
     result.stages.push((0, Duration::ZERO));
-    insta::assert_snapshot!(recap::text(&plan(), &result, &[], Style::plain()));
+    insta::assert_snapshot!(recap::text(&plan(), &result, &[], &titles(), Style::plain()));
 }
 
 #[test]
@@ -195,7 +200,8 @@ fn events_are_one_json_object_per_line() {
     let value: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["event"], "step_finished");
     assert_eq!((&value["step"], &value["seconds"]), (&7.into(), &1.5.into()));
-    let recap: serde_json::Value = serde_json::from_str(&json::recap(&plan(), &failed_run(), &[])).unwrap();
+    let recap: serde_json::Value =
+        serde_json::from_str(&json::recap(&plan(), &failed_run(), &[], &titles())).unwrap();
     assert_eq!(recap["hosts"]["cp1"]["state"], "unreachable");
     assert_eq!(recap["success"], false);
 }
@@ -243,15 +249,15 @@ fn recap_with_probes() {
     let mut result = RunResult { wall: Duration::from_secs(120), ..RunResult::default() };
     let tally = Tally { ok: 24, changed: 2, ..Tally::default() };
     result.hosts.insert(host("gw1"), HostResult { tally, ..HostResult::default() });
-    insta::assert_snapshot!(recap::text(&plan(), &result, &probed(), Style::plain()));
-    let none_failed = recap::text(&plan(), &result, &probed()[..1], Style::plain());
+    insta::assert_snapshot!(recap::text(&plan(), &result, &probed(), &titles(), Style::plain()));
+    let none_failed = recap::text(&plan(), &result, &probed()[..1], &titles(), Style::plain());
     assert!(!none_failed.contains("(exit 1)"), "{none_failed}");
 }
 
 #[test]
 fn failed_probe_is_not_a_success_in_json() {
     let read = |probed: &[Sum]| -> serde_json::Value {
-        serde_json::from_str(&json::recap(&plan(), &RunResult::default(), probed)).unwrap()
+        serde_json::from_str(&json::recap(&plan(), &RunResult::default(), probed, &titles())).unwrap()
     };
     assert_eq!(read(&probed()[..1])["success"], true);
     let recap = read(&probed());

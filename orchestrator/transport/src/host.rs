@@ -41,7 +41,7 @@ pub struct Connection {
     pub escalate: Option<Become>,
     /// `ansible_become` itself, which overrides a play's `become`. `None` if the inventory does not
     /// set it.
-    pub become_wish: Option<bool>,
+    pub become_setting: Option<bool>,
     /// Account and password for the agent if a play sets `become`.
     pub become_with: Become,
     /// `apim_agent_state`: the folder for the agent's state and binary. The default depends on the

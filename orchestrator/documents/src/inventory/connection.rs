@@ -226,7 +226,7 @@ impl Reader<'_> {
         let password = self.secret(&names);
         let requested = self.flag(&["ansible_become"]).map(|(requested, _)| requested);
         connection.become_with = Become { user, password };
-        connection.become_wish = requested;
+        connection.become_setting = requested;
         connection.escalate = (requested == Some(true)).then(|| connection.become_with.clone());
     }
 }

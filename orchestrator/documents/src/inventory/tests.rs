@@ -70,7 +70,7 @@ fn connection_variables_are_parsed() {
         ("root", Some("s3"))
     );
     let b = &inventory.host("b").expect("b").connection;
-    assert_eq!((b.kind, b.become_wish, b.escalate.is_none()), (ConnectionKind::Local, Some(false), true));
+    assert_eq!((b.kind, b.become_setting, b.escalate.is_none()), (ConnectionKind::Local, Some(false), true));
     assert_eq!(b.become_with.password.as_ref().map(Secret::expose), Some("s3"));
     let c = &inventory.host("c").expect("c").connection;
     assert_eq!(c.options.proxy_jump, ["u@bastion:2022"]);

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use apim_protocol::value::AbsPath;
+use apim_protocol::value::{AbsPath, Sha256};
 
 use super::{Cluster, FileReader, Host, HostInput, check, endpoints, keystores, names, own_keys};
 use crate::home::{self, Home};
 use crate::host_name;
+use crate::release::Version;
 use crate::role::Role;
 use crate::settings::environments::Environment;
 use crate::settings::source::Java;
@@ -146,7 +147,6 @@ impl Builder<'_> {
     fn node(&mut self, role: Role, host: &Host, before: &[Node]) -> Option<Node> {
         let settings = Arc::clone(&host.settings);
         let own = settings.role(role);
-        let span = settings.span.clone();
         let version = match &settings.version {
             Some(version) => Some(version.value.clone()),
             None => {
@@ -154,19 +154,7 @@ impl Builder<'_> {
                 None
             }
         };
-        let digest = version.as_ref().and_then(|v| settings.distributions.digest(role, v));
-        if settings.distributions.source.is_none() {
-            let what = "`apim` requires `distributions.source`";
-            self.mistakes.add_hint(&span, what, "a URL, or a folder on this machine that contains the zips");
-        }
-        if let Some(version) = version.as_ref().filter(|_| digest.is_none()) {
-            let what = format!("no SHA-256 for `{}`", version.zip(role));
-            let hint = format!(
-                "set `distributions: {{sha256: {{{}: …}}}}`; get it with `sha256sum FILE`",
-                role.distribution().group()
-            );
-            self.mistakes.add_hint(&settings.distributions.span, what, hint);
-        }
+        let digest = self.digest(role, &settings, version.as_ref());
         let java_home = self.java_home(&settings);
         if settings.admin.is_none() {
             self.need(
@@ -175,17 +163,7 @@ impl Builder<'_> {
                 "the super administrator's password, the same on every node",
             );
         }
-        if settings.databases.is_none() && !self.is_standalone {
-            let hint = "all nodes share two databases on a server; only a single all-in-one can use its own H2 files";
-            self.need(&settings, "databases", hint);
-            if let Some(place) = settings.place_of("databases").filter(|_| settings.embedded) {
-                let what = format!(
-                    "`apim.databases.type`: `h2` is not supported on `{}`: its files cannot be shared",
-                    host.name
-                );
-                self.mistakes.add_hint(place, what, hint);
-            }
-        }
+        self.need_databases(&settings, host);
         let machine = |node: &&Node| node.role == role && same_machine(node, host);
         let component = match before.iter().find(machine) {
             Some(_) => format!("{}-{}", role.component(), own.port_offset),
@@ -225,6 +203,45 @@ impl Builder<'_> {
             keystores,
             place: host.place.clone(),
         })
+    }
+
+    /// Returns the digest of the role's zip. A missing digest or source is an error.
+    fn digest(&mut self, role: Role, settings: &Settings, version: Option<&Version>) -> Option<Sha256> {
+        let digest = version.and_then(|version| settings.distributions.digest(role, version));
+        if settings.distributions.source.is_none() {
+            let what = "`apim` requires `distributions.source`";
+            self.mistakes.add_hint(
+                &settings.span,
+                what,
+                "a URL, or a folder on this machine that contains the zips",
+            );
+        }
+        if let Some(version) = version.filter(|_| digest.is_none()) {
+            let what = format!("no SHA-256 for `{}`", version.zip(role));
+            let hint = format!(
+                "set `distributions: {{sha256: {{{}: …}}}}`; get it with `sha256sum FILE`",
+                role.distribution().group()
+            );
+            self.mistakes.add_hint(&settings.distributions.span, what, hint);
+        }
+        digest
+    }
+
+    /// Adds an error if the nodes have no database server, but need one.
+    fn need_databases(&mut self, settings: &Settings, host: &Host) {
+        if settings.databases.is_some() || self.is_standalone {
+            return;
+        }
+        let hint =
+            "all nodes share two databases on a server; only a single all-in-one can use its own H2 files";
+        self.need(settings, "databases", hint);
+        if let Some(place) = settings.place_of("databases").filter(|_| settings.embedded) {
+            let what = format!(
+                "`apim.databases.type`: `h2` is not supported on `{}`: its files cannot be shared",
+                host.name
+            );
+            self.mistakes.add_hint(place, what, hint);
+        }
     }
 
     /// Adds an error for a missing key, unless it is set: its value has its own error then.

@@ -1,6 +1,8 @@
 //! Endpoints: the public name and ports of each role and each environment.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use super::Cluster;
 use crate::load_balancer::is_managed;
@@ -13,84 +15,130 @@ use crate::yaml::{Mistakes, Span};
 
 /// Sets the endpoints of the cluster: as configured, or those of the only node.
 pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
-    let balancer = cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address);
-    let is_managed = cluster.hosts.iter().any(is_managed);
-    let written = cluster.nodes.first().map(|node| node.settings.endpoints.clone()).unwrap_or_default();
-    let place = cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone());
-    let block = cluster.nodes.first().and_then(|node| node.settings.place_of("endpoints").cloned());
+    let first = cluster.nodes.first().map(|node| Arc::clone(&node.settings));
     // Invalid endpoints have their own errors, and are not reported as missing.
-    let endpoints_fit = cluster.nodes.first().is_none_or(|node| node.settings.endpoints_fit);
+    let endpoints_fit = first.as_ref().is_none_or(|settings| settings.endpoints_fit);
     let mut unread = Mistakes::default();
-    let mistakes = if endpoints_fit { mistakes } else { &mut unread };
-    let mut notes = Vec::new();
-    for role in [Role::ControlPlane, Role::KeyManager, Role::TrafficManager] {
+    let none = BTreeMap::new();
+    let mut resolver = Resolver {
+        cluster,
+        written: first.as_ref().map_or(&none, |settings| &settings.endpoints),
+        block: first.as_ref().and_then(|settings| settings.place_of("endpoints")),
+        place: cluster.nodes.first().map_or_else(Span::nowhere, |node| node.place.clone()),
+        balancer: cluster.hosts.iter().find(|host| host.is_load_balancer).and_then(|host| host.address),
+        is_managed: cluster.hosts.iter().any(is_managed),
+        mistakes: if endpoints_fit { mistakes } else { &mut unread },
+        notes: Vec::new(),
+    };
+    let roles = resolver.roles();
+    let environments = resolver.environments();
+    let notes = resolver.notes;
+    cluster.endpoints.extend(roles);
+    cluster.environment_endpoints.extend(environments);
+    cluster.notes.extend(notes);
+    set_virtual_hosts(cluster);
+    warn_about_shared_endpoints(cluster);
+}
+
+/// Context for finding endpoints.
+struct Resolver<'a> {
+    cluster: &'a Cluster,
+    /// The configured endpoints.
+    written: &'a BTreeMap<Role, EndpointSetting>,
+    /// The location of `apim.endpoints`, if it is set.
+    block: Option<&'a Span>,
+    /// The location of the first node.
+    place: Span,
+    /// The address of the load balancer, if the inventory contains it.
+    balancer: Option<Ipv4Addr>,
+    /// Whether apim-deploy manages the load balancer.
+    is_managed: bool,
+    mistakes: &'a mut Mistakes,
+    notes: Vec<String>,
+}
+
+impl Resolver<'_> {
+    fn roles(&mut self) -> Vec<(Role, Endpoint)> {
+        let roles = [Role::ControlPlane, Role::KeyManager, Role::TrafficManager];
+        roles.into_iter().filter_map(|role| Some((role, self.role(role)?))).collect()
+    }
+
+    fn role(&mut self, role: Role) -> Option<Endpoint> {
+        let is_hub = role == Role::ControlPlane;
         let nodes: Vec<&Node> =
-            if role == Role::ControlPlane { cluster.hubs().collect() } else { cluster.of(role).collect() };
-        let setting = written.get(&role);
-        if let (true, Some(setting)) = (nodes.is_empty() && role != Role::ControlPlane, setting) {
-            notes.push(format!(
+            if is_hub { self.cluster.hubs().collect() } else { self.cluster.of(role).collect() };
+        let setting = self.written.get(&role);
+        if let Some(setting) = setting.filter(|_| nodes.is_empty() && !is_hub) {
+            self.notes.push(format!(
                 "apim.endpoints.{} (`{}`) is not used: the group has no hosts",
                 role.group(),
                 setting.name
             ));
         }
-        let search = Search { nodes: &nodes, setting, balancer, is_managed, what: format!("the {role}s") };
-        let place = missing_at(block.as_ref(), &nodes, &place);
+        let search = self.search(&nodes, setting, format!("the {role}s"));
+        let place = missing_at(self.block, &nodes, &self.place);
         let hint = format!("set `endpoints: {{{}: NAME}}` to the name of the load balancer", role.group());
-        if let Some(endpoint) =
-            search.endpoint(&mut notes, &mut |what| mistakes.add_hint(place, what, hint.clone()))
-        {
-            cluster.endpoints.insert(role, endpoint);
-        }
+        search.endpoint(&mut self.notes, &mut |what| self.mistakes.add_hint(place, what, hint.clone()))
     }
-    let mut found = Vec::new();
-    for environment in &cluster.environments {
+
+    fn environments(&mut self) -> Vec<(String, Endpoint)> {
+        let cluster = self.cluster;
+        let mut found = Vec::new();
+        for environment in &cluster.environments {
+            let endpoint = self.environment(environment);
+            found.extend(endpoint.map(|endpoint| (environment.name.value.clone(), endpoint)));
+        }
+        found
+    }
+
+    fn environment(&mut self, environment: &Environment) -> Option<Endpoint> {
         let name = &environment.name.value;
-        let nodes: Vec<&Node> = cluster.gateways_of(name).collect();
-        let is_only = cluster.environments.len() == 1;
+        let nodes: Vec<&Node> = self.cluster.gateways_of(name).collect();
+        let is_only = self.cluster.environments.len() == 1;
         let is_all_in_one = nodes.iter().all(|node| node.role == Role::AllInOne);
         let setting = environment
             .endpoint
             .as_ref()
-            .or_else(|| written.get(&Role::Gateway).filter(|_| is_only))
-            .or_else(|| written.get(&Role::ControlPlane).filter(|_| is_all_in_one && !nodes.is_empty()));
+            .or_else(|| self.written.get(&Role::Gateway).filter(|_| is_only))
+            .or_else(|| self.written.get(&Role::ControlPlane).filter(|_| is_all_in_one && !nodes.is_empty()));
         let named = Some(&environment.name.span).filter(|span| span.file_name().is_some());
-        let span = named.unwrap_or_else(|| missing_at(block.as_ref(), &nodes, &place));
+        let span = named.unwrap_or_else(|| missing_at(self.block, &nodes, &self.place));
         if nodes.is_empty() {
-            match setting {
-                Some(setting) => {
-                    notes.push(format!("environment `{name}` has no gateway in this inventory; it is expected at `{}`", setting.name));
-                    found.push((name.clone(), elsewhere(setting)));
-                }
-                None if !cluster.nodes.is_empty() => mistakes.add_hint(
+            if setting.is_none() && !self.cluster.nodes.is_empty() {
+                self.mistakes.add_hint(
                     span,
                     format!("environment `{name}` has no gateway"),
                     format!("assign `{name}` to a gateway (`gateway: {{environment: {name}}}`), or set the `endpoint` of gateways outside this inventory"),
-                ),
-                None => {}
+                );
             }
-            continue;
+            let setting = setting?;
+            self.notes.push(format!(
+                "environment `{name}` has no gateway in this inventory; it is expected at `{}`",
+                setting.name
+            ));
+            return Some(elsewhere(setting));
         }
-        let search = Search {
-            nodes: &nodes,
-            setting,
-            balancer,
-            is_managed,
-            what: format!("the gateways of environment `{name}`"),
-        };
+        let search = self.search(&nodes, setting, format!("the gateways of environment `{name}`"));
         let hint = if is_only {
-            "set `endpoints: {gateway: NAME}` to the name of the load balancer".to_owned()
+            "set `endpoints: {gateway: NAME}` to the name of the load balancer"
         } else {
-            "set `endpoint: NAME` in the environment to the name of the load balancer".to_owned()
+            "set `endpoint: NAME` in the environment to the name of the load balancer"
         };
-        if let Some(endpoint) =
-            search.endpoint(&mut notes, &mut |what| mistakes.add_hint(span, what, hint.clone()))
-        {
-            found.push((name.clone(), endpoint));
-        }
+        search.endpoint(&mut self.notes, &mut |what| self.mistakes.add_hint(span, what, hint))
     }
-    cluster.environment_endpoints.extend(found);
-    cluster.notes.extend(notes);
+
+    fn search<'s>(
+        &self,
+        nodes: &'s [&'s Node],
+        setting: Option<&'s EndpointSetting>,
+        what: String,
+    ) -> Search<'s> {
+        Search { nodes, setting, balancer: self.balancer, is_managed: self.is_managed, what }
+    }
+}
+
+/// Sets the additional endpoints of environments.
+fn set_virtual_hosts(cluster: &mut Cluster) {
     for environment in &cluster.environments {
         let name = &environment.name.value;
         let Some(main) = cluster.environment_endpoints.get(name) else { continue };
@@ -102,7 +150,6 @@ pub(super) fn resolve(cluster: &mut Cluster, mistakes: &mut Mistakes) {
         });
         cluster.virtual_hosts.insert(name.clone(), hosts.collect());
     }
-    warn_about_shared_endpoints(cluster);
 }
 
 /// Adds warnings for environments that share a name and port but have different gateways: requests

@@ -20,42 +20,14 @@ use crate::yaml::{self, Mistakes};
 pub(super) mod build;
 mod check;
 mod endpoints;
+mod input;
 mod keystores;
 mod names;
 mod own_keys;
 #[cfg(test)]
 mod tests;
 
-/// One host, as read from the inventory.
-#[derive(Debug, Clone)]
-pub struct HostInput {
-    /// Its name in the inventory.
-    pub name: String,
-    /// The SSH address: a name or an IP address.
-    pub address: String,
-    /// All its groups including parent groups, the closest last.
-    pub groups: Vec<String>,
-    /// Its merged variable `apim`.
-    pub apim: yaml::Node,
-    /// The location of the host in the inventory.
-    pub place: yaml::Span,
-}
-
-/// Reads files that settings refer to, such as keystores.
-pub trait FileReader {
-    /// Returns the content of `path`. A relative path starts at the folder of the file that `place`
-    /// is in.
-    ///
-    /// # Errors
-    /// The reason why it cannot be read, without the path.
-    fn read(&self, path: &str, place: &yaml::Span) -> Result<Vec<u8>, String>;
-}
-
-impl<F: Fn(&str, &yaml::Span) -> Result<Vec<u8>, String>> FileReader for F {
-    fn read(&self, path: &str, place: &yaml::Span) -> Result<Vec<u8>, String> {
-        self(path, place)
-    }
-}
+pub use input::{FileError, FileReader, HostInput};
 
 /// A host, with or without nodes.
 #[derive(Debug, Clone)]

@@ -2,19 +2,19 @@
 
 use apim_protocol::value::Secret;
 
-use super::Scene;
+use super::context::RenderContext;
 use super::tree::{Table, Value};
 use crate::release::Series;
 use crate::role::Role;
 use crate::settings::databases::{Database, DatabaseType, Databases, PoolValue};
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let node = scene.node;
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let node = context.node;
     let Some(databases) = &node.settings.databases else {
         for (key, file) in [("apim_db", "WSO2AM_DB"), ("shared_db", "WSO2SHARED_DB")] {
             root.put(&format!("database.{key}"), shipped(file));
         }
-        local(scene, root);
+        local(context, root);
         return;
     };
     // Gateways and traffic managers get APIs and policies from the control plane, so they use the
@@ -23,7 +23,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         put(root, "database.apim_db", databases, &databases.apim_db);
     }
     put(root, "database.shared_db", databases, &databases.shared_db);
-    local(scene, root);
+    local(context, root);
 }
 
 fn put(root: &mut Table, path: &str, databases: &Databases, database: &Database) {
@@ -72,11 +72,11 @@ fn shipped(file: &str) -> Table {
 
 /// The node's own registry, which the control plane distributions enable by default
 /// (wso2/product-apim, deployment.toml).
-fn local(scene: &Scene<'_>, root: &mut Table) {
-    if !scene.node.role.is_hub() {
+fn local(context: &RenderContext<'_>, root: &mut Table) {
+    if !context.node.role.is_hub() {
         return;
     }
-    let end = if scene.node.version.series() >= Series::V4_7 { ";DB_CLOSE_DELAY=-1" } else { "" };
+    let end = if context.node.version.series() >= Series::V4_7 { ";DB_CLOSE_DELAY=-1" } else { "" };
     let url = format!("jdbc:h2:./repository/database/WSO2CARBON_DB;DB_CLOSE_ON_EXIT=FALSE{end}");
     root.put("database.local", Table::about("as shipped: this node's own registry").set("url", url));
 }

@@ -1,6 +1,6 @@
-//! `[apim.event_hub]`, `[apim.key_manager]`: sources of events, and the key managers.
+//! `[apim.event_hub]`: sources of events.
 
-use super::Scene;
+use super::context::RenderContext;
 use super::tree::Table;
 use crate::port::{BROKER_TLS, RECEIVER, RECEIVER_AUTH};
 use crate::role::Role;
@@ -16,8 +16,8 @@ pub(super) const OVER_TLS: &str = concat!(
     "'&amp;key_store_password='$ref{keystore.tls.password}",
 );
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let (cluster, node) = (scene.cluster, scene.node);
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let (cluster, node) = (context.cluster, context.node);
     let hubs: Vec<_> = cluster.hubs().collect();
     let several = hubs.len() > 1;
     let broker = cluster.broker();
@@ -51,7 +51,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
     }
     root.put("apim.event_hub", hub);
     if node.role.is_hub() {
-        published(scene, root);
+        published(context, root);
     }
     if broker == BROKER_TLS && cluster.serves_broker(node) {
         // The default is TLSv1 only, which no current JDK supports (wso2/product-apim,
@@ -76,10 +76,10 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
 
 /// The event hubs that a control plane publishes to: one group for each hub, or one group of all
 /// hubs.
-fn published(scene: &Scene<'_>, root: &mut Table) {
+fn published(context: &RenderContext<'_>, root: &mut Table) {
     const GROUP: &str = "apim.event_hub.publish.url_group";
-    let hubs: Vec<_> = scene.cluster.hubs().collect();
-    let one_group = scene.node.settings.messaging.event_hub.group_type().filter(|_| hubs.len() > 1);
+    let hubs: Vec<_> = context.cluster.hubs().collect();
+    let one_group = context.node.settings.messaging.event_hub.group_type().filter(|_| hubs.len() > 1);
     if let Some(kind) = one_group {
         let urls = |scheme: &str, base| hubs.iter().map(|hub| hub.url(scheme, base)).collect::<Vec<_>>();
         root.push(
@@ -99,32 +99,6 @@ fn published(scene: &Scene<'_>, root: &mut Table) {
             Table::about(format!("{}: every event goes to every hub", hub.words()))
                 .set("urls", vec![hub.url("tcp", RECEIVER)])
                 .set("auth_urls", vec![hub.url("ssl", RECEIVER_AUTH)]),
-        );
-    }
-}
-
-pub(super) fn key_manager(scene: &Scene<'_>, root: &mut Table) {
-    let (cluster, node) = (scene.cluster, scene.node);
-    let has_own = cluster.of(Role::KeyManager).next().is_some();
-    // Without key managers the control plane acts as one, which is its own default.
-    let asks = match node.role {
-        Role::Gateway => true,
-        Role::ControlPlane | Role::AllInOne => has_own,
-        Role::KeyManager | Role::TrafficManager => false,
-    };
-    if let (true, Some(endpoint)) = (asks, cluster.endpoint(Role::KeyManager)) {
-        root.put(
-            "apim.key_manager",
-            Table::about("the key managers' endpoint")
-                .set("service_url", endpoint.https("/services/"))
-                .set("username", "$ref{super_admin.username}")
-                .set("password", "$ref{super_admin.password}"),
-        );
-    }
-    if node.role == Role::AllInOne {
-        root.put(
-            "apim.key_manager",
-            Table::about("as shipped").set("enable_lightweight_apikey_generation", true),
         );
     }
 }

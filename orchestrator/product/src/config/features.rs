@@ -1,6 +1,6 @@
 //! Sections of `settings::features`: CORS, analytics, backend JWT, mail, storage of tokens.
 
-use super::Scene;
+use super::context::RenderContext;
 use super::databases::in_xml;
 use super::tree::{Table, Value};
 use crate::release::Series;
@@ -71,8 +71,8 @@ pub(super) fn analytics(node: &Node) -> Table {
 }
 
 /// The JWT that gateways send to backends.
-pub(super) fn of_gateway(scene: &Scene<'_>, root: &mut Table) {
-    let jwt = &scene.node.settings.features.backend_jwt;
+pub(super) fn of_gateway(context: &RenderContext<'_>, root: &mut Table) {
+    let jwt = &context.node.settings.features.backend_jwt;
     if !jwt.enabled {
         return;
     }
@@ -89,11 +89,11 @@ pub(super) fn of_gateway(scene: &Scene<'_>, root: &mut Table) {
 }
 
 /// Storage of tokens, and mail, on control planes and key managers.
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    if !matches!(scene.node.role, Role::ControlPlane | Role::KeyManager | Role::AllInOne) {
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    if !matches!(context.node.role, Role::ControlPlane | Role::KeyManager | Role::AllInOne) {
         return;
     }
-    let features = &scene.node.settings.features;
+    let features = &context.node.settings.features;
     if features.oauth.encrypt_tokens || features.oauth.hash_tokens {
         root.put(
             "apim.oauth_config",

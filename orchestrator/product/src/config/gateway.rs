@@ -1,17 +1,18 @@
 //! `[[apim.gateway.environment]]` on the control plane, and the labels of a gateway.
 
+use super::context::RenderContext;
+use super::features;
 use super::tree::Table;
-use super::{Scene, features};
 use crate::role::Role;
 use crate::settings::environments::Environment;
 use crate::topology::{Endpoint, url};
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let node = scene.node;
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let node = context.node;
     if node.role.is_hub() {
-        for (at, environment) in scene.cluster.environments().iter().enumerate() {
-            if let Some(endpoint) = scene.cluster.environment_endpoint(&environment.name.value) {
-                let hosts = scene.cluster.virtual_hosts(&environment.name.value);
+        for (at, environment) in context.cluster.environments().iter().enumerate() {
+            if let Some(endpoint) = context.cluster.environment_endpoint(&environment.name.value) {
+                let hosts = context.cluster.virtual_hosts(&environment.name.value);
                 let websub = environment.websub.unwrap_or(node.role == Role::AllInOne);
                 let mut table = block(environment, endpoint, websub, at == 0);
                 for host in hosts {
@@ -36,7 +37,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
             .set_some("event_waiting_time", retrieval.event_waiting_ms)
             .set_some("enable_on_demand_loading", retrieval.on_demand),
     );
-    features::of_gateway(scene, root);
+    features::of_gateway(context, root);
     if let Some(list) = &node.own.skip_list {
         let mut table =
             Table::about("from the inventory: skip_list; manually deployed artifacts that are kept");
@@ -52,7 +53,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         }
         root.put("apim.sync_runtime_artifacts.gateway.skip_list", table);
     }
-    shipped(scene, root);
+    shipped(context, root);
 }
 
 fn block(environment: &Environment, endpoint: &Endpoint, websub: bool, is_first: bool) -> Table {
@@ -96,8 +97,8 @@ fn addresses(table: Table, endpoint: &Endpoint, websub: bool) -> Table {
 
 /// Features that the gateway's shipped `deployment.toml` enables, so the generated one must too
 /// (wso2/product-apim, tags v4.5.0 to v4.7.0), except one key that the product does not read.
-fn shipped(scene: &Scene<'_>, root: &mut Table) {
-    let node = scene.node;
+fn shipped(context: &RenderContext<'_>, root: &mut Table) {
+    let node = context.node;
     root.put("apim.analytics", features::analytics(node));
     if node.role == Role::Gateway {
         root.put(

@@ -1,12 +1,12 @@
 //! `[keystore.*]`, `[truststore]`, `[encryption]`.
 
-use super::Scene;
+use super::context::RenderContext;
 use super::tree::Table;
 use crate::release::Series;
 use crate::settings::keystores::{KeystoreMode, Purpose};
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let settings = &scene.node.settings;
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let settings = &context.node.settings;
     for store in &settings.keystores.stores {
         let what = match store.purpose {
             Purpose::Tls => "the certificate of every TLS port",
@@ -31,7 +31,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
                 .set_some("key_password", store.key_password.as_ref()),
         );
     }
-    if scene.node.version.series() >= Series::V4_7
+    if context.node.version.series() >= Series::V4_7
         && let Some(key) = &settings.encryption_key
     {
         // Must be a table: the start script does not detect the dotted form, and would append its

@@ -1,13 +1,14 @@
 //! Sections for portals: the developer portal's URL, cross-origin rules, and features that control
 //! planes enable by default.
 
+use super::context::RenderContext;
+use super::features;
 use super::tree::Table;
-use super::{Scene, features};
 use crate::release::Series;
 use crate::role::Role;
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let node = scene.node;
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let node = context.node;
     if !node.role.is_hub() {
         return;
     }
@@ -17,7 +18,7 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
         Series::V4_7 => "Regular,APK,AWS,Azure,Kong,Envoy,APIPlatform",
     };
     root.put("apim", Table::about("as shipped").set("gateway_type", kinds));
-    if let Some(endpoint) = scene.cluster.endpoint(Role::ControlPlane) {
+    if let Some(endpoint) = context.cluster.endpoint(Role::ControlPlane) {
         let own = node.settings.features.devportal_url.clone();
         root.put(
             "apim.devportal",

@@ -2,12 +2,24 @@
 
 use apim_protocol::value::Secret;
 
-use super::Override;
 use super::tree::{Item, Table, Value};
-use crate::yaml::{Kind, Mistakes, Node, sounds_secret};
+use crate::yaml::{Kind, Mistakes, Node, Span, sounds_secret};
 
 /// Maximum length of a displayed value, in characters.
 const SHOWN_CHARACTERS: usize = 80;
+
+/// A derived key that `config:` overrides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Override {
+    /// The dotted path of the key.
+    pub key: String,
+    /// The derived value, with secrets masked.
+    pub derived: String,
+    /// The value from `config:`, with secrets masked.
+    pub configured: String,
+    /// The location of the key in `config:`.
+    pub span: Span,
+}
 
 /// The result of a merge.
 #[derive(Debug, Default)]

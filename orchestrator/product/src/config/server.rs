@@ -1,12 +1,12 @@
 //! `[server]`, `[transport.*]`: the public name and ports of a node.
 
-use super::Scene;
+use super::context::RenderContext;
 use super::tree::Table;
 use crate::port;
 use crate::role::Role;
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let (cluster, node) = (scene.cluster, scene.node);
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let (cluster, node) = (context.cluster, context.node);
     let endpoint = cluster.endpoint_of(node);
     let name = endpoint.map_or(node.peer.as_str(), |endpoint| endpoint.name.as_str());
     let from = if endpoint.is_some_and(|endpoint| endpoint.name != node.peer) {

@@ -1,14 +1,14 @@
 //! `[apim.throttling]`: where requests are counted, and where throttling decisions come from.
 
-use super::Scene;
+use super::context::RenderContext;
 use super::event_hub::OVER_TLS;
 use super::tree::Table;
 use crate::port::{BROKER_TLS, RECEIVER, RECEIVER_AUTH};
 use crate::role::Role;
 use crate::topology::Node;
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
-    let (cluster, node) = (scene.cluster, scene.node);
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
+    let (cluster, node) = (context.cluster, context.node);
     let throttlers = cluster.throttlers();
     let decides = throttlers.iter().any(|other| other.name == node.name);
     let several = throttlers.len() > 1;
@@ -53,13 +53,13 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
                 .set("throttle_decision_endpoints", decisions),
         );
     }
-    counted(scene, &throttlers, root);
+    counted(context, &throttlers, root);
 }
 
 /// The traffic managers that count requests: one group for each, or one group of all.
-fn counted(scene: &Scene<'_>, throttlers: &[&Node], root: &mut Table) {
+fn counted(context: &RenderContext<'_>, throttlers: &[&Node], root: &mut Table) {
     const GROUP: &str = "apim.throttling.url_group";
-    let kind = scene.node.settings.messaging.throttling.group_type().filter(|_| throttlers.len() > 1);
+    let kind = context.node.settings.messaging.throttling.group_type().filter(|_| throttlers.len() > 1);
     if let Some(kind) = kind {
         let urls =
             |scheme: &str, base| throttlers.iter().map(|other| other.url(scheme, base)).collect::<Vec<_>>();

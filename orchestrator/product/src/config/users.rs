@@ -1,20 +1,19 @@
-//! `[user_store]`, `[super_admin]`, and handlers for user registration and token revocation.
+//! `[user_store]`, `[super_admin]`.
 
-use super::Scene;
+use super::context::RenderContext;
 use super::databases::in_xml;
 use super::tree::Table;
-use crate::role::Role;
 
-pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
+pub(super) fn section(context: &RenderContext<'_>, root: &mut Table) {
     // The default type enables none of the features that a user store needs (carbon-kernel,
     // infer.json).
-    let store = &scene.node.settings.features.user_store;
+    let store = &context.node.settings.features.user_store;
     let mut table = Table::default().set("type", store.kind).set_some("connection_url", store.url.as_ref());
     if let Some((user, password)) = &store.account {
         table = table.set("connection_name", user).set("connection_password", &in_xml(password));
     }
     root.put("user_store", table);
-    if let Some(admin) = &scene.node.settings.admin {
+    if let Some(admin) = &context.node.settings.admin {
         root.put(
             "super_admin",
             Table::about(
@@ -24,47 +23,5 @@ pub(super) fn section(scene: &Scene<'_>, root: &mut Table) {
             .set("password", &admin.password)
             .set("create_admin_account", true),
         );
-    }
-}
-
-pub(super) fn events(scene: &Scene<'_>, root: &mut Table) {
-    let node = scene.node;
-    let notified = match node.role {
-        Role::Gateway | Role::TrafficManager => return,
-        // The node's own port, so the placeholder is correct here.
-        Role::ControlPlane | Role::AllInOne => {
-            "https://localhost:${mgt.transport.https.port}/internal/data/v1/notify".to_owned()
-        }
-        Role::KeyManager => match scene.cluster.endpoint(Role::ControlPlane) {
-            Some(endpoint) => endpoint.https("/internal/data/v1/notify"),
-            None => return,
-        },
-    };
-    root.push(
-        "event_handler",
-        Table::default().set("name", "userPostSelfRegistration").set("subscriptions", ["POST_ADD_USER"]),
-    );
-    let about = if node.role == Role::KeyManager {
-        "revoked tokens are sent to the control plane"
-    } else {
-        "revoked tokens are sent to this node's event hub"
-    };
-    let mut listener = Table::about(about)
-        .set("id", "token_revocation")
-        .set("type", "org.wso2.carbon.identity.core.handler.AbstractIdentityHandler")
-        .set("name", "org.wso2.is.notification.ApimOauthEventInterceptor");
-    listener = listener.set("order", 1_u16);
-    // `$ref{}` is not resolved inside arrays of tables; `${admin.*}` is resolved at run time.
-    listener.put(
-        "properties",
-        Table::default()
-            .set("notification_endpoint", notified)
-            .set("username", "${admin.username}")
-            .set("password", "${admin.password}")
-            .set("header.X-WSO2-KEY-MANAGER", "default"),
-    );
-    root.push("event_listener", listener);
-    if node.role.is_hub() {
-        root.put("service_provider", Table::about("as shipped").set("sp_name_regex", r"^[\sa-zA-Z0-9._-]*$"));
     }
 }

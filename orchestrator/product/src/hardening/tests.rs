@@ -107,7 +107,7 @@ fn unknown_values_are_errors() {
         ("{writable: /mnt}", "must be a list"),
         ("{writable: [relative]}", "absolute"),
         ("{sysctl: {net.ipv4.tcp_tw_recycle: 1}}", "tcp_tw_recycle"),
-        ("{sysctl: {'../x': 1}}", "no key of the kernel"),
+        ("{sysctl: {'../x': 1}}", "invalid kernel parameter"),
         ("{sysctl: 3}", "must be true, false, or a map"),
     ] {
         let found = mistakes(&fit(hardening));

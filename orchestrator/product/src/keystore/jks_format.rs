@@ -11,8 +11,7 @@ use jks::common::RandomReader;
 use jks::{KeyStore, KeyStoreError, KeyStoreOptions};
 use zeroize::Zeroizing;
 
-use super::open::Inside;
-use super::write::{Base, Content, Item};
+use super::content::{Base, Content, Item};
 use super::{Certificate, Entry, EntryKind, KeystoreError, PrivateKey};
 
 /// The shortest password that JDK tools accept.
@@ -35,7 +34,7 @@ impl Locked {
     }
 }
 
-pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Inside), KeystoreError> {
+pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Locked), KeystoreError> {
     let store = load(bytes, password)?;
     let mut entries = Vec::new();
     for alias in store.aliases() {
@@ -50,7 +49,7 @@ pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Insid
         };
         entries.push(Entry { alias, kind });
     }
-    Ok((entries, Inside::Jks(std::sync::Arc::new(Locked(store)))))
+    Ok((entries, Locked(store)))
 }
 
 /// Returns the bytes of a keystore with `base`'s unchanged entries and `content`, which takes

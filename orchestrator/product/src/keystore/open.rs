@@ -1,86 +1,15 @@
-//! An opened keystore: its entries, and the identities (key and chain) in it.
+//! An opened keystore: its entries, and the identities in it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use apim_protocol::value::Secret;
-use zeroize::Zeroizing;
 
-use super::{Certificate, Format, KeystoreError, jks_format, pem, pkcs12_format};
-
-/// A private key (PKCS #8, DER). Never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct PrivateKey(Zeroizing<Vec<u8>>);
-
-impl PrivateKey {
-    /// Returns a key from PKCS #8 bytes.
-    #[must_use]
-    pub fn from_pkcs8(der: Vec<u8>) -> Self {
-        Self(Zeroizing::new(der))
-    }
-
-    /// Returns the PKCS #8 bytes.
-    #[must_use]
-    pub fn as_pkcs8(&self) -> &[u8] {
-        &self.0
-    }
-}
-
-impl fmt::Debug for PrivateKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PrivateKey(***)")
-    }
-}
-
-/// A private key with its certificate chain, its own certificate first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Identity {
-    /// The key.
-    pub key: PrivateKey,
-    /// At least one certificate.
-    pub chain: Vec<Certificate>,
-}
-
-impl Identity {
-    /// Creates an identity from a key and its chain.
-    ///
-    /// # Errors
-    /// When the chain is empty, or its first certificate does not belong to the key.
-    pub fn new(key: PrivateKey, chain: Vec<Certificate>, alias: &str) -> Result<Self, KeystoreError> {
-        let Some(own) = chain.first() else { return Err(KeystoreError::NoCertificate(alias.to_owned())) };
-        let pair = rcgen::KeyPair::try_from(key.as_pkcs8())
-            .map_err(|_| KeystoreError::UnreadableKey("its type is not RSA, EC or Ed25519"))?;
-        if rcgen::PublicKeyData::subject_public_key_info(&pair) != own.public_key {
-            return Err(KeystoreError::NotAPair(own.subject.clone()));
-        }
-        Ok(Self { key, chain })
-    }
-
-    /// Returns the key's own certificate.
-    #[must_use]
-    pub fn certificate(&self) -> Option<&Certificate> {
-        self.chain.first()
-    }
-}
-
-/// The type of an entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryKind {
-    /// A private key with its certificate chain, its own certificate first.
-    Key(Vec<Certificate>),
-    /// A trusted certificate.
-    Trusted(Box<Certificate>),
-    /// Another type, or an unreadable certificate.
-    Other,
-}
-
-/// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Its alias; Java keystores ignore case.
-    pub alias: String,
-    /// What it is.
-    pub kind: EntryKind,
-}
+use super::certificate::Certificate;
+use super::entry::{Entry, EntryKind, Identity, Keys};
+use super::error::KeystoreError;
+use super::format::Format;
+use super::{jks_format, pem, pkcs12_format};
 
 /// An opened keystore.
 #[derive(Clone)]
@@ -93,11 +22,11 @@ pub struct Opened {
 }
 
 #[derive(Clone)]
-pub(super) enum Inside {
+enum Inside {
     /// Keys are still encrypted, each with its own password.
-    Jks(std::sync::Arc<jks_format::Locked>),
+    Jks(Arc<jks_format::Locked>),
     /// Keys by alias.
-    Open(Vec<(String, PrivateKey)>),
+    Open(Keys),
 }
 
 impl fmt::Debug for Opened {
@@ -117,9 +46,18 @@ impl Opened {
     pub fn open(bytes: &[u8], password: &Secret) -> Result<Self, KeystoreError> {
         let format = Format::of(bytes).ok_or(KeystoreError::UnknownFormat)?;
         let (entries, inside) = match format {
-            Format::Jks => jks_format::open(bytes, password)?,
-            Format::Pkcs12 => pkcs12_format::open(bytes, password)?,
-            Format::Pem => pem::open(bytes)?,
+            Format::Jks => {
+                let (entries, locked) = jks_format::open(bytes, password)?;
+                (entries, Inside::Jks(Arc::new(locked)))
+            }
+            Format::Pkcs12 => {
+                let (entries, keys) = pkcs12_format::open(bytes, password)?;
+                (entries, Inside::Open(keys))
+            }
+            Format::Pem => {
+                let (entries, keys) = pem::open(bytes)?;
+                (entries, Inside::Open(keys))
+            }
         };
         Ok(Self { format, entries, inside })
     }

@@ -2,8 +2,8 @@
 
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 
-use super::open::Inside;
-use super::write::{Content, Item};
+use super::content::{Content, Item};
+use super::entry::Keys;
 use super::{Certificate, Entry, EntryKind, KeystoreError, PrivateKey};
 
 /// A bundle of all public authorities has about 150 certificates.
@@ -13,7 +13,7 @@ const LINE: usize = 64;
 
 /// The alias of a key is the common name of its certificate. Trusted certificates with the same
 /// name are numbered.
-pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Inside), KeystoreError> {
+pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Keys), KeystoreError> {
     let (mut certificates, mut key) = (Vec::new(), None);
     // An old OpenSSL format marks an encrypted key by a header inside the block.
     if bytes.windows(20).any(|window| window == b"Proc-Type: 4,ENCRYPT") {
@@ -55,11 +55,11 @@ pub(super) fn open(bytes: &[u8]) -> Result<(Vec<Entry>, Inside), KeystoreError> 
             }
             entries.push(Entry { alias, kind: EntryKind::Trusted(Box::new(certificate)) });
         }
-        return Ok((entries, Inside::Open(Vec::new())));
+        return Ok((entries, Vec::new()));
     };
     let alias = first.common_name().to_lowercase();
     let entries = vec![Entry { alias: alias.clone(), kind: EntryKind::Key(certificates) }];
-    Ok((entries, Inside::Open(vec![(alias, PrivateKey::from_pkcs8(key))])))
+    Ok((entries, vec![(alias, PrivateKey::from_pkcs8(key))]))
 }
 
 const LOCKED: &str = "it is encrypted with a passphrase: decrypt it with `openssl pkcs8 -topk8 -nocrypt` and keep the new file private";

@@ -4,14 +4,14 @@ use apim_protocol::value::Secret;
 use p12_keystore::error::Error;
 use p12_keystore::{KeyStore, KeyStoreEntry, Pkcs12ImportPolicy, PrivateKeyChain};
 
-use super::open::Inside;
-use super::write::{Base, Content, Item};
-use super::{Certificate, Entry, EntryKind, KeystoreError, Opened, PrivateKey};
+use super::content::{Content, Item};
+use super::entry::Keys;
+use super::{Certificate, Entry, EntryKind, KeystoreError, PrivateKey};
 
 /// The shortest password that JDK tools accept.
 const SHORTEST_PASSWORD: usize = 6;
 
-pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Inside), KeystoreError> {
+pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Keys), KeystoreError> {
     let store =
         KeyStore::from_pkcs12(bytes, password.expose(), Pkcs12ImportPolicy::Relaxed).map_err(refused)?;
     let mut entries = Vec::new();
@@ -30,7 +30,7 @@ pub(super) fn open(bytes: &[u8], password: &Secret) -> Result<(Vec<Entry>, Insid
         };
         entries.push(Entry { alias: alias.clone(), kind });
     }
-    Ok((entries, Inside::Open(keys)))
+    Ok((entries, keys))
 }
 
 /// A wrong password causes a wrong digest if the file has one, otherwise unreadable content.
@@ -44,8 +44,10 @@ fn refused(error: Error) -> KeystoreError {
     }
 }
 
+/// Returns the bytes of a keystore with the trusted certificates `kept` and `content`, which takes
+/// precedence.
 pub(super) fn write(
-    base: Option<Base<'_>>,
+    kept: &[(String, Certificate)],
     content: &Content,
     password: &Secret,
 ) -> Result<Vec<u8>, KeystoreError> {
@@ -59,11 +61,8 @@ pub(super) fn write(
         store.add_entry(alias, KeyStoreEntry::Certificate(certificate));
         Ok(())
     };
-    if let Some(Base { bytes, password, without }) = base {
-        let kept = Opened::open(bytes, password)?;
-        for (alias, certificate) in kept.trusted().filter(|(alias, _)| !without.contains(alias)) {
-            trust(alias, certificate).map_err(not_written)?;
-        }
+    for (alias, certificate) in kept {
+        trust(alias, certificate).map_err(not_written)?;
     }
     for (alias, item) in &content.items {
         match item {

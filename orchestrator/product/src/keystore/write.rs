@@ -1,48 +1,16 @@
-//! Keystore contents, and writing them.
+//! Writes keystores, and compares an opened one with desired contents.
 
 use apim_protocol::value::Secret;
 
-use super::{
-    Certificate, EntryKind, Format, Identity, KeystoreError, Opened, jks_format, pem, pkcs12_format,
-};
-
-/// One entry to write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Item {
-    Trusted(Box<Certificate>),
-    Identity(Identity),
-}
-
-/// The desired entries of a keystore, by alias.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Content {
-    pub(super) items: Vec<(String, Item)>,
-}
+use super::certificate::Certificate;
+use super::content::{Base, Content, Item};
+use super::entry::EntryKind;
+use super::error::KeystoreError;
+use super::format::Format;
+use super::open::Opened;
+use super::{jks_format, pem, pkcs12_format};
 
 impl Content {
-    /// Adds a key with its certificates.
-    #[must_use]
-    pub fn identity(mut self, alias: &str, identity: Identity) -> Self {
-        self.put(alias, Item::Identity(identity));
-        self
-    }
-
-    /// Adds a trusted certificate.
-    #[must_use]
-    pub fn trusted(mut self, alias: &str, certificate: Certificate) -> Self {
-        self.put(alias, Item::Trusted(Box::new(certificate)));
-        self
-    }
-
-    /// Adds all entries of `other`, which take precedence.
-    #[must_use]
-    pub fn and(mut self, other: Self) -> Self {
-        for (alias, item) in other.items {
-            self.put(&alias, item);
-        }
-        self
-    }
-
     /// Returns whether an opened keystore, whose keys open with `password`, contains exactly these
     /// entries.
     #[must_use]
@@ -57,24 +25,6 @@ impl Content {
             };
         opened.entries.len() == self.items.len() && self.items.iter().all(has_entry)
     }
-
-    fn put(&mut self, alias: &str, item: Item) {
-        let alias = alias.to_lowercase();
-        self.items.retain(|(known, _)| *known != alias);
-        self.items.push((alias, item));
-        self.items.sort_by(|one, other| one.0.cmp(&other.0));
-    }
-}
-
-/// An existing keystore whose entries are kept.
-#[derive(Debug, Clone, Copy)]
-pub struct Base<'a> {
-    /// The encoded keystore.
-    pub bytes: &'a [u8],
-    /// The password of the keystore.
-    pub password: &'a Secret,
-    /// Aliases that are not kept.
-    pub without: &'a [&'a str],
 }
 
 /// Writes a keystore that opens, and whose keys open, with `password`.
@@ -93,7 +43,15 @@ pub fn write(
 ) -> Result<Vec<u8>, KeystoreError> {
     match format {
         Format::Jks => jks_format::write(base, content, password),
-        Format::Pkcs12 => pkcs12_format::write(base, content, password),
+        Format::Pkcs12 => pkcs12_format::write(&kept(base)?, content, password),
         Format::Pem => Ok(pem::write(content).into_bytes()),
     }
+}
+
+/// Returns the trusted certificates that `base` keeps, by alias.
+fn kept(base: Option<Base<'_>>) -> Result<Vec<(String, Certificate)>, KeystoreError> {
+    let Some(Base { bytes, password, without }) = base else { return Ok(Vec::new()) };
+    let opened = Opened::open(bytes, password)?;
+    let trusted = opened.trusted().filter(|(alias, _)| !without.contains(alias));
+    Ok(trusted.map(|(alias, certificate)| (alias.to_owned(), certificate.clone())).collect())
 }

@@ -151,15 +151,15 @@ fn invalid_settings_are_reported() {
     let issued =
         "  keystores: {mode: issued, passphrase: long-enough-passphrase, password: secret-of-keystores}\n";
     has(&errors_of("  load_balancer: {kind: nginx}\n", &two), "has no certificate");
-    has(&errors_of("  load_balancer: {sticky: false}\n", &two), "needs `kind`");
+    has(&errors_of("  load_balancer: {sticky: false}\n", &two), "requires `kind`");
     has(&errors_of("  load_balancer: {kind: nginks}\n", &two), "did you mean `nginx`?");
     has(
         &errors_of("  load_balancer: {kind: external, trusted_proxies: [everybody]}\n", &two),
-        "no IPv4 address or network",
+        "invalid IPv4 address or network",
     );
     has(
         &errors_of("  load_balancer: {kind: external, include: [relative; evil]}\n", &two),
-        "is no path of a host",
+        "invalid host path",
     );
     has(
         &errors_of(&format!("{issued}  load_balancer: {{kind: nginx}}\n"), &two[..4]),

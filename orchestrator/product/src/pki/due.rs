@@ -75,3 +75,42 @@ fn ends_soon(certificate: &Certificate, renew_days: i64, now: i64) -> Option<Due
         false => (days < renew_days).then_some(DueReason::ExpiresIn(days)),
     }
 }
+
+/// Whether certificates that are due but not issued now are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unissued {
+    /// Omit them, so that a plan shows them as changes.
+    Omit,
+    /// Use the certificates that exist.
+    Keep,
+}
+
+/// Returns whether a certificate is due.
+#[must_use]
+pub fn is_due(cluster: &Cluster, material: &Material, settings: &IssuedSettings, now: i64) -> bool {
+    authority_due(material, settings, now).is_some() || !due(cluster, material, now).is_empty()
+}
+
+/// Returns a note for each certificate that would be issued; omits them if `unissued` says so.
+pub fn preview(
+    cluster: &Cluster,
+    material: &mut Material,
+    settings: &IssuedSettings,
+    now: i64,
+    unissued: Unissued,
+) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(why) = authority_due(material, settings, now) {
+        notes.push(format!("the certificate of the cluster's authority would be issued: {why}"));
+        if unissued == Unissued::Omit {
+            material.authority = None;
+        }
+    }
+    for DueCertificate { required, why } in due(cluster, material, now) {
+        notes.push(format!("the certificate of {} would be issued: {why}", required.words));
+        if unissued == Unissued::Omit {
+            material.certificates.remove(&required.name);
+        }
+    }
+    notes
+}

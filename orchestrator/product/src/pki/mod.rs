@@ -12,7 +12,7 @@ mod required;
 mod tests;
 pub mod trust;
 
-pub use due::{authority_due, due};
+pub use due::{Unissued, authority_due, due, is_due, preview};
 pub use issue::issue;
 pub use keystores::{KeystoreWriter, assign_keystores};
 pub use list::{Listed, State, list};

@@ -3,7 +3,7 @@
 
 use apim_protocol::value::Secret;
 
-use super::read::{Section, Spanned};
+use super::read::{Section, refuse_placeholder};
 use crate::yaml::Kind;
 
 /// `apim.cors`; `None`: the product's default.
@@ -243,7 +243,7 @@ fn account(
     let secret = section.secret(password);
     if let Some(secret) = &secret {
         let what = section.path(password);
-        super::refuse_placeholder(secret, &what, section.mistakes);
+        refuse_placeholder(secret, &what, section.mistakes);
     }
     match (&user, &secret) {
         (Some(_), None) => {
@@ -295,14 +295,4 @@ fn oauth(mut section: Section<'_, '_>) -> OAuth {
     }
     section.finish();
     read
-}
-
-/// Returns whether `text` is an `http(s)` URL with a valid host and without an account.
-pub(super) fn is_web_address(text: &Spanned<String>) -> bool {
-    let rest = text.value.strip_prefix("https://").or_else(|| text.value.strip_prefix("http://"));
-    rest.is_some_and(|rest| {
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
-        !authority.contains('@') && crate::host_name::check(host).is_ok()
-    })
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_protocol::value::AbsPath;
 
-use super::read::{Section, Spanned, is_plain, text_of};
+use super::read::{Section, Spanned, is_plain, one_of, text_of};
 use crate::yaml::{Kind, Node, Span};
 
 /// How JMX is exposed.
@@ -174,7 +174,7 @@ fn mode(text: &Spanned<String>, what: &str, section: &mut Section<'_, '_>) -> bo
         section.mistakes.add_hint(
             &text.span,
             format!("`{what}`: unknown value `{}`", text.value),
-            super::one_of(&text.value, &words),
+            one_of(&text.value, &words),
         );
     }
     found.unwrap_or(false)
@@ -193,7 +193,7 @@ fn word<T: Copy>(
         section.mistakes.add_hint(
             &text.span,
             format!("`{what}`: unknown value `{}`", text.value),
-            super::one_of(&text.value, &known),
+            one_of(&text.value, &known),
         );
     }
     found

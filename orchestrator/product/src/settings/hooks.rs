@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_protocol::value::Secret;
 
-use super::features::is_web_address;
-use super::read::{Section, Spanned, text_of};
+use super::read::{Section, Spanned, is_web_address, text_of};
 use crate::cluster::FileReader;
 use crate::hook::{Action, Call, Hook, HttpCall, Program};
 use crate::yaml::{Kind, Mistakes, Node};

@@ -3,7 +3,6 @@
 use std::net::Ipv4Addr;
 
 use super::read::{Section, Spanned, text_of};
-use crate::hook::Action;
 use crate::yaml::{Kind, Node, Span};
 
 /// How the load balancer is managed.
@@ -18,6 +17,32 @@ pub enum BalancerKind {
 
 impl BalancerKind {
     const WORDS: [(&'static str, Self); 2] = [("external", Self::External), ("nginx", Self::Nginx)];
+}
+
+/// Why a hook is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Stop new requests to the node.
+    Drain,
+    /// Check that the node has no connections.
+    Drained,
+    /// Send requests to the node again.
+    Undrain,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Drain, Self::Drained, Self::Undrain];
+
+    /// Returns its key in the inventory, which hooks receive as well.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Drain => "drain",
+            Self::Drained => "drained",
+            Self::Undrain => "undrain",
+        }
+    }
 }
 
 /// Certificate files, provided by the user, for the client-facing ports.

@@ -1,6 +1,7 @@
 //! `apim.control_plane`, `apim.gateway`, …: settings of one role.
 
-use super::read::{Section, Spanned, text_of};
+use super::raw;
+use super::read::{Section, Spanned, text_of, texts_of};
 use crate::availability::Allowance;
 use crate::port::LARGEST_OFFSET;
 use crate::role::Role;
@@ -40,6 +41,19 @@ pub struct SkipList {
     pub sequences: Vec<String>,
     /// Files of local entries.
     pub local_entries: Vec<String>,
+}
+
+impl SkipList {
+    fn read(mut section: Section<'_, '_>) -> Self {
+        let read = Self {
+            apis: section.texts("apis").unwrap_or_default(),
+            endpoints: section.texts("endpoints").unwrap_or_default(),
+            sequences: section.texts("sequences").unwrap_or_default(),
+            local_entries: section.texts("local_entries").unwrap_or_default(),
+        };
+        section.finish();
+        read
+    }
 }
 
 /// How a gateway gets its APIs.
@@ -126,85 +140,24 @@ impl RoleSettings {
         let mut read = Self::absent();
         if let Some(node) = section.take("port_offset") {
             read.offset_span = Some(node.span.clone());
-            match node.kind {
-                Kind::Int(n) if (0..=i64::from(LARGEST_OFFSET)).contains(&n) => {
-                    read.port_offset = u16::try_from(n).unwrap_or_default();
-                }
-                _ => {
-                    let what = format!(
-                        "`{}` must be a whole number from 0 to {LARGEST_OFFSET}",
-                        section.path("port_offset")
-                    );
-                    section.mistakes.add(&node.span, what);
-                }
-            }
+            read.port_offset = port_offset(node, &mut section).unwrap_or_default();
         }
         if let Some(node) = section.take("heap") {
             read.heap = heap(node, &mut section).unwrap_or(read.heap);
         }
-        read.max_unavailable =
-            section.text("max_unavailable").and_then(|text| match Allowance::parse(&text.value) {
-                Ok(allowance) => Some(Spanned::new(allowance, text.span)),
-                Err(why) => {
-                    let what = format!("`{}`: {why}", section.path("max_unavailable"));
-                    section.mistakes.add_hint(
-                        &text.span,
-                        what,
-                        "a number such as 1, or a percentage such as 25%",
-                    );
-                    None
-                }
-            });
+        read.max_unavailable = max_unavailable(&mut section);
         read.stop_secs = section.number("stop_secs", 5..=3600).and_then(|secs| u64::try_from(secs).ok());
-        read.java_opts = section.text("java_opts").and_then(|text| {
-            let fits = !text.value.contains(['\n', '\r', '"', '\\', '\'']);
-            if !fits {
-                let what = format!(
-                    "`{}` must not contain quotes, backslashes or line breaks",
-                    section.path("java_opts")
-                );
-                section.mistakes.add_hint(
-                    &text.span,
-                    what,
-                    "the start script splits it at blanks and ignores quotes",
-                );
-            }
-            fits.then_some(text.value)
-        });
+        read.java_opts = java_opts(&mut section);
         read.config = section.take("config").cloned();
         if let Some(config) = &read.config {
-            super::raw::check(config, &section.path("config"), section.mistakes);
+            raw::check(config, &section.path("config"), section.mistakes);
         }
         read.proxy_ports = (section.port("proxy_port"), section.port("http_proxy_port"));
         if role.is_gateway() {
-            if let Some(node) = section.take("environment") {
-                let what = section.path("environment");
-                let items = match &node.kind {
-                    Kind::List(items) => items.iter().collect(),
-                    _ => vec![node],
-                };
-                let names = items.into_iter().filter_map(|item| text_of(item, &what, section.mistakes));
-                read.environments = names.collect();
-            }
-            if let Some(node) = section.take("labels") {
-                let what = section.path("labels");
-                let items = match &node.kind {
-                    Kind::List(items) => items.as_slice(),
-                    _ => std::slice::from_ref(node),
-                };
-                let labels = items.iter().filter_map(|item| text_of(item, &what, section.mistakes));
-                read.labels = labels.collect();
-            }
+            read.environments = texts_of(&mut section, "environment");
+            read.labels = texts_of(&mut section, "labels");
             read.retrieval = Retrieval::read(&mut section);
-            if let Some(mut list) = section.section("skip_list") {
-                read.skip_list = Some(SkipList {
-                    apis: list.texts("apis").unwrap_or_default(),
-                    endpoints: list.texts("endpoints").unwrap_or_default(),
-                    sequences: list.texts("sequences").unwrap_or_default(),
-                    local_entries: list.texts("local_entries").unwrap_or_default(),
-                });
-                list.finish();
-            }
+            read.skip_list = section.section("skip_list").map(SkipList::read);
         }
         if role == Role::TrafficManager || role.is_hub() {
             read.skip_redeploying_policies = section.texts("skip_redeploying_policies").unwrap_or_default();
@@ -215,6 +168,42 @@ impl RoleSettings {
         section.finish();
         read
     }
+}
+
+fn port_offset(node: &Node, section: &mut Section<'_, '_>) -> Option<u16> {
+    if let Kind::Int(n) = node.kind
+        && let Some(offset) = u16::try_from(n).ok().filter(|offset| *offset <= LARGEST_OFFSET)
+    {
+        return Some(offset);
+    }
+    let what = format!("`{}` must be a whole number from 0 to {LARGEST_OFFSET}", section.path("port_offset"));
+    section.mistakes.add(&node.span, what);
+    None
+}
+
+fn max_unavailable(section: &mut Section<'_, '_>) -> Option<Spanned<Allowance>> {
+    let text = section.text("max_unavailable")?;
+    match Allowance::parse(&text.value) {
+        Ok(allowance) => Some(Spanned::new(allowance, text.span)),
+        Err(why) => {
+            let what = format!("`{}`: {why}", section.path("max_unavailable"));
+            let hint = "a number such as 1, or a percentage such as 25%";
+            section.mistakes.add_hint(&text.span, what, hint);
+            None
+        }
+    }
+}
+
+fn java_opts(section: &mut Section<'_, '_>) -> Option<String> {
+    let text = section.text("java_opts")?;
+    let fits = !text.value.contains(['\n', '\r', '"', '\\', '\'']);
+    if !fits {
+        let what =
+            format!("`{}` must not contain quotes, backslashes or line breaks", section.path("java_opts"));
+        let hint = "the start script splits it at blanks and ignores quotes";
+        section.mistakes.add_hint(&text.span, what, hint);
+    }
+    fits.then_some(text.value)
 }
 
 fn heap(node: &Node, section: &mut Section<'_, '_>) -> Option<Heap> {

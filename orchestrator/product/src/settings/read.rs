@@ -111,7 +111,7 @@ impl<'a, 'm> Section<'a, 'm> {
     /// Reads an `http` or `https` URL without an account.
     pub(super) fn web_address(&mut self, key: &'static str) -> Option<Spanned<String>> {
         let text = self.text(key)?;
-        if super::features::is_web_address(&text) {
+        if is_web_address(&text) {
             return Some(text);
         }
         // The value is not shown: it may contain credentials.
@@ -208,6 +208,17 @@ pub(super) fn text_of(node: &Node, what: &str, mistakes: &mut Mistakes) -> Optio
     Some(Spanned::new(text, node.span.clone()))
 }
 
+/// Reads a list of texts, or a single one.
+pub(super) fn texts_of(section: &mut Section<'_, '_>, key: &'static str) -> Vec<Spanned<String>> {
+    let Some(node) = section.take(key) else { return Vec::new() };
+    let what = section.path(key);
+    let items = match &node.kind {
+        Kind::List(items) => items.as_slice(),
+        _ => std::slice::from_ref(node),
+    };
+    items.iter().filter_map(|item| text_of(item, &what, section.mistakes)).collect()
+}
+
 pub(super) fn digest_of(text: &Spanned<String>, what: &str, mistakes: &mut Mistakes) -> Option<Sha256> {
     match Sha256::parse(&text.value) {
         Ok(digest) => Some(digest),
@@ -238,6 +249,34 @@ pub(super) fn check_host(text: &Spanned<String>, what: &str, mistakes: &mut Mist
             mistakes.add(&text.span, format!("`{what}`: `{}` {error}", text.value));
             false
         }
+    }
+}
+
+/// Returns whether `text` is an `http(s)` URL with a valid host and without an account.
+pub(super) fn is_web_address(text: &Spanned<String>) -> bool {
+    let rest = text.value.strip_prefix("https://").or_else(|| text.value.strip_prefix("http://"));
+    rest.is_some_and(|rest| {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
+        !authority.contains('@') && host_name::check(host).is_ok()
+    })
+}
+
+/// Rejects a secret that the product's configuration mapper would expand as a placeholder.
+pub(super) fn refuse_placeholder(secret: &Spanned<Secret>, what: &str, mistakes: &mut Mistakes) {
+    let text = secret.value.expose();
+    if ["$ref{", "$env{", "$sys{", "$secret{", "${"].iter().any(|sign| text.contains(sign)) {
+        mistakes.add_hint(
+            &secret.span,
+            format!("`{what}` contains `$…{{`, which the product would expand"),
+            "choose a secret without it",
+        );
+    }
+    if text.contains("]]>") || text.chars().any(char::is_control) {
+        mistakes.add(
+            &secret.span,
+            format!("`{what}` contains `]]>` or a control character, which cannot be written into XML"),
+        );
     }
 }
 

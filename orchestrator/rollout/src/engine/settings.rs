@@ -17,7 +17,7 @@ use apim_protocol::value::{Content, Sha256};
 use tokio::sync::watch;
 
 use super::budget::Limits;
-use crate::plan::model::Hook;
+use crate::plan::model::{Hook, NodeName};
 use apim_transport::host::HostName;
 
 /// Settings of a run.
@@ -92,8 +92,8 @@ pub struct HostAnswers {
     pub answers: Result<Vec<Answer>, String>,
     /// When the answers were received.
     pub heard: Option<SystemTime>,
-    /// Release changes of the host's nodes: title of the step, old and new release.
-    pub moves: Vec<(String, ReleaseChange)>,
+    /// Release changes of the host's nodes.
+    pub moves: Vec<(NodeName, ReleaseChange)>,
 }
 
 /// Result of the preflight over the answers of all hosts.

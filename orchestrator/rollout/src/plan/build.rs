@@ -181,7 +181,7 @@ impl Drafting<'_> {
     /// Returns `become` of the host in the inventory. As in Ansible it takes precedence over the
     /// task.
     fn inventory_says(&self, lane: &HostName) -> Option<bool> {
-        self.wish.inventory.host(&lane.0).and_then(|host| host.connection.become_wish)
+        self.wish.inventory.host(&lane.0).and_then(|host| host.connection.become_setting)
     }
 
     fn note_account(&mut self, bound: &BoundTask, lane: &HostName) {

@@ -10,8 +10,8 @@ use super::{Wish, draft, show};
 use apim_documents::inventory::{self, Inventory};
 use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{self, Playbook};
-use apim_product::Cluster;
 use apim_product::yaml::{Mistakes, Span};
+use apim_product::{Cluster, FileError};
 
 pub(super) const INVENTORY: &str = r#"
 all:
@@ -52,7 +52,7 @@ pub(super) fn load(text: &str) -> (Inventory, Cluster) {
     let inventory = inventory::load(&path, &inventory::Options::default())
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(apim_product::yaml::Colours::Off)));
     let mut mistakes = Mistakes::default();
-    let none = |_: &str, _: &Span| Err("there are no files".to_owned());
+    let none = |path: &str, _: &Span| Err(FileError::missing(path));
     let cluster = Cluster::build(&inventory.host_inputs(), &none, &mut mistakes);
     (inventory, cluster.unwrap_or_else(|| panic!("{}", mistakes.render(apim_product::yaml::Colours::Off))))
 }

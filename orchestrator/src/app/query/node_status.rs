@@ -17,11 +17,27 @@ use apim_product::pki::{State, list};
 use apim_product::settings::keystores::Purpose;
 use apim_product::{Cluster, Node};
 
+/// Why a node was not observed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotObserved {
+    /// Its host has not answered yet.
+    #[error("connecting")]
+    Connecting,
+    #[error("unreachable")]
+    Unreachable,
+    /// The agent could not observe it.
+    #[error("{0}")]
+    Failed(String),
+    /// The agent returned no observation.
+    #[error("not checked")]
+    NotChecked,
+}
+
 /// The status of one node.
 pub(crate) struct Row<'a> {
     pub(crate) node: &'a Node,
     /// The observation, or why there is none.
-    pub(crate) seen: Result<&'a Observation, String>,
+    pub(crate) seen: Result<&'a Observation, NotObserved>,
     /// Number of pending changes; `None` if drift was not checked.
     pub(crate) drift: Option<usize>,
     /// Its rotation state at each load balancer.
@@ -79,7 +95,7 @@ impl Row<'_> {
     fn gates(&self) -> (String, Paint) {
         let seen = match &self.seen {
             Ok(seen) => seen,
-            Err(why) => return (why.clone(), Paint::Bad),
+            Err(why) => return (why.to_string(), Paint::Bad),
         };
         let shut: Vec<String> = seen
             .gates
@@ -99,7 +115,7 @@ impl Row<'_> {
         json!({
             "node": self.node.name.0, "host": self.node.host, "role": self.node.role.group(),
             "release": self.release(), "wished_release": self.node.release, "observed": self.seen.as_ref().ok(),
-            "problem": self.seen.as_ref().err(), "healthy": self.is_healthy(), "drift": self.drift,
+            "problem": self.seen.as_ref().err().map(ToString::to_string), "healthy": self.is_healthy(), "drift": self.drift,
             "heap": self.heap(), "certificate_days": ends.map(|ends| ends.days),
             "certificate_served": ends.map(|ends| ends.is_served), "rotation": self.serving.json(),
         })
@@ -235,7 +251,7 @@ mod tests {
             },
             Row {
                 node: &nodes[2],
-                seen: Err("unreachable".into()),
+                seen: Err(NotObserved::Unreachable),
                 drift: None,
                 serving: Serving::default(),
             },

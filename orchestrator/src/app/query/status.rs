@@ -17,7 +17,7 @@ use crate::app::exit::{Exit, Kind};
 use crate::app::inputs::Inputs;
 use crate::app::options::{Files, Plays, Reach, Shown};
 use crate::app::query::lb_status::Balancers;
-use crate::app::query::node_status::{Row, table};
+use crate::app::query::node_status::{NotObserved, Row, table};
 use crate::app::query::{QuerySession, ReadyQuery};
 use crate::app::read;
 use crate::app::rollout;
@@ -236,8 +236,8 @@ impl View<'_> {
                 continue;
             };
             let (seen, drift) = match heard.get(&host) {
-                None => (Err("connecting".to_owned()), None),
-                Some(Err(_)) => (Err("unreachable".to_owned()), None),
+                None => (Err(NotObserved::Connecting), None),
+                Some(Err(_)) => (Err(NotObserved::Unreachable), None),
                 Some(Ok(outcomes)) => questions.of(&node.name, outcomes),
             };
             let serving = self.balancers.serving(&node.name, |host| {
@@ -266,7 +266,7 @@ impl Questions<'_> {
         &self,
         node: &NodeName,
         outcomes: &'a [Outcome],
-    ) -> (Result<&'a apim_protocol::observation::Observation, String>, Option<usize>) {
+    ) -> (Result<&'a apim_protocol::observation::Observation, NotObserved>, Option<usize>) {
         let own = || {
             let all = self.steps.iter().zip(outcomes);
             all.filter(|(step, _)| step.node.as_ref().is_none_or(|name| name == node))
@@ -274,8 +274,8 @@ impl Questions<'_> {
         let is_look = |step: &Step| matches!(step.query(), Some(Query::Inspect(_)));
         let seen = match own().find(|(step, _)| is_look(step) && step.node.as_ref() == Some(node)) {
             Some((_, Outcome::Observed(seen))) => Ok(seen.as_ref()),
-            Some((_, Outcome::Failed(failure))) => Err(failure.what.clone()),
-            _ => Err("not checked".to_owned()),
+            Some((_, Outcome::Failed(failure))) => Err(NotObserved::Failed(failure.what.clone())),
+            _ => Err(NotObserved::NotChecked),
         };
         let checks_drift = self.steps.iter().any(|step| !is_look(step));
         let differs = |outcome: &Outcome| matches!(outcome, Outcome::WouldChange(_) | Outcome::Failed(_));

@@ -8,7 +8,7 @@ use apim_protocol::value::Sha256;
 use crate::app::exit::{Exit, Kind};
 use crate::app::saved_plan::Binding;
 use crate::app::secret_files;
-use crate::report::{self, Look};
+use crate::report::{self, Look, NodeTitles};
 use apim_product::Cluster;
 use apim_rollout::engine::RunResult;
 use apim_rollout::plan::model::Plan;
@@ -18,6 +18,8 @@ use apim_rollout::probing::Sum;
 pub(crate) struct Finished {
     pub(crate) plan: Arc<Plan>,
     pub(crate) cluster: Cluster,
+    /// Titles of all nodes, of a removed host too.
+    pub(crate) titles: NodeTitles,
     pub(crate) result: RunResult,
     pub(crate) look: Look,
     /// Sizes in bytes of the artifacts that are available locally.
@@ -41,7 +43,7 @@ impl Finished {
 
     /// Prints the recap and returns the exit kind.
     pub(crate) fn conclude(&self) -> Result<Kind, Exit> {
-        report::conclude(&self.plan, &self.result, &self.probed, &self.look)?;
+        report::conclude(&self.plan, &self.result, &self.probed, &self.titles, &self.look)?;
         Ok(self.kind())
     }
 }

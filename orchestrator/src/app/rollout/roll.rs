@@ -57,6 +57,8 @@ pub(crate) async fn roll(
     // The reporter ends when the engine closes its channel; do not wait longer after a second
     // interrupt.
     drop(tokio::time::timeout(LAST_LINES, shown).await);
+    let nodes = inputs.budget_cluster().nodes().iter();
+    let titles = nodes.map(|node| (node.name.clone(), node.words())).collect();
     let read = inputs.read;
-    Finished { plan, cluster: read.cluster, result, look, sizes, open: read.open, binding, probed }
+    Finished { plan, cluster: read.cluster, titles, result, look, sizes, open: read.open, binding, probed }
 }

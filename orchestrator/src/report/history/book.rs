@@ -247,7 +247,8 @@ impl Book {
     pub fn verify(&self) -> io::Result<Recorded> {
         let mut recorded = self.read()?;
         for record in &recorded.runs {
-            if let Err(what) = self.check(record) {
+            if let Err(error) = self.check(record) {
+                let what = format!("{}: {error}", record.run);
                 recorded.problems.push(Problem { run: Some(record.run.clone()), what });
             }
         }
@@ -263,19 +264,19 @@ impl Book {
         Ok(recorded)
     }
 
-    fn check(&self, record: &Record) -> Result<(), String> {
+    fn check(&self, record: &Record) -> Result<(), RecordError> {
         let run = &record.run;
         let text = match read(&self.path_of(run)) {
             Ok(Some(text)) => text,
-            Ok(None) => return Err(format!("{run}: the record was deleted")),
-            Err(error) => return Err(format!("{run}: cannot read the record: {error}")),
+            Ok(None) => return Err(RecordError::Deleted),
+            Err(error) => return Err(RecordError::Read(error)),
         };
-        chain::verify(lines(&text)).map_err(|broken| format!("{run}: {broken}"))?;
+        chain::verify(lines(&text)).map_err(|broken| RecordError::Broken(broken.to_string()))?;
         if lines(&text).next().map(chain::digest) != Some(record.first) {
-            return Err(format!("{run}: the first line does not match the register"));
+            return Err(RecordError::FirstLine);
         }
         if record.last.is_some() && lines(&text).last().map(chain::digest) != record.last {
-            return Err(format!("{run}: the last line does not match the register"));
+            return Err(RecordError::LastLine);
         }
         Ok(())
     }
@@ -302,6 +303,22 @@ impl Book {
         let name: String = run.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
         self.folder.join(format!("{name}.jsonl"))
     }
+}
+
+/// Why the integrity of a record is not proved.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error("the record was deleted")]
+    Deleted,
+    #[error("cannot read the record: {0}")]
+    Read(#[source] io::Error),
+    /// A line does not contain the digest of the preceding one.
+    #[error("{0}")]
+    Broken(String),
+    #[error("the first line does not match the register")]
+    FirstLine,
+    #[error("the last line does not match the register")]
+    LastLine,
 }
 
 /// Returns the current time, UTC.

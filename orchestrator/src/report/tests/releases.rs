@@ -102,17 +102,18 @@ fn every_result_of_a_release_change_is_reported() {
         ("gw9", [went(OLD, NEW), failed("no"), Some(Outcome::Skipped("none".into())), None]),
     ];
     let (plan, result) = run(&nodes);
-    let objects: String = releases::json(&plan, &result).iter().map(|object| format!("{object}\n")).collect();
-    let text = releases::text(&plan, &result, Style::plain());
-    insta::assert_snapshot!(format!("{text}{objects}\n{}", releases::restarts(&plan, &result)));
+    let objects: String =
+        releases::json(&plan, &result, &titles()).iter().map(|object| format!("{object}\n")).collect();
+    let text = releases::text(&plan, &result, &titles(), Style::plain());
+    insta::assert_snapshot!(format!("{text}{objects}\n{}", releases::restarts(&plan, &result, &titles())));
 }
 
 #[test]
 fn no_table_when_every_release_change_succeeds() {
     let (plan, result) = run(&[("gw1", [went(OLD, NEW), OK, None, None])]);
-    assert_eq!(releases::text(&plan, &result, Style::plain()), "");
+    assert_eq!(releases::text(&plan, &result, &titles(), Style::plain()), "");
     assert_eq!(
-        releases::restarts(&plan, &result),
+        releases::restarts(&plan, &result, &titles()),
         format!("restarted gateway gw1: release {OLD} -> {NEW}; release\n")
     );
 }

@@ -88,6 +88,12 @@ impl Tail {
         &self.bytes
     }
 
+    /// Returns the kept bytes as text.
+    #[must_use]
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(&self.bytes)
+    }
+
     /// Returns the kept bytes as indented lines, or an empty string if there was no output.
     #[must_use]
     pub fn quoted(&self) -> String {

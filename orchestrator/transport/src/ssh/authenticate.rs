@@ -2,30 +2,24 @@
 //! keys, then a password.
 
 use std::collections::HashSet;
-use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use russh::client::{AuthResult, KeyboardInteractiveAuthResponse};
+use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::agent::{AgentIdentity, AgentSessionBinding};
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg, PublicKey};
-use russh::{MethodKind, MethodSet, Signer};
+use russh::{MethodKind, MethodSet};
 use tokio::net::UnixStream;
 
 use crate::session::text::one_line;
 
-use super::client::{Client, Heard, words};
+use super::agent_keys::{AgentKeys, agent_keys, agent_mark};
+use super::attempt::{ANSWER, AttemptError, QueryOnlySigner, Unsigned, with_timeout};
+use super::client::{Client, Heard};
 use super::destination::{Destination, Identity};
 use super::error::SshError;
 use super::keyring::{self, KeyError, KeyRing};
 use super::known_hosts::fingerprint;
-
-/// Timeout for the server's answer to one attempt (a directory service behind it can be slow).
-const ANSWER: Duration = Duration::from_secs(30);
-
-/// Timeout for the ssh-agent to list its keys.
-const AGENT_ANSWER: Duration = Duration::from_secs(5);
 
 /// Maximum number of keys to try before the password: by default, servers stop after six attempts
 /// in total (MaxAuthTries).
@@ -75,8 +69,8 @@ impl Login<'_> {
     async fn run(&mut self, ring: &KeyRing) {
         let mut agent = match agent_keys(self.to, self.client.agent_session_binding()).await {
             Ok(agent) => agent,
-            Err(why) => {
-                self.tried.push(why);
+            Err(error) => {
+                self.tried.push(error.to_string());
                 None
             }
         };
@@ -130,12 +124,10 @@ impl Login<'_> {
             return;
         }
         // A key that is loaded in the ssh-agent needs no passphrase.
-        if let (Some(agent), Some(public)) = (agent, &public) {
-            let held =
-                agent.keys.iter().find(|held| held.public_key().key_data() == public.key_data()).cloned();
-            if let Some(held) = held {
-                return self.agent_key(&mut agent.client, &held).await;
-            }
+        if let (Some(agent), Some(public)) = (agent, &public)
+            && let Some(held) = agent.find(public)
+        {
+            return self.agent_key(&mut agent.client, &held).await;
         }
         let name = format!("key {}", identity.path.display());
         if let Some(public) = public.filter(|_| !identity.required)
@@ -173,9 +165,9 @@ impl Login<'_> {
         let asking = self.client.authenticate_publickey_with(user, public, hash, &mut signer);
         match tokio::time::timeout(ANSWER, asking).await {
             Ok(Err(Unsigned::Accepted)) => return true,
-            Ok(Err(Unsigned::Disconnected)) => self.note(name.to_owned(), Err("connection lost".to_owned())),
+            Ok(Err(Unsigned::Disconnected)) => self.note(name.to_owned(), Err(AttemptError::Disconnected)),
             Ok(Ok(answer)) => self.note(name.to_owned(), Ok(answer)),
-            Err(_) => self.note(name.to_owned(), Err(format!("no answer within {} s", ANSWER.as_secs()))),
+            Err(_) => self.note(name.to_owned(), Err(AttemptError::Timeout)),
         }
         self.offered.insert(mark);
         false
@@ -206,8 +198,11 @@ impl Login<'_> {
             }
         };
         match answer {
-            Ok(answer) => self.note(name.trim_end().to_owned(), answer.map_err(|error| error.to_string())),
-            Err(_) => self.note(name, Err(format!("no answer within {} s", ANSWER.as_secs()))),
+            Ok(answer) => self.note(
+                name.trim_end().to_owned(),
+                answer.map_err(|error| AttemptError::Protocol(error.to_string())),
+            ),
+            Err(_) => self.note(name, Err(AttemptError::Timeout)),
         }
     }
 
@@ -235,7 +230,7 @@ impl Login<'_> {
         }
     }
 
-    async fn answer_questions(&mut self, password: &str) -> Result<AuthResult, String> {
+    async fn answer_questions(&mut self, password: &str) -> Result<AuthResult, AttemptError> {
         let start = self.client.authenticate_keyboard_interactive_start(self.to.user.clone(), None);
         let mut response = with_timeout(start).await?;
         for _ in 0..QUESTIONS {
@@ -247,17 +242,17 @@ impl Login<'_> {
                 KeyboardInteractiveAuthResponse::InfoRequest { prompts, .. } => prompts,
             };
             if prompts.len() > 1 {
-                return Err("the server asks for more than a password".to_owned());
+                return Err(AttemptError::SeveralPrompts);
             }
             let answers = prompts.iter().map(|_| password.to_owned()).collect();
             let answer = self.client.authenticate_keyboard_interactive_respond(answers);
             response = with_timeout(answer).await?;
         }
-        Err("the server keeps asking".to_owned())
+        Err(AttemptError::EndlessPrompts)
     }
 
     /// Records the result of an attempt.
-    fn note(&mut self, what: String, answer: Result<AuthResult, String>) {
+    fn note(&mut self, what: String, answer: Result<AuthResult, AttemptError>) {
         self.attempts += 1;
         match answer {
             Ok(AuthResult::Success) => self.open = true,
@@ -288,125 +283,13 @@ impl Login<'_> {
             }
             _ => "unknown methods".to_owned(),
         };
-        let mut hint = if self.closed && self.attempts > 1 {
-            "the server closed the connection after several attempts, possibly because of MaxAuthTries; set the right key in the inventory \
-             (`ansible_ssh_private_key_file`) and set `IdentitiesOnly yes` in the ssh configuration"
-                .to_owned()
-        } else {
-            format!(
-                "check the server's log; set the key and the user in the inventory \
-                 (`ansible_ssh_private_key_file`, `ansible_user`), and add the public key to `~{}/.ssh/authorized_keys` on the host",
-                self.to.user
-            )
-        };
-        if let Some(banner) = heard.banner() {
-            hint.push_str(&format!("; server banner: {banner}"));
-        }
         SshError::Authentication {
             peer: self.to.peer.clone(),
             user: self.to.user.clone(),
             tried: if self.tried.is_empty() { "nothing".to_owned() } else { self.tried.join(", ") },
             allowed,
-            hint,
+            is_cut_off: self.closed && self.attempts > 1,
+            banner: heard.banner(),
         }
-    }
-}
-
-/// Signer for a key that is still encrypted: it signs nothing and only finds out whether the server
-/// accepts the key.
-struct QueryOnlySigner;
-
-/// Why [`QueryOnlySigner`] did not sign.
-enum Unsigned {
-    Accepted,
-    Disconnected,
-}
-
-impl From<russh::SendError> for Unsigned {
-    fn from(_: russh::SendError) -> Self {
-        Self::Disconnected
-    }
-}
-
-impl Signer for QueryOnlySigner {
-    type Error = Unsigned;
-
-    async fn auth_sign(
-        &mut self,
-        _key: &AgentIdentity,
-        _hash: Option<HashAlg>,
-        _data: Vec<u8>,
-    ) -> Result<Vec<u8>, Unsigned> {
-        Err(Unsigned::Accepted)
-    }
-}
-
-/// Asks for the passphrases of the keys that the inventory sets for `to`, except keys that are
-/// loaded in the ssh-agent.
-pub(super) async fn unlock(to: &Destination, ring: &KeyRing) {
-    for identity in to.identities.iter().filter(|identity| identity.required) {
-        if !ring.would_ask(identity).await {
-            continue;
-        }
-        let public = keyring::public_half(&identity.path);
-        let held = agent_keys(to, None).await.ok().flatten().is_some_and(|agent| {
-            agent
-                .keys
-                .iter()
-                .any(|held| public.as_ref().is_some_and(|key| held.public_key().key_data() == key.key_data()))
-        });
-        if !held {
-            // Errors are reported when the key is used.
-            ring.load(identity).await.ok();
-        }
-    }
-}
-
-/// Returns the keys of the ssh-agent if one is configured; the error is the reason why it cannot be
-/// used.
-async fn agent_keys(
-    to: &Destination,
-    binding: Option<&AgentSessionBinding>,
-) -> Result<Option<AgentKeys>, String> {
-    let Some(socket) = to.agent_socket.as_ref() else { return Ok(None) };
-    let listing = async {
-        let mut client = AgentClient::connect_uds(socket).await?;
-        if let Some(binding) = binding {
-            // Agents before OpenSSH 8.9 do not support session binding; they have no keys that need
-            // it.
-            client.bind_session(binding, false).await.ok();
-        }
-        let keys = client.request_identities().await?;
-        Ok::<_, russh::keys::Error>(AgentKeys { client, keys })
-    };
-    match tokio::time::timeout(AGENT_ANSWER, listing).await {
-        Ok(Ok(keys)) => Ok(Some(keys)),
-        Ok(Err(error)) => Err(format!("ssh-agent at {} (not used: {error})", socket.display())),
-        Err(_) => {
-            Err(format!("ssh-agent at {} (no answer within {} s)", socket.display(), AGENT_ANSWER.as_secs()))
-        }
-    }
-}
-
-/// A connection to an ssh-agent and the list of its keys.
-struct AgentKeys {
-    client: AgentClient<UnixStream>,
-    keys: Vec<AgentIdentity>,
-}
-
-/// Returns an identifier of an offer: a certificate and its bare key are different offers.
-fn agent_mark(held: &AgentIdentity, key: &PublicKey) -> String {
-    match held {
-        AgentIdentity::PublicKey { .. } => fingerprint(key),
-        AgentIdentity::Certificate { certificate, .. } => {
-            format!("{} {}", fingerprint(key), certificate.serial())
-        }
-    }
-}
-
-async fn with_timeout<T>(answer: impl Future<Output = Result<T, russh::Error>>) -> Result<T, String> {
-    match tokio::time::timeout(ANSWER, answer).await {
-        Ok(answer) => answer.map_err(|error| words(&error)),
-        Err(_) => Err(format!("no answer within {} s", ANSWER.as_secs())),
     }
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use crate::session::Link;
 use crate::session::text::{Tail, one_line};
 
-use super::connect::Opened;
+use super::connection::Opened;
 use super::stream::{ChannelReader, ChannelWriter, next_piece};
 
 /// Time for the agent to exit after its input was closed and nothing reads its output.

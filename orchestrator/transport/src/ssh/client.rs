@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::session::text::one_line;
 
-use super::error::SshError;
+use super::error::{SshError, UnreachableError};
 use super::host_key::{Trust, Verdict};
 
 /// Idle time after which a keepalive is sent.
@@ -163,8 +163,7 @@ where
     };
     let heard = Heard::default();
     let watch = Watch { trust, heard: heard.clone() };
-    let unreachable =
-        |why: String, hint: &str| SshError::Unreachable { peer: peer.to_owned(), why, hint: hint.to_owned() };
+    let unreachable = |source| SshError::Unreachable { peer: peer.to_owned(), source };
     match tokio::time::timeout(deadline, russh::client::connect_stream(Arc::new(config), stream, watch)).await
     {
         Ok(Ok(client)) => Ok((client, heard)),
@@ -175,28 +174,23 @@ where
             Err(HandshakeError::Final(SshError::HostKey(fault)))
         }
         Ok(Err(ClientError::Key(Verdict::Trusted))) => {
-            Err(HandshakeError::Dropped(unreachable(String::new(), "")))
+            // Not an error of the handler.
+            Err(HandshakeError::Dropped(unreachable(UnreachableError::HandshakeDropped(String::new()))))
         }
         Ok(Err(ClientError::Ssh(error))) => {
-            let why = format!("the SSH handshake failed: {}", words(&error));
+            let why = words(&error);
             match error {
                 // Typical of a server with too many connections at once.
                 russh::Error::HUP | russh::Error::Disconnect | russh::Error::IO(_) => {
-                    Err(HandshakeError::Dropped(unreachable(
-                        why,
-                        "check that sshd accepts connections from this machine (MaxStartups, hosts.deny, fail2ban), and its log",
-                    )))
+                    Err(HandshakeError::Dropped(unreachable(UnreachableError::HandshakeDropped(why))))
                 }
-                _ => Err(HandshakeError::Final(unreachable(
-                    why,
-                    "check that the port belongs to an SSH server",
-                ))),
+                _ => Err(HandshakeError::Final(unreachable(UnreachableError::Handshake(why)))),
             }
         }
-        Err(_) => Err(HandshakeError::Final(unreachable(
-            format!("no answer to the SSH handshake within {} s", deadline.as_secs()),
-            "check that the port belongs to an SSH server and that the host is not overloaded",
-        ))),
+        Err(_) => {
+            let source = UnreachableError::HandshakeTimeout { secs: deadline.as_secs() };
+            Err(HandshakeError::Final(unreachable(source)))
+        }
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::error::SshError;
+use super::error::SettingError;
 use super::known_hosts::{list_matches, matches};
 
 /// Maximum depth of nested includes, as in OpenSSH.
@@ -46,23 +46,23 @@ impl ConfigFiles {
     }
 
     /// Returns the configuration of `host`, where `host` is the name before `HostName` is applied.
-    pub(super) fn lookup(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SshError> {
+    pub(super) fn lookup(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SettingError> {
         let mut reading =
             Reading { host, home: &self.home, config: HostConfig::default(), needs_openssh: false };
         for file in &self.files {
             match std::fs::read_to_string(file) {
                 Ok(text) => reading.text(&text, file, 0)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound && !self.named => {}
-                Err(error) => return Err(unreadable(file, &error)),
+                Err(error) => return Err(unreadable(file, error)),
             }
         }
         if reading.needs_openssh { self.run_openssh(host, user) } else { Ok(reading.config) }
     }
 
     /// Runs OpenSSH's client, which supports every keyword.
-    fn run_openssh(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SshError> {
+    fn run_openssh(&self, host: &str, user: Option<&str>) -> Result<HostConfig, SettingError> {
         if host.starts_with('-') || user.is_some_and(|user| user.starts_with('-')) {
-            return Err(setting(format!("invalid host name `{host}`: it starts with `-`"), ""));
+            return Err(SettingError::OptionLike(host.to_owned()));
         }
         let mut command = std::process::Command::new("ssh");
         command.arg("-G");
@@ -73,15 +73,10 @@ impl ConfigFiles {
             command.arg("-l").arg(user);
         }
         command.arg("--").arg(host).stdin(std::process::Stdio::null());
-        let output = command.output().map_err(|error| {
-            setting(
-                format!("the ssh configuration uses `Match`, and the OpenSSH client that evaluates it cannot be run: {error}"),
-                "install openssh-client, or set the host's connection variables in the inventory",
-            )
-        })?;
+        let output = command.output().map_err(SettingError::RunOpenSsh)?;
         if !output.status.success() {
-            let why = crate::session::text::one_line(&output.stderr, 500);
-            return Err(setting(format!("`ssh -G {host}` failed: {why}"), "correct the ssh configuration"));
+            let said = crate::session::text::one_line(&output.stderr, 500);
+            return Err(SettingError::OpenSsh { host: host.to_owned(), said });
         }
         let mut config = HostConfig::default();
         for line in String::from_utf8_lossy(&output.stdout).lines() {
@@ -101,12 +96,9 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    fn text(&mut self, text: &str, file: &Path, depth: usize) -> Result<(), SshError> {
+    fn text(&mut self, text: &str, file: &Path, depth: usize) -> Result<(), SettingError> {
         if depth > INCLUDE_DEPTH {
-            return Err(setting(
-                format!("`{}` is included too deeply", file.display()),
-                "remove the cycle of Include",
-            ));
+            return Err(SettingError::IncludeDepth(file.to_owned()));
         }
         let mut applies = true;
         for line in text.lines() {
@@ -136,7 +128,7 @@ impl Reading<'_> {
         Ok(())
     }
 
-    fn include(&mut self, pattern: &str, file: &Path, depth: usize) -> Result<(), SshError> {
+    fn include(&mut self, pattern: &str, file: &Path, depth: usize) -> Result<(), SettingError> {
         let path = match pattern.strip_prefix("~/") {
             Some(rest) => self.home.join(rest),
             None if pattern.starts_with('/') => PathBuf::from(pattern),
@@ -147,7 +139,7 @@ impl Reading<'_> {
             match std::fs::read_to_string(&included) {
                 Ok(text) => self.text(&text, &included, depth + 1)?,
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(unreadable(&included, &error)),
+                Err(error) => return Err(unreadable(&included, error)),
             }
         }
         Ok(())
@@ -237,12 +229,8 @@ fn expand(path: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn setting(what: String, hint: &str) -> SshError {
-    SshError::Setting { what, hint: hint.to_owned() }
-}
-
-fn unreadable(file: &Path, error: &std::io::Error) -> SshError {
-    setting(format!("cannot read the ssh configuration `{}`: {error}", file.display()), "")
+fn unreadable(file: &Path, source: std::io::Error) -> SettingError {
+    SettingError::ReadConfig { file: file.to_owned(), source }
 }
 
 #[cfg(test)]

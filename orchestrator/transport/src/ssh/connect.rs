@@ -15,11 +15,13 @@ use crate::host::{Connection, HostName};
 use crate::session::{Connect, Link, Stream};
 
 use super::agent_binary::AgentBinaries;
-use super::authenticate::{authenticate, unlock};
-use super::client::{Client, HandshakeError, Heard, handshake};
+use super::agent_keys::unlock;
+use super::authenticate::authenticate;
+use super::client::{HandshakeError, handshake, words};
+use super::connection::Opened;
 use super::destination::{Destination, Surroundings};
 use super::dial::dial;
-use super::error::SshError;
+use super::error::{SettingError, SshError, UnreachableError};
 use super::host_key::{Trust, UnknownKey};
 use super::keyring::{AskPassphrase, KeyRing};
 use super::known_hosts::KnownHosts;
@@ -81,14 +83,6 @@ struct Shared {
     wires: BTreeMap<HostName, WireCounter>,
     /// Connections in use, by host; their users keep them alive.
     open: Mutex<HashMap<HostName, Weak<Opened>>>,
-}
-
-/// An authenticated connection and the jump host connection below it.
-pub(super) struct Opened {
-    pub(super) client: Client,
-    pub(super) heard: Heard,
-    /// Keeps the jump host connection open.
-    _through: Option<Arc<Opened>>,
 }
 
 /// The stage at which opening a connection stops.
@@ -196,7 +190,7 @@ impl SshConnect {
 
     /// Returns how many of `hosts` have no known key; does not contact any host.
     #[must_use]
-    pub fn without_known_key(&self, hosts: &[HostName]) -> usize {
+    pub fn hosts_without_known_key(&self, hosts: &[HostName]) -> usize {
         hosts.iter().filter(|host| self.shared.destination_without_known_key(host).is_some()).count()
     }
 }
@@ -220,11 +214,8 @@ impl Connect for SshConnect {
 }
 
 impl Shared {
-    fn connection(&self, host: &HostName) -> Result<&Connection, SshError> {
-        self.hosts.get(host).ok_or_else(|| SshError::Setting {
-            what: format!("the inventory has no host `{host}`"),
-            hint: String::new(),
-        })
+    fn connection(&self, host: &HostName) -> Result<&Connection, SettingError> {
+        self.hosts.get(host).ok_or_else(|| SettingError::UnknownHost(host.to_string()))
     }
 
     /// Returns the destination of `host` if its key, or the key of one of its jump hosts, is not
@@ -277,7 +268,7 @@ impl Shared {
         until: Until,
     ) -> Result<Opened, HandshakeError> {
         let deadline = to.connect_timeout_secs.map_or(self.settings.connect_deadline, Duration::from_secs);
-        let trust = Arc::new(trust(to).map_err(HandshakeError::Final)?);
+        let trust = Arc::new(trust(to).map_err(|error| HandshakeError::Final(error.into()))?);
         let through = self.jump(to).await.map_err(HandshakeError::Final)?;
         let permit = self.room.acquire().await;
         let stream = self.stream(to, through.as_deref(), deadline).await.map_err(HandshakeError::Final)?;
@@ -286,7 +277,7 @@ impl Shared {
             authenticate(&mut client, &heard, to, &self.ring).await.map_err(HandshakeError::Final)?;
         }
         drop(permit);
-        Ok(Opened { client, heard, _through: through })
+        Ok(Opened::new(client, heard, through))
     }
 
     async fn stream(
@@ -304,21 +295,16 @@ impl Shared {
             "127.0.0.1".to_owned(),
             0,
         );
-        let why = match tokio::time::timeout(deadline, opening).await {
+        let address = format!("{}:{}", to.host, to.port);
+        let source = match tokio::time::timeout(deadline, opening).await {
             Ok(Ok(channel)) => return Ok(Box::new(channel.into_stream())),
             Ok(Err(russh::Error::ChannelOpenFailure(reason))) => {
-                format!("the jump host could not connect to {}:{} ({reason:?})", to.host, to.port)
+                UnreachableError::JumpRefused { to: address, reason: format!("{reason:?}") }
             }
-            Ok(Err(error)) => format!("the jump host failed: {}", super::client::words(&error)),
-            Err(_) => {
-                format!("the jump host did not reach {}:{} within {} s", to.host, to.port, deadline.as_secs())
-            }
+            Ok(Err(error)) => UnreachableError::JumpFailed(words(&error)),
+            Err(_) => UnreachableError::JumpTimeout { to: address, secs: deadline.as_secs() },
         };
-        Err(SshError::Unreachable {
-            peer: to.peer.clone(),
-            why,
-            hint: "check that the jump host can reach that address and that its sshd allows forwarding (AllowTcpForwarding)".to_owned(),
-        })
+        Err(SshError::Unreachable { peer: to.peer.clone(), source })
     }
 
     /// Returns the connection to the last jump host before `to`; shared by all hosts behind it.
@@ -346,36 +332,10 @@ impl Shared {
     }
 }
 
-impl SshError {
-    /// Returns the unknown host key that caused this error, of the host itself or of a jump host.
-    #[must_use]
-    pub fn unknown_key(&self) -> Option<&UnknownKey> {
-        match self {
-            Self::UnknownHostKey(key) => Some(key),
-            Self::Jump { source, .. } => source.unknown_key(),
-            Self::HostKey(_)
-            | Self::Unreachable { .. }
-            | Self::Authentication { .. }
-            | Self::Setting { .. }
-            | Self::Tunnel { .. }
-            | Self::Launch { .. } => None,
-        }
-    }
-}
-
-fn trust(to: &Destination) -> Result<Trust, SshError> {
-    let known = KnownHosts::read(&to.known_hosts).map_err(|(file, error)| SshError::Setting {
-        what: format!("cannot read the known hosts file `{}`: {error}", file.display()),
-        hint: "host keys are always verified: make the file readable".to_owned(),
-    })?;
+fn trust(to: &Destination) -> Result<Trust, SettingError> {
+    let known = KnownHosts::read(&to.known_hosts)?;
     let learn_to = to.known_hosts.first().cloned().unwrap_or_else(|| PathBuf::from("/dev/null"));
-    Trust::new(&to.peer, (&to.key_name, to.key_port), &to.pins, &known, &learn_to).map_err(|pin| {
-        SshError::Setting {
-            what: format!("invalid host key `{pin}`, pinned for {}", to.peer),
-            hint: "pin a key as `ssh-ed25519 AAAA…` or its fingerprint as `SHA256:…` (43 characters)"
-                .to_owned(),
-        }
-    })
+    Trust::new(&to.peer, (&to.key_name, to.key_port), &to.pins, &known, &learn_to)
 }
 
 /// Returns the delay after attempt number `attempts`: increasing, with jitter for hosts that failed

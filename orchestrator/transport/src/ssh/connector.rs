@@ -41,8 +41,8 @@ impl Connector {
 
     /// Returns how many of `hosts` have no known key; does not contact any host.
     #[must_use]
-    pub fn without_known_key(&self, hosts: &[HostName]) -> usize {
-        self.ssh.without_known_key(&self.over_ssh(hosts))
+    pub fn hosts_without_known_key(&self, hosts: &[HostName]) -> usize {
+        self.ssh.hosts_without_known_key(&self.over_ssh(hosts))
     }
 
     fn over_ssh(&self, hosts: &[HostName]) -> Vec<HostName> {

@@ -8,7 +8,7 @@ use apim_protocol::value::Secret;
 use crate::host::Connection;
 
 use super::config::{ConfigFiles, HostConfig};
-use super::error::SshError;
+use super::error::SettingError;
 
 /// Maximum number of chained jump hosts.
 const JUMPS: usize = 8;
@@ -75,7 +75,7 @@ impl Destination {
         name: &str,
         connection: &Connection,
         around: &Surroundings,
-    ) -> Result<Self, SshError> {
+    ) -> Result<Self, SettingError> {
         let files = match connection.options.config_file.as_deref() {
             Some(file) if file == Path::new("none") => {
                 ConfigFiles { files: Vec::new(), home: around.home.clone(), named: true }
@@ -103,7 +103,7 @@ impl Resolving<'_> {
         address: &str,
         connection: &Connection,
         depth: usize,
-    ) -> Result<Destination, SshError> {
+    ) -> Result<Destination, SettingError> {
         check_name(address)?;
         let config = self.files.lookup(address, connection.user.as_deref())?;
         let user = connection
@@ -161,7 +161,7 @@ impl Resolving<'_> {
         connection: &Connection,
         config: &HostConfig,
         depth: usize,
-    ) -> Result<Vec<Destination>, SshError> {
+    ) -> Result<Vec<Destination>, SettingError> {
         let chain = if connection.options.proxy_jump.is_empty() {
             match config.proxy_jump.as_deref() {
                 None | Some("none") => Vec::new(),
@@ -173,20 +173,11 @@ impl Resolving<'_> {
         if chain.is_empty() {
             return match config.proxy_command.as_deref() {
                 None | Some("none") => Ok(Vec::new()),
-                Some(_) => Err(SshError::Setting {
-                    what: format!(
-                        "the ssh configuration reaches `{address}` with ProxyCommand, which is not supported"
-                    ),
-                    hint: "use ProxyJump, in the ssh configuration or with `-J` in `ansible_ssh_common_args`"
-                        .to_owned(),
-                }),
+                Some(_) => Err(SettingError::ProxyCommand(address.to_owned())),
             };
         }
         if depth >= JUMPS || chain.len() > JUMPS {
-            return Err(SshError::Setting {
-                what: format!("more than {JUMPS} jump hosts for `{address}`"),
-                hint: "remove the cycle of ProxyJump in the ssh configuration".to_owned(),
-            });
+            return Err(SettingError::JumpHosts { address: address.to_owned(), limit: JUMPS });
         }
         let mut jumps: Vec<Destination> = Vec::new();
         for hop in &chain {
@@ -239,11 +230,8 @@ fn known_hosts_files(connection: &Connection, config: &HostConfig, tokens: &Toke
 }
 
 /// Reads `[user@]host[:port]`, also as `ssh://…` and with an IPv6 address in brackets.
-fn read_hop(text: &str) -> Result<(Option<String>, String, Option<u16>), SshError> {
-    let fault = || SshError::Setting {
-        what: format!("invalid jump host `{text}`"),
-        hint: "write it as `[user@]host[:port]`".to_owned(),
-    };
+fn read_hop(text: &str) -> Result<(Option<String>, String, Option<u16>), SettingError> {
+    let fault = || SettingError::JumpHost(text.to_owned());
     let rest = text.strip_prefix("ssh://").unwrap_or(text).trim_end_matches('/');
     let (user, rest) = match rest.rsplit_once('@') {
         Some((user, rest)) => (Some(user.to_owned()), rest),
@@ -264,13 +252,10 @@ fn read_hop(text: &str) -> Result<(Option<String>, String, Option<u16>), SshErro
     Ok((user, host.to_owned(), port))
 }
 
-fn check_name(name: &str) -> Result<(), SshError> {
+fn check_name(name: &str) -> Result<(), SettingError> {
     let fits = |c: char| !c.is_control() && !c.is_whitespace();
     if name.is_empty() || name.starts_with('-') || name.len() > 255 || !name.chars().all(fits) {
-        return Err(SshError::Setting {
-            what: format!("invalid host name `{}`", name.escape_debug().take(100).collect::<String>()),
-            hint: "a name or address must not start with `-` or contain spaces".to_owned(),
-        });
+        return Err(SettingError::HostName(name.escape_debug().take(100).collect()));
     }
     Ok(())
 }
@@ -359,7 +344,7 @@ mod tests {
             Destination::resolve("x", &connection, &around(home.path()))
         };
         assert!(connect("-oProxyCommand=id").unwrap_err().to_string().contains("invalid host name"));
-        assert!(connect("gw1").unwrap_err().hint().contains("ProxyJump"));
+        assert!(connect("gw1").unwrap_err().hint().unwrap().contains("ProxyJump"));
         assert!(connect("gw2").is_ok());
     }
 

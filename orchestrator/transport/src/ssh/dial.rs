@@ -1,7 +1,6 @@
 //! TCP connection to a host: tries every address of its name within one deadline.
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -10,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use super::error::SshError;
+use super::error::{SshError, UnreachableError};
 
 /// Connects to `address`: tries every address of the name, within `deadline` in total.
 pub(super) async fn dial(
@@ -19,26 +18,22 @@ pub(super) async fn dial(
     port: u16,
     deadline: Duration,
 ) -> Result<Prompt, SshError> {
+    try_all(address, port, deadline)
+        .await
+        .map_err(|source| SshError::Unreachable { peer: peer.to_owned(), source })
+}
+
+async fn try_all(address: &str, port: u16, deadline: Duration) -> Result<Prompt, UnreachableError> {
     let until = Instant::now() + deadline;
-    let unreachable =
-        |why: String, hint: &str| SshError::Unreachable { peer: peer.to_owned(), why, hint: hint.to_owned() };
     let found = match tokio::time::timeout_at(until, tokio::net::lookup_host((address, port))).await {
         Ok(Ok(found)) => found.collect::<Vec<_>>(),
-        Ok(Err(error)) => {
-            return Err(unreachable(
-                format!("cannot resolve `{address}` ({error})"),
-                "correct the name, or set the address with `ansible_host`",
-            ));
-        }
+        Ok(Err(source)) => return Err(UnreachableError::Resolve { address: address.to_owned(), source }),
         Err(_) => {
-            return Err(unreachable(
-                format!("resolving `{address}` timed out after {} s", deadline.as_secs()),
-                "check the name servers of this machine, or set the address with `ansible_host`",
-            ));
+            let (address, secs) = (address.to_owned(), deadline.as_secs());
+            return Err(UnreachableError::ResolveTimeout { address, secs });
         }
     };
-    let mut last = format!("`{address}` has no address");
-    let mut hint = "set the address with `ansible_host`";
+    let mut last = UnreachableError::NoAddress(address.to_owned());
     let count = found.len();
     for (index, socket) in found.into_iter().enumerate() {
         let left = until.saturating_duration_since(Instant::now());
@@ -47,17 +42,14 @@ pub(super) async fn dial(
         let share = left / u32::try_from(count - index).unwrap_or(1);
         match tokio::time::timeout(share, TcpStream::connect(socket)).await {
             Ok(Ok(stream)) => {
-                stream.set_nodelay(true).map_err(|error| unreachable(error.to_string(), ""))?;
+                stream.set_nodelay(true).map_err(UnreachableError::Socket)?;
                 return Ok(Prompt { stream, reads: 0 });
             }
-            Ok(Err(error)) => (last, hint) = words(&error, socket),
-            Err(_) => {
-                last = format!("timed out after {} s connecting to {socket}", share.as_secs().max(1));
-                hint = "check that the host is up and that firewalls allow this machine to reach that port";
-            }
+            Ok(Err(error)) => last = UnreachableError::connecting(socket, error),
+            Err(_) => last = UnreachableError::Timeout { socket, secs: share.as_secs().max(1) },
         }
     }
-    Err(unreachable(last, hint))
+    Err(last)
 }
 
 /// A TCP stream that sends acknowledgements without delay during login.
@@ -112,42 +104,28 @@ impl AsyncWrite for Prompt {
     }
 }
 
-fn words(error: &io::Error, socket: SocketAddr) -> (String, &'static str) {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => (
-            format!("{socket} refused the connection"),
-            "check that sshd is running and listening on that port (`ansible_port`)",
-        ),
-        io::ErrorKind::HostUnreachable => (
-            format!("no route to {socket}"),
-            "check that the host is up and in a network that this machine can reach",
-        ),
-        io::ErrorKind::NetworkUnreachable => (
-            format!("the network of {socket} is unreachable"),
-            "check the routes and the VPN of this machine",
-        ),
-        _ => (format!("connecting to {socket} failed: {error}"), ""),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use apim_protocol::outcome::Failure;
+
     use super::*;
+    use crate::failure::one_line;
 
     #[tokio::test]
     async fn closed_port_and_unknown_name_are_reported() {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let error = dial("gw1", "127.0.0.1", port, Duration::from_secs(5)).await.unwrap_err();
+        let error: Failure = dial("gw1", "127.0.0.1", port, Duration::from_secs(5)).await.unwrap_err().into();
         assert_eq!(
-            error.to_string(),
+            one_line(&error),
             format!("cannot connect to gw1: 127.0.0.1:{port} refused the connection")
         );
-        assert!(error.hint().contains("ansible_port"));
+        assert!(error.hint.as_ref().unwrap().contains("ansible_port"));
 
-        let error = dial("gw1", "no such name", 22, Duration::from_secs(5)).await.unwrap_err();
+        let error: Failure =
+            dial("gw1", "no such name", 22, Duration::from_secs(5)).await.unwrap_err().into();
         assert!(
-            error.to_string().starts_with("cannot connect to gw1: cannot resolve `no such name`"),
-            "{error}"
+            one_line(&error).starts_with("cannot connect to gw1: cannot resolve `no such name`"),
+            "{error:?}"
         );
     }
 }

@@ -8,6 +8,7 @@ use russh::keys::{Algorithm, Certificate, EcdsaCurve, HashAlg, PublicKey, Public
 
 use crate::session::text::neutral;
 
+use super::error::SettingError;
 use super::known_hosts::{Known, KnownHosts, Meaning, fingerprint, list_matches, name_of};
 
 /// A host key that is neither pinned nor in a known_hosts file.
@@ -152,19 +153,19 @@ impl Trust {
     /// Collects the trusted keys of `host` (the name that OpenSSH would look up) at `port`.
     ///
     /// # Errors
-    /// The text of the first pin that cannot be parsed.
+    /// The first pin that cannot be parsed.
     pub(super) fn new(
         peer: &str,
         (host, port): (&str, u16),
         pinned: &[String],
         known: &KnownHosts,
         learn_to: &Path,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SettingError> {
         let name = name_of(host, port);
         Ok(Self {
             peer: peer.to_owned(),
             host: host.to_lowercase(),
-            pins: pinned.iter().map(|text| read_pin(text)).collect::<Result<_, _>>()?,
+            pins: pinned.iter().map(|text| read_pin(text, peer)).collect::<Result<_, _>>()?,
             lines: known.lines_for(&name),
             plain: if port == 22 { Vec::new() } else { known.lines_for(&host.to_lowercase()) },
             name,
@@ -320,14 +321,14 @@ fn refuse(fault: KeyFault) -> Verdict {
     Verdict::Refused(Box::new(fault))
 }
 
-fn read_pin(text: &str) -> Result<Pin, String> {
+fn read_pin(text: &str, peer: &str) -> Result<Pin, SettingError> {
     let text = text.trim();
     if text.starts_with("SHA256:") && text.len() == 50 {
         return Ok(Pin::Fingerprint(text.to_owned()));
     }
     PublicKey::from_openssh(text)
         .map(|key| Pin::Key(Box::new(key)))
-        .map_err(|_| text.chars().take(100).collect())
+        .map_err(|_| SettingError::Pin { pin: text.chars().take(100).collect(), peer: peer.to_owned() })
 }
 
 /// Returns the key type: the same for RSA keys regardless of the signature hash.

@@ -37,9 +37,9 @@ impl AskPassphrase for AskOnTerminal {
 
 /// Never asks: encrypted keys without a passphrase in the inventory cannot be used.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct AskNobody;
+pub struct NeverAsk;
 
-impl AskPassphrase for AskNobody {
+impl AskPassphrase for NeverAsk {
     fn ask(&self, _key: &Path, _again: bool) -> Option<Secret> {
         None
     }

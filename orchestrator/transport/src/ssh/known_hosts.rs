@@ -11,6 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac as _};
 use russh::keys::{HashAlg, PublicKey, parse_public_key_base64};
 
+use super::error::SettingError;
+
 /// Meaning of the key on a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
@@ -51,7 +53,7 @@ pub(super) struct KnownHosts {
 
 impl KnownHosts {
     /// Reads `files`; a missing file counts as empty.
-    pub(super) fn read(files: &[PathBuf]) -> Result<Self, (PathBuf, std::io::Error)> {
+    pub(super) fn read(files: &[PathBuf]) -> Result<Self, SettingError> {
         let mut known = Self::default();
         for file in files {
             match std::fs::read(file) {
@@ -59,7 +61,7 @@ impl KnownHosts {
                     known.files.push((file.as_path().into(), String::from_utf8_lossy(&bytes).into_owned()));
                 }
                 Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound) => {}
-                Err(error) => return Err((file.clone(), error)),
+                Err(source) => return Err(SettingError::ReadKnownHosts { file: file.clone(), source }),
             }
         }
         Ok(known)

@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use apim_protocol::frame::NOISE_LIMIT;
 use apim_protocol::value::Secret;
 use russh::client::Msg;
 use russh::{Channel, ChannelMsg, ChannelReadHalf, ChannelWriteHalf};
@@ -19,9 +20,9 @@ use crate::session::Link;
 use super::agent_binary::AgentBinaries;
 use super::carry;
 use super::client::words;
-use super::connect::Opened;
-use super::error::SshError;
-use super::opening::{Opening, Step};
+use super::connection::Opened;
+use super::error::{ExitCause, LaunchError, SshError};
+use super::opening::{Opening, Step, TooMuchOutput};
 use super::script::start_command;
 use super::stream::PIECE;
 
@@ -39,19 +40,14 @@ pub(super) async fn start(
     connection: &Connection,
     agents: &AgentBinaries,
 ) -> Result<Link, SshError> {
-    let failed =
-        |why: String, hint: &str| SshError::Launch { peer: peer.to_owned(), why, hint: hint.to_owned() };
-    let command = nonce()
-        .map_err(|error| failed(format!("cannot read random numbers on this machine: {error}"), ""))
-        .and_then(|mark| {
-            start_command(connection, user, agents, &mark).map_err(|unfit| failed(unfit.to_string(), ""))
-        })?;
-    let channel = open_channel(&opened, peer, &command.text).await?;
+    let failed = |source| SshError::Launch { peer: peer.to_owned(), source };
+    let mark = nonce().map_err(|error| failed(LaunchError::Random(error)))?;
+    let command = start_command(connection, user, agents, &mark).map_err(|unfit| failed(unfit.into()))?;
+    let channel = open_channel(&opened, &command.text).await.map_err(failed)?;
     let (reader, writer) = channel.split();
     let password = connection.escalate.as_ref().and_then(|escalate| escalate.password.clone());
     let mut starting = Starting {
         opened: &opened,
-        peer,
         password,
         agents,
         reader,
@@ -59,7 +55,7 @@ pub(super) async fn start(
         opening: Opening::new(&command),
         status: None,
     };
-    starting.run().await?;
+    starting.run().await.map_err(failed)?;
     let Starting { reader, writer, opening, .. } = starting;
     let (said, stderr) = opening.into_parts();
     let mut link = carry::link(peer, opened, (reader, writer), said.into(), stderr);
@@ -67,13 +63,7 @@ pub(super) async fn start(
     Ok(link)
 }
 
-async fn open_channel(opened: &Opened, peer: &str, command: &str) -> Result<Channel<Msg>, SshError> {
-    let failed = |why: String| SshError::Launch {
-        peer: peer.to_owned(),
-        why,
-        hint: "check that sshd allows sessions and commands for this account (MaxSessions, ForceCommand)"
-            .to_owned(),
-    };
+async fn open_channel(opened: &Opened, command: &str) -> Result<Channel<Msg>, LaunchError> {
     let opening = async {
         let channel = opened.client.channel_open_session().await?;
         channel.exec(true, command).await?;
@@ -81,16 +71,15 @@ async fn open_channel(opened: &Opened, peer: &str, command: &str) -> Result<Chan
     };
     match tokio::time::timeout(START, opening).await {
         Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(error)) => Err(failed(words(&error))),
-        Err(_) => Err(failed(format!("no channel within {} s", START.as_secs()))),
+        Ok(Err(error)) => Err(LaunchError::Channel(words(&error))),
+        Err(_) => Err(LaunchError::ChannelTimeout { secs: START.as_secs() }),
     }
 }
 
-type Upload = Pin<Box<dyn Future<Output = Result<(), String>> + Send>>;
+type Upload = Pin<Box<dyn Future<Output = Result<(), LaunchError>> + Send>>;
 
 struct Starting<'a> {
     opened: &'a Opened,
-    peer: &'a str,
     password: Option<Secret>,
     agents: &'a AgentBinaries,
     reader: ChannelReadHalf,
@@ -101,7 +90,7 @@ struct Starting<'a> {
 
 impl Starting<'_> {
     /// Returns when the agent's first bytes have arrived.
-    async fn run(&mut self) -> Result<(), SshError> {
+    async fn run(&mut self) -> Result<(), LaunchError> {
         let mut until = Instant::now() + START;
         let mut upload: Option<Upload> = None;
         loop {
@@ -110,14 +99,11 @@ impl Starting<'_> {
                 done = poll_upload(&mut upload) => {
                     upload = None;
                     until = Instant::now() + START;
-                    if let Err(why) = done {
-                        return Err(self.failed(why, ""));
-                    }
+                    done?;
                     continue;
                 }
                 () = tokio::time::sleep_until(until) => {
-                    let why = format!("the agent did not start in time{}", self.shown());
-                    return Err(self.failed(why, "check that the host is not overloaded and that its shell start-up files do not wait for input"));
+                    return Err(LaunchError::Timeout { output: self.opening.shown() });
                 }
             };
             let Some(message) = message else { return Err(self.ended()) };
@@ -133,55 +119,40 @@ impl Starting<'_> {
         }
     }
 
-    fn take(&mut self, message: ChannelMsg) -> Result<Step, SshError> {
+    fn take(&mut self, message: ChannelMsg) -> Result<Step, LaunchError> {
         match message {
-            ChannelMsg::Data { data } => self.opening.said(&data).map_err(|why| {
-                let shown = self.shown();
-                self.failed(
-                    format!("{why}{shown}"),
-                    "shell start-up files must not print anything for non-interactive commands",
-                )
+            ChannelMsg::Data { data } => self.opening.said(&data).map_err(|TooMuchOutput| {
+                LaunchError::Noise { limit: NOISE_LIMIT, output: self.opening.shown() }
             }),
             ChannelMsg::ExtendedData { data, ext: 1 } => Ok(self.opening.on_stderr(&data)),
             ChannelMsg::ExitStatus { exit_status } => {
                 self.status = Some(exit_status);
                 Ok(Step::Wait)
             }
-            ChannelMsg::Failure => Err(self.failed(
-                "the server does not run commands for this account".to_owned(),
-                "check ForceCommand, the account's shell and `command=` in its authorized_keys",
-            )),
+            ChannelMsg::Failure => Err(LaunchError::NoCommands),
             _ => Ok(Step::Wait),
         }
     }
 
-    async fn send_password(&mut self) -> Result<(), SshError> {
+    async fn send_password(&mut self) -> Result<(), LaunchError> {
         // Sent only once: sudo asks again only if the password was wrong.
         let Some(password) = self.password.take() else {
-            return Err(self.failed(
-                "sudo rejected the password".to_owned(),
-                "correct `ansible_become_password`, and check that the account may use sudo",
-            ));
+            return Err(LaunchError::PasswordRejected);
         };
         let line = Bytes::from(format!("{}\n", password.expose()));
-        self.writer.data_bytes(line).await.map_err(|error| self.failed(words(&error), ""))
+        self.writer.data_bytes(line).await.map_err(|error| LaunchError::Send(words(&error)))
     }
 
-    fn upload(&self, architecture: &str) -> Result<Upload, SshError> {
+    fn upload(&self, architecture: &str) -> Result<Upload, LaunchError> {
         let Some(binary) = self.agents.get(architecture).cloned() else {
             let have = Some(self.agents.architectures()).filter(|have| !have.is_empty());
-            return Err(self.failed(
-                format!(
-                    "no agent for the host's architecture {architecture} (available: {})",
-                    have.as_deref().unwrap_or("none")
-                ),
-                &format!("build it with `agent/build-static.sh {architecture}`"),
-            ));
+            let available = have.unwrap_or_else(|| "none".to_owned());
+            return Err(LaunchError::NoAgent { architecture: architecture.to_owned(), available });
         };
         let writer = Arc::clone(&self.writer);
         Ok(Box::pin(async move {
-            let path = binary.path.display();
-            let bytes = binary.bytes().await.map_err(|error| format!("cannot read `{path}`: {error}"))?;
+            let unreadable = |source| LaunchError::ReadAgent { path: binary.path.clone(), source };
+            let bytes = binary.bytes().await.map_err(unreadable)?;
             let head = format!("{} {}\n", bytes.len(), binary.sha256);
             let send = async {
                 writer.data_bytes(Bytes::from(head)).await?;
@@ -190,32 +161,27 @@ impl Starting<'_> {
                 }
                 Ok::<_, russh::Error>(())
             };
-            send.await.map_err(|error| words(&error))
+            send.await.map_err(|error| LaunchError::Send(words(&error)))
         }))
     }
 
-    fn shown(&self) -> String {
-        self.opening.shown()
-    }
-
-    fn failed(&self, why: String, hint: &str) -> SshError {
-        SshError::Launch { peer: self.peer.to_owned(), why, hint: hint.to_owned() }
-    }
-
-    fn ended(&self) -> SshError {
-        let (why, hint) = match self.status {
-            Some(status) => super::opening::exit_words(status, self.opening.stderr()),
-            None => {
-                let lost =
-                    self.opened.heard.ended().unwrap_or_else(|| "the host closed the channel".to_owned());
-                (lost, "run again")
+    fn ended(&self) -> LaunchError {
+        let output = self.opening.shown();
+        match self.status {
+            Some(status) => {
+                let cause = ExitCause::of(status, &self.opening.stderr().text());
+                LaunchError::Exited { cause, status, output }
             }
-        };
-        self.failed(format!("{why}{}", self.shown()), hint)
+            None => {
+                let why =
+                    self.opened.heard.ended().unwrap_or_else(|| "the host closed the channel".to_owned());
+                LaunchError::Lost { why, output }
+            }
+        }
     }
 }
 
-async fn poll_upload(upload: &mut Option<Upload>) -> Result<(), String> {
+async fn poll_upload(upload: &mut Option<Upload>) -> Result<(), LaunchError> {
     match upload {
         Some(upload) => upload.await,
         None => std::future::pending().await,

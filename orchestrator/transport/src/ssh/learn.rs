@@ -5,29 +5,30 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use super::error::SshError;
+use super::error::SettingError;
 use super::host_key::UnknownKey;
 
 /// Adds `keys` to their known_hosts files; existing lines are not added again.
 ///
 /// # Errors
 /// When a file cannot be written.
-pub async fn learn_host_keys(keys: &[UnknownKey]) -> Result<(), SshError> {
+pub async fn learn_host_keys(keys: &[UnknownKey]) -> Result<(), SettingError> {
     for key in keys {
         learn_key(key).await?;
     }
     Ok(())
 }
 
-pub(super) async fn learn_key(key: &UnknownKey) -> Result<(), SshError> {
+pub(super) async fn learn_key(key: &UnknownKey) -> Result<(), SettingError> {
     let (file, line) = (key.file.clone(), line_of(key));
     // Waiting for the lock blocks.
     let written = tokio::task::spawn_blocking(move || append(&file, &line))
         .await
         .unwrap_or_else(|error| Err(io::Error::other(error.to_string())));
-    written.map_err(|error| SshError::Setting {
-        what: format!("cannot write the host key of {} to `{}`: {error}", key.peer, key.file.display()),
-        hint: "make the file writable, or pin the key in the inventory with `apim_host_keys`".to_owned(),
+    written.map_err(|source| SettingError::WriteKnownHosts {
+        peer: key.peer.clone(),
+        file: key.file.clone(),
+        source,
     })
 }
 

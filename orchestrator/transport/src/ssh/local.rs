@@ -20,9 +20,8 @@ use crate::session::text::Tail;
 use crate::session::{Connect, Link};
 
 use super::agent_binary::{AgentBinaries, AgentBinary};
-use super::error::SshError;
+use super::error::{ExitCause, LaunchError, SettingError, SshError, SudoError};
 use super::launch::nonce;
-use super::opening::exit_words;
 
 /// Time for the agent to exit after its input was closed and nothing reads its output.
 const EXIT_GRACE: Duration = Duration::from_secs(5);
@@ -50,19 +49,14 @@ impl LocalConnect {
     /// When this machine's architecture has no agent, or the agent cannot be started as the
     /// configured account.
     pub async fn open(&self, host: &HostName) -> Result<Link, SshError> {
-        let connection = self.hosts.get(host).ok_or_else(|| SshError::Setting {
-            what: format!("the inventory has no host `{host}`"),
-            hint: String::new(),
-        })?;
-        let starting = Starting { peer: format!("{host} (this machine)"), connection };
+        let connection = self.hosts.get(host).ok_or_else(|| SettingError::UnknownHost(host.to_string()))?;
+        let peer = format!("{host} (this machine)");
         let architecture = std::env::consts::ARCH;
-        let Some(binary) = self.agents.get(architecture) else {
-            return Err(starting.failed(
-                format!("no agent for this machine's architecture {architecture}"),
-                &format!("build it with `agent/build-static.sh {architecture}`"),
-            ));
+        let started = match self.agents.get(architecture) {
+            Some(binary) => Starting { peer: &peer, connection }.start(binary).await,
+            None => Err(LaunchError::NoAgentHere { architecture: architecture.to_owned() }),
         };
-        starting.start(binary).await
+        started.map_err(|source| SshError::Launch { peer, source })
     }
 }
 
@@ -76,22 +70,22 @@ impl Connect for LocalConnect {
 }
 
 struct Starting<'a> {
-    peer: String,
+    peer: &'a str,
     connection: &'a Connection,
 }
 
 impl Starting<'_> {
-    async fn start(&self, binary: &AgentBinary) -> Result<Link, SshError> {
-        let prompt = nonce().map_err(|error| self.failed(error.to_string(), ""))?;
+    async fn start(&self, binary: &AgentBinary) -> Result<Link, LaunchError> {
+        let prompt = nonce().map_err(LaunchError::Random)?;
         let mut command = self.command(binary, &prompt);
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(
-                |error| self.failed(format!("{}: {error}", command.as_std().get_program().display()), ""),
+                |source| LaunchError::Spawn { program: command.as_std().get_program().into(), source },
             )?;
         let (Some(mut stdin), Some(mut stdout), Some(mut stderr)) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take())
         else {
-            return Err(self.failed("the child process has no pipes".to_owned(), ""));
+            return Err(LaunchError::NoPipes);
         };
         let mut stderr_tail = Tail::default();
         let mut first = Vec::new();
@@ -103,13 +97,11 @@ impl Starting<'_> {
                 tokio::time::timeout(SUDO, streams.give(password.expose(), &prompt, &mut stderr_tail));
             first = match answered.await {
                 Ok(Ok(first)) => first,
-                Ok(Err(error)) => return Err(self.sudo_failed(child, &error, &stderr_tail).await),
-                Err(_) => {
-                    return Err(self.failed(format!("sudo did not answer within {} s", SUDO.as_secs()), ""));
-                }
+                Ok(Err(error)) => return Err(sudo_failed(child, error, &stderr_tail).await),
+                Err(_) => return Err(LaunchError::SudoTimeout { secs: SUDO.as_secs() }),
             };
         }
-        let mut link = carry(child, stdin, (first, stdout), (stderr_tail, stderr), &self.peer);
+        let mut link = carry(child, stdin, (first, stdout), (stderr_tail, stderr), self.peer);
         link.builds = vec![binary.sha256.to_string()];
         Ok(link)
     }
@@ -142,24 +134,17 @@ impl Starting<'_> {
         }
         command
     }
+}
 
-    async fn sudo_failed(&self, mut child: Child, error: &io::Error, stderr_tail: &Tail) -> SshError {
-        child.start_kill().ok();
-        let status = child
-            .wait()
-            .await
-            .ok()
-            .and_then(|status| status.code())
-            .and_then(|code| u32::try_from(code).ok());
-        let (why, hint) = match status {
-            Some(status) => exit_words(status, stderr_tail),
-            None => (error.to_string(), "correct `ansible_become_password`"),
-        };
-        self.failed(format!("{why}{}", stderr_tail.quoted()), hint)
-    }
-
-    fn failed(&self, why: String, hint: &str) -> SshError {
-        SshError::Launch { peer: self.peer.clone(), why, hint: hint.to_owned() }
+async fn sudo_failed(mut child: Child, why: SudoError, stderr_tail: &Tail) -> LaunchError {
+    child.start_kill().ok();
+    let status = child.wait().await.ok().and_then(|status| status.code());
+    let output = stderr_tail.quoted();
+    match status.and_then(|code| u32::try_from(code).ok()) {
+        Some(status) => {
+            LaunchError::Exited { cause: ExitCause::of(status, &stderr_tail.text()), status, output }
+        }
+        None => LaunchError::Sudo { why, output },
     }
 }
 
@@ -171,7 +156,7 @@ struct Streams<'a> {
 
 impl Streams<'_> {
     /// Answers sudo's prompt, if there is one, and returns the agent's first output.
-    async fn give(self, password: &str, prompt: &str, stderr_tail: &mut Tail) -> io::Result<Vec<u8>> {
+    async fn give(self, password: &str, prompt: &str, stderr_tail: &mut Tail) -> Result<Vec<u8>, SudoError> {
         let (mut first, mut more) = (vec![0; 4096], vec![0; 4096]);
         let mut given = false;
         loop {
@@ -179,7 +164,7 @@ impl Streams<'_> {
                 read = self.stdout.read(&mut first) => {
                     let read = read?;
                     if read == 0 {
-                        return Err(io::Error::other("it exited before the agent started"));
+                        return Err(SudoError::Exited);
                     }
                     first.truncate(read);
                     return Ok(first);
@@ -187,7 +172,7 @@ impl Streams<'_> {
                 read = self.stderr.read(&mut more) => {
                     let read = read?;
                     if read == 0 {
-                        return Err(io::Error::other("it exited before the agent started"));
+                        return Err(SudoError::Exited);
                     }
                     stderr_tail.push(more.get(..read).unwrap_or_default());
                 }
@@ -195,7 +180,7 @@ impl Streams<'_> {
             let asks = stderr_tail.bytes().windows(prompt.len()).any(|window| window == prompt.as_bytes());
             if asks && given {
                 *stderr_tail = Tail::default();
-                return Err(io::Error::other("sudo rejected the password"));
+                return Err(SudoError::Rejected);
             }
             if asks {
                 given = true;
@@ -207,48 +192,22 @@ impl Streams<'_> {
 }
 
 fn carry(
-    mut child: Child,
+    child: Child,
     stdin: ChildStdin,
     (first, stdout): (Vec<u8>, ChildStdout),
-    (mut stderr_tail, mut stderr): (Tail, ChildStderr),
+    (tail, stderr): (Tail, ChildStderr),
     peer: &str,
 ) -> Link {
     let (ended, words) = oneshot::channel();
     let unread = CancellationToken::new();
     let reader = Guarded { inner: io::Cursor::new(first).chain(stdout), _guard: unread.clone().drop_guard() };
+    let mut running = Running { child, stderr, tail };
     tokio::spawn(async move {
-        let mut buffer = vec![0; 4096];
-        let mut listening = true;
-        let status = loop {
-            tokio::select! {
-                status = child.wait() => break status.ok(),
-                () = unread.cancelled() => {
-                    break match tokio::time::timeout(EXIT_GRACE, child.wait()).await {
-                        Ok(status) => status.ok(),
-                        Err(_) => {
-                            child.start_kill().ok();
-                            child.wait().await.ok()
-                        }
-                    };
-                }
-                read = stderr.read(&mut buffer), if listening => match read {
-                    Ok(read) if read > 0 => stderr_tail.push(buffer.get(..read).unwrap_or_default()),
-                    _ => listening = false,
-                }
-            }
-        };
+        let status = running.wait(&unread).await;
         // The last output may still be in the pipe; the timeout covers background processes that
         // keep it open.
-        let rest = async {
-            while let Ok(read) = stderr.read(&mut buffer).await {
-                if read == 0 {
-                    break;
-                }
-                stderr_tail.push(buffer.get(..read).unwrap_or_default());
-            }
-        };
-        tokio::time::timeout(Duration::from_millis(200), rest).await.ok();
-        ended.send(ending(status, &stderr_tail)).ok();
+        tokio::time::timeout(Duration::from_millis(200), running.read_rest()).await.ok();
+        ended.send(ending(status, &running.tail)).ok();
     });
     let words =
         Box::pin(
@@ -260,6 +219,47 @@ fn carry(
         reader: Box::new(reader),
         writer: Box::new(stdin),
         ended: words,
+    }
+}
+
+/// The agent's process and its standard error.
+struct Running {
+    child: Child,
+    stderr: ChildStderr,
+    tail: Tail,
+}
+
+impl Running {
+    /// Collects standard error until the process exits; kills it when nothing reads its output and
+    /// it does not exit in time.
+    async fn wait(&mut self, unread: &CancellationToken) -> Option<ExitStatus> {
+        let mut buffer = vec![0; 4096];
+        let mut listening = true;
+        loop {
+            tokio::select! {
+                status = self.child.wait() => return status.ok(),
+                () = unread.cancelled() => return self.end().await,
+                read = self.stderr.read(&mut buffer), if listening => match read {
+                    Ok(read) if read > 0 => self.tail.push(buffer.get(..read).unwrap_or_default()),
+                    _ => listening = false,
+                }
+            }
+        }
+    }
+
+    async fn end(&mut self) -> Option<ExitStatus> {
+        if let Ok(status) = tokio::time::timeout(EXIT_GRACE, self.child.wait()).await {
+            return status.ok();
+        }
+        self.child.start_kill().ok();
+        self.child.wait().await.ok()
+    }
+
+    async fn read_rest(&mut self) {
+        let mut buffer = vec![0; 4096];
+        while let Ok(read @ 1..) = self.stderr.read(&mut buffer).await {
+            self.tail.push(buffer.get(..read).unwrap_or_default());
+        }
     }
 }
 

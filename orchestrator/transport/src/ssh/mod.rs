@@ -7,11 +7,14 @@
 //! ```
 
 pub mod agent_binary;
+mod agent_keys;
+mod attempt;
 mod authenticate;
 mod carry;
 mod client;
 mod config;
 mod connect;
+mod connection;
 mod connector;
 mod destination;
 mod dial;
@@ -35,9 +38,10 @@ pub use agent_binary::{AgentBinaries, AgentBinary, locate};
 pub use connect::{Settings, SshConnect};
 pub use connector::Connector;
 pub use destination::Surroundings;
-pub use error::SshError;
+pub use error::{ExitCause, LaunchError, SettingError, SshError, SudoError, TunnelError, UnreachableError};
 pub use host_key::{KeyFault, UnknownKey};
-pub use keyring::{AskNobody, AskOnTerminal, AskPassphrase};
+pub use keyring::{AskOnTerminal, AskPassphrase, NeverAsk};
 pub use learn::learn_host_keys;
 pub use local::LocalConnect;
+pub use script::Unfit;
 pub use wire::WireCounter;

@@ -6,7 +6,7 @@ use apim_protocol::frame::NOISE_LIMIT;
 use crate::session::find_magic;
 use crate::session::text::{Tail, one_line, quoted};
 
-use super::script::{StartCommand, exit};
+use super::script::StartCommand;
 
 /// Maximum amount of standard output in an error, in bytes.
 const SHOWN: usize = 2000;
@@ -23,6 +23,10 @@ pub(super) enum Step {
     /// The agent is missing on the host, which has this architecture.
     Missing(String),
 }
+
+/// The host printed [`NOISE_LIMIT`] bytes that are not from the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooMuchOutput;
 
 /// Standard output and standard error so far.
 pub(super) struct Opening {
@@ -45,7 +49,7 @@ impl Opening {
     }
 
     /// Adds standard output.
-    pub(super) fn said(&mut self, more: &[u8]) -> Result<Step, String> {
+    pub(super) fn said(&mut self, more: &[u8]) -> Result<Step, TooMuchOutput> {
         self.said.extend_from_slice(more);
         if find_magic(&self.said).is_some() {
             return Ok(Step::Started);
@@ -61,7 +65,7 @@ impl Opening {
             return Ok(Step::Missing(architecture));
         }
         if self.said.len() > NOISE_LIMIT {
-            return Err(format!("received {NOISE_LIMIT} bytes of unexpected output"));
+            return Err(TooMuchOutput);
         }
         Ok(Step::Wait)
     }
@@ -101,40 +105,6 @@ impl Opening {
     pub(super) fn into_parts(self) -> (Vec<u8>, Tail) {
         (self.said, self.stderr)
     }
-}
-
-/// Returns the meaning of an exit status of the start command, and a hint.
-pub(super) fn exit_words(status: u32, stderr: &Tail) -> (String, &'static str) {
-    let text = String::from_utf8_lossy(stderr.bytes());
-    let sudo = text.contains("sudo");
-    let (why, hint) = match status {
-        exit::FOLDER => (
-            "cannot create the agent's folder, or it belongs to another account",
-            "check the owner and mode of the agent's folder (`/var/lib/apim-deploy/agent`, or below the account's home)",
-        ),
-        exit::DIGEST => ("the agent was damaged during the upload", "re-run"),
-        exit::NOTHING_SENT => ("the connection ended before the agent was uploaded", "re-run"),
-        exit::WRITE => ("cannot write the agent", "check the free space of that file system"),
-        126 => (
-            "cannot execute the agent",
-            "if the file system is mounted `noexec`, set another folder with `apim_agent_state`",
-        ),
-        127 if sudo => (
-            "sudo is not installed",
-            "install sudo, or log in as the account itself (`ansible_become: false`)",
-        ),
-        _ if sudo && text.contains("password is required") => (
-            "sudo requires a password",
-            "set `ansible_become_password`, or allow the account to use sudo without one (NOPASSWD)",
-        ),
-        _ if sudo && (text.contains("tty") || text.contains("terminal")) => (
-            "sudo requires a terminal",
-            "remove `requiretty` from sudoers for this account, or set `ansible_become_password`",
-        ),
-        _ if sudo => ("sudo failed", "check which accounts and commands sudoers allows on the host"),
-        _ => ("the command exited before the agent answered", "log in manually and check"),
-    };
-    (format!("{why} (exit status {status})"), hint)
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {

@@ -56,7 +56,7 @@ pub(super) mod exit {
 /// A value that is not safe on a command line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid characters in {what} `{text}`")]
-pub(super) struct Unfit {
+pub struct Unfit {
     what: &'static str,
     text: String,
 }

@@ -14,9 +14,9 @@ use crate::host::HostName;
 use crate::session::Stream;
 
 use super::client;
-use super::connect::Opened;
+use super::connection::Opened;
 use super::dial::dial;
-use super::error::SshError;
+use super::error::{SshError, TunnelError};
 
 /// Timeout for connecting from this machine.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -35,28 +35,16 @@ pub(super) async fn open(
         "127.0.0.1".to_owned(),
         0,
     );
-    let (why, hint) = match tokio::time::timeout(deadline, opening).await {
+    let source = match tokio::time::timeout(deadline, opening).await {
         Ok(Ok(channel)) => return Ok(Box::new(channel.into_stream())),
-        Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited))) => (
-            "sshd on the host does not allow forwarding".to_owned(),
-            "allow it for this account: set `AllowTcpForwarding local` (or `yes`) in sshd_config on the host",
-        ),
-        Ok(Err(russh::Error::ChannelOpenFailure(_))) => (
-            "the connection was refused, or the host cannot resolve the name".to_owned(),
-            "check that the server is running and listening on that address and port, and that the host can resolve its name",
-        ),
-        Ok(Err(error)) => (client::words(&error), ""),
-        Err(_) => (
-            format!("no answer within {} s", deadline.as_secs()),
-            "check that firewalls allow the host to reach that port",
-        ),
+        Ok(Err(russh::Error::ChannelOpenFailure(ChannelOpenFailure::AdministrativelyProhibited))) => {
+            TunnelError::Forbidden
+        }
+        Ok(Err(russh::Error::ChannelOpenFailure(_))) => TunnelError::Refused,
+        Ok(Err(error)) => TunnelError::Connection(client::words(&error)),
+        Err(_) => TunnelError::Timeout { secs: deadline.as_secs() },
     };
-    Err(SshError::Tunnel {
-        peer: peer.to_owned(),
-        to: format!("{address}:{port}"),
-        why,
-        hint: hint.to_owned(),
-    })
+    Err(SshError::Tunnel { peer: peer.to_owned(), to: format!("{address}:{port}"), source })
 }
 
 /// Opens a connection from this machine, for a host with `ansible_connection: local`.

@@ -6,6 +6,9 @@ use toml_edit::{DocumentMut, Item};
 use super::render;
 use crate::catalogue;
 use crate::cluster::Cluster;
+use crate::config::SECTIONS;
+use crate::config::context::RenderContext;
+use crate::config::tree::Table;
 use crate::role::Role;
 use crate::testing::{HA, SINGLE, basics, cluster, hosts};
 use crate::topology::Node;
@@ -98,6 +101,19 @@ const EVERYTHING: &str = "  broker_tls: true
     artifacts: {retrieval: sync, retry_ms: 15000, event_waiting_ms: 5000, on_demand: true}
     skip_list: {apis: [a.xml], endpoints: [e.xml], sequences: [s.xml], local_entries: [l.xml]}
 ";
+
+#[test]
+fn every_section_renders_keys() {
+    let settings = format!("{EVERYTHING}  hardening: {{jmx: off}}\n");
+    let cluster = cluster(&HA.replacen("apim:\n", &format!("apim:\n{settings}"), 1));
+    for (name, section) in SECTIONS {
+        let mut root = Table::default();
+        for node in cluster.nodes() {
+            section(&RenderContext { cluster: &cluster, node }, &mut root);
+        }
+        assert!(!root.entries.is_empty(), "the section {name} renders no key");
+    }
+}
 
 #[test]
 fn product_reads_every_rendered_key() {

@@ -5,8 +5,9 @@ mod databases;
 use toml_edit::{DocumentMut, Item};
 
 mod every_role;
-mod said;
+mod settings;
 mod topology;
+mod world;
 
 use super::render;
 use crate::role::Role;
@@ -63,30 +64,43 @@ fn text(inventory: &str, host: &str, path: &str) -> String {
     }
 }
 
+/// One value of the documentation's samples.
+struct Sample {
+    tab: &'static str,
+    group: &'static str,
+    path: &'static str,
+    expected: serde_json::Value,
+}
+
+fn samples() -> Vec<Sample> {
+    let lines = include_str!("seed.tsv").lines().filter(|line| !line.starts_with('#'));
+    let sample = |line: &'static str| {
+        let fields: Vec<&str> = line.split('\t').collect();
+        let [tab, group, path, value] = fields.as_slice() else { panic!("{line}") };
+        Sample { tab, group, path, expected: serde_json::from_str(value).expect("JSON") }
+    };
+    lines.map(sample).collect()
+}
+
 #[test]
 fn documented_samples_are_rendered() {
-    let samples = include_str!("seed.tsv");
+    let samples = samples();
     let mut compared = 0;
-    for version in every_role::VERSIONS {
-        for (tab, inventory) in [("ha", HA), ("single", SINGLE)] {
-            let cluster = cluster(&every_role::of_version(inventory, version));
-            for role in [Role::KeyManager, Role::Gateway, Role::ControlPlane, Role::TrafficManager] {
-                let first = cluster.of(role).next().expect("a node of each role");
-                let document: DocumentMut = render(&cluster, first).text.parse().expect("TOML");
-                for line in samples.lines().filter(|line| !line.starts_with('#')) {
-                    let fields: Vec<&str> = line.split('\t').collect();
-                    let [of_tab, of_role, path, value] = fields.as_slice() else { panic!("{line}") };
-                    if *of_tab != tab || *of_role != role.group() {
-                        continue;
-                    }
-                    let expected: serde_json::Value = serde_json::from_str(value).expect("JSON");
-                    assert_eq!(at(&document, path), Some(expected), "{version} {tab} {role}: {path}");
-                    compared += 1;
-                }
+    let tabs = [("ha", HA), ("single", SINGLE)];
+    for (version, (tab, inventory)) in every_role::VERSIONS.into_iter().flat_map(|v| tabs.map(|t| (v, t))) {
+        let cluster = cluster(&every_role::of_version(inventory, version));
+        for role in [Role::KeyManager, Role::Gateway, Role::ControlPlane, Role::TrafficManager] {
+            let first = cluster.of(role).next().expect("a node of each role");
+            let document: DocumentMut = render(&cluster, first).text.parse().expect("TOML");
+            for Sample { path, expected, .. } in
+                samples.iter().filter(|sample| sample.tab == tab && sample.group == role.group())
+            {
+                assert_eq!(at(&document, path).as_ref(), Some(expected), "{version} {tab} {role}: {path}");
+                compared += 1;
             }
         }
     }
-    assert_eq!(compared, 3 * (samples.lines().count() - 2), "sample lines without a matching cluster");
+    assert_eq!(compared, 3 * samples.len(), "sample lines without a matching cluster");
 }
 
 #[test]

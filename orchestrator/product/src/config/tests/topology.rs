@@ -7,177 +7,9 @@ use proptest::prelude::*;
 use regex::Regex;
 use toml_edit::DocumentMut;
 
+use super::world::{Expected, Front, World, world};
 use super::{at, render};
 use crate::testing::{basics, cluster};
-
-/// The expected node. Its ports are computed here from the documentation, independently of the
-/// code.
-#[derive(Debug, Clone)]
-struct Expected {
-    role: &'static str,
-    host: String,
-    offset: u16,
-    environments: Vec<usize>,
-}
-
-impl Expected {
-    fn url(&self, scheme: &str, base: u16) -> String {
-        format!("{scheme}://{}:{}", self.host, base + self.offset)
-    }
-}
-
-/// A public endpoint: its name and the ports of management, HTTP, HTTPS, WS, WSS.
-#[derive(Debug, Clone)]
-struct Front {
-    name: String,
-    ports: [u16; 5],
-}
-
-#[derive(Debug, Clone)]
-struct World {
-    nodes: Vec<Expected>,
-    environments: usize,
-    /// The endpoint ports of control planes, key managers and traffic managers.
-    ports: [Option<u16>; 3],
-    tls: bool,
-}
-
-const ROLES: [&str; 4] = ["control_plane", "key_manager", "gateway", "traffic_manager"];
-
-fn world() -> impl Strategy<Value = World> {
-    let counts = (1_usize..=4, 0_usize..=4, 1_usize..=4, 0_usize..=4);
-    let offsets = prop::collection::vec(0_u16..300, 16);
-    let names = prop::collection::vec(0_u8..5, 16);
-    let labels = prop::collection::vec(prop::collection::vec(0_usize..3, 1..=2), 4);
-    let ports = (
-        prop::option::of(1025_u16..9000),
-        prop::option::of(1025_u16..9000),
-        prop::option::of(1025_u16..9000),
-    );
-    (counts, offsets, names, labels, 1_usize..=3, ports, any::<bool>()).prop_map(
-        |((cps, kms, gws, tms), offsets, names, labels, environments, ports, tls)| {
-            let environments = environments.min(gws);
-            let mut nodes = Vec::new();
-            for (role, count) in ROLES.iter().zip([cps, kms, gws, tms]) {
-                for index in 0..count {
-                    let at = nodes.len();
-                    let host = match names[at] {
-                        0 => format!("10.9.{at}.{index}"),
-                        1 => format!("{}{index}", role.replace('_', "-")),
-                        2 => format!("N{at}.Example.COM"),
-                        3 => format!("0-{at}.a--b.example"),
-                        _ => format!("xn--{at}-4ga.very.long.zone-{index}.internal"),
-                    };
-                    // Every environment has a gateway, some have more, and some gateways serve two
-                    // environments.
-                    let mut serves = vec![index % environments];
-                    if *role == "gateway" {
-                        let more = labels.iter().skip(index).take(1).flatten();
-                        serves.extend(more.map(|label| label % environments));
-                        let mut kept = Vec::new();
-                        serves.retain(|one| {
-                            !kept.contains(one) && {
-                                kept.push(*one);
-                                true
-                            }
-                        });
-                    }
-                    nodes.push(Expected { role, host, offset: offsets[at], environments: serves });
-                }
-            }
-            World { nodes, environments, ports: [ports.0, ports.1, ports.2], tls }
-        },
-    )
-}
-
-impl World {
-    fn of(&self, role: &str) -> Vec<&Expected> {
-        self.nodes.iter().filter(|node| node.role == role).collect()
-    }
-
-    fn serving(&self, environment: usize) -> Vec<&Expected> {
-        self.of("gateway").into_iter().filter(|node| node.environments.contains(&environment)).collect()
-    }
-
-    fn broker(&self) -> u16 {
-        if self.tls { 8672 } else { 5672 }
-    }
-
-    /// The endpoint of a role; two or more nodes are behind a load balancer.
-    fn front(&self, role: &str) -> Front {
-        let nodes = self.of(role);
-        let index =
-            ["control_plane", "key_manager", "traffic_manager"].iter().position(|known| *known == role);
-        match nodes.as_slice() {
-            [] => self.front("control_plane"),
-            [only] => Front { name: only.host.clone(), ports: [9443 + only.offset, 0, 0, 0, 0] },
-            _ => {
-                let port = index.and_then(|index| self.ports[index]).unwrap_or(443);
-                Front { name: format!("{}.lb.example", role.replace('_', "-")), ports: [port, 0, 0, 0, 0] }
-            }
-        }
-    }
-
-    fn environment_front(&self, environment: usize) -> Front {
-        match self.serving(environment).as_slice() {
-            [only] => Front {
-                name: only.host.clone(),
-                ports: [9443, 8280, 8243, 9099, 8099].map(|base| base + only.offset),
-            },
-            _ => Front { name: format!("env{environment}.lb.example"), ports: [443, 80, 443, 9099, 8099] },
-        }
-    }
-
-    fn inventory(&self) -> String {
-        let mut settings = format!("  broker_tls: {}\n", self.tls);
-        let mut endpoints = String::new();
-        for (role, index) in [("control_plane", 0), ("key_manager", 1), ("traffic_manager", 2)] {
-            if self.of(role).len() > 1 {
-                let port = self.ports[index].map(|port| format!(", port: {port}")).unwrap_or_default();
-                let name = self.front(role).name;
-                endpoints.push_str(&format!(
-                    "    {role}: {{name: {name}, address: 10.8.0.{}{port}}}\n",
-                    index + 1
-                ));
-            }
-        }
-        if !endpoints.is_empty() {
-            settings.push_str(&format!("  endpoints:\n{endpoints}"));
-        }
-        settings.push_str("  environments:\n");
-        for environment in 0..self.environments {
-            let front = match self.serving(environment).len() {
-                1 => String::new(),
-                _ => format!(
-                    ", endpoint: {{name: env{environment}.lb.example, address: 10.8.1.{}}}",
-                    environment + 1
-                ),
-            };
-            settings.push_str(&format!("    - {{name: E{environment}{front}}}\n"));
-        }
-        let mut text = basics(&settings) + "hosts:\n";
-        for (at, node) in self.nodes.iter().enumerate() {
-            let address = match node.host.parse::<std::net::Ipv4Addr>() {
-                Ok(literal) => literal.to_string(),
-                Err(_) => format!("10.7.0.{}", at + 1),
-            };
-            let labels: Vec<String> = node.environments.iter().map(|index| format!("E{index}")).collect();
-            let serves = if node.role == "gateway" {
-                format!(", environment: [{}]", labels.join(", "))
-            } else {
-                String::new()
-            };
-            text.push_str(&format!(
-                "  '{}': {{address: {address}, groups: {role}, apim: {{host_name: '{}', {role}: {{port_offset: {}{serves}}}}}}}\n",
-                node.host,
-                node.host,
-                node.offset,
-                role = node.role,
-            ));
-        }
-        text
-    }
-}
 
 fn list(document: &DocumentMut, path: &str) -> Option<Vec<String>> {
     let found = at(document, path)?;
@@ -196,25 +28,25 @@ fn web(scheme: &str, name: &str, port: u16, path: &str) -> String {
 }
 
 fn check(world: &World, node: &Expected, document: &DocumentMut) {
+    assert_eq!(at(document, "server.offset"), Some(node.offset.into()));
+    check_event_hub(world, node, document);
+    check_key_managers(world, node, document);
+    check_throttling(world, node, document);
+    check_environments(world, node, document);
+    check_broker_tls(world, node, document);
+}
+
+fn check_event_hub(world: &World, node: &Expected, document: &DocumentMut) {
     let hubs = world.of("control_plane");
     let is_hub = node.role == "control_plane";
     let front = world.front("control_plane");
     let value = |path: &str| one(document, path);
-    assert_eq!(at(document, "server.offset"), Some(node.offset.into()));
-
-    // The event hub.
     let service = web("https", &front.name, front.ports[0], "/services/");
     assert_eq!(value("apim.event_hub.service_url"), Some(service));
     let all: Vec<String> = hubs.iter().map(|hub| hub.url("tcp", world.broker())).collect();
-    let others = |nodes: &[&Expected]| -> Option<Vec<String>> {
-        let others = nodes.iter().filter(|other| other.host != node.host);
-        let urls: Vec<String> = others.map(|other| other.url("tcp", world.broker())).collect();
-        (!urls.is_empty()).then_some(urls)
-    };
-    let own = vec![format!("tcp://localhost:{}", world.broker() + node.offset)];
-    let listened = if is_hub && hubs.len() > 1 { own.clone() } else { all };
+    let listened = if is_hub && hubs.len() > 1 { world.own_broker(node) } else { all };
     assert_eq!(list(document, "apim.event_hub.event_listening_endpoints"), Some(listened));
-    let duplicate = if is_hub { others(&hubs) } else { None };
+    let duplicate = if is_hub { world.other_brokers(node, &hubs) } else { None };
     assert_eq!(list(document, "apim.event_hub.event_duplicate_url"), duplicate);
     for (index, hub) in hubs.iter().enumerate() {
         let group = format!("apim.event_hub.publish.url_group[{index}]");
@@ -223,8 +55,12 @@ fn check(world: &World, node: &Expected, document: &DocumentMut) {
         assert_eq!(list(document, &format!("{group}.auth_urls")), expected("ssl", 9711));
     }
     assert_eq!(at(document, &format!("apim.event_hub.publish.url_group[{}].urls", hubs.len())), None);
+}
 
-    // The key managers.
+fn check_key_managers(world: &World, node: &Expected, document: &DocumentMut) {
+    let is_hub = node.role == "control_plane";
+    let front = world.front("control_plane");
+    let value = |path: &str| one(document, path);
     let keys = world.front("key_manager");
     let asks = node.role == "gateway" || is_hub && !world.of("key_manager").is_empty();
     let expected = asks.then(|| web("https", &keys.name, keys.ports[0], "/services/"));
@@ -237,8 +73,11 @@ fn check(world: &World, node: &Expected, document: &DocumentMut) {
         _ => None,
     };
     assert_eq!(value("event_listener[0].properties.notification_endpoint"), notified);
+}
 
-    // Throttling.
+fn check_throttling(world: &World, node: &Expected, document: &DocumentMut) {
+    let hubs = world.of("control_plane");
+    let is_hub = node.role == "control_plane";
     let managers = world.of("traffic_manager");
     let (throttlers, throttles) = match managers.is_empty() {
         true => (hubs.clone(), is_hub),
@@ -246,11 +85,11 @@ fn check(world: &World, node: &Expected, document: &DocumentMut) {
     };
     let decisions = match node.role {
         "gateway" => Some(throttlers.iter().map(|other| other.url("tcp", world.broker())).collect()),
-        _ if throttles && throttlers.len() > 1 => Some(own),
+        _ if throttles && throttlers.len() > 1 => Some(world.own_broker(node)),
         _ => None,
     };
     assert_eq!(list(document, "apim.throttling.throttle_decision_endpoints"), decisions);
-    let duplicate = if throttles { others(&throttlers) } else { None };
+    let duplicate = if throttles { world.other_brokers(node, &throttlers) } else { None };
     assert_eq!(list(document, "apim.throttling.event_duplicate_url"), duplicate);
     for (index, other) in throttlers.iter().enumerate() {
         let group = format!("apim.throttling.url_group[{index}]");
@@ -259,8 +98,11 @@ fn check(world: &World, node: &Expected, document: &DocumentMut) {
         assert_eq!(list(document, &format!("{group}.traffic_manager_urls")), expected("tcp", 9611));
         assert_eq!(list(document, &format!("{group}.traffic_manager_auth_urls")), expected("ssl", 9711));
     }
+}
 
-    // Environments and labels.
+fn check_environments(world: &World, node: &Expected, document: &DocumentMut) {
+    let is_hub = node.role == "control_plane";
+    let value = |path: &str| one(document, path);
     let labels: Vec<String> = node.environments.iter().map(|index| format!("E{index}")).collect();
     let path = "apim.sync_runtime_artifacts.gateway.gateway_labels";
     assert_eq!(list(document, path), (node.role == "gateway").then_some(labels));
@@ -275,8 +117,11 @@ fn check(world: &World, node: &Expected, document: &DocumentMut) {
         assert_eq!(key("ws_endpoint"), when(format!("ws://{name}:{}", ports[3])));
         assert_eq!(key("wss_endpoint"), when(format!("wss://{name}:{}", ports[4])));
     }
+}
 
-    // The broker over TLS, on nodes with subscribers.
+fn check_broker_tls(world: &World, node: &Expected, document: &DocumentMut) {
+    let is_hub = node.role == "control_plane";
+    let value = |path: &str| one(document, path);
     let serves = is_hub || node.role == "traffic_manager";
     let port = value("broker.transport.amqp.ssl_connection.port");
     assert_eq!(port, (world.tls && serves).then(|| "8672".to_owned()), "the server adds its offset itself");

@@ -25,7 +25,7 @@ fn built(tls: &Identity, known: &Identity, names: &str) -> Result<Cluster, Mista
             "tls.jks" => Content::default().identity("a", tls.clone()),
             _ => Content::default().trusted("known", known.chain[0].clone()),
         };
-        keystore::write(Format::Jks, None, &content, &password).map_err(|error| error.to_string())
+        Ok(keystore::write(Format::Jks, None, &content, &password).expect("a keystore"))
     };
     build_with(&text, &files)
 }

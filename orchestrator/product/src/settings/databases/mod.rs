@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use apim_protocol::value::Secret;
 
-use super::read::{Section, Spanned, text_of};
+use super::read::{Section, Spanned, refuse_placeholder, text_of};
 use super::source::NamedFile;
-use crate::yaml::{Kind, Span};
+use crate::yaml::{Kind, Node, Span};
 
 mod create;
 mod kind;
@@ -20,7 +20,7 @@ pub use pool::{Pool, PoolValue};
 pub use tls::Tls;
 
 /// The name of the embedded database, which is a file on each node.
-pub(super) const EMBEDDED: &str = "h2";
+const EMBEDDED: &str = "h2";
 
 /// One database.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,6 +77,11 @@ pub struct Databases {
     pub login_check: bool,
     /// The location of the section.
     pub span: Span,
+}
+
+/// Returns whether the section selects the embedded database.
+pub(super) fn is_embedded(section: &Node) -> bool {
+    section.get("type").and_then(Node::as_text).is_some_and(|kind| kind == EMBEDDED)
 }
 
 impl Databases {
@@ -172,7 +177,7 @@ fn database(section: &mut Section<'_, '_>, key: &'static str, user: &str, base: 
     let password = part.secret("password");
     match &password {
         None => part.missing("password", "a text, preferably `!vault`, `!env` or `!file`"),
-        Some(password) => super::refuse_placeholder(password, &part.path("password"), part.mistakes),
+        Some(password) => refuse_placeholder(password, &part.path("password"), part.mistakes),
     }
     let span = part.span().clone();
     for (word, value) in [("name", &name), ("username", &username)] {

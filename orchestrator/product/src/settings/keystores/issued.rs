@@ -3,9 +3,9 @@
 
 use apim_protocol::value::Secret;
 
-use super::{Keystore, Places, Purpose, check_password};
-use crate::settings::read::{Section, Spanned, check_host, text_of};
-use crate::yaml::Kind;
+use super::model::{Keystore, Places, Purpose, check_password};
+use crate::settings::read::{Section, Spanned, check_host, texts_of};
+use crate::yaml::Span;
 
 /// Minimum length of the passphrase and the store password; a JDK's tools reject shorter ones.
 const SHORTEST: usize = 6;
@@ -66,13 +66,43 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
     let span = section.span().clone();
     let passphrase = section.secret("passphrase");
     let password = section.secret("password");
+    check_secrets(passphrase.as_ref(), password.as_ref(), section);
+    let kind = section.word("type", &[("JKS", "JKS"), ("PKCS12", "PKCS12")]).unwrap_or("JKS");
+    let alias = alias(section);
+    let authority = authority(section);
+    let folder = section.text("folder");
+    let (valid_days, authority_days, renew_days) = days(section);
+    let names = names(section);
+    let trust = texts_of(section, "trust");
+    let public_authorities = section.flag("public_authorities", true);
+    let (passphrase, password) = (passphrase?, password?);
+    let stores = stores(kind, &alias, &password, span);
+    let settings = IssuedSettings {
+        passphrase,
+        folder,
+        authority,
+        valid_days,
+        authority_days,
+        renew_days,
+        names,
+        trust,
+        public_authorities,
+    };
+    Some((settings, stores))
+}
+
+fn check_secrets(
+    passphrase: Option<&Spanned<Secret>>,
+    password: Option<&Spanned<Secret>>,
+    section: &mut Section<'_, '_>,
+) {
     for (key, secret, why) in [
         (
             "passphrase",
-            &passphrase,
+            passphrase,
             "it encrypts the private keys next to the inventory: `!vault`, `!env` or `!file`",
         ),
-        ("password", &password, "it opens the keystores on the hosts: `!vault`, `!env` or `!file`"),
+        ("password", password, "it opens the keystores on the hosts: `!vault`, `!env` or `!file`"),
     ] {
         match secret {
             None => section.missing(key, why),
@@ -83,41 +113,56 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
             Some(_) => {}
         }
     }
-    if let Some(password) = &password {
-        check_password(password, &section.path("password"), section.mistakes);
-        if !password.value.expose().chars().all(|c| u32::from(c) < 256) {
-            let what = format!("`{}` must contain only Latin-1 characters", section.path("password"));
-            section.mistakes.add(&password.span, what);
-        }
+    let Some(password) = password else { return };
+    check_password(password, &section.path("password"), section.mistakes);
+    if !password.value.expose().chars().all(|c| u32::from(c) < 256) {
+        let what = format!("`{}` must contain only Latin-1 characters", section.path("password"));
+        section.mistakes.add(&password.span, what);
     }
-    let kind = section.word("type", &[("JKS", "JKS"), ("PKCS12", "PKCS12")]).unwrap_or("JKS");
-    let alias = section.text("alias");
-    if let Some(alias) = alias.as_ref().filter(|at| !is_alias(&at.value)) {
+}
+
+fn alias(section: &mut Section<'_, '_>) -> String {
+    let Some(alias) = section.text("alias") else { return "wso2carbon".to_owned() };
+    if !is_alias(&alias.value) {
         let what = format!("`{}`: invalid alias `{}`", section.path("alias"), alias.value);
         section.mistakes.add_hint(&alias.span, what, "use lower-case letters, digits, `.`, `-` and `_`");
     }
-    let authority = section.text("authority");
-    if let Some(name) = authority.as_ref().filter(|at| !is_name(&at.value)) {
+    alias.value
+}
+
+fn authority(section: &mut Section<'_, '_>) -> String {
+    let Some(name) = section.text("authority") else { return "API Manager cluster CA".to_owned() };
+    if !is_name(&name.value) {
         let what = format!("`{}` cannot be used in a certificate", section.path("authority"));
         section.mistakes.add_hint(&name.span, what, "use 1 to 64 letters, digits, blanks, `.`, `-` and `_`");
     }
-    let folder = section.text("folder");
+    name.value
+}
+
+/// Reads `valid_days`, `authority_days` and `renew_days`.
+fn days(section: &mut Section<'_, '_>) -> (i64, i64, i64) {
     let valid_days = section.number("valid_days", 1..=3650).unwrap_or(VALID_DAYS);
     let authority_days = section.number("authority_days", 30..=18_250).unwrap_or(AUTHORITY_DAYS);
     let renew_days = section.number("renew_days", 1..=365).unwrap_or(RENEW_DAYS);
     if renew_days >= valid_days {
+        let span = section.span().clone();
         let what = format!("`{}` must be less than `valid_days` ({valid_days})", section.path("renew_days"));
         section.mistakes.add_hint(&span, what, "otherwise every apply would renew every certificate");
     }
-    let mut names = list(section, "names");
+    (valid_days, authority_days, renew_days)
+}
+
+fn names(section: &mut Section<'_, '_>) -> Vec<Spanned<String>> {
+    let mut names = texts_of(section, "names");
     let what = section.path("names");
     names.retain(|name| {
         name.value.parse::<std::net::Ipv4Addr>().is_ok() || check_host(name, &what, section.mistakes)
     });
-    let trust = list(section, "trust");
-    let public_authorities = section.flag("public_authorities", true);
-    let alias = alias.map_or_else(|| "wso2carbon".to_owned(), |at| at.value);
-    let (passphrase, password) = (passphrase?, password?);
+    names
+}
+
+/// Returns the keystores of a node in this mode.
+fn stores(kind: &'static str, alias: &str, password: &Spanned<Secret>, span: Span) -> Vec<Keystore> {
     let places = Places {
         whole: span.clone(),
         password: password.span.clone(),
@@ -133,38 +178,17 @@ pub(super) fn read(section: &mut Section<'_, '_>, is_mode: bool) -> Option<(Issu
         file_name: format!("{stem}.{ending}"),
         kind,
         password: password.value.clone(),
-        alias: is_key.then(|| alias.clone()),
+        alias: is_key.then(|| alias.to_owned()),
         key_password: is_key.then(|| password.value.clone()),
         places: places.clone(),
     };
-    let stores = vec![
+    vec![
         store(Purpose::Primary, "primary", true),
         store(Purpose::Internal, "primary", true),
         store(Purpose::Tls, "tls", true),
         // The shipped file name, so that no part of the product uses the shipped file instead.
         store(Purpose::Truststore, "client-truststore", false),
-    ];
-    let settings = IssuedSettings {
-        passphrase,
-        folder,
-        authority: authority.map_or_else(|| "API Manager cluster CA".to_owned(), |at| at.value),
-        valid_days,
-        authority_days,
-        renew_days,
-        names,
-        trust,
-        public_authorities,
-    };
-    Some((settings, stores))
-}
-
-fn list(section: &mut Section<'_, '_>, key: &'static str) -> Vec<Spanned<String>> {
-    let Some(node) = section.take(key) else { return Vec::new() };
-    let what = section.path(key);
-    match &node.kind {
-        Kind::List(items) => items.iter().filter_map(|item| text_of(item, &what, section.mistakes)).collect(),
-        _ => text_of(node, &what, section.mistakes).into_iter().collect(),
-    }
+    ]
 }
 
 fn is_alias(text: &str) -> bool {

@@ -10,6 +10,7 @@ use crate::plan::tests::{INVENTORY, load, parsed};
 use crate::plan::{Wish, draft};
 use apim_documents::playbook::built_in;
 use apim_documents::playbook::tags::Wanted;
+use apim_product::FileError;
 
 /// The cluster with `load_balancer: …` for all, its first line being the ninth of the file.
 fn with(lines: &str) -> String {
@@ -17,8 +18,8 @@ fn with(lines: &str) -> String {
     INVENTORY.replacen("  apim:\n", &format!("  apim:\n      load_balancer:\n{lines}"), 1)
 }
 
-fn no_files(_: &str, _: &Span) -> Result<Vec<u8>, String> {
-    Err("there are no files".to_owned())
+fn no_files(path: &str, _: &Span) -> Result<Vec<u8>, FileError> {
+    Err(FileError::missing(path))
 }
 
 fn hooks_of(lines: &str, node: &str) -> Hooks {

@@ -15,10 +15,11 @@ use russh::{Channel, ChannelId};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 
+use super::chain;
 use super::sshd::gw1;
 use crate::host::Connection;
 use crate::session;
-use crate::ssh::{AgentBinaries, AskNobody, Settings, SshConnect, SshError, Surroundings};
+use crate::ssh::{AgentBinaries, NeverAsk, Settings, SshConnect, SshError, Surroundings};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fault {
@@ -65,7 +66,7 @@ impl Faulty {
         };
         connection.options.config_file = Some("none".into());
         connection.options.known_hosts_file = Some(self.home.path().join("known_hosts"));
-        let mut settings = Settings::new(AgentBinaries::default(), Arc::new(AskNobody));
+        let mut settings = Settings::new(AgentBinaries::default(), Arc::new(NeverAsk));
         settings.accept_new_host_keys = true;
         settings.around =
             Surroundings { home: self.home.path().to_owned(), user: "deploy".into(), agent_socket: None };
@@ -76,7 +77,7 @@ impl Faulty {
     }
 
     async fn fails(&self) -> String {
-        self.open().await.err().expect("no link").to_string()
+        chain(&self.open().await.err().expect("no link"))
     }
 }
 

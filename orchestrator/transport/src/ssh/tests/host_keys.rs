@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use super::chain;
 use super::sshd::{Sshd, gw1, keygen};
 use crate::ssh::{KeyFault, SshError, learn_host_keys};
 
@@ -21,7 +22,7 @@ async fn unknown_key_is_rejected_scanned_and_added() {
     let connect = sshd.connect(sshd.connection());
     let error = connect.open(&gw1()).await.err().unwrap();
     assert!(matches!(&error, SshError::UnknownHostKey(_)), "{error}");
-    assert!(error.to_string().contains(&fingerprint(&sshd, "host_key.pub")), "{error}");
+    assert!(chain(&error).contains(&fingerprint(&sshd, "host_key.pub")), "{error}");
 
     let unknown = connect.survey_host_keys(&[gw1(), gw1()]).await;
     assert_eq!(unknown.len(), 1);
@@ -70,7 +71,7 @@ async fn changed_key_is_rejected_before_authentication() {
     // Must not override the check of known keys.
     settings.accept_new_host_keys = true;
     let error = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.err().unwrap();
-    let text = error.to_string();
+    let text = chain(&error);
     assert!(
         matches!(&error, SshError::HostKey(fault) if matches!(**fault, KeyFault::Changed { line: 2, .. })),
         "{text}"
@@ -94,10 +95,10 @@ async fn pinned_keys_take_precedence_over_known_hosts() {
     sshd.make_known(&format!("[127.0.0.1]:{}", sshd.port));
     connection.host_keys = vec![fingerprint(&sshd, "other.pub")];
     let error = sshd.connect(connection.clone()).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("but the inventory pins"), "{error}");
+    assert!(chain(&error).contains("but the inventory pins"), "{error}");
     connection.host_keys = vec!["ssh-ed25519 nonsense".into()];
     let error = sshd.connect(connection).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("invalid host key"), "{error}");
+    assert!(chain(&error).contains("invalid host key"), "{error}");
 }
 
 #[tokio::test]
@@ -106,12 +107,12 @@ async fn revoked_key_and_other_key_type_are_rejected() {
     let name = format!("[127.0.0.1]:{}", sshd.port);
     sshd.make_known(&format!("@revoked {name}"));
     let error = sshd.connect(sshd.connection()).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("is revoked by"), "{error}");
+    assert!(chain(&error).contains("is revoked by"), "{error}");
     keygen(&["-t", "ecdsa"], &sshd.path("other"));
     let other = fs::read_to_string(sshd.path("other.pub")).unwrap();
     fs::write(sshd.path("known_hosts"), format!("{name} {other}")).unwrap();
     let error = sshd.connect(sshd.connection()).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("only other key types are known"), "{error}");
+    assert!(chain(&error).contains("only other key types are known"), "{error}");
 }
 
 #[tokio::test]
@@ -133,7 +134,7 @@ async fn host_certificate_requires_known_authority_and_name() {
         fs::write(sshd.path("known_hosts"), format!("@cert-authority * {key}")).unwrap();
         match sshd.connect(sshd.connection()).open(&gw1()).await {
             Ok(_) => assert!(fits),
-            Err(error) => assert!(!fits && error.to_string().contains("issued for `elsewhere`"), "{error}"),
+            Err(error) => assert!(!fits && chain(&error).contains("issued for `elsewhere`"), "{error}"),
         }
     }
 }

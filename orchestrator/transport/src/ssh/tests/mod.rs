@@ -6,3 +6,9 @@ mod login;
 mod shells;
 pub(super) mod sshd;
 mod start;
+
+/// Returns an error and its causes on one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use apim_protocol::value::AbsPath;
 
 use crate::host::{Connection, HostName};
-use crate::ssh::{AgentBinaries, AgentBinary, AskNobody, Settings, SshConnect, Surroundings};
+use crate::ssh::{AgentBinaries, AgentBinary, NeverAsk, Settings, SshConnect, Surroundings};
 
 /// An agent as a shell script: prints the magic and Hello with its own digest, then reads until its
 /// input ends.
@@ -133,7 +133,7 @@ impl Sshd {
         fs::set_permissions(&agent, fs::Permissions::from_mode(0o755)).unwrap();
         let binary = AgentBinary::read(&agent).unwrap();
         let agents = AgentBinaries::new([(std::env::consts::ARCH.to_owned(), binary)]);
-        let mut settings = Settings::new(agents, Arc::new(AskNobody));
+        let mut settings = Settings::new(agents, Arc::new(NeverAsk));
         settings.around = Surroundings { home: self.path("home"), user: user(), agent_socket: None };
         settings
     }

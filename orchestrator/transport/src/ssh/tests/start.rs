@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use apim_protocol::message::Open;
 use apim_protocol::value::{AbsPath, Content, Secret};
 
+use super::chain;
 use super::sshd::{SHELL_AGENT, Sshd, gw1, is_root, skipped, user};
 use crate::host::{Become, Connection, ConnectionKind};
 use crate::session::{Session, SessionError, Source};
@@ -94,8 +95,8 @@ async fn missing_architecture_is_reported_with_build_hint() {
     settings.agents = AgentBinaries::new([("s390x".to_owned(), binary)]).into();
     let error = sshd.connect_with(sshd.connection(), settings).open(&gw1()).await.err().unwrap();
     let arch = std::env::consts::ARCH;
-    assert!(error.to_string().contains(&format!("no agent for the host's architecture {arch}")), "{error}");
-    assert_eq!(error.hint(), format!("build it with `agent/build-static.sh {arch}`"));
+    assert!(chain(&error).contains(&format!("no agent for the host's architecture {arch}")), "{error}");
+    assert_eq!(error.hint().unwrap(), format!("build it with `agent/build-static.sh {arch}`"));
 }
 
 #[tokio::test]
@@ -116,7 +117,7 @@ async fn uncreatable_folder_is_reported() {
     let Some(sshd) = known() else { return };
     fs::write(sshd.path("state"), "in the way").unwrap();
     let error = sshd.connect(sshd.connection()).open(&gw1()).await.err().unwrap();
-    assert!(error.to_string().contains("cannot create the agent's folder"), "{error}");
+    assert!(chain(&error).contains("cannot create the agent's folder"), "{error}");
 }
 
 #[tokio::test]
@@ -141,7 +142,7 @@ async fn sudo_runs_the_agent_as_another_account() {
     }
     let mut connection = sshd.connection();
     connection.escalate = Some(Become { user: "no-such-account".into(), password: None });
-    let error = sshd.connect(connection).open(&gw1()).await.err().unwrap().to_string();
+    let error = chain(&sshd.connect(connection).open(&gw1()).await.err().unwrap());
     assert!(error.contains("sudo failed") && error.contains("no-such-account"), "{error}");
 }
 
@@ -183,14 +184,14 @@ async fn sudo_password_is_sent_once_and_not_leaked() {
         Session::open(link, open()).await.unwrap();
     }
     let error = open_as(Some("wrong")).await.err().unwrap();
-    assert!(error.to_string().contains("sudo rejected the password"), "{error}");
+    assert!(chain(&error).contains("sudo rejected the password"), "{error}");
     assert!(
-        error.hint().contains("ansible_become_password") && !error.to_string().contains("wrong"),
+        error.hint().unwrap().contains("ansible_become_password") && !chain(&error).contains("wrong"),
         "{error}"
     );
     let error = open_as(None).await.err().unwrap();
-    assert!(error.to_string().contains("sudo requires a password"), "{error}");
-    assert!(error.hint().contains("NOPASSWD"));
+    assert!(chain(&error).contains("sudo requires a password"), "{error}");
+    assert!(error.hint().unwrap().contains("NOPASSWD"));
 }
 
 #[tokio::test]
@@ -226,7 +227,7 @@ async fn local_connection_needs_no_ssh() {
         agent_state: Some(AbsPath::parse("/some/state").unwrap()),
         ..Connection::default()
     };
-    let settings = crate::ssh::Settings::new(agents, std::sync::Arc::new(crate::ssh::AskNobody));
+    let settings = crate::ssh::Settings::new(agents, std::sync::Arc::new(crate::ssh::NeverAsk));
     let connector = Connector::new([(gw1(), connection)].into(), settings);
     assert_eq!(connector.survey_host_keys(&[gw1()]).await, []);
     let link = connector.open(&gw1()).await.unwrap();

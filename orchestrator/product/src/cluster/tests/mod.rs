@@ -1,35 +1,10 @@
 //! Tests of building clusters and of their errors.
 
-use super::*;
-use crate::hosts_file;
-use crate::testing::{HA, SINGLE, basics, cluster, hosts, mistakes, node};
+mod documented;
+mod endpoints;
+mod topology;
 
-fn names(nodes: &[Node]) -> Vec<&str> {
-    nodes.iter().map(|node| node.name.0.as_str()).collect()
-}
-
-#[test]
-fn nodes_are_ordered_by_role_and_inventory() {
-    assert_eq!(
-        names(cluster(HA).nodes()),
-        ["apim-cp-1", "apim-cp-2", "km-1", "km-2", "gw-1", "gw-2", "traffic-manager-1", "traffic-manager-2"]
-    );
-}
-
-#[test]
-fn nodes_on_one_host_need_different_ports() {
-    let both = basics("") + &hosts(&["h1 control_plane gateway | {gateway: {port_offset: 10}}"]);
-    let cluster = cluster(&both);
-    assert_eq!(names(cluster.nodes()), ["h1/control-plane", "h1/gateway"]);
-    let clash = basics("") + &hosts(&["h1 control_plane gateway"]);
-    let found = mistakes(&clash);
-    assert_eq!(found.len(), 1, "{found:?}");
-    assert!(
-        found[0].contains("control plane h1 and gateway h1 would both use port 9443 (HTTPS)"),
-        "{found:?}"
-    );
-    assert!(found[0].contains("gateway: {port_offset: 10}"), "{found:?}");
-}
+use crate::testing::{basics, cluster, hosts, mistakes, node};
 
 #[test]
 fn errors_of_hosts_and_roles_point_at_their_lines() {
@@ -54,52 +29,6 @@ fn errors_of_hosts_and_roles_point_at_their_lines() {
     assert_eq!(line(&(basics(environments) + one), "sets no environment"), "g1:");
     let name = basics("") + "hosts:\n  h_1:\n    address: 10.0.0.1\n    groups: control_plane\n";
     assert_eq!(line(&name, "its name `h_1`"), "h_1:");
-}
-
-#[test]
-fn port_conflicts_by_offset_are_found() {
-    // 9763 - 9443 = 320: the gateway's HTTPS port is the control plane's HTTP port.
-    let clash = basics("") + &hosts(&["h1 control_plane gateway | {gateway: {port_offset: 320}}"]);
-    assert!(mistakes(&clash)[0].contains("port 9763"), "{:?}", mistakes(&clash));
-}
-
-#[test]
-fn hosts_with_the_same_address_are_one_machine() {
-    let text = basics("  endpoints: {gateway: gw.example}\n")
-        + "hosts:
-  cp: {address: 10.0.0.1, groups: control_plane}
-  g1: {address: 10.0.0.2, groups: gateway}
-  g2: {address: 10.0.0.2, groups: gateway, apim: {gateway: {port_offset: 5}}}
-";
-    let two = cluster(&text);
-    assert_eq!(node(&two, "g1").unit.as_str(), "wso2-gateway");
-    assert_eq!(node(&two, "g2").unit.as_str(), "wso2-gateway-5");
-    assert_eq!(node(&two, "g2").home.current.as_str(), "/opt/wso2/gateway-5/current");
-    let clash = mistakes(&text.replace("port_offset: 5", "port_offset: 0"));
-    assert!(clash[0].contains("they have the same address"), "{clash:?}");
-    assert!(clash[0].contains("apim: {address: …}"), "{clash:?}");
-}
-
-#[test]
-fn several_nodes_require_an_endpoint() {
-    for (role, what) in [
-        ("control_plane", "the control planes"),
-        ("key_manager", "the key managers"),
-        ("gateway", "the gateways"),
-    ] {
-        let text = HA
-            .lines()
-            .filter(|line| !line.starts_with(&format!("    {role}: ")) || line.contains('1'))
-            .collect::<Vec<_>>()
-            .join("\n");
-        let found = mistakes(&text);
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(
-            found[0].contains(&format!("no endpoint is set for {what}")) && found[0].contains("(2 nodes)"),
-            "{found:?}"
-        );
-        assert!(found[0].contains(&format!("`endpoints: {{{role}: NAME}}`")), "{found:?}");
-    }
 }
 
 #[test]
@@ -194,64 +123,6 @@ fn shared_settings_must_not_differ() {
 }
 
 #[test]
-fn unsupported_addresses_are_rejected() {
-    let text = basics("") + "hosts:\n  h1: {address: 'fe80::1', groups: control_plane}\n";
-    let found = mistakes(&text);
-    assert!(found[0].contains("`fe80::1` is an IPv6 address"), "{found:?}");
-    let fixed =
-        basics("") + "hosts:\n  h1: {address: 'fe80::1', groups: control_plane, apim: {address: 10.0.0.1}}\n";
-    assert_eq!(node(&cluster(&fixed), "h1").reach(), "10.0.0.1");
-    let odd = basics("") + "hosts:\n  h_1: {address: 10.0.0.1, groups: control_plane}\n";
-    assert!(mistakes(&odd)[0].contains("its name `h_1` contains `_`"), "{:?}", mistakes(&odd));
-    let named = odd.replace("control_plane}", "control_plane, apim: {host_name: h1}}");
-    assert_eq!(node(&cluster(&named), "h_1").peer, "h1");
-}
-
-#[test]
-fn dns_name_is_used_by_peers() {
-    let text = basics("") + "hosts:\n  h1: {address: h1.example.com, groups: control_plane}\n";
-    let cluster = cluster(&text);
-    assert_eq!(node(&cluster, "h1").peer, "h1.example.com");
-    assert!(!hosts_file::lines(&cluster).iter().any(|line| line.contains("h1")), "DNS resolves it");
-}
-
-#[test]
-fn endpoints_get_the_address_of_the_balancer_or_node() {
-    let lines = hosts_file::lines(&cluster(HA));
-    assert!(
-        lines.contains(&"10.0.0.10 api.am.wso2.com km.wso2.com tm.am.wso2.com gw.wso2.com".to_owned()),
-        "{lines:#?}"
-    );
-    assert!(lines.contains(&"10.0.0.15 apim-cp-1".to_owned()), "{lines:#?}");
-    assert!(lines.contains(&"10.0.0.19 db.wso2.com".to_owned()), "{lines:#?}");
-    let lines = hosts_file::lines(&cluster(SINGLE));
-    assert!(lines.contains(&"10.0.0.13 gw.wso2.com".to_owned()), "{lines:#?}");
-}
-
-#[test]
-fn missing_balancer_uses_the_first_node_with_a_note() {
-    let text = HA.replace("  lb: {address: 10.0.0.10, groups: load_balancer}\n", "");
-    let cluster = cluster(&text);
-    let lines = hosts_file::lines(&cluster);
-    assert!(lines.contains(&"10.0.0.15 apim-cp-1 api.am.wso2.com".to_owned()), "{lines:#?}");
-    assert!(
-        cluster.notes().iter().any(|note| note.contains("`gw.wso2.com`") && note.contains("gw-1")),
-        "{:?}",
-        cluster.notes()
-    );
-}
-
-#[test]
-fn control_plane_and_all_in_one_exclude_each_other() {
-    let both = basics("") + &hosts(&["cp control_plane", "aio all_in_one"]);
-    assert!(mistakes(&both)[0].contains("both `control_plane` and `all_in_one`"), "{:?}", mistakes(&both));
-    let none = basics("") + &hosts(&["g gateway"]);
-    assert!(mistakes(&none)[0].contains("no host is in `control_plane`"), "{:?}", mistakes(&none));
-    let empty = basics("") + &hosts(&["x other"]);
-    assert!(mistakes(&empty)[0].contains("no host is in a role's group"), "{:?}", mistakes(&empty));
-}
-
-#[test]
 fn version_4_7_requires_an_encryption_key() {
     let text = basics("").replace("4.6.0", "4.7.0") + &hosts(&["cp control_plane"]);
     assert!(
@@ -302,68 +173,6 @@ fn config_keys_invalid_in_toml_are_rejected() {
     }
 }
 
-/// Returns the known keys of a section, from the error for an unknown key.
-fn known_keys(settings: &str) -> Vec<String> {
-    let text = format!("apim: {settings}\n") + &hosts(&["x all_in_one"]);
-    let found = mistakes(&text);
-    let line = found
-        .iter()
-        .find(|line| line.contains("has an unknown key `zzzz`"))
-        .unwrap_or_else(|| panic!("{found:#?}"));
-    let known = line.split("known keys: ").nth(1).unwrap_or_else(|| panic!("{line}"));
-    known.trim_end_matches(')').split(", ").map(str::to_owned).collect()
-}
-
-#[test]
-fn every_setting_is_documented() {
-    let documentation = concat!(
-        include_str!("../../../../docs/configuration.md"),
-        include_str!("../../../../docs/environments.md"),
-        include_str!("../../../../docs/events.md"),
-        include_str!("../../../../docs/secrets.md"),
-        include_str!("../../../../docs/databases.md"),
-        include_str!("../../../../docs/oauth-and-proxy.md"),
-    );
-    for section in [
-        "{zzzz: 1}",
-        "{distributions: {zzzz: 1}}",
-        "{java: {zzzz: 1}}",
-        "{java: {archive: {zzzz: 1}}}",
-        "{endpoints: {zzzz: 1}}",
-        "{endpoints: {gateway: {zzzz: 1}}}",
-        "{admin: {zzzz: 1}}",
-        "{databases: {zzzz: 1}}",
-        "{databases: {driver: {zzzz: 1}}}",
-        "{databases: {apim_db: {zzzz: 1}}}",
-        "{keystores: {zzzz: 1}}",
-        "{keystores: {tls: {zzzz: 1}}}",
-        "{keystores: {mode: issued, passphrase: long-enough, password: long-enough, zzzz: 1}}",
-        "{environments: [{zzzz: 1}]}",
-        "{control_plane: {zzzz: 1}}",
-        "{gateway: {zzzz: 1}}",
-        "{gateway: {heap: {zzzz: 1}}}",
-        "{gateway: {skip_list: {zzzz: 1}}}",
-        "{gateway: {artifacts: {zzzz: 1}}}",
-        "{event_hub: {zzzz: 1}}",
-        "{throttling: {zzzz: 1}}",
-        "{cors: {zzzz: 1}}",
-        "{devportal: {zzzz: 1}}",
-        "{analytics: {zzzz: 1}}",
-        "{backend_jwt: {zzzz: 1}}",
-        "{mail: {zzzz: 1}}",
-        "{user_store: {zzzz: 1}}",
-        "{oauth: {zzzz: 1}}",
-        "{traffic_manager: {zzzz: 1}}",
-        "{hosts_file: {zzzz: 1}}",
-        "{health: {zzzz: 1}}",
-    ] {
-        for key in known_keys(section) {
-            let words = documentation.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            assert!(words.into_iter().any(|word| word == key), "`{key}` in {section} is not documented");
-        }
-    }
-}
-
 /// Asserts that `text` has an error with `part` on the line that contains `at`.
 fn assert_error(text: &str, part: &str, at: &str) {
     let found = mistakes(text);
@@ -371,27 +180,6 @@ fn assert_error(text: &str, part: &str, at: &str) {
     let number: usize = line.split(':').next().and_then(|n| n.parse().ok()).expect("a line");
     let line = text.lines().nth(number - 1).expect("that line");
     assert!(line.contains(at), "{part} is reported at `{line}`, not at `{at}`");
-}
-
-#[test]
-fn names_have_one_address() {
-    let two = |more: &str, groups: &[&str]| basics(more) + &hosts(groups);
-    let valid = ["cp control_plane", "gw1 gateway", "gw2 gateway"];
-    let named = ["cp control_plane", "gw1 gateway", "gw2 gateway | {host_name: gw1}"];
-    let endpoint = "  endpoints: {gateway: gw.example}\n";
-    assert_eq!(mistakes(&two(endpoint, &valid)), Vec::<String>::new());
-    assert_error(&two(endpoint, &named), "hosts `gw1` and `gw2` have the same name `gw1`", "  gw2: ");
-    let case = ["cp control_plane", "gw1 gateway", "GW1 gateway"];
-    assert_error(&two(endpoint, &case), "have the same name `GW1`", "  GW1: ");
-    assert_error(&two("  endpoints: {gateway: gw1}\n", &valid), "is the name of host `gw1`", "endpoints:");
-    let extra = "  hosts_file: {extra: {cp: 10.9.9.9}}\n";
-    assert_error(
-        &two(&format!("{endpoint}{extra}"), &valid),
-        "`cp` would have two addresses: 10.0.0.11 (host `cp`) and 10.9.9.9",
-        "extra:",
-    );
-    let same = extra.replace("10.9.9.9", "10.0.0.11");
-    assert_eq!(mistakes(&two(&format!("{endpoint}{same}"), &valid)), Vec::<String>::new());
 }
 
 #[test]

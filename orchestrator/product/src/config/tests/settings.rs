@@ -1,5 +1,5 @@
-//! Settings besides the topology: environments, events, secrets, features, `config` keys at every
-//! level.
+//! Rendered settings other than the topology: environments, events, secrets, features, `config`
+//! keys at every level.
 
 use super::{at, rendered, text, texts};
 use crate::config::render;
