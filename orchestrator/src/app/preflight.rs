@@ -1,7 +1,7 @@
 //! `preflight`: check host prerequisites.
 
 use apim_agent::operation::Operation;
-use apim_agent::outcome::Outcome;
+use apim_agent::outcome::{Failure, Outcome};
 use serde_json::json;
 
 use crate::app::exit::{Exit, Kind};
@@ -60,8 +60,8 @@ fn rows(finished: &Finished) -> Vec<Row> {
             facts: finished.result.hosts.get(host).and_then(|host| host.facts.as_ref()),
             answers: match finished.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
-                Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
-                _ => Err("unreachable".to_owned()),
+                Some(Outcome::Failed(failure)) => Err(failure.clone()),
+                _ => Err(Failure::new("unreachable")),
             },
             heard: finished.result.heard.get(&step.id).copied(),
         })
