@@ -65,7 +65,7 @@ fn words(open: &[Open]) -> Vec<String> {
 
 fn answers(finished: &Finished) -> Vec<audit::HostAnswers<'_>> {
     let mut found = Vec::new();
-    for lane in finished.plan.stages.iter().flat_map(|stage| &stage.lanes) {
+    for lane in finished.plan.lanes() {
         for step in lane.steps.iter().filter(|step| matches!(step.operation(), Some(Operation::Examine(_)))) {
             let answers: Result<&[Answer], Failure> = match finished.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),

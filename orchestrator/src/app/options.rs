@@ -10,7 +10,7 @@ use crate::report::Look;
 use apim_product::Role;
 use apim_product::availability::{Allowance, AllowanceError};
 use apim_rollout::artifact::Cache;
-use apim_rollout::probing::Statuses;
+use apim_rollout::probe::Statuses;
 use apim_rollout::state;
 
 /// Inventory, variables and vault passwords.

@@ -51,7 +51,7 @@ pub(crate) fn run(args: PreflightRequest) -> Result<Kind, Exit> {
 }
 
 fn rows(finished: &Finished) -> Vec<Row> {
-    let lanes = finished.plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let lanes = finished.plan.lanes();
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
     let asked = steps.filter(|(_, step)| matches!(step.operation(), Some(Operation::Examine(_))));
     let heard: Vec<Heard<'_>> = asked

@@ -4,7 +4,9 @@
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::Condition;
 
-use crate::plan::model::{ShiftSpec, Step, Work};
+use crate::plan::model::Step;
+use apim_product::hook::ShiftSpec;
+use apim_product::work::Work;
 
 /// Returns whether the check of `step` depends on its own host only. Steps that check peers, or may
 /// do so (commands), do not: an unchanged host says nothing about its peers.

@@ -9,7 +9,7 @@ use apim_agent::outcome::{Failure, Outcome};
 use apim_agent::protocol::message::StepId;
 
 use super::budget::Standing;
-use crate::plan::model::NodeName;
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// The result of a run.

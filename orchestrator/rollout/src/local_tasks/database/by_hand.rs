@@ -1,8 +1,8 @@
 //! Statements and scripts for an administrator of a database server on which apim-deploy creates
 //! nothing. Passwords are omitted.
 
-use crate::plan::model::Login;
 use apim_product::settings::databases::{Creation, Database, DatabaseType, Databases};
+use apim_product::work::Login;
 use apim_product::{Cluster, Node};
 
 use super::{mysql, postgres};

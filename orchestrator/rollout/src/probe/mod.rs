@@ -2,11 +2,12 @@
 //! requests succeed, and how long the service was unavailable.
 //!
 //! ```text
-//! expected  which responses count as successful
-//! doing     what the run is doing, as text
-//! tally     result of the requests to one URL: counts, longest gap, first failures; pure, bounded
-//! desk      sends the requests to one URL: one client keeps its connection, the other opens a
-//!           new one for each request
+//! expected    which responses count as successful
+//! activity    what the run is doing, as text
+//! tally       result of the requests to one URL: counts, longest gap, first failures; pure, bounded
+//! url_prober  sends the requests to one URL: one client keeps its connection, the other opens a
+//!             new one for each request
+//! probing     starts and ends the probers of a run
 //! ```
 //!
 //! A request that is retried over a new connection, because the kept connection was closed before
@@ -26,17 +27,17 @@ use crate::engine::event::Event;
 use crate::http::{Caller, Place, Terms, Trust};
 use crate::plan::model::Plan;
 
-mod desk;
-mod doing;
+mod activity;
 mod expected;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod url_prober;
 
-use desk::{Desk, Ending};
-use doing::Doing;
+use activity::Activity;
 pub use expected::{Expected, Statuses};
 pub use tally::{Failures, Gap, Slow, Sum};
+use url_prober::{Shutdown, UrlProber};
 
 /// Attempts before a URL counts as unhealthy at the start.
 const TRIES: usize = 3;
@@ -96,22 +97,22 @@ impl Probes {
     #[must_use]
     pub fn begin(&self, plan: &Plan, events: &mpsc::UnboundedSender<Event>) -> Probing {
         let (halt, halted) = watch::channel(None);
-        let (stop, stopped) = watch::channel(Ending::NotYet);
+        let (stop, stopped) = watch::channel(Shutdown::Pending);
         let shared = Arc::new(Shared {
-            doing: Mutex::new(Doing::new(plan)),
+            doing: Mutex::new(Activity::new(plan)),
             sent: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             stop_after: self.stop_after,
             halt,
         });
-        let desk = |place: &Arc<Place>| {
+        let prober = |place: &Arc<Place>| {
             let callers = [self.caller(place, true), self.caller(place, false)];
-            let desk = Desk::new(place, self, (Arc::clone(&shared), events.clone()));
-            tokio::spawn(desk.serve(callers, stopped.clone()))
+            let prober = UrlProber::new(place, self, (Arc::clone(&shared), events.clone()));
+            tokio::spawn(prober.serve(callers, stopped.clone()))
         };
-        let desks = self.places.iter().map(desk).collect();
+        let probers = self.places.iter().map(prober).collect();
         let reporter = tokio::spawn(report_totals(Arc::clone(&shared), events.clone()));
-        Probing { shared, desks, reporter, stop, halted }
+        Probing { shared, probers, reporter, stop, halted }
     }
 }
 
@@ -119,16 +120,16 @@ impl Probes {
 #[derive(Debug)]
 pub struct Probing {
     shared: Arc<Shared>,
-    desks: Vec<JoinHandle<Sum>>,
+    probers: Vec<JoinHandle<Sum>>,
     reporter: JoinHandle<()>,
-    stop: watch::Sender<Ending>,
+    stop: watch::Sender<Shutdown>,
     halted: watch::Receiver<Option<String>>,
 }
 
 /// State shared by all probers.
 #[derive(Debug)]
 struct Shared {
-    doing: Mutex<Doing>,
+    doing: Mutex<Activity>,
     sent: AtomicU64,
     failed: AtomicU64,
     stop_after: Option<u64>,
@@ -183,14 +184,14 @@ impl Probing {
 
     /// Ends the probes. Pending requests get extra time, or none if `at_once`.
     pub async fn end(self, at_once: bool) -> Vec<Sum> {
-        let Self { desks, reporter, stop, .. } = self;
-        stop.send_replace(if at_once { Ending::Immediate } else { Ending::Graceful });
+        let Self { probers, reporter, stop, .. } = self;
+        stop.send_replace(if at_once { Shutdown::Immediate } else { Shutdown::Graceful });
         reporter.abort();
         // It was aborted above.
         drop(reporter.await);
         let mut sums = Vec::new();
-        for desk in desks {
-            match desk.await {
+        for prober in probers {
+            match prober.await {
                 Ok(sum) => sums.push(sum),
                 Err(error) => {
                     if let Ok(panic) = error.try_into_panic() {

@@ -22,8 +22,8 @@ const MAX_REPORTED: usize = 20;
 
 /// Whether and how the probes end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    NotYet,
+pub(super) enum Shutdown {
+    Pending,
     /// Pending requests get extra time.
     Graceful,
     /// Pending requests are dropped.
@@ -31,7 +31,7 @@ pub(super) enum Ending {
 }
 
 /// The prober of one URL.
-pub(super) struct Desk {
+pub(super) struct UrlProber {
     url: String,
     interval: Duration,
     expected: Expected,
@@ -56,7 +56,7 @@ impl ClientSlot {
 
 type Done = (usize, Caller, Sample);
 
-impl Desk {
+impl UrlProber {
     pub(super) fn new(
         place: &Place,
         probes: &Probes,
@@ -76,7 +76,7 @@ impl Desk {
     }
 
     /// Sends requests until it is stopped.
-    pub(super) async fn serve(mut self, callers: [Caller; 2], mut stop: watch::Receiver<Ending>) -> Sum {
+    pub(super) async fn serve(mut self, callers: [Caller; 2], mut stop: watch::Receiver<Shutdown>) -> Sum {
         let mut slots = callers.map(ClientSlot::new);
         let mut requests: JoinSet<Done> = JoinSet::new();
         let mut turns = (0..slots.len()).cycle();
@@ -86,7 +86,7 @@ impl Desk {
             tokio::select! {
                 biased;
                 // A dropped sender ends the probes.
-                asked = stop.changed() => break if asked.is_ok() { *stop.borrow() } else { Ending::Immediate },
+                asked = stop.changed() => break if asked.is_ok() { *stop.borrow() } else { Shutdown::Immediate },
                 Some(joined) = requests.join_next() => self.hear(joined, &mut slots),
                 _ = ticks.tick() => {
                     if let Some(client) = turns.next() {
@@ -95,7 +95,7 @@ impl Desk {
                 }
             }
         };
-        if ending == Ending::Graceful {
+        if ending == Shutdown::Graceful {
             // Effects of the last step show only in requests sent after it.
             let mut unsent: Vec<usize> = (0..slots.len()).collect();
             let until = Instant::now() + GRACE;

@@ -227,7 +227,7 @@ impl Tally {
     /// slowest success.
     pub(super) fn end(mut self, now: Duration, pending: Vec<(Duration, String)>) -> Sum {
         let Some(since) = self.since else { return self.sum };
-        let patience = (self.slowest * 2).max(super::desk::GRACE);
+        let patience = (self.slowest * 2).max(super::url_prober::GRACE);
         for (begun, doing) in pending {
             let waited = now.saturating_sub(begun);
             if begun >= since && waited >= patience {

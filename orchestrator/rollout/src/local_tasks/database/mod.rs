@@ -2,9 +2,9 @@
 //! test logins, create databases, load schemas.
 //!
 //! ```text
-//! errand    steps of a plan: logins, schemas
+//! task      steps of a plan: logins, schemas
 //! session   one user's session: mysql (forward: a loopback port to the tunnel), postgres; tls, scram
-//! judge     pending work for a database (pure; outline: tables and columns)
+//! verdict   pending work for a database (pure; outline: tables and columns)
 //! script    the distribution's scripts from the verified zip, split into statements (split)
 //! upgrade   differences between the scripts of two distributions
 //! by_hand   statements for an administrator
@@ -13,10 +13,8 @@
 //! Passwords leave this process only inside the database protocols; no shell is used.
 
 pub mod by_hand;
-mod errand;
 mod error;
 mod forward;
-mod judge;
 mod mysql;
 mod outline;
 mod postgres;
@@ -25,10 +23,12 @@ mod script;
 mod server;
 mod session;
 mod split;
+mod task;
 mod tls;
 mod upgrade;
+mod verdict;
 
-pub use errand::Databases;
+pub use task::Databases;
 pub use upgrade::{SchemaChange, schema_changes};
 
 /// Receives the progress of a load: what, done, total.

@@ -2,8 +2,8 @@
 
 use apim_agent::outcome::Failure;
 
-use crate::plan::model::Server;
 use apim_product::settings::databases::{DatabaseType, Tls};
+use apim_product::work::Server;
 use apim_transport::failure::one_line;
 use apim_transport::host::HostName;
 

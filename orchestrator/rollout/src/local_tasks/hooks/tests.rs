@@ -25,13 +25,13 @@ fn shell(script: &str) -> Program {
 }
 
 async fn refusal(hook: &Hook) -> Refusal {
-    FromHere.call(hook).await.expect_err("it fails")
+    LocalHooks.call(hook).await.expect_err("it fails")
 }
 
 #[tokio::test]
 async fn program_gets_facts_and_secrets_in_environment_and_stdin() {
     let script = r#"read line; [ "$APIM_NODE/$KEY/$line" = "gw1/open-sesame/from the input" ]"#;
-    assert!(FromHere.call(&hook(Call::Command(shell(script)))).await.is_ok());
+    assert!(LocalHooks.call(&hook(Call::Command(shell(script)))).await.is_ok());
 }
 
 #[tokio::test]
@@ -68,7 +68,7 @@ async fn hanging_program_is_killed_with_its_children() {
 async fn background_process_does_not_delay_the_end() {
     let begun = Instant::now();
     let call = hook(Call::Command(shell("sleep 15 & exit 0")));
-    assert!(FromHere.call(&call).await.is_ok());
+    assert!(LocalHooks.call(&call).await.is_ok());
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
@@ -79,8 +79,8 @@ async fn missing_program_is_reported() {
     let call = hook(Call::Command(program));
     let Refusal { failure, may_pass } = refusal(&call).await;
     assert!(failure.what.contains("cannot start `/nowhere/lb`") && !may_pass, "{failure:?}");
-    assert_eq!(look(&call).as_deref(), Some("`/nowhere/lb` is not an executable program on this machine"));
-    assert_eq!(look(&hook(Call::Command(shell("")))), None);
+    assert_eq!(check(&call).as_deref(), Some("`/nowhere/lb` is not an executable program on this machine"));
+    assert_eq!(check(&hook(Call::Command(shell("")))), None);
 }
 
 /// Answers one request, and returns it.
@@ -112,7 +112,7 @@ async fn called(answer: &'static str, expect: &[u16]) -> (Result<(), Refusal>, S
         ca: None,
     };
     let hook = hook(Call::Http(Box::new(call)));
-    tokio::join!(FromHere.call(&hook), answered(listener, answer))
+    tokio::join!(LocalHooks.call(&hook), answered(listener, answer))
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ const LONG: usize = 120;
 
 /// The current activity.
 #[derive(Debug)]
-pub(super) struct Doing {
+pub(super) struct Activity {
     /// The steps that may take a node down or bring one up.
     disruptive: BTreeSet<StepId>,
     steps: BTreeMap<HostName, CurrentStep>,
@@ -33,9 +33,10 @@ struct CurrentStep {
     waits: bool,
 }
 
-impl Doing {
+impl Activity {
     pub(super) fn new(plan: &Plan) -> Self {
-        let disruptive = plan.steps().filter(|(_, step)| step.budget.is_some()).map(|(_, step)| step.id);
+        let disruptive =
+            plan.steps_with_rescues().filter(|(_, step)| step.budget.is_some()).map(|(_, step)| step.id);
         let phase = "connecting".to_owned();
         Self { disruptive: disruptive.collect(), steps: BTreeMap::new(), phase, changed: None }
     }
@@ -122,7 +123,7 @@ mod tests {
 
     #[test]
     fn disruptive_steps_are_named_first() {
-        let mut doing = Doing::new(&Plan::default());
+        let mut doing = Activity::new(&Plan::default());
         doing.disruptive.insert(StepId(7));
         assert_eq!(doing.words(), "connecting");
         doing.hear(&Event::StageStarted(3, "start gateways".into()));

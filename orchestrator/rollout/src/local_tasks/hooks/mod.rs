@@ -8,22 +8,22 @@ use apim_agent::outcome::Failure;
 use crate::engine::{CallHooks, Refusal};
 use apim_product::hook::{Call, Hook};
 
+mod check;
 mod command;
 mod http;
-mod look;
 #[cfg(test)]
 mod tests;
 
-pub use look::look;
+pub use check::check;
 
 /// Maximum number of output bytes kept: the last ones.
 const KEPT: usize = 16 * 1024;
 
 /// Calls hooks from this machine.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct FromHere;
+pub struct LocalHooks;
 
-impl CallHooks for FromHere {
+impl CallHooks for LocalHooks {
     fn call<'a>(&'a self, hook: &'a Hook) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
         Box::pin(async move {
             let Heard { ended, said, may_pass } = match &hook.call {

@@ -10,13 +10,13 @@ use tokio_postgres::{Client, Error, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{DatabaseError, Kind};
-use super::judge::{Entry, STATE_TABLE};
 use super::outline::Outline;
 use super::script::Script;
 use super::server::{literal, within};
+use super::verdict::{Entry, STATE_TABLE};
 use super::{Progress, client_name, scram, tls};
-use crate::plan::model::{Login, Server};
 use apim_product::settings::databases::{Creation, Tls};
+use apim_product::work::{Login, Server};
 use apim_transport::session::Stream;
 
 /// Timeout of a login or a query.

@@ -12,15 +12,15 @@ use mysql_async::{Conn, Error, IoError, OptsBuilder, SslOpts};
 
 use super::error::{DatabaseError, Kind};
 use super::forward::{Forward, forward};
-use super::judge::{Entry, STATE_TABLE};
 use super::outline::Outline;
 use super::script::Script;
 use super::server::{literal, within};
 use super::split::Statement;
 use super::tls;
+use super::verdict::{Entry, STATE_TABLE};
 use super::{Progress, client_name};
-use crate::plan::model::{Login, Server};
 use apim_product::settings::databases::{Creation, Tls};
+use apim_product::work::{Login, Server};
 use apim_transport::session::Stream;
 
 /// Timeout of a login or a query.

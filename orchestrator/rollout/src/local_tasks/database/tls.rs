@@ -10,8 +10,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
 use super::error::{DatabaseError, Kind};
-use crate::plan::model::Server;
 use apim_product::settings::databases::Tls;
+use apim_product::work::Server;
 
 /// Installs the process-wide crypto provider, which the MySQL driver requires.
 pub(super) fn use_a_provider() {

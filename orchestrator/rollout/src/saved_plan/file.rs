@@ -8,7 +8,7 @@ use apim_agent::value::Sha256;
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use super::work::{HostSeen, StageBound};
+use super::step::{HostIdentity, SavedStage};
 use crate::state;
 use apim_product::yaml::{ReadError, read_bounded};
 
@@ -22,7 +22,7 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 /// A saved plan: its steps, its inputs, and the survey that it is based on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct BoundPlan {
+pub struct SavedPlan {
     /// Author, time and program versions.
     pub made: Made,
     /// Command line options of the plan.
@@ -33,9 +33,9 @@ pub struct BoundPlan {
     /// Digests of the required artifacts, by name.
     pub artifacts: BTreeMap<String, Sha256>,
     /// The steps, each with its survey result.
-    pub stages: Vec<StageBound>,
+    pub stages: Vec<SavedStage>,
     /// Identities of the hosts.
-    pub hosts: BTreeMap<String, HostSeen>,
+    pub hosts: BTreeMap<String, HostIdentity>,
 }
 
 /// Author, time and program versions of a saved plan.
@@ -89,7 +89,7 @@ struct Sealed {
     version: u32,
     key: String,
     seal: Sha256,
-    plan: BoundPlan,
+    plan: SavedPlan,
 }
 
 /// The header, read first to identify the file.
@@ -172,7 +172,7 @@ impl PlanFileError {
     }
 }
 
-impl BoundPlan {
+impl SavedPlan {
     /// Writes the plan to `path` atomically, readable by its owner only.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use apim_product::hook::{Call, Hook};
 /// Returns why a hook cannot work from this machine, as far as this can be checked without calling
 /// it. May query DNS.
 #[must_use]
-pub fn look(hook: &Hook) -> Option<String> {
+pub fn check(hook: &Hook) -> Option<String> {
     match &hook.call {
         Call::Command(program) if program.on.is_some() => None,
         Call::Command(program) => {

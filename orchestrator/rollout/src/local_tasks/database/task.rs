@@ -10,12 +10,13 @@ use apim_agent::outcome::{Difference, Failure, Outcome};
 use futures_util::future::join_all;
 
 use super::error::{Attempt, DatabaseError, Kind};
-use super::judge::{self, Verdict, Wanted};
 use super::script::{self, Script};
 use super::session::{self, Session};
+use super::verdict::{self, Verdict, Wanted};
 use crate::engine::{LocalTask, LocalTaskRunner};
-use crate::plan::model::{ContentSource, DatabaseSpec, Login, Schema, Schemas, Server};
+use crate::plan::model::ContentSource;
 use apim_product::settings::databases::Admin;
+use apim_product::work::{DatabaseSpec, Login, Schema, Schemas, Server};
 use apim_transport::session::Connect;
 
 /// A login attempt in progress.
@@ -36,13 +37,13 @@ impl Databases {
 }
 
 impl LocalTaskRunner for Databases {
-    fn run<'a>(&'a self, errand: LocalTask<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+    fn run<'a>(&'a self, task: LocalTask<'a>) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         Box::pin(async move {
-            let done = match &errand.work.spec {
+            let done = match &task.work.spec {
                 DatabaseSpec::Logins { logins, created_before } => {
-                    self.log_in(&errand, logins, *created_before && errand.mode == Mode::Check).await
+                    self.log_in(&task, logins, *created_before && task.mode == Mode::Check).await
                 }
-                DatabaseSpec::Schemas(schemas) => self.schemas(&errand, schemas).await,
+                DatabaseSpec::Schemas(schemas) => self.schemas(&task, schemas).await,
             };
             done.unwrap_or_else(Outcome::Failed)
         })
@@ -53,13 +54,13 @@ impl Databases {
     /// Tries all logins concurrently.
     async fn log_in(
         &self,
-        errand: &LocalTask<'_>,
+        task: &LocalTask<'_>,
         logins: &[Login],
         may_be_missing: bool,
     ) -> Result<Outcome, Failure> {
         let mut tries: Vec<Trying<'_>> = Vec::new();
         for login in logins {
-            tries.push(Box::pin(self.try_login(errand, login, may_be_missing)));
+            tries.push(Box::pin(self.try_login(task, login, may_be_missing)));
         }
         let mut all = true;
         for tried in join_all(tries).await {
@@ -75,11 +76,11 @@ impl Databases {
     /// not exist yet.
     async fn try_login(
         &self,
-        errand: &LocalTask<'_>,
+        task: &LocalTask<'_>,
         login: &Login,
         may_be_missing: bool,
     ) -> Result<bool, Failure> {
-        let attempt = attempt(errand, login);
+        let attempt = attempt(task, login);
         match session::connect(self.connect.as_ref(), &attempt, login.password.expose()).await {
             Ok(session) => {
                 session.goodbye().await;
@@ -90,11 +91,11 @@ impl Databases {
         }
     }
 
-    async fn schemas(&self, errand: &LocalTask<'_>, schemas: &Schemas) -> Result<Outcome, Failure> {
+    async fn schemas(&self, task: &LocalTask<'_>, schemas: &Schemas) -> Result<Outcome, Failure> {
         let mut items = Vec::new();
         for schema in &schemas.schemas {
-            let one = One { databases: self, errand, schemas, schema };
-            match errand.mode {
+            let one = One { databases: self, task, schemas, schema };
+            match task.mode {
                 Mode::Check => items.extend(one.check().await?),
                 Mode::Apply => items.extend(one.apply().await?),
             }
@@ -103,17 +104,17 @@ impl Databases {
             return Ok(Outcome::Ok);
         }
         let difference = Difference { items, diff: None };
-        Ok(match errand.mode {
+        Ok(match task.mode {
             Mode::Check => Outcome::WouldChange(difference),
             Mode::Apply => Outcome::Changed(difference),
         })
     }
 }
 
-fn attempt<'a>(errand: &'a LocalTask<'_>, login: &'a Login) -> Attempt<'a> {
+fn attempt<'a>(task: &'a LocalTask<'_>, login: &'a Login) -> Attempt<'a> {
     Attempt {
-        host: errand.host,
-        server: &errand.work.server,
+        host: task.host,
+        server: &task.work.server,
         database: Some(&login.database),
         username: &login.username,
     }
@@ -128,7 +129,7 @@ const fn is_missing(kind: Kind) -> bool {
 /// One database of a task.
 struct One<'a> {
     databases: &'a Databases,
-    errand: &'a LocalTask<'a>,
+    task: &'a LocalTask<'a>,
     schemas: &'a Schemas,
     schema: &'a Schema,
 }
@@ -147,7 +148,7 @@ impl One<'_> {
     }
 
     fn server(&self) -> &Server {
-        &self.errand.work.server
+        &self.task.work.server
     }
 
     fn server_name(&self) -> String {
@@ -206,7 +207,7 @@ impl One<'_> {
     /// Logs in as the database's own user and reads its state; if the login is refused, uses the
     /// administrator account.
     async fn find(&self) -> Result<Found, Failure> {
-        let attempt = attempt(self.errand, self.login());
+        let attempt = attempt(self.task, self.login());
         let password = self.login().password.expose();
         let error = match session::connect(self.databases.connect.as_ref(), &attempt, password).await {
             Ok(mut session) => {
@@ -267,7 +268,7 @@ impl One<'_> {
             let mut failure = refused.login_failure(error);
             failure.causes.push(format!(
                 "the user `{username}` exists: its password differs, or it may not connect from {}",
-                self.errand.host
+                self.task.host
             ));
             return Err(failure);
         }
@@ -303,7 +304,7 @@ impl One<'_> {
         database: Option<&'b str>,
     ) -> Result<(Session, Attempt<'b>), Failure> {
         let attempt =
-            Attempt { host: self.errand.host, server: self.server(), database, username: &admin.username };
+            Attempt { host: self.task.host, server: self.server(), database, username: &admin.username };
         match session::connect(self.databases.connect.as_ref(), &attempt, admin.password.expose()).await {
             Ok(session) => Ok((session, attempt)),
             Err(error) => {
@@ -312,7 +313,7 @@ impl One<'_> {
                     failure.hint = Some(format!(
                         "correct `apim.databases.admin`: it must be able to log in from {} and create databases and users; \
                          `apim-deploy databases INVENTORY --print-sql` prints the statements",
-                        self.errand.host
+                        self.task.host
                     ));
                 }
                 Err(failure)
@@ -353,23 +354,23 @@ impl One<'_> {
             script: None,
         };
         if let Some(verdict @ (Verdict::UpToDate | Verdict::Refuse(_))) =
-            judge::by_state_table(&wanted, &entries)
+            verdict::by_state_table(&wanted, &entries)
         {
             return Ok((verdict, None));
         }
         let script = self.script().await?;
         wanted.script =
             script.as_ref().map(|script| (script.digest.as_str(), script.statements.len(), &script.outline));
-        let verdict = match judge::by_state_table(&wanted, &entries) {
+        let verdict = match verdict::by_state_table(&wanted, &entries) {
             Some(verdict) => verdict,
             None => {
                 let outline = session.outline(&self.login().database).await.map_err(failed)?;
-                match judge::by_tables(&wanted, &outline) {
+                match verdict::by_tables(&wanted, &outline) {
                     // Another run, which records a load before it starts, may have started between
                     // the two reads.
                     refused @ Verdict::Refuse(_) => {
                         let entries = session.recorded().await.map_err(failed)?;
-                        judge::by_state_table(&wanted, &entries).unwrap_or(refused)
+                        verdict::by_state_table(&wanted, &entries).unwrap_or(refused)
                     }
                     verdict => verdict,
                 }
@@ -380,7 +381,7 @@ impl One<'_> {
 
     /// Loads the schema, unless another run did so while this one waited for the lock.
     async fn load(&self, session: &mut Session) -> Result<Vec<String>, Failure> {
-        let attempt = attempt(self.errand, self.login());
+        let attempt = attempt(self.task, self.login());
         session
             .lock(&self.login().database)
             .await
@@ -398,7 +399,7 @@ impl One<'_> {
         };
         let key = self.schema.key;
         let progress =
-            |_: &str, done, total| (self.errand.progress)(&format!("{key}: statements"), done, total);
+            |_: &str, done, total| (self.task.progress)(&format!("{key}: statements"), done, total);
         let loading = session.load((key, &self.schemas.version), &script, from, &progress);
         loading.await.map_err(|error| {
             let mut failure = attempt.failure("loading the schema", &error);
@@ -415,7 +416,7 @@ impl One<'_> {
     /// Reads the script; `None` if the zip is not on this machine, as in a check that has not
     /// downloaded it.
     async fn script(&self) -> Result<Option<Script>, Failure> {
-        let zip = match self.errand.contents.sources.get(&self.schemas.zip) {
+        let zip = match self.task.contents.sources.get(&self.schemas.zip) {
             Some(ContentSource::File(path)) => path.clone(),
             Some(ContentSource::Bytes(_)) | None => return Ok(None),
         };

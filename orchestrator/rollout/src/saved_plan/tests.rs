@@ -60,7 +60,7 @@ fn seen(outcomes: Vec<Outcome>) -> BTreeMap<StepId, Outcome> {
     (1..).map(StepId).zip(outcomes).collect()
 }
 
-fn bound(key: &Key, outcomes: Vec<Outcome>) -> BoundPlan {
+fn bound(key: &Key, outcomes: Vec<Outcome>) -> SavedPlan {
     let asked = Asked {
         inventory: PathBuf::from("/i.yaml"),
         playbook: None,
@@ -80,7 +80,7 @@ fn bound(key: &Key, outcomes: Vec<Outcome>) -> BoundPlan {
         agents: BTreeMap::new(),
     };
     let plan = plan(vec![step(1, "one", PASSWORD), step(2, "two", "")]);
-    BoundPlan {
+    SavedPlan {
         made,
         asked,
         files: BTreeMap::from([("i.yaml".to_owned(), key.digest("file", b"text"))]),
@@ -102,7 +102,7 @@ fn round_trip_without_secrets() {
     let plan = bound(&key, vec![differs(PASSWORD), Outcome::Ok]);
     let path = folder.path().join("plan");
     plan.write(&path, &key).expect("written");
-    assert_eq!(BoundPlan::read(&path, &key).expect("read"), plan);
+    assert_eq!(SavedPlan::read(&path, &key).expect("read"), plan);
     let text = fs::read_to_string(&path).expect("text");
     assert!(
         !text.contains(PASSWORD) && !text.contains(&Sha256::of(PASSWORD.as_bytes()).to_string()),
@@ -118,7 +118,7 @@ fn invalid_files_are_rejected_with_reason() {
     let good = fs::read_to_string(&path).expect("text");
     let refused = |text: &str| {
         fs::write(&path, text).expect("a file");
-        BoundPlan::read(&path, &key).expect_err("refused")
+        SavedPlan::read(&path, &key).expect_err("refused")
     };
     let is = |error: &PlanFileError, words: &str| assert!(error.to_string().contains(words), "{error}");
     is(&refused("all:\n  hosts: {}\n"), "is not a saved plan");
@@ -129,8 +129,8 @@ fn invalid_files_are_rejected_with_reason() {
     is(&refused(&good.replace("\"hosts\"", "\"surprise\": 1, \"hosts\"")), "was modified");
     fs::write(&path, &good).expect("a file");
     let (_folder, other_key) = self::key();
-    is(&BoundPlan::read(&path, &other_key).expect_err("refused"), "was not created with the plan key");
-    is(&BoundPlan::read(&folder.path().join("none"), &key).expect_err("refused"), "cannot read the plan");
+    is(&SavedPlan::read(&path, &other_key).expect_err("refused"), "was not created with the plan key");
+    is(&SavedPlan::read(&folder.path().join("none"), &key).expect_err("refused"), "cannot read the plan");
 }
 
 #[test]

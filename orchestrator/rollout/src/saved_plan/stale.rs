@@ -7,15 +7,15 @@ use apim_agent::outcome::Outcome;
 use apim_agent::protocol::message::StepId;
 use apim_agent::value::Sha256;
 
-use super::file::{Asked, BoundPlan, Made};
+use super::file::{Asked, Made, SavedPlan};
 use super::key::Key;
-use super::work::{Found, HostSeen, StepBound, found, work};
+use super::step::{Found, HostIdentity, SavedStep, found, work};
 use crate::plan::model::{Plan, Step};
 use apim_transport::host::HostName;
 
 /// Returns changed options and changed inputs of the plan.
 #[must_use]
-pub fn basis(then: &BoundPlan, now: &BoundPlan) -> Vec<String> {
+pub fn basis(then: &SavedPlan, now: &SavedPlan) -> Vec<String> {
     let mut stale = Vec::new();
     programs(&then.made, &now.made, &mut stale);
     asked(&then.asked, &now.asked, &mut stale);
@@ -91,7 +91,7 @@ fn digests(
 
 /// Returns the steps of `plan` that differ from the saved plan.
 #[must_use]
-pub fn since_planned(then: &BoundPlan, plan: &Plan, key: &Key) -> Vec<String> {
+pub fn since_planned(then: &SavedPlan, plan: &Plan, key: &Key) -> Vec<String> {
     let mut stale = Vec::new();
     let planned = planned(then);
     let mut known: BTreeSet<(usize, &str, usize)> = BTreeSet::new();
@@ -121,7 +121,7 @@ pub fn since_planned(then: &BoundPlan, plan: &Plan, key: &Key) -> Vec<String> {
 /// were reached.
 #[must_use]
 pub fn since_seen(
-    then: &BoundPlan,
+    then: &SavedPlan,
     plan: &Plan,
     seen: &BTreeMap<StepId, Outcome>,
     facts: &BTreeMap<HostName, Facts>,
@@ -129,7 +129,7 @@ pub fn since_seen(
 ) -> Vec<String> {
     let mut stale = Vec::new();
     for (host, known) in &then.hosts {
-        match facts.get(&HostName(host.clone())).map(HostSeen::from) {
+        match facts.get(&HostName(host.clone())).map(HostIdentity::from) {
             None => stale.push(format!("{host}: now unreachable")),
             Some(now) if now != *known => {
                 stale.push(format!("{host}: a different machine answers ({})", now.hostname));
@@ -168,7 +168,7 @@ fn steps(plan: &Plan) -> impl Iterator<Item = ((usize, &str, usize), &Step)> {
     })
 }
 
-fn planned(then: &BoundPlan) -> BTreeMap<(usize, &str, usize), &StepBound> {
+fn planned(then: &SavedPlan) -> BTreeMap<(usize, &str, usize), &SavedStep> {
     let stages = then.stages.iter().enumerate();
     let steps = stages.flat_map(|(stage, known)| {
         known.lanes.iter().flat_map(move |lane| {

@@ -11,34 +11,35 @@ use apim_agent::value::{Secret, Sha256};
 use serde::{Deserialize, Serialize};
 
 use super::key::Key;
-use crate::plan::model::{DatabaseSpec, Plan, Step, Work};
+use crate::plan::model::{Plan, Step};
 use apim_product::StepOptions;
+use apim_product::work::{DatabaseSpec, Work};
 use apim_transport::host::HostName;
 
 /// A stage of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StageBound {
+pub struct SavedStage {
     /// Its title.
     pub title: String,
     /// Its lanes.
-    pub lanes: Vec<LaneBound>,
+    pub lanes: Vec<SavedLane>,
 }
 
 /// A lane of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct LaneBound {
+pub struct SavedLane {
     /// The host.
     pub host: String,
     /// Its steps.
-    pub steps: Vec<StepBound>,
+    pub steps: Vec<SavedStep>,
 }
 
 /// A step of a saved plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct StepBound {
+pub struct SavedStep {
     /// Its title.
     pub title: String,
     /// Keyed digest of everything that the step would do.
@@ -67,7 +68,7 @@ pub enum Found {
 /// Identity of a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HostSeen {
+pub struct HostIdentity {
     /// Machine id; empty if the host has none.
     pub machine: String,
     /// Host name as reported by the host.
@@ -76,7 +77,7 @@ pub struct HostSeen {
     pub architecture: String,
 }
 
-impl From<&Facts> for HostSeen {
+impl From<&Facts> for HostIdentity {
     fn from(facts: &Facts) -> Self {
         let Facts { machine, hostname, architecture, .. } = facts;
         Self { machine: machine.clone(), hostname: hostname.clone(), architecture: architecture.clone() }
@@ -84,26 +85,26 @@ impl From<&Facts> for HostSeen {
 }
 
 /// Returns the identities of the hosts that were reached.
-pub fn hosts<'a>(seen: impl Iterator<Item = (&'a HostName, &'a Facts)>) -> BTreeMap<String, HostSeen> {
+pub fn hosts<'a>(seen: impl Iterator<Item = (&'a HostName, &'a Facts)>) -> BTreeMap<String, HostIdentity> {
     seen.map(|(host, facts)| (host.0.clone(), facts.into())).collect()
 }
 
 /// Returns the stages of `plan`, each step with its result from `seen`.
 #[must_use]
-pub fn stages(plan: &Plan, seen: &BTreeMap<StepId, Outcome>, key: &Key) -> Vec<StageBound> {
-    let step = |host: &HostName, step: &Step| StepBound {
+pub fn stages(plan: &Plan, seen: &BTreeMap<StepId, Outcome>, key: &Key) -> Vec<SavedStage> {
+    let step = |host: &HostName, step: &Step| SavedStep {
         title: step.title.clone(),
         work: work(host, step, key),
         found: found(step, seen.get(&step.id), key),
     };
     let lanes = |stage: &crate::plan::model::Stage| {
-        let lanes = stage.lanes.iter().map(|lane| LaneBound {
+        let lanes = stage.lanes.iter().map(|lane| SavedLane {
             host: lane.host.0.clone(),
             steps: lane.steps.iter().map(|one| step(&lane.host, one)).collect(),
         });
         lanes.collect()
     };
-    plan.stages.iter().map(|stage| StageBound { title: stage.title.clone(), lanes: lanes(stage) }).collect()
+    plan.stages.iter().map(|stage| SavedStage { title: stage.title.clone(), lanes: lanes(stage) }).collect()
 }
 
 /// Returns the keyed digest of everything that a step would do.

@@ -1,13 +1,13 @@
 //! One user's session with a MySQL, MariaDB or PostgreSQL server, from a host of the cluster.
 
 use super::error::{Attempt, DatabaseError, Kind};
-use super::judge::Entry;
 use super::outline::Outline;
 use super::script::Script;
 use super::split::Dialect;
+use super::verdict::Entry;
 use super::{Progress, mysql, postgres};
-use crate::plan::model::Login;
 use apim_product::settings::databases::{Creation, DatabaseType};
+use apim_product::work::Login;
 use apim_transport::session::Connect;
 
 /// A session.
