@@ -3,6 +3,17 @@
 
 use std::fmt;
 
+/// Why a text is not an [`Allowance`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AllowanceError {
+    /// A percentage outside of 1 to 99.
+    #[error("invalid percentage `{0}`: must be 1% to 99%, because 100% is an outage")]
+    Percentage(String),
+    /// Neither a number nor a percentage.
+    #[error("`{0}` is not a number of nodes or a percentage")]
+    Form(String),
+}
+
 /// How many nodes of a role may be down at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Allowance {
@@ -24,19 +35,15 @@ impl Allowance {
     /// Reads `2` or `25%`.
     ///
     /// # Errors
-    /// The reason why the text is invalid.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// When the text is neither a number nor a percentage from 1 to 99.
+    pub fn parse(text: &str) -> Result<Self, AllowanceError> {
         if let Some(number) = text.strip_suffix('%') {
             return match number.trim_end().parse() {
                 Ok(percent @ 1..=99) => Ok(Self::Percent(percent)),
-                _ => {
-                    Err(format!("invalid percentage `{text}`: must be 1% to 99%, because 100% is an outage"))
-                }
+                _ => Err(AllowanceError::Percentage(text.to_owned())),
             };
         }
-        let number =
-            text.parse().map_err(|_| format!("`{text}` is not a number of nodes or a percentage"))?;
-        Ok(Self::Nodes(number))
+        text.parse().map(Self::Nodes).map_err(|_| AllowanceError::Form(text.to_owned()))
     }
 
     /// Returns the number of nodes for a role of `size` nodes.

@@ -13,22 +13,7 @@ use super::sealing;
 use super::topology::{KeystoreFile, Node};
 use super::unit;
 
-/// A file to write to a host.
-#[derive(Debug, Clone)]
-pub struct PlacedFile {
-    /// The absolute path.
-    pub path: AbsPath,
-    /// The content.
-    pub bytes: Arc<[u8]>,
-    /// Its mode.
-    pub mode: FileMode,
-    /// Its owner.
-    pub owner: Owner,
-    /// How much of the content may be shown.
-    pub show: Show,
-    /// Whether this is only a managed block in a file that is not managed as a whole.
-    pub is_block: bool,
-}
+pub use super::placed_file::{PlacedFile, owner};
 
 /// Returns every file for `node`: its configuration, the user's keystores, its unit, and the block
 /// in `/etc/hosts`.
@@ -100,10 +85,4 @@ fn unit_file(node: &Node) -> Option<PlacedFile> {
         show: Show::Text,
         is_block: false,
     })
-}
-
-/// Returns the owner of a node's files.
-#[must_use]
-pub fn owner(node: &Node) -> Owner {
-    Owner { user: Some(node.settings.user.clone()), group: Some(node.settings.group.clone()) }
 }

@@ -2,6 +2,7 @@
 //! engine calls them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use apim_protocol::mask;
@@ -191,9 +192,9 @@ impl Hook {
     ///
     /// # Errors
     /// When the call failed, or its output lacks the required text.
-    pub fn judged(&self, ended: Result<(), String>, output: &str) -> Result<(), Failure> {
+    pub fn judged<E: fmt::Display>(&self, ended: Result<(), E>, output: &str) -> Result<(), Failure> {
         let why = match (ended, &self.contains) {
-            (Err(why), _) => why,
+            (Err(why), _) => why.to_string(),
             (Ok(()), Some(text)) if !output.contains(text.as_str()) => {
                 format!("the output does not contain `{text}`")
             }
@@ -260,8 +261,7 @@ mod tests {
     fn failure_shows_last_lines_without_secrets() {
         let output: String =
             (0..40).map(|n| format!("{n} open-sesame second line {}\n", "x".repeat(400))).collect();
-        let failure =
-            hook().judged(Err("ended with open-sesame".to_owned()), &output).expect_err("it failed");
+        let failure = hook().judged(Err("ended with open-sesame"), &output).expect_err("it failed");
         assert_eq!(failure.what, "hook `lb`: ended with ****");
         assert_eq!(failure.log.len(), LINES);
         assert!(failure.log[4].starts_with("39 **** **** x") && failure.log[4].len() == LINE, "{failure:?}");
@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn output_must_contain_the_required_text() {
         let hook = Hook { contains: Some("0 sessions".to_owned()), ..hook() };
-        assert!(hook.judged(Ok(()), "there are 0 sessions\n").is_ok());
-        let failure = hook.judged(Ok(()), "there are 3 sessions\n").expect_err("there are some");
+        assert!(hook.judged(Ok::<(), &str>(()), "there are 0 sessions\n").is_ok());
+        let failure = hook.judged(Ok::<(), &str>(()), "there are 3 sessions\n").expect_err("there are some");
         assert_eq!(failure.what, "hook `lb`: the output does not contain `0 sessions`");
         assert_eq!(failure.log, ["there are 3 sessions"]);
     }

@@ -25,6 +25,7 @@ pub mod keystore;
 pub mod load_balancer;
 pub mod logs;
 pub mod pki;
+mod placed_file;
 pub mod port;
 pub mod preflight;
 pub mod release;

@@ -83,26 +83,31 @@ impl Gate {
 }
 
 impl ApimTask {
-    /// The names of all tasks in a playbook.
-    pub const NAMES: [&'static str; 17] = [
-        "apim_account",
-        "apim_rollback",
-        "apim_java",
-        "apim_hosts_file",
-        "apim_distribution",
-        "apim_keystores",
-        "apim_driver",
-        "apim_configuration",
-        "apim_service",
-        "apim_health",
-        "apim_database",
-        "apim_prune",
-        "apim_preflight",
-        "apim_hardening",
-        "apim_audit",
-        "apim_database_login",
-        "apim_load_balancer",
+    /// Every task; those with options have their first options.
+    const ALL: [Self; 17] = [
+        Self::Account,
+        Self::Rollback(None),
+        Self::Java,
+        Self::HostsFile,
+        Self::Distribution,
+        Self::Keystores,
+        Self::Driver,
+        Self::Configuration,
+        Self::Service(ServiceState::Started, None),
+        Self::Health(Gate::Started, None),
+        Self::Database,
+        Self::Prune,
+        Self::Preflight,
+        Self::Hardening,
+        Self::Audit,
+        Self::DatabaseLogin,
+        Self::LoadBalancer,
     ];
+
+    /// Returns the names of all tasks in a playbook.
+    pub fn names() -> impl Iterator<Item = &'static str> + Clone {
+        Self::ALL.into_iter().map(Self::name)
+    }
 
     /// Returns the name of the task in a playbook.
     #[must_use]
@@ -128,27 +133,12 @@ impl ApimTask {
         }
     }
 
-    /// Returns the task `name` that has no options. (`apim_service` and `apim_health` have options:
-    /// [`ServiceState::WORDS`] and [`Gate::WORDS`].)
+    /// Returns the task `name`, if it has no options. (`apim_service`, `apim_health` and
+    /// `apim_rollback` have options.)
     #[must_use]
     pub fn plain(name: &str) -> Option<Self> {
-        [
-            Self::Account,
-            Self::Java,
-            Self::HostsFile,
-            Self::Distribution,
-            Self::Keystores,
-            Self::Driver,
-            Self::Configuration,
-            Self::Database,
-            Self::Prune,
-            Self::Preflight,
-            Self::Hardening,
-            Self::Audit,
-            Self::DatabaseLogin,
-            Self::LoadBalancer,
-        ]
-        .into_iter()
-        .find(|task| task.name() == name)
+        let has_options =
+            |task: &Self| matches!(task, Self::Service(..) | Self::Health(..) | Self::Rollback(_));
+        Self::ALL.into_iter().filter(|task| !has_options(task)).find(|task| task.name() == name)
     }
 }

@@ -1,8 +1,8 @@
 //! `audit`: the production checklist, with results and evidence.
 
 use apim_protocol::observation::Answer;
-use apim_protocol::outcome::Outcome;
-use apim_protocol::query::Query;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::{Failure, Outcome};
 use serde_json::json;
 
 use crate::app::exit::{Exit, Kind};
@@ -63,16 +63,16 @@ fn words(open: &[Open]) -> Vec<String> {
     open.iter().map(|one| format!("{}{}", one.what, place(one).unwrap_or_default())).collect()
 }
 
-fn answers(finished: &Finished) -> Vec<audit::Testimony<'_>> {
+fn answers(finished: &Finished) -> Vec<audit::HostAnswers<'_>> {
     let mut found = Vec::new();
-    for lane in finished.plan.stages.iter().flat_map(|stage| &stage.lanes) {
+    for lane in finished.plan.lanes() {
         for step in lane.steps.iter().filter(|step| matches!(step.query(), Some(Query::Examine(_)))) {
-            let answers: Result<&[Answer], String> = match finished.result.outcomes.get(&step.id) {
+            let answers: Result<&[Answer], Failure> = match finished.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
-                Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
-                _ => Err("unreachable".to_owned()),
+                Some(Outcome::Failed(failure)) => Err(failure.clone()),
+                _ => Err(Failure::new("unreachable")),
             };
-            found.push((lane.host.0.as_str(), answers));
+            found.push(audit::HostAnswers { host: lane.host.0.as_str(), answers });
         }
     }
     found

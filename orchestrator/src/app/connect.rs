@@ -121,7 +121,7 @@ fn agents(folder: Option<&Path>) -> Result<AgentBinaries, Exit> {
 /// Returns the hosts that a plan connects to.
 pub(crate) fn hosts_of(plan: &Plan) -> Vec<HostName> {
     let mut hosts: Vec<HostName> = Vec::new();
-    let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes).map(|lane| &lane.host);
+    let lanes = plan.lanes().map(|lane| &lane.host);
     let balancers = plan.rotations.values().flat_map(|rotation| &rotation.balancers).map(|one| &one.host);
     for host in lanes.chain(balancers).cloned().chain(plan.hosts_of_hooks()) {
         if !hosts.contains(&host) {

@@ -7,7 +7,7 @@ use crate::app::rollout;
 use crate::app::rollout::request::{Common, RolloutRequest};
 use crate::app::verb::Verb;
 use crate::report::{self, changes};
-use apim_rollout::database::by_hand;
+use apim_rollout::local_tasks::database::by_hand;
 
 /// Options of `databases`.
 #[derive(Debug, Clone)]

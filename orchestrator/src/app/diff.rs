@@ -73,7 +73,7 @@ pub(crate) fn run(args: DiffRequest) -> Result<Kind, Exit> {
 }
 
 fn steps(finished: &Finished) -> impl Iterator<Item = (&str, &apim_rollout::plan::model::Step)> {
-    let lanes = finished.plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let lanes = finished.plan.lanes();
     lanes.flat_map(|lane| lane.steps.iter().map(|step| (lane.host.0.as_str(), step)))
 }
 

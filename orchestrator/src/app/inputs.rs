@@ -8,7 +8,7 @@ use crate::app::read::{self, Read};
 use crate::app::secret_files;
 use apim_documents::inventory::Inventory;
 use apim_documents::playbook::tags::Wanted;
-use apim_documents::playbook::{self, Playbook, built_in};
+use apim_documents::playbook::{self, Playbook};
 use apim_product::{Cluster, Draft, StartOrder};
 use apim_rollout::artifact::Cache;
 use apim_rollout::plan::{Drafted, Wish, draft};
@@ -148,9 +148,5 @@ impl Removal {
 }
 
 fn site(order: StartOrder) -> Result<Playbook, Exit> {
-    let name = order.playbook();
-    let text = built_in(name).unwrap_or_default();
-    let mut playbook = playbook::parse(&format!("built-in {name}"), text)?;
-    name.clone_into(&mut playbook.name);
-    Ok(playbook)
+    Ok(playbook::load_built_in(order.playbook())?)
 }

@@ -39,7 +39,7 @@ impl Installed {
 
     /// Adds the nodes that were changed or found up to date.
     pub(crate) fn add(&mut self, cluster: &Cluster, plan: &Plan, result: &RunResult) {
-        for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
+        for lane in plan.lanes() {
             for step in &lane.steps {
                 let done = matches!(result.outcomes.get(&step.id), Some(Outcome::Ok | Outcome::Changed(_)));
                 let node = cluster.nodes().iter().find(|node| Some(&node.name) == step.node.as_ref());

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use crate::report::Look;
 use apim_product::Role;
-use apim_product::availability::Allowance;
+use apim_product::availability::{Allowance, AllowanceError};
 use apim_rollout::artifact::Cache;
-use apim_rollout::probing::Statuses;
+use apim_rollout::probe::Statuses;
 use apim_rollout::state;
 
 /// Inventory, variables and vault passwords.
@@ -137,8 +137,8 @@ pub(crate) enum BudgetError {
     #[error("unknown role `{0}`")]
     UnknownRole(String),
     /// The number of nodes is invalid.
-    #[error("{0}")]
-    Allowance(String),
+    #[error(transparent)]
+    Allowance(#[from] AllowanceError),
 }
 
 impl FromStr for Budget {
@@ -150,8 +150,7 @@ impl FromStr for Budget {
             Some((role, number)) => (Some(role), number),
             None => (None, text),
         };
-        let allowance =
-            Allowance::parse(number).map_err(|error| BudgetError::Allowance(error.to_string()))?;
+        let allowance = Allowance::parse(number)?;
         match role {
             Some(role) if Role::of_group(role).is_none() => Err(BudgetError::UnknownRole(role.to_owned())),
             role => Ok(Self { role: role.map(str::to_owned), allowance }),

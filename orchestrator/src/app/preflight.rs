@@ -1,7 +1,7 @@
 //! `preflight`: check host prerequisites.
 
-use apim_protocol::outcome::Outcome;
-use apim_protocol::query::Query;
+use apim_protocol::operation::Operation;
+use apim_protocol::outcome::{Failure, Outcome};
 use serde_json::json;
 
 use crate::app::exit::{Exit, Kind};
@@ -51,7 +51,7 @@ pub(crate) fn run(args: PreflightRequest) -> Result<Kind, Exit> {
 }
 
 fn rows(finished: &Finished) -> Vec<Row> {
-    let lanes = finished.plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let lanes = finished.plan.lanes();
     let steps = lanes.flat_map(|lane| lane.steps.iter().map(move |step| (&lane.host, step)));
     let asked = steps.filter(|(_, step)| matches!(step.query(), Some(Query::Examine(_))));
     let heard: Vec<Heard<'_>> = asked
@@ -60,8 +60,8 @@ fn rows(finished: &Finished) -> Vec<Row> {
             facts: finished.result.hosts.get(host).and_then(|host| host.facts.as_ref()),
             answers: match finished.result.outcomes.get(&step.id) {
                 Some(Outcome::Observed(seen)) => Ok(seen.answers.as_slice()),
-                Some(Outcome::Failed(failure)) => Err(failure.what.clone()),
-                _ => Err("unreachable".to_owned()),
+                Some(Outcome::Failed(failure)) => Err(failure.clone()),
+                _ => Err(Failure::new("unreachable")),
             },
             heard: finished.result.heard.get(&step.id).copied(),
         })

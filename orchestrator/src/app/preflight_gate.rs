@@ -18,7 +18,7 @@ use apim_rollout::engine::{Preflight, PreflightResult};
 pub(crate) struct Heard<'a> {
     pub(crate) host: &'a str,
     pub(crate) facts: Option<&'a apim_protocol::facts::Facts>,
-    pub(crate) answers: Result<&'a [Answer], String>,
+    pub(crate) answers: Result<&'a [Answer], Failure>,
     pub(crate) heard: Option<SystemTime>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn judge(cluster: &Cluster, sizes: &BTreeMap<Sha256, u64>, cache: &Ca
             .map(|one| Heard {
                 host: &one.host.0,
                 facts: one.facts.as_ref(),
-                answers: one.answers.as_deref().map_err(Clone::clone),
+                answers: one.answers.as_deref().map_err(Failure::new),
                 heard: one.heard,
             })
             .collect();

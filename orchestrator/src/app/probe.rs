@@ -17,7 +17,7 @@ use apim_product::yaml::{nearest, read_bounded};
 use apim_rollout::engine::event::{Event, Level};
 use apim_rollout::http::{Place, Trust, certificates, shown};
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probing::{Expected, Probes, Probing};
+use apim_rollout::probe::{Expected, Probes, Probing};
 
 /// Maximum size of a file of authorities, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;

@@ -17,7 +17,7 @@ use apim_product::pki::trust;
 use apim_product::yaml::{Colours, Mistakes, Span};
 use apim_product::{Cluster, FileError};
 use apim_rollout::artifact::Cache;
-use apim_rollout::hooks::look as look_at;
+use apim_rollout::local_tasks::hooks as local_hooks;
 use apim_rollout::plan::hooks;
 
 /// The valid input files.
@@ -87,7 +87,7 @@ pub(crate) fn report_hooks(cluster: &Cluster, look: &Look) -> std::io::Result<()
     let nodes = cluster.nodes().iter().filter_map(|node| cluster.hooks(&node.name));
     let mut found: Vec<String> = Vec::new();
     for hook in nodes.flat_map(|hooks| hooks.all()) {
-        let text = look_at(hook).map(|why| format!("hook `{}` will fail: {why}", hook.words));
+        let text = local_hooks::check(hook).map(|why| format!("hook `{}` will fail: {why}", hook.words));
         found.extend(text.filter(|text| !found.contains(text)));
     }
     for text in found {

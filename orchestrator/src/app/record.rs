@@ -19,11 +19,11 @@ use crate::app::rollout::request::RolloutRequest;
 use crate::app::saved_plan;
 use crate::report::history::{Begun, Book, Ended, HostSum, Planned, Recorder};
 use crate::report::remark;
-use apim_rollout::binding::{self, Key};
 use apim_rollout::engine::HostEnd;
 use apim_rollout::engine::event::Event;
 use apim_rollout::http::shown;
 use apim_rollout::plan::model::Plan;
+use apim_rollout::saved_plan::{Key, stages};
 
 /// The record of a run. `None` for runs that change nothing.
 #[derive(Clone, Default)]
@@ -76,8 +76,8 @@ impl Recording {
     /// Records the plan.
     pub(crate) fn planned(&self, plan: &Plan) {
         let Some(open) = &self.0 else { return };
-        let bytes = serde_json::to_vec(&binding::stages(plan, &[].into(), &open.key)).unwrap_or_default();
-        let lanes = || plan.stages.iter().flat_map(|stage| &stage.lanes);
+        let bytes = serde_json::to_vec(&stages(plan, &[].into(), &open.key)).unwrap_or_default();
+        let lanes = || plan.lanes();
         let planned = Planned {
             plan: Some(open.key.digest("steps", &bytes)),
             hosts: connect::hosts_of(plan).into_iter().map(|host| host.0).collect(),

@@ -11,12 +11,13 @@ use serde_json::json;
 
 use crate::report::Style;
 use crate::report::table::{Paint, Table};
+use apim_product::NodeName;
 use apim_product::release::Version;
 use apim_product::{Artifact, ArtifactName, Cluster, Node, Role};
 use apim_rollout::artifact::Cache;
-use apim_rollout::database::{SchemaChange, schema_changes};
 use apim_rollout::engine::{HostEnd, RunResult};
-use apim_rollout::plan::model::{NodeName, Plan, Step};
+use apim_rollout::local_tasks::database::{SchemaChange, schema_changes};
+use apim_rollout::plan::model::{Plan, Step};
 
 /// Maximum number of tables and columns to list by name.
 const NAMED: usize = 12;
@@ -61,7 +62,7 @@ pub(crate) fn reverts(cluster: &Cluster, plan: &Plan, result: &RunResult) -> Fou
 
 fn found(cluster: &Cluster, plan: &Plan, result: &RunResult, is_it: &dyn Fn(&Step) -> bool) -> Found {
     let mut found = Found::default();
-    let steps = plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
+    let steps = plan.lanes().flat_map(|lane| &lane.steps);
     for step in steps.filter(|step| is_it(step)) {
         let Some(node) = &step.node else { continue };
         match result.outcomes.get(&step.id) {

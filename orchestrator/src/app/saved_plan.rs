@@ -22,9 +22,9 @@ use crate::report::{Look, remark, say};
 use apim_documents::playbook::Playbook;
 use apim_product::Artifact;
 use apim_product::yaml::{FILE_BYTES, read_bounded};
-use apim_rollout::binding::{self, Asked, BoundPlan, Key, Made, PlanFileError};
 use apim_rollout::engine::{Confirm, RunResult};
 use apim_rollout::plan::model::Plan;
+use apim_rollout::saved_plan::{self, Asked, Key, Made, PlanFileError, SavedPlan};
 
 /// Maximum number of stale items to list.
 const NAMED: usize = 20;
@@ -33,8 +33,8 @@ const NAMED: usize = 20;
 pub(crate) struct Binding {
     key: Key,
     /// The current plan, without its steps.
-    now: BoundPlan,
-    then: Option<Box<BoundPlan>>,
+    now: SavedPlan,
+    then: Option<Box<SavedPlan>>,
 }
 
 /// Reads the saved plan. Flags that are not given take their values from it.
@@ -44,7 +44,7 @@ pub(crate) fn read(
     plays: &mut Plays,
     reach: &mut Reach,
 ) -> Result<SavedPlanUse, Exit> {
-    let plan = BoundPlan::read(path, &key(reach)?).map_err(|error| refused(&error))?;
+    let plan = SavedPlan::read(path, &key(reach)?).map_err(|error| refused(&error))?;
     let asked = &plan.asked;
     files.limit = files.limit.take().or_else(|| asked.limit.clone());
     plays.playbook = plays.playbook.take().or_else(|| asked.playbook.clone());
@@ -107,7 +107,7 @@ impl Binding {
             allow_outage: reach.allow_outage,
             no_drain: reach.no_drain,
         };
-        let now = BoundPlan {
+        let now = SavedPlan {
             made: made(reach)?,
             asked,
             files: digests(&files.inventory, read.inventory.files.iter().chain(&playbook.files), &key)?,
@@ -116,7 +116,7 @@ impl Binding {
             hosts: BTreeMap::new(),
         };
         if let Some(then) = &then {
-            let differences = binding::basis(then, &now);
+            let differences = saved_plan::basis(then, &now);
             refuse(&differences, "no host was contacted", look)?;
         }
         Ok(Some(Self { key, now, then }))
@@ -125,7 +125,7 @@ impl Binding {
     /// Checks that the steps equal those of the saved plan.
     pub(crate) fn check(&self, plan: &Plan, look: &Look) -> Result<(), Exit> {
         let Some(then) = &self.then else { return Ok(()) };
-        refuse(&binding::since_planned(then, plan, &self.key), "no host was contacted", look)
+        refuse(&saved_plan::since_planned(then, plan, &self.key), "no host was contacted", look)
     }
 
     /// Returns the check that hosts are in the same state as when the plan was saved.
@@ -133,7 +133,7 @@ impl Binding {
         let Some(then) = self.then.clone() else { return Ok(None) };
         let (plan, key) = (Arc::clone(plan), key(reach)?);
         Ok(Some(Confirm(Arc::new(move |seen| {
-            binding::since_seen(&then, &plan, &seen.outcomes, &seen.facts, &key)
+            saved_plan::since_seen(&then, &plan, &seen.outcomes, &seen.facts, &key)
         }))))
     }
 
@@ -141,8 +141,8 @@ impl Binding {
     pub(crate) fn write(self, path: &Path, plan: &Plan, result: &RunResult, look: &Look) -> Result<(), Exit> {
         let Self { key, now, .. } = self;
         let facts = result.hosts.iter().filter_map(|(host, one)| Some((host, one.facts.as_ref()?)));
-        let stages = binding::stages(plan, &result.outcomes, &key);
-        let bound = BoundPlan { stages, hosts: binding::hosts(facts), ..now };
+        let stages = saved_plan::stages(plan, &result.outcomes, &key);
+        let bound = SavedPlan { stages, hosts: saved_plan::hosts(facts), ..now };
         bound.write(path, &key).map_err(|error| refused(&error))?;
         let steps: usize =
             bound.stages.iter().flat_map(|stage| &stage.lanes).map(|lane| lane.steps.len()).sum();

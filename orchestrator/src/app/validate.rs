@@ -32,7 +32,7 @@ pub(crate) fn run(args: &ValidateRequest) -> Result<Kind, Exit> {
         }
     }
     let plan = drafted.finish(&BTreeMap::new());
-    let steps: usize = plan.stages.iter().flat_map(|stage| &stage.lanes).map(|lane| lane.steps.len()).sum();
+    let steps = plan.steps().count();
     if look.json {
         let (hosts, nodes) = (read.inventory.hosts.len(), read.cluster.nodes().len());
         let value = serde_json::json!({

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::time_args::{self, DurationError};
 use crate::app::options::ProbeOptions;
-use apim_rollout::probing::Statuses;
+use apim_rollout::probe::Statuses;
 
 /// Probe options of verbs that change a cluster.
 #[derive(Debug, Clone, clap::Args)]

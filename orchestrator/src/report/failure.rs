@@ -23,7 +23,7 @@ struct Report {
 #[must_use]
 pub fn text(plan: &Plan, result: &RunResult, titles: &NodeTitles, style: Style) -> String {
     let mut all: Vec<Report> = Vec::new();
-    for (host, step) in plan.steps().map(|(host, step)| (&host.0, step)) {
+    for (host, step) in plan.steps_with_rescues().map(|(host, step)| (&host.0, step)) {
         let Some(Outcome::Failed(failure)) = result.outcomes.get(&step.id) else { continue };
         // Outcomes of the apply have replaced those of the survey.
         let report = Report {

@@ -12,7 +12,7 @@ use super::{probes, releases};
 use apim_rollout::engine::event::{Event, Level};
 use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probing::Sum;
+use apim_rollout::probe::Sum;
 use apim_transport::failure::one_line;
 
 /// Writes events as JSON objects.

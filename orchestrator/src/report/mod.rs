@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use apim_rollout::engine::RunResult;
 use apim_rollout::engine::event::Event;
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probing::Sum;
+use apim_rollout::probe::Sum;
 
 pub mod alike;
 pub mod changes;

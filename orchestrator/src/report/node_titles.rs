@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use apim_rollout::plan::model::{NodeName, Step};
+use apim_product::NodeName;
+use apim_rollout::plan::model::Step;
 
 /// Titles of nodes, by name.
 #[derive(Debug, Clone, Default)]

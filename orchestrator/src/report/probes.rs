@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::style::{Style, count, harmless, time};
-use apim_rollout::probing::{Failures, Gap, Slow, Sum};
+use apim_rollout::probe::{Failures, Gap, Slow, Sum};
 
 /// Renders the probe results for the recap and for run records.
 #[must_use]

@@ -8,7 +8,7 @@ use super::table::{Paint, Table};
 use super::{probes, releases};
 use apim_rollout::engine::{HostEnd, NodeResult, RunResult, Standing};
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probing::Sum;
+use apim_rollout::probe::Sum;
 
 /// Shorter stages are summarized in one line.
 const WORTH_A_LINE: Duration = Duration::from_millis(500);

@@ -45,7 +45,7 @@ pub(super) fn text(plan: &Plan, result: &RunResult, titles: &NodeTitles, style: 
 
 /// Returns whether a node was rolled back.
 fn rolled_back(plan: &Plan, result: &RunResult) -> bool {
-    plan.steps()
+    plan.steps_with_rescues()
         .any(|(_, step)| is_revert(step) && matches!(outcome(result, step), Some(Outcome::Changed(_))))
 }
 
@@ -58,7 +58,7 @@ pub(super) fn json(plan: &Plan, result: &RunResult, titles: &NodeTitles) -> Vec<
 /// Returns a line with the reason for each restart.
 pub(super) fn restarts(plan: &Plan, result: &RunResult, titles: &NodeTitles) -> String {
     let mut text = String::new();
-    for (_, step) in plan.steps() {
+    for (_, step) in plan.steps_with_rescues() {
         let Some(Operation::Unit(_)) = step.operation() else { continue };
         let Some(Outcome::Changed(done)) = outcome(result, step) else { continue };
         let reasons: Vec<&str> = done.restart_reasons().collect();
@@ -85,7 +85,7 @@ const fn is_revert(step: &Step) -> bool {
 }
 
 fn rows(plan: &Plan, result: &RunResult, titles: &NodeTitles) -> Vec<Row> {
-    let lanes = plan.stages.iter().flat_map(|stage| &stage.lanes);
+    let lanes = plan.lanes();
     let steps: Vec<&Step> = lanes.flat_map(|lane| &lane.steps).collect();
     let mut rows = Vec::new();
     for (at, step) in steps.iter().enumerate() {

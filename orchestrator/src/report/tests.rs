@@ -12,10 +12,11 @@ use apim_protocol::value::AbsPath;
 
 use super::changes::Detail;
 use super::*;
+use apim_product::NodeName;
 use apim_product::StepOptions;
 use apim_rollout::engine::{HostEnd, HostResult, Stopped, Tally};
-use apim_rollout::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
-use apim_rollout::probing::{self, Sum};
+use apim_rollout::plan::model::{Lane, OnFailure, Stage, Step};
+use apim_rollout::probe::{self, Sum};
 use apim_transport::host::HostName;
 
 fn host(name: &str) -> HostName {
@@ -218,15 +219,15 @@ fn probed() -> Vec<Sum> {
     let doing = "gateway gw1: service, stopping wso2-gateway".to_owned();
     let failures = |why: &str, count| {
         let (why, doing) = (why.to_owned(), doing.clone());
-        probing::Failures { at: at(7), why, doing, count }
+        probe::Failures { at: at(7), why, doing, count }
     };
-    let slowest = probing::Slow { at: at(9), seconds: 1.3, doing: "checking the hosts".into() };
+    let slowest = probe::Slow { at: at(9), seconds: 1.3, doing: "checking the hosts".into() };
     let good = Sum {
         url: "https://gw.example.com/pizza/1.0".into(),
         since: Some(at(0)),
         sent: 1204,
         again: 2,
-        gap: Some(probing::Gap { at: at(7), seconds: 0.21, failed: 0, doing: doing.clone(), open: false }),
+        gap: Some(probe::Gap { at: at(7), seconds: 0.21, failed: 0, doing: doing.clone(), open: false }),
         slowest: Some(slowest),
         ..Sum::default()
     };
@@ -235,7 +236,7 @@ fn probed() -> Vec<Sum> {
         failed: 34,
         left_out: 1,
         again: 0,
-        gap: Some(probing::Gap { at: at(7), seconds: 3.4, failed: 34, doing: doing.clone(), open: true }),
+        gap: Some(probe::Gap { at: at(7), seconds: 3.4, failed: 34, doing: doing.clone(), open: true }),
         failures: vec![failures("connection refused", 30), failures("status \x1b[2J503", 3)],
         more: 1,
         ..good.clone()

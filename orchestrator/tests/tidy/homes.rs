@@ -7,8 +7,8 @@ use crate::sources::SOURCES;
 /// Outside crates that have one home in the orchestrator.
 const HOMES: &[(&str, &[&str])] = &[
     ("russh", &["transport/src/ssh/"]),
-    ("mysql_async", &["rollout/src/database/"]),
-    ("tokio_postgres", &["rollout/src/database/"]),
+    ("mysql_async", &["rollout/src/local_tasks/database/"]),
+    ("tokio_postgres", &["rollout/src/local_tasks/database/"]),
     ("serde_yaml", &["product/src/yaml/", "documents/src/inventory/"]),
     ("saphyr_parser", &["product/src/yaml/"]),
     ("toml_edit", &["product/src/config"]),

@@ -29,13 +29,18 @@ static BANNED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)\b(?:{})\b", words.join("|"))).expect("valid")
 });
 
-/// Ordinary English that the pattern also matches.
-const ORDINARY: &[&str] = &["is no longer"];
+/// Ordinary English that the pattern also matches: "there is no host", "is no longer".
+const ORDINARY_BEFORE: &str = "there ";
+const ORDINARY: &str = "is no longer";
 
 /// Places that keep a banned word: the file, a piece of the line, and the reason.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("docs/style.md", "", "it lists the banned words"),
     ("orchestrator/tests/tidy/words.rs", "", "it lists the banned words"),
+    ("orchestrator/transport/src/ssh/tests/start.rs", "\"nobody\"", "the Unix account"),
+    ("tests/lab/servers.rs", "nobody", "the Unix account"),
+    ("tests/lab/servers.rs", "NOBODY", "the Unix account"),
+    ("docs/output.md", "wished_release", "a JSON field that keeps its name"),
 ];
 
 /// Documents and scripts, by extension or name.
@@ -43,10 +48,12 @@ const DOCUMENTS: &[&str] =
     &["md", "yaml", "yml", "sh", "toml", "rb", "Makefile", "Vagrantfile", "run", "build-static.sh"];
 
 fn banned(text: &str) -> Option<&str> {
-    BANNED
-        .find_iter(text)
-        .map(|found| found.as_str())
-        .find(|found| !ORDINARY.iter().any(|ordinary| ordinary.eq_ignore_ascii_case(found)))
+    BANNED.find_iter(text).find_map(|found| {
+        let before = text[..found.start()].to_lowercase();
+        let is_ordinary = found.as_str().to_lowercase().starts_with("is no ")
+            && (before.ends_with(ORDINARY_BEFORE) || found.as_str().eq_ignore_ascii_case(ORDINARY));
+        (!is_ordinary).then_some(found.as_str())
+    })
 }
 
 fn is_excepted(path: &str, line: &str) -> bool {
@@ -131,7 +138,8 @@ fn banned_words_are_found_in_any_text() {
     for text in ["Nobody answers", "gw1 is no gateway", "it sees to that", "AS WISHED", "who asks"] {
         assert!(banned(text).is_some(), "{text}");
     }
-    for text in ["gw1 is no longer healthy", "the whole release", "understand a line"] {
+    for text in ["there is no host gw1", "gw1 is no longer healthy", "the whole release", "understand a line"]
+    {
         assert_eq!(banned(text), None, "{text}");
     }
     let mut found = Vec::new();

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::builtin::{BUILT_IN, built_in};
+use super::builtin::{BUILT_IN, BuiltIn};
 use super::file;
 use super::model::Playbook;
+use super::order;
 use apim_product::yaml::{self, Mistakes, Span, nearest};
 
 /// Maximum depth of imports.
@@ -17,11 +18,20 @@ const INSIDE: &str = "built-in ";
 /// # Errors
 /// All errors in the playbook and its imports.
 pub fn load(name: &str) -> Result<Playbook, Mistakes> {
-    let mut mistakes = Mistakes::default();
-    let mut files = Files { mistakes: &mut mistakes, open: Vec::new(), read: Vec::new() };
-    let plays = files.playbook(name, &Span::flag("--playbook"));
-    let files = files.read;
-    if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays, files }) } else { Err(mistakes) }
+    read(name, |files| files.playbook(name, &Span::flag("--playbook")))
+}
+
+/// Reads the built-in playbook `name`, even if a file has that name.
+///
+/// # Errors
+/// When there is no such playbook.
+pub fn load_built_in(name: &str) -> Result<Playbook, Mistakes> {
+    let Some(known) = BuiltIn::find(name) else { return load(name) };
+    read(name, |files| {
+        files.built_in = Some(known);
+        files.open.push(inside_name(name));
+        files.plays(&inside_name(name), known.text)
+    })
 }
 
 /// Parses a playbook's text. `name` is its path; imports are relative to its folder.
@@ -29,11 +39,25 @@ pub fn load(name: &str) -> Result<Playbook, Mistakes> {
 /// # Errors
 /// All errors in the playbook and its imports.
 pub fn parse(name: &str, text: &str) -> Result<Playbook, Mistakes> {
+    read(name, |files| {
+        files.open.push(name.to_owned());
+        files.plays(name, text)
+    })
+}
+
+fn read(name: &str, plays: impl FnOnce(&mut Files<'_>) -> Vec<super::Play>) -> Result<Playbook, Mistakes> {
     let mut mistakes = Mistakes::default();
-    let mut files = Files { mistakes: &mut mistakes, open: vec![name.to_owned()], read: Vec::new() };
-    let plays = files.plays(name, text);
-    let files = files.read;
-    if mistakes.0.is_empty() { Ok(Playbook { name: name.to_owned(), plays, files }) } else { Err(mistakes) }
+    let mut files = Files { mistakes: &mut mistakes, open: Vec::new(), read: Vec::new(), built_in: None };
+    let plays = plays(&mut files);
+    let Files { read, built_in, .. } = files;
+    let playbook = Playbook { name: name.to_owned(), plays, files: read };
+    if let Some(order) = built_in.and_then(|known| known.order)
+        && mistakes.0.is_empty()
+        && let Err(error) = order::check(&playbook, order)
+    {
+        mistakes.add(&Span::flag("--playbook"), error.to_string());
+    }
+    if mistakes.0.is_empty() { Ok(playbook) } else { Err(mistakes) }
 }
 
 /// The stack of files being read, outermost first, and the errors found.
@@ -42,6 +66,8 @@ pub(super) struct Files<'a> {
     open: Vec<String>,
     /// The files read so far.
     read: Vec<PathBuf>,
+    /// The outermost playbook, if it is built in.
+    built_in: Option<&'static BuiltIn>,
 }
 
 impl Files<'_> {
@@ -111,10 +137,13 @@ impl Files<'_> {
                 }
             };
         }
-        if let Some(text) = built_in(name).filter(|_| is_playbook) {
-            return Some((format!("{INSIDE}{}", name.trim_start_matches("./")), text.to_owned()));
+        if let Some(known) = BuiltIn::find(name).filter(|_| is_playbook) {
+            if self.open.is_empty() {
+                self.built_in = Some(known);
+            }
+            return Some((inside_name(name), known.text.to_owned()));
         }
-        let known = BUILT_IN.iter().map(|(name, _)| *name);
+        let known = BUILT_IN.iter().map(|known| known.name);
         let hint = match nearest(name, known.clone()).filter(|_| is_playbook) {
             Some(near) => format!("did you mean the built-in `{near}`?"),
             None if is_playbook => format!("built-in playbooks: {}", known.collect::<Vec<_>>().join(", ")),
@@ -123,6 +152,11 @@ impl Files<'_> {
         self.mistakes.add_hint(span, format!("file not found: `{}`", path.display()), hint);
         None
     }
+}
+
+/// Returns the name of a built-in playbook for messages.
+fn inside_name(name: &str) -> String {
+    format!("{INSIDE}{}", name.trim_start_matches("./"))
 }
 
 /// Returns the path `name`. A relative path starts at the folder of the file that contains it.

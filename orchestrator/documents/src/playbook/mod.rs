@@ -12,14 +12,16 @@ pub mod generic;
 mod keywords;
 mod load;
 mod model;
+mod order;
 pub mod tags;
 mod task;
 
 pub use bind::{Bound, BoundTask, bind};
-pub use builtin::{BUILT_IN, built_in};
+pub use builtin::{BUILT_IN, BuiltIn, built_in};
 pub use expand::expand;
-pub use load::{load, parse};
+pub use load::{load, load_built_in, parse};
 pub use model::{Batch, GenericTask, Module, Play, Playbook, Strategy, Task};
+pub use order::{OrderError, RoleOrder, role_order};
 
 #[cfg(test)]
 mod tests;

@@ -81,17 +81,17 @@ fn task(node: &Node, files: &mut Files<'_>) -> Vec<Task> {
 }
 
 fn is_module(word: &str) -> bool {
-    ApimTask::NAMES.contains(&word) || GenericName::find(word).is_some()
+    ApimTask::names().any(|name| name == word) || GenericName::find(word).is_some()
 }
 
 fn unknown(key: &Key, mistakes: &mut Mistakes) {
     let word = short(&key.text);
-    let known = TASK.iter().copied().chain(ApimTask::NAMES).chain(GenericName::names());
+    let known = TASK.iter().copied().chain(ApimTask::names()).chain(GenericName::names());
     let hint = match (instead(word), nearest(word, known)) {
         (Some(instead), _) => instead.to_owned(),
         (None, Some(near)) => format!("did you mean `{near}`?"),
         (None, None) => {
-            let modules: Vec<&str> = ApimTask::NAMES.into_iter().chain(GenericName::names()).collect();
+            let modules: Vec<&str> = ApimTask::names().chain(GenericName::names()).collect();
             format!("known modules: {}", modules.join(", "))
         }
     };

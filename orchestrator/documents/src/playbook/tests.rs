@@ -6,9 +6,12 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::file::Show;
 
 use super::tags::Wanted;
-use super::{BUILT_IN, Bound, BoundTask, Module, Playbook, bind, expand, load, parse};
+use super::{
+    BUILT_IN, Bound, BoundTask, BuiltIn, Module, Playbook, RoleOrder, bind, built_in, expand, load,
+    load_built_in, order, parse, role_order,
+};
 use crate::inventory::{self, Inventory, Options};
-use apim_product::{ApimTask, Gate, Role};
+use apim_product::{ApimTask, Gate, Role, StartOrder};
 
 struct Site {
     folder: tempfile::TempDir,
@@ -64,7 +67,7 @@ impl Site {
 #[test]
 fn built_in_playbooks_load_and_cover_every_role() {
     let inventory = Site::new(&[]).inventory;
-    for (name, _) in BUILT_IN {
+    for BuiltIn { name, .. } in BUILT_IN {
         let playbook = load(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
         for play in &playbook.plays {
             expand(play, &inventory, None).unwrap_or_else(|mistakes| panic!("{mistakes}"));
@@ -84,11 +87,39 @@ fn built_in_playbooks_load_and_cover_every_role() {
 }
 
 #[test]
+fn built_in_playbooks_follow_the_start_orders() {
+    for BuiltIn { name, order, .. } in BUILT_IN {
+        let playbook = load_built_in(name).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+        let found = role_order(&playbook);
+        assert_eq!(found, order.map(RoleOrder::roles).unwrap_or_default(), "{name}");
+    }
+    assert_eq!(BUILT_IN.iter().filter(|known| known.order.is_some()).count(), 6);
+    for order in StartOrder::ALL {
+        assert_eq!(
+            BuiltIn::find(order.playbook()).and_then(|known| known.order),
+            Some(RoleOrder::Start(order))
+        );
+    }
+}
+
+#[test]
+fn playbook_with_another_role_order_is_rejected() {
+    let text = built_in("stop").expect("built in");
+    let playbook = parse("stop.yaml", text).expect("valid");
+    let error = order::check(&playbook, RoleOrder::Start(StartOrder::Documented)).expect_err("another order");
+    assert_eq!(
+        error.to_string(),
+        "`stop.yaml` handles roles in the order gateway, key manager, traffic manager, control plane, all-in-one, \
+         expected all-in-one, key manager, gateway, control plane, traffic manager"
+    );
+}
+
+#[test]
 fn every_playbook_file_is_built_in() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../playbooks");
     for entry in std::fs::read_dir(folder).expect("playbooks").flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
-        let known = BUILT_IN.iter().any(|(known, _)| *known == name);
+        let known = BUILT_IN.iter().any(|known| known.name == name);
         assert!(known || !name.ends_with(".yaml"), "{name} is not in BUILT_IN");
     }
 }

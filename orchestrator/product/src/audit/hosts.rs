@@ -1,7 +1,10 @@
 //! Checks of the hosts.
 
+use super::model::{
+    Check, DEPLOYMENT, Evidence, HostAnswers, Item, Required, SECURITY, TUNING, evidence, not_applicable,
+    unknown,
+};
 use super::questions::{LIMIT, LOADED, RECYCLE, SHIPPED, USER, examine, setting};
-use super::{DEPLOYMENT, Evidence, Item, SECURITY, TUNING, Testimony, evidence, not_applicable, unknown};
 use crate::cluster::Cluster;
 use crate::hardening;
 use crate::port;
@@ -18,109 +21,109 @@ struct Host<'a> {
 
 type Judge = for<'a> fn(&Cluster, &Host<'a>) -> Vec<Evidence>;
 
-pub(super) fn items(cluster: &Cluster, seen: &[Testimony<'_>]) -> Vec<Item> {
-    let is_production = cluster.nodes().iter().any(|node| node.settings.hardening.production);
-    let rows: [(&'static str, &'static str, bool, Judge, &'static str, &'static str); 10] = [
-        (
-            "account",
-            "the service account is not root and has no login shell",
-            true,
-            account,
-            "apply creates it; set `apim: {user: …}`",
-            SECURITY,
-        ),
-        (
-            "running_user",
-            "servers run as that account",
-            true,
-            running_user,
-            "stop manually started servers, then apply",
-            SECURITY,
-        ),
-        (
-            "modes",
-            "releases, keystores and deployment.toml are private",
-            true,
-            modes,
-            "apply corrects the permissions",
-            SECURITY,
-        ),
-        (
-            "shipped_in_use",
-            "no shipped defaults in the configuration",
-            true,
-            shipped,
-            "set custom keystores and passwords in the inventory, then apply",
-            SECURITY,
-        ),
-        (
-            "jmx_ports",
-            "the JMX ports are closed",
-            true,
-            jmx,
-            "set `apim: {hardening: {jmx: off}}`, then apply",
-            SECURITY,
-        ),
-        (
-            "sandbox",
-            "units run in the sandbox",
-            is_production,
-            sandbox,
-            "set `apim: {hardening: {sandbox: true}}`, then apply",
-            DEPLOYMENT,
-        ),
-        (
-            "limits",
-            "units may open 65535 files",
-            true,
-            limits,
-            "apply installs the unit; check your drop-ins for a lower limit",
-            TUNING,
-        ),
-        (
-            "kernel",
-            "kernel settings and reserved ports are in effect",
-            is_production,
-            kernel,
-            "set `apim: {hardening: {sysctl: true}}`, then apply",
-            TUNING,
-        ),
-        (
-            "tcp_tw_recycle",
-            "net.ipv4.tcp_tw_recycle is off",
-            true,
-            recycle,
-            "remove it from /etc/sysctl.conf: it breaks clients behind NAT",
-            TUNING,
-        ),
-        (
-            "clock",
-            "the clock is synchronized",
-            false,
-            clock,
-            "install chrony, systemd-timesyncd or ntpd",
-            DEPLOYMENT,
-        ),
-    ];
+const CHECKS: [Check<Judge>; 10] = [
+    Check {
+        name: "account",
+        what: "the service account is not root and has no login shell",
+        required: Required::Yes,
+        judge: account,
+        remedy: "apply creates it; set `apim: {user: …}`",
+        source: SECURITY,
+    },
+    Check {
+        name: "running_user",
+        what: "servers run as that account",
+        required: Required::Yes,
+        judge: running_user,
+        remedy: "stop manually started servers, then apply",
+        source: SECURITY,
+    },
+    Check {
+        name: "modes",
+        what: "releases, keystores and deployment.toml are private",
+        required: Required::Yes,
+        judge: modes,
+        remedy: "apply corrects the permissions",
+        source: SECURITY,
+    },
+    Check {
+        name: "shipped_in_use",
+        what: "no shipped defaults in the configuration",
+        required: Required::Yes,
+        judge: shipped,
+        remedy: "set custom keystores and passwords in the inventory, then apply",
+        source: SECURITY,
+    },
+    Check {
+        name: "jmx_ports",
+        what: "the JMX ports are closed",
+        required: Required::Yes,
+        judge: jmx,
+        remedy: "set `apim: {hardening: {jmx: off}}`, then apply",
+        source: SECURITY,
+    },
+    Check {
+        name: "sandbox",
+        what: "units run in the sandbox",
+        required: Required::InProduction,
+        judge: sandbox,
+        remedy: "set `apim: {hardening: {sandbox: true}}`, then apply",
+        source: DEPLOYMENT,
+    },
+    Check {
+        name: "limits",
+        what: "units may open 65535 files",
+        required: Required::Yes,
+        judge: limits,
+        remedy: "apply installs the unit; check your drop-ins for a lower limit",
+        source: TUNING,
+    },
+    Check {
+        name: "kernel",
+        what: "kernel settings and reserved ports are in effect",
+        required: Required::InProduction,
+        judge: kernel,
+        remedy: "set `apim: {hardening: {sysctl: true}}`, then apply",
+        source: TUNING,
+    },
+    Check {
+        name: "tcp_tw_recycle",
+        what: "net.ipv4.tcp_tw_recycle is off",
+        required: Required::Yes,
+        judge: recycle,
+        remedy: "remove it from /etc/sysctl.conf: it breaks clients behind NAT",
+        source: TUNING,
+    },
+    Check {
+        name: "clock",
+        what: "the clock is synchronized",
+        required: Required::No,
+        judge: clock,
+        remedy: "install chrony, systemd-timesyncd or ntpd",
+        source: DEPLOYMENT,
+    },
+];
+
+pub(super) fn items(cluster: &Cluster, seen: &[HostAnswers<'_>]) -> Vec<Item> {
     let hosts: Vec<Result<Host<'_>, Evidence>> = seen
         .iter()
-        .map(|(name, answers)| match answers {
+        .map(|HostAnswers { host, answers }| match answers {
             Ok(answers) => Ok(Host {
-                name,
-                nodes: cluster.nodes_on(name).collect(),
-                pairs: Pairs::new(examine(cluster, name).questions, answers),
+                name: host,
+                nodes: cluster.nodes_on(host).collect(),
+                pairs: Pairs::new(examine(cluster, host).questions, answers),
             }),
-            Err(why) => Err(unknown(name, why.clone())),
+            Err(failure) => Err(unknown(host, failure.what.clone())),
         })
         .collect();
-    let item = |(name, what, required, judge, remedy, source): (_, _, _, Judge, _, _)| {
+    let item = |check: &Check<Judge>| {
         let evidence = hosts.iter().flat_map(|host| match host {
-            Ok(host) => judge(cluster, host),
+            Ok(host) => (check.judge)(cluster, host),
             Err(evidence) => vec![evidence.clone()],
         });
-        Item { name, what, required, evidence: evidence.collect(), remedy, source }
+        check.item(cluster, evidence.collect())
     };
-    rows.into_iter().map(item).collect()
+    CHECKS.iter().map(item).collect()
 }
 
 fn account(_: &Cluster, host: &Host<'_>) -> Vec<Evidence> {

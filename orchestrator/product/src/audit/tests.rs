@@ -90,9 +90,12 @@ fn hosts_pass_and_fail_checks() {
         _ => {}
     });
     let seen = [
-        ("gw-1", Ok(good.as_slice())),
-        ("gw-2", Ok(bad.as_slice())),
-        ("km-1", Err("unreachable".to_owned())),
+        super::HostAnswers { host: "gw-1", answers: Ok(good.as_slice()) },
+        super::HostAnswers { host: "gw-2", answers: Ok(bad.as_slice()) },
+        super::HostAnswers {
+            host: "km-1",
+            answers: Err(apim_protocol::outcome::Failure::new("unreachable")),
+        },
     ];
     let found = items(&cluster, Some(&seen), &[]);
     for name in ["account", "running_user", "modes", "shipped_in_use", "jmx_ports", "limits"] {

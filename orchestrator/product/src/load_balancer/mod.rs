@@ -78,6 +78,11 @@ pub fn ports(cluster: &Cluster, host: &Host) -> Vec<u16> {
     Layout::of(cluster, host).ports().into_keys().collect()
 }
 
+/// Returns the ports of the managed load balancer on the host of this name; empty if it has none.
+pub(crate) fn managed_ports(cluster: &Cluster, host: &str) -> Vec<u16> {
+    cluster.host(host).filter(|host| is_managed(host)).map(|host| ports(cluster, host)).unwrap_or_default()
+}
+
 /// Returns every file of the load balancer on `host`.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use apim_protocol::facts::Facts;
 
-use super::questions as ask;
+use super::paths;
 use super::{Context, Finding, Pairs, Seen};
 use crate::settings::source::Java;
 use crate::topology::Node;
@@ -253,8 +253,8 @@ pub(super) fn systemd(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> V
 const USUAL: [&str; 4] = ["/opt/", "/usr/", "/srv/", "/var/"];
 
 pub(super) fn security_module(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Finding> {
-    let armour = if pairs.text(ask::APPARMOR) == Some("Y") { ", AppArmor on" } else { "" };
-    let enforces = match pairs.text(ask::SELINUX) {
+    let armour = if pairs.text(paths::APPARMOR) == Some("Y") { ", AppArmor on" } else { "" };
+    let enforces = match pairs.text(paths::SELINUX) {
         Some("1") => true,
         Some(_) => return vec![Finding::ok(format!("SELinux permissive{armour}"))],
         None if armour.is_empty() => return vec![Finding::ok("no SELinux or AppArmor")],
@@ -268,8 +268,8 @@ pub(super) fn security_module(context: &Context<'_>, host: &str, pairs: &Pairs<'
         .flat_map(|node| [&node.home.releases, &node.java_home])
         .find(|path| enforces && !USUAL.iter().any(|usual| path.as_str().starts_with(usual)));
     let refuses = enforces
-        && !super::balanced_ports(context.cluster, host).is_empty()
-        && pairs.text(ask::WEB_CONNECTS).is_some_and(|value| value.starts_with('0'));
+        && !crate::load_balancer::managed_ports(context.cluster, host).is_empty()
+        && pairs.text(paths::WEB_CONNECTS).is_some_and(|value| value.starts_with('0'));
     vec![match unusual {
         _ if refuses => Finding::warn(
             format!("SELinux enforcing{armour}, and nginx is not allowed to connect to other hosts"),
@@ -297,9 +297,9 @@ pub(super) fn limits(pairs: &Pairs<'_>) -> Vec<Finding> {
             format!("`{key} = {need}` or more in a file of /etc/sysctl.d, then `sysctl --system`"),
         ))
     };
-    findings.extend(short("open files of a process", pairs.number(ask::NR_OPEN), FILES, "fs.nr_open"));
-    findings.extend(short("threads", pairs.number(ask::THREADS_MAX), PROCESSES, "kernel.threads-max"));
-    findings.extend(short("process numbers", pairs.number(ask::PID_MAX), PROCESSES, "kernel.pid_max"));
+    findings.extend(short("open files of a process", pairs.number(paths::NR_OPEN), FILES, "fs.nr_open"));
+    findings.extend(short("threads", pairs.number(paths::THREADS_MAX), PROCESSES, "kernel.threads-max"));
+    findings.extend(short("process numbers", pairs.number(paths::PID_MAX), PROCESSES, "kernel.pid_max"));
     if agent.systemd.is_none() && !agent.rooted && agent.open_files < FILES {
         findings.push(Finding::warn(
             format!("open files of started processes: {}, needs {FILES}", agent.open_files),
@@ -322,13 +322,13 @@ const ALL_FILES: u64 = 2_097_152;
 
 pub(super) fn kernel(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    if let Some(bits) = pairs.number(ask::ENTROPY).filter(|bits| *bits < ENTROPY) {
+    if let Some(bits) = pairs.number(paths::ENTROPY).filter(|bits| *bits < ENTROPY) {
         findings.push(Finding::warn(
             format!("{bits} bits of entropy available"),
             "starts may block: install haveged or rng-tools, or kernel 5.6 or later",
         ));
     }
-    if let Some(files) = pairs.number(ask::FILE_MAX).filter(|files| *files < ALL_FILES) {
+    if let Some(files) = pairs.number(paths::FILE_MAX).filter(|files| *files < ALL_FILES) {
         findings.push(Finding::warn(
             format!("fs.file-max is {files}"),
             format!("`fs.file-max = {ALL_FILES}` or more in a file of /etc/sysctl.d, then `sysctl --system`"),
@@ -348,9 +348,9 @@ fn given_away(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> Option<Fi
         // apply reserves them
         return None;
     }
-    let mut range = pairs.text(ask::PORT_RANGE)?.split_whitespace().map(|word| word.parse::<u16>().ok());
+    let mut range = pairs.text(paths::PORT_RANGE)?.split_whitespace().map(|word| word.parse::<u16>().ok());
     let (first, last) = (range.next()??, range.next()??);
-    let reserved = port::in_ranges(pairs.text(ask::RESERVED).unwrap_or_default());
+    let reserved = port::in_ranges(pairs.text(paths::RESERVED).unwrap_or_default());
     let ports = context.cluster.nodes_on(host).flat_map(|node| port::ports(node.role, node.offset));
     let mut lost: Vec<u16> = ports
         .map(|port| port.number)

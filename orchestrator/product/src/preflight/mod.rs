@@ -6,106 +6,27 @@
 
 use std::collections::BTreeMap;
 
-use apim_protocol::facts::Facts;
-use apim_protocol::observation::Answer;
 use apim_protocol::value::Sha256;
 
 use super::cluster::Cluster;
-use super::load_balancer;
 pub use super::settings::preflight::{Check, Level};
 
 pub mod edges;
 mod host;
+mod model;
 mod names;
 mod network;
 pub(super) mod pairs;
+mod paths;
 mod questions;
 #[cfg(test)]
 mod tests;
 
+use model::{Context, Finding};
+pub use model::{Row, Seen, Status};
 use pairs::Pairs;
 pub use questions::examine;
 pub(super) use questions::listeners;
-
-/// The result of a check.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Status {
-    /// The check passed.
-    Ok,
-    /// The check could not be done.
-    Unknown,
-    /// A warning; the deployment can go on.
-    Warn,
-    /// Nothing is changed until this is fixed.
-    Fail,
-}
-
-impl Status {
-    /// Returns the word for tables and JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Unknown => "unknown",
-            Self::Warn => "warn",
-            Self::Fail => "FAIL",
-        }
-    }
-}
-
-/// One check of one host.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
-    /// The host's name in the inventory.
-    pub host: String,
-    /// The check.
-    pub check: Check,
-    /// The result.
-    pub status: Status,
-    /// The finding.
-    pub found: String,
-    /// How to fix it.
-    pub remedy: Option<String>,
-}
-
-/// A host's facts and answers.
-#[derive(Debug, Clone)]
-pub struct Seen<'a> {
-    /// Its name in the inventory.
-    pub host: &'a str,
-    /// The host's facts.
-    pub facts: Option<&'a Facts>,
-    /// Its answers to [`examine`]'s questions, or why there are none.
-    pub answers: Result<&'a [Answer], String>,
-    /// When its answers arrived, in milliseconds since 1970 by this machine's clock.
-    pub heard_millis: Option<u64>,
-}
-
-/// A finding of a check; several findings form one row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Finding {
-    status: Status,
-    found: String,
-    remedy: Option<String>,
-}
-
-impl Finding {
-    fn ok(found: impl Into<String>) -> Self {
-        Self { status: Status::Ok, found: found.into(), remedy: None }
-    }
-
-    fn unknown(found: impl Into<String>) -> Self {
-        Self { status: Status::Unknown, found: found.into(), remedy: None }
-    }
-
-    fn warn(found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { status: Status::Warn, found: found.into(), remedy: Some(remedy.into()) }
-    }
-
-    fn fail(found: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { status: Status::Fail, found: found.into(), remedy: Some(remedy.into()) }
-    }
-}
 
 /// The checks for a host with a load balancer and without nodes.
 const OF_BALANCERS: [Check; 6] =
@@ -116,30 +37,13 @@ fn is_bare(cluster: &Cluster, host: &str) -> bool {
     cluster.nodes_on(host).next().is_none()
 }
 
-/// Returns the ports of the load balancer on `host`, if it is managed by apim-deploy.
-fn balanced_ports(cluster: &Cluster, host: &str) -> Vec<u16> {
-    let known = cluster.hosts().iter().find(|one| one.name == host && load_balancer::is_managed(one));
-    known.map(|one| load_balancer::ports(cluster, one)).unwrap_or_default()
-}
-
-/// Shared input of all checks.
-struct Context<'a> {
-    cluster: &'a Cluster,
-    /// Known sizes of zips in bytes, by digest.
-    sizes: &'a BTreeMap<Sha256, u64>,
-    /// Every host that answered.
-    hosts: BTreeMap<&'a str, Pairs<'a>>,
-    /// How far each host's clock is ahead of this machine's, in milliseconds.
-    ahead: BTreeMap<&'a str, i64>,
-}
-
 /// Evaluates the answers. Returns a row for each check of each host, in the order of `seen` and
 /// [`Check::ALL`].
 #[must_use]
 pub fn judge(cluster: &Cluster, seen: &[Seen<'_>], sizes: &BTreeMap<Sha256, u64>) -> Vec<Row> {
     let mut context = Context { cluster, sizes, hosts: BTreeMap::new(), ahead: BTreeMap::new() };
     for one in seen {
-        if let Ok(answers) = one.answers {
+        if let Ok(answers) = &one.answers {
             let pairs = Pairs::new(examine(cluster, one.host).questions, answers);
             if let (Some((clock, _)), Some(heard)) = (pairs.clock(), one.heard_millis) {
                 context.ahead.insert(one.host, clock.cast_signed() - heard.cast_signed());
@@ -160,7 +64,7 @@ fn rows(context: &Context<'_>, seen: &Seen<'_>) -> Vec<Row> {
     for check in Check::ALL.into_iter().filter(looked_at) {
         let findings = match (context.hosts.get(seen.host), &seen.answers) {
             (Some(pairs), _) => evaluate(context, seen, pairs, check),
-            (None, Err(why)) => vec![Finding::unknown(why.clone())],
+            (None, Err(failure)) => vec![Finding::unknown(failure.what.clone())],
             (None, Ok(_)) => vec![Finding::unknown("no answer")],
         };
         let worst = findings.iter().map(|finding| finding.status).max().unwrap_or(Status::Ok);

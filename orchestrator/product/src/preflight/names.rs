@@ -9,21 +9,6 @@ use super::{Context, Finding, Pairs};
 use crate::cluster::Cluster;
 use crate::hosts_file;
 
-/// Returns all names that nodes look up, without duplicates.
-pub(super) fn wanted(cluster: &Cluster) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    let mut add = |name: &str| {
-        let is_name = name.parse::<Ipv4Addr>().is_err() && name != "localhost";
-        if is_name && !names.iter().any(|known| known == name) {
-            names.push(name.to_owned());
-        }
-    };
-    cluster.nodes().iter().for_each(|node| add(&node.peer));
-    cluster.all_endpoints().for_each(|endpoint| add(&endpoint.name));
-    cluster.nodes().iter().filter_map(|node| node.settings.databases.as_ref()).for_each(|d| add(&d.host));
-    names
-}
-
 /// Returns the current or future content of the managed block in `/etc/hosts`.
 fn block(cluster: &Cluster) -> BTreeMap<String, Ipv4Addr> {
     let lines = hosts_file::lines(cluster);

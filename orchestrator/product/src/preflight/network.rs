@@ -23,7 +23,7 @@ pub(super) fn ports(context: &Context<'_>, host: &str, pairs: &Pairs<'_>) -> Vec
             }
         }
     }
-    for port in super::balanced_ports(context.cluster, host) {
+    for port in crate::load_balancer::managed_ports(context.cluster, host) {
         let there: Vec<&Listener> = listeners.iter().filter(|one| one.port == port).collect();
         match there.iter().find(|one| one.own.is_none()) {
             None if there.is_empty() => free += 1,

@@ -141,6 +141,6 @@ impl<'a> Pairs<'a> {
     /// Returns whether the host is a container: some of its facts are then those of the container
     /// host.
     pub(crate) fn is_container(&self) -> bool {
-        self.text(super::questions::CONTAINER).is_some_and(|kind| !kind.is_empty())
+        self.text(super::paths::CONTAINER).is_some_and(|kind| !kind.is_empty())
     }
 }

@@ -396,7 +396,12 @@ fn invalid_or_missing_answers_are_unknown() {
     let of = |host: &'static str| rows.iter().filter(move |row| row.host == host);
     let ports: Vec<_> = of("gw-1").filter(|row| row.check == Check::Ports).collect();
     assert!(!ports.is_empty() && ports.iter().all(|row| row.status == Status::Unknown), "{ports:?}");
-    let seen = [Seen { host: "gw-1", facts: None, answers: Err("unreachable".into()), heard_millis: None }];
+    let seen = [Seen {
+        host: "gw-1",
+        facts: None,
+        answers: Err(apim_protocol::outcome::Failure::new("unreachable")),
+        heard_millis: None,
+    }];
     let rows = judge(&world.cluster, &seen, &BTreeMap::new());
     assert!(!rows.is_empty(), "no rows");
     assert!(rows.iter().all(|row| row.status == Status::Unknown && row.found == "unreachable"));

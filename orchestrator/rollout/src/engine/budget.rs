@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::plan::model::NodeName;
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 mod limits;

@@ -2,6 +2,8 @@
 //! as nothing was changed there.
 
 use crate::plan::model::{ShiftSpec, Step, Work};
+use apim_protocol::operation::Operation;
+use apim_protocol::operation::wait::Condition;
 
 /// Returns whether the check of `step` depends on its own host only. Steps that check peers, or may
 /// do so (commands), do not: an unchanged host says nothing about its peers.

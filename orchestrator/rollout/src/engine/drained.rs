@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 
 use tokio::sync::Mutex;
 
-use crate::plan::model::{Hooks, NodeName};
+use apim_product::NodeName;
+use apim_product::hook::Hooks;
 
 /// The drained nodes.
 #[derive(Default)]

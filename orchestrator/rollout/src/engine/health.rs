@@ -17,7 +17,8 @@ use super::link::{Manner, Unreached, open_once};
 use super::shared::Shared;
 use super::side_session::SideSession;
 use super::{hooks, traffic};
-use crate::plan::model::{NodeName, Peer};
+use crate::plan::model::Peer;
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// How long a peer's host may take to answer.

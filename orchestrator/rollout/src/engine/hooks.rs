@@ -15,7 +15,7 @@ use super::event::{Event, Level};
 use super::settings::Refusal;
 use super::shared::Shared;
 use super::side_session::SideSession;
-use crate::plan::model::{Hook, Hooks};
+use apim_product::hook::{Hook, Hooks};
 use apim_transport::host::HostName;
 
 /// Reason for a node that a hook drained and that was not undrained.

@@ -15,7 +15,8 @@ use super::settings::Interrupt;
 use super::shared::Shared;
 use super::traffic;
 use super::worker::Worker;
-use crate::plan::model::{Step, Work};
+use crate::plan::model::Step;
+use apim_product::work::Work;
 use apim_transport::host::HostName;
 
 /// Checks all `steps` in order. Returns the outcome and the duration of each.

@@ -6,7 +6,8 @@ use std::pin::Pin;
 use apim_protocol::operation::Mode;
 use apim_protocol::outcome::{Failure, Outcome};
 
-use crate::plan::model::{Contents, DatabaseWork};
+use crate::plan::model::Contents;
+use apim_product::work::DatabaseWork;
 use apim_transport::host::HostName;
 
 /// A local task for a host.

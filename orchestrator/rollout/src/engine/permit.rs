@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::{oneshot, watch};
 
 use super::budget::{Decision, Ledger, Limits, Standing, Ticket};
-use crate::plan::model::NodeName;
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// The answer to a permit request.

@@ -13,7 +13,7 @@ use super::result::HostEnd;
 use super::run_state::Run;
 use super::settings::{HostAnswers, PreflightResult, Surveyed};
 use super::worker::Worker;
-use crate::plan::model::NodeName;
+use apim_product::NodeName;
 
 /// Evaluates the answers with the run's judge. Returns whether the run may continue. Steps of hosts
 /// that do not pass have failed.
@@ -99,7 +99,7 @@ fn host_answers(run: &Run) -> Vec<HostAnswers> {
 }
 
 fn moves(run: &Run, worker: &Worker) -> Vec<(NodeName, ReleaseChange)> {
-    let steps = run.shared.plan.steps().filter(|(host, _)| **host == worker.host);
+    let steps = run.shared.plan.steps_with_rescues().filter(|(host, _)| **host == worker.host);
     steps
         .filter_map(|(_, step)| match worker.outcomes.get(&step.id) {
             Some(Outcome::WouldChange(found)) => Some((step.node.clone()?, found.release()?.clone())),

@@ -3,7 +3,9 @@
 use apim_protocol::outcome::{Difference, Failure, Outcome};
 
 use super::hooks;
-use crate::plan::model::{Shift, ShiftSpec, Step, Work};
+use crate::plan::model::Step;
+use apim_product::hook::{Shift, ShiftSpec};
+use apim_product::work::Work;
 
 /// Returns the outcome without its details if the step has `no_log`.
 pub(super) fn outcome(step: &Step, outcome: Outcome) -> Outcome {

@@ -8,7 +8,7 @@ use apim_protocol::message::StepId;
 use apim_protocol::outcome::{Failure, Outcome, ReleaseChange};
 
 use super::budget::Standing;
-use crate::plan::model::NodeName;
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// The result of a run.

@@ -14,7 +14,8 @@ use super::result::{HostEnd, NodeResult, RunResult, Stopped};
 use super::shared::Shared;
 use super::worker::Worker;
 use crate::plan::build::LOCALHOST;
-use crate::plan::model::{Lane, NodeName, Step};
+use crate::plan::model::{Lane, Step};
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// A run: its workers and its result so far.

@@ -17,7 +17,8 @@ use apim_protocol::value::{Content, Sha256};
 use tokio::sync::watch;
 
 use super::budget::Limits;
-use crate::plan::model::{Hook, NodeName};
+use apim_product::NodeName;
+use apim_product::hook::Hook;
 use apim_transport::host::HostName;
 
 /// Settings of a run.

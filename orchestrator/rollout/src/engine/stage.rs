@@ -13,7 +13,8 @@ use super::run_state::Run;
 use super::shared::Shared;
 use super::traffic;
 use super::worker::Worker;
-use crate::plan::model::{Lane, NodeName, OnFailure, Stage, Step};
+use crate::plan::model::{Lane, OnFailure, Stage, Step};
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// Runs the stage with this index. An error is the reason why the run must end at its barrier.

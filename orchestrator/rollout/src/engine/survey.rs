@@ -9,7 +9,10 @@ use super::hooks;
 use super::result::HostEnd;
 use super::run_state::{Run, is_met};
 use super::shared::Shared;
-use crate::plan::model::{NodeName, Shift, ShiftSpec, Step, Work};
+use crate::plan::model::Step;
+use apim_product::NodeName;
+use apim_product::hook::{Shift, ShiftSpec};
+use apim_product::work::Work;
 
 impl Run {
     /// Records release changes found by the survey. Later results of the steps replace those of the
@@ -61,7 +64,7 @@ impl Run {
     pub(super) fn mark_drained_nodes(&self) {
         let Shared { plan, budget, drained, .. } = self.shared.as_ref();
         let steps = || plan.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
-        for (host, step) in plan.steps() {
+        for (host, step) in plan.steps_with_rescues() {
             let Work::Shift(Shift { hooks, spec: ShiftSpec::UndrainIfDrained }) = &step.work else {
                 continue;
             };

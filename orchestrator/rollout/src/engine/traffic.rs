@@ -15,7 +15,9 @@ use super::event::{Event, Level};
 use super::hooks;
 use super::shared::Shared;
 use super::side_session::SideSession;
-use crate::plan::model::{Balancer, Hooks, NodeName, Rotation, Shift, ShiftSpec};
+use crate::plan::model::{Balancer, Rotation};
+use apim_product::NodeName;
+use apim_product::hook::{Hooks, Shift, ShiftSpec};
 
 /// Pause between two counts of a node's connections.
 const PAUSE: Duration = Duration::from_millis(150);

@@ -14,11 +14,12 @@ use apim_protocol::operation::unit::State;
 use apim_protocol::query::Query;
 use apim_protocol::value::Sha256;
 
-use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step, Work};
+use super::model::{ContentSource, Contents, Lane, OnFailure, Plan, Stage, Step};
 use apim_documents::inventory::Inventory;
 use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{Bound, BoundTask, Play, Playbook, Strategy, Task, bind, expand};
 use apim_product::steps::lower;
+use apim_product::work::Work;
 use apim_product::yaml::{Mistakes, Span};
 use apim_product::{Cluster, Draft, NodeName, Role, StepOptions, health};
 use apim_transport::host::HostName;

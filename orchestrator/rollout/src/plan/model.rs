@@ -10,10 +10,9 @@ use apim_protocol::operation::wait::Condition;
 use apim_protocol::query::Query;
 use apim_protocol::value::{AbsPath, Content, Sha256};
 
-pub use apim_product::availability::Allowance;
-pub use apim_product::hook::{Call, Hook, Hooks, Program, Shift, ShiftSpec};
-pub use apim_product::work::{DatabaseSpec, DatabaseWork, Login, Schema, Schemas, Server, Work};
-pub use apim_product::{NodeName, StepOptions};
+use apim_product::hook::Hooks;
+use apim_product::work::Work;
+use apim_product::{NodeName, StepOptions};
 use apim_transport::host::HostName;
 
 /// All work of a run. Immutable once built.
@@ -86,7 +85,7 @@ impl Plan {
     /// Returns the hosts on which hooks are run.
     #[must_use]
     pub fn hosts_of_hooks(&self) -> BTreeSet<HostName> {
-        let shifts = self.steps().filter_map(|(_, step)| match &step.work {
+        let shifts = self.steps_with_rescues().filter_map(|(_, step)| match &step.work {
             Work::Shift(shift) => Some(&shift.hooks),
             Work::Host(_) | Work::Query(_) | Work::Database(_) => None,
         });
@@ -94,13 +93,20 @@ impl Plan {
         hooks.flat_map(|hooks| hooks.hosts()).map(|host| HostName(host.to_owned())).collect()
     }
 
-    /// Returns every step with its host, in order, each followed by its rescue steps.
+    /// Returns the lanes of all stages, in order.
+    pub fn lanes(&self) -> impl Iterator<Item = &Lane> {
+        self.stages.iter().flat_map(|stage| &stage.lanes)
+    }
+
+    /// Returns every step with its host, in order, without rescue steps.
     pub fn steps(&self) -> impl Iterator<Item = (&HostName, &Step)> {
-        let lanes = self.stages.iter().flat_map(|stage| &stage.lanes);
-        lanes.flat_map(|lane| {
-            let steps = lane.steps.iter().flat_map(|step| std::iter::once(step).chain(&step.rescue));
-            steps.map(|step| (&lane.host, step))
-        })
+        self.lanes().flat_map(|lane| lane.steps.iter().map(|step| (&lane.host, step)))
+    }
+
+    /// Returns every step with its host, in order, each followed by its rescue steps.
+    pub fn steps_with_rescues(&self) -> impl Iterator<Item = (&HostName, &Step)> {
+        self.steps()
+            .flat_map(|(host, step)| std::iter::once(step).chain(&step.rescue).map(move |step| (host, step)))
     }
 }
 

@@ -7,7 +7,8 @@ use std::net::IpAddr;
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::wait::Condition;
 
-use super::model::{Balancer, NodeName, Peer, Plan, Rotation};
+use super::model::{Balancer, Peer, Plan, Rotation};
+use apim_product::NodeName;
 use apim_product::load_balancer::{self, DesiredFiles, RotationState};
 use apim_product::{Cluster, Gate, Node, health, port};
 use apim_transport::host::HostName;
@@ -46,7 +47,7 @@ impl Plan {
     /// Records that the plan drains its nodes, and adds the other nodes of their roles, which must
     /// stay in service.
     pub fn drain(&mut self, cluster: &Cluster) {
-        let drained = self.steps().filter_map(|(_, step)| step.node.clone()).collect();
+        let drained = self.steps_with_rescues().filter_map(|(_, step)| step.node.clone()).collect();
         self.drains = true;
         self.add_peers(cluster, &drained);
     }

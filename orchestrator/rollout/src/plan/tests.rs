@@ -83,7 +83,7 @@ fn the_built_in_site_as_text() {
 #[test]
 fn json_has_one_object_per_step() {
     let plan = plan_of(&site(), Some("gw1"), &Wanted::default());
-    let steps: usize = plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.steps.len()).sum();
+    let steps = plan.steps().count();
     let text = show::json(&plan);
     assert_eq!(text.lines().count(), steps);
     for line in text.lines() {
@@ -96,8 +96,7 @@ fn json_has_one_object_per_step() {
 #[test]
 fn limit_removes_other_hosts_and_empty_stages() {
     let plan = plan_of(&site(), Some("gateway:!gw2"), &Wanted::default());
-    let hosts: Vec<&str> =
-        plan.stages.iter().flat_map(|s| &s.lanes).map(|lane| lane.host.0.as_str()).collect();
+    let hosts: Vec<&str> = plan.lanes().map(|lane| lane.host.0.as_str()).collect();
     assert!(!hosts.is_empty() && hosts.iter().all(|host| *host == "gw1"), "{hosts:?}");
     assert!(plan.stages.iter().all(|stage| !stage.lanes.is_empty()));
 }
@@ -297,9 +296,7 @@ fn retries_check_mode_and_delegation_reach_steps() {
         &Wanted::default(),
     );
     let steps: Vec<_> = plan
-        .stages
-        .iter()
-        .flat_map(|stage| &stage.lanes)
+        .lanes()
         .flat_map(|lane| lane.steps.iter().map(|step| (lane.host.0.as_str(), step)))
         .map(|(host, step)| {
             (

@@ -14,8 +14,8 @@ use serde_json::{Value, json};
 
 use crate::report::table::Paint;
 use apim_product::Cluster;
+use apim_product::NodeName;
 use apim_product::load_balancer::{self, ServerFile};
-use apim_rollout::plan::model::NodeName;
 use apim_transport::host::HostName;
 
 /// Rotation state of a node at one load balancer.

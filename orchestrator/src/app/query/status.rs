@@ -25,7 +25,8 @@ use crate::app::verb::Verb;
 use crate::report::live::Live;
 use crate::report::{self, Look, remark};
 use apim_product::Cluster;
-use apim_rollout::plan::model::{NodeName, Plan, Step};
+use apim_product::NodeName;
+use apim_rollout::plan::model::{Plan, Step};
 use apim_transport::host::HostName;
 use apim_transport::query::{HostClient, HostQuery, HostUnavailable, QueryOptions};
 use apim_transport::session::Connect;
@@ -97,7 +98,7 @@ pub(crate) fn run(args: StatusRequest) -> Result<Kind, Exit> {
 /// Returns the queries for every host with a node.
 fn questions<'a>(plan: &'a Plan, cluster: &Cluster, drift: bool) -> BTreeMap<&'a HostName, Questions<'a>> {
     let mut all: BTreeMap<&'a HostName, Questions<'a>> = BTreeMap::new();
-    for lane in plan.stages.iter().flat_map(|stage| &stage.lanes) {
+    for lane in plan.lanes() {
         let own = all.entry(&lane.host).or_default();
         for step in &lane.steps {
             let job = match (step.query(), step.operation()) {

@@ -15,9 +15,9 @@ use crate::app::process;
 use crate::app::saved_plan::Binding;
 use apim_product::{Artifact, Role};
 use apim_rollout::engine::{Caller, Limits, Settings, Timeouts};
-use apim_rollout::hooks::FromHere;
+use apim_rollout::local_tasks::hooks::LocalHooks;
 use apim_rollout::plan::Drafted;
-use apim_rollout::probing::Probes;
+use apim_rollout::probe::Probes;
 use apim_transport::ssh::Connector;
 
 /// A drafted rollout. No host was contacted yet.
@@ -95,7 +95,7 @@ fn settings(context: &Context<'_>, inputs: &Inputs, limits: Limits) -> Settings 
             ..Timeouts::default()
         },
         outliner: Some(fetch::outliner(cache)),
-        hooks: Some(Caller(Arc::new(FromHere))),
+        hooks: Some(Caller(Arc::new(LocalHooks))),
         ..Settings::new(request.mode, verb.name())
     }
 }

@@ -12,7 +12,7 @@ use crate::report::{self, Look, NodeTitles};
 use apim_product::Cluster;
 use apim_rollout::engine::RunResult;
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probing::Sum;
+use apim_rollout::probe::Sum;
 
 /// A finished rollout.
 pub(crate) struct Finished {

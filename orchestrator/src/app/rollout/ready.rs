@@ -15,7 +15,7 @@ use apim_product::load_balancer::RotationState;
 use apim_rollout::engine::Settings;
 use apim_rollout::plan::Drafted;
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probing::Probes;
+use apim_rollout::probe::Probes;
 use apim_transport::ssh::Connector;
 
 /// A rollout that is ready.

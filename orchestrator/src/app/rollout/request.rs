@@ -6,7 +6,7 @@ use crate::app::options::{Files, Plays, ProbeOptions, Reach, Shown};
 use crate::app::verb::Verb;
 use apim_product::Role;
 use apim_product::load_balancer::RotationState;
-use apim_rollout::binding::BoundPlan;
+use apim_rollout::saved_plan::SavedPlan;
 
 /// A plan to run: inputs, nodes and options.
 pub(crate) struct RolloutRequest {
@@ -73,7 +73,7 @@ pub(crate) enum SavedPlanUse {
     /// Save the plan.
     Save,
     /// Apply this saved plan.
-    Apply(Box<BoundPlan>),
+    Apply(Box<SavedPlan>),
 }
 
 impl RolloutRequest {

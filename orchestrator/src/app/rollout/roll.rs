@@ -13,9 +13,9 @@ use super::ready::Ready;
 use crate::app::probe;
 use crate::app::record::Recording;
 use crate::report;
-use apim_rollout::database::Databases;
 use apim_rollout::engine::{self, Interrupt, Settings};
-use apim_rollout::probing::Probing;
+use apim_rollout::local_tasks::database::Databases;
+use apim_rollout::probe::Probing;
 use apim_transport::session::Connect;
 
 /// Timeout for the reporter to print its last lines.

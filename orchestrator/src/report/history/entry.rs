@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use apim_protocol::value::Sha256;
 use serde::{Deserialize, Serialize};
 
-use apim_rollout::probing::Sum;
+use apim_rollout::probe::Sum;
 
 /// A line of a record.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -2,51 +2,31 @@
 //! whether the client trusts the server under the name in the URL. Pure: the current time is a
 //! parameter.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::model::SIGNER_ALIAS;
 use crate::cluster::Cluster;
-use crate::keystore::{Certificate, EntryKind, KeyKind, Opened, Trust, follow};
+use crate::keystore::{Certificate, EntryKind, KeyKind, Opened};
 use crate::load_balancer;
 use crate::settings::keystores::{Keystore, KeystoreMode, Purpose};
 use crate::topology::Node;
-use crate::yaml::{Mistake, Mistakes, Span};
+use crate::yaml::Span;
 
+mod connections;
 mod edges;
+mod findings;
+mod stores;
 #[cfg(test)]
 mod tests;
 
+use connections::connections;
 pub use edges::{Callee, Edge, edges};
+pub use findings::Findings;
+pub use stores::{chain, store_of};
+use stores::{file_span, opened, shown};
 
 /// How many days before expiry a certificate causes a warning.
 pub const WARN_DAYS: i64 = 30;
-
-/// Errors and notes.
-#[derive(Debug, Default)]
-pub struct Findings {
-    /// Errors that must be fixed before a deployment.
-    pub mistakes: Mistakes,
-    /// Notes for the operator.
-    pub notes: Vec<String>,
-}
-
-impl Findings {
-    /// Adds a note, without duplicates.
-    fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
-    }
-
-    /// Adds an error, without duplicates.
-    fn mistake(&mut self, span: &Span, what: String, hint: String) {
-        let mistake = Mistake { span: span.clone(), what, hint: Some(hint) };
-        if !self.mistakes.0.contains(&mistake) {
-            self.mistakes.0.push(mistake);
-        }
-    }
-}
 
 /// Checks every keystore and every TLS connection of the cluster; `now` in seconds since 1970.
 #[must_use]
@@ -68,41 +48,6 @@ pub fn check(cluster: &Cluster, now: i64) -> Findings {
     balancers(cluster, now, &mut findings);
     connections(cluster, &mut findings);
     findings
-}
-
-/// Returns a node's opened keystore for a purpose; the primary one if the purpose has no separate
-/// keystore.
-#[must_use]
-pub fn store_of(node: &Node, purpose: Purpose) -> Option<(&Keystore, &Arc<Opened>)> {
-    let settings = &node.settings.keystores;
-    let store = settings.of(purpose).or_else(|| {
-        settings.of(Purpose::Primary).filter(|_| matches!(purpose, Purpose::Tls | Purpose::Internal))
-    })?;
-    Some((store, opened(node, store)?))
-}
-
-fn opened<'a>(node: &'a Node, store: &Keystore) -> Option<&'a Arc<Opened>> {
-    node.keystores.iter().find(|file| file.path.name() == store.file_name)?.opened.as_ref()
-}
-
-/// Returns the chain of a keystore's key, its own certificate first.
-#[must_use]
-pub fn chain<'a>(store: &Keystore, opened: &'a Opened) -> &'a [Certificate] {
-    let entry = store.alias.as_ref().and_then(|alias| opened.entry(alias));
-    match entry.map(|entry| &entry.kind) {
-        Some(EntryKind::Key(chain)) => chain,
-        Some(EntryKind::Trusted(_) | EntryKind::Other) | None => &[],
-    }
-}
-
-/// Returns the source position of a keystore's file setting.
-fn file_span(store: &Keystore) -> &Span {
-    store.file.as_ref().map_or(&store.places.whole, |file| &file.span)
-}
-
-fn shown(store: &Keystore) -> String {
-    let file = store.file.as_ref().map_or(store.file_name.as_str(), |file| file.value.as_str());
-    format!("`apim.keystores.{}`: `{file}`", store.purpose.key())
 }
 
 /// Checks one keystore without its connections.
@@ -244,102 +189,4 @@ fn signer(node: &Node, findings: &mut Findings) {
     } else {
         findings.mistake(file_span(store), text, hint);
     }
-}
-
-/// An error of a certificate or truststore, with all affected connections.
-struct Wrong {
-    span: Span,
-    what: String,
-    hint: String,
-    connections: Vec<String>,
-    only_noted: bool,
-}
-
-fn connections(cluster: &Cluster, findings: &mut Findings) {
-    let mut wrong: BTreeMap<(usize, String), Wrong> = BTreeMap::new();
-    let mut unseen: Vec<String> = Vec::new();
-    for edge in edges(cluster) {
-        let Callee::Node(callee) = edge.callee else {
-            let is_managed =
-                cluster.hosts().iter().any(|host| cluster.balancer_identity(&host.name).is_some());
-            if !is_managed
-                && edge.caller.settings.keystores.mode == KeystoreMode::Provided
-                && !unseen.contains(&edge.name)
-            {
-                unseen.push(edge.name.clone());
-            }
-            continue;
-        };
-        let Some((store, opened)) = store_of(callee, Purpose::Tls) else { continue };
-        let chain = chain(store, opened);
-        let Some(certificate) = chain.first() else { continue };
-        let at = Arc::as_ptr(opened) as usize;
-        let is_itself = edge.name == "localhost";
-        if !certificate.covers(&edge.name) {
-            let found = wrong.entry((at, format!("name {}", edge.name))).or_insert_with(|| Wrong {
-                span: file_span(store).clone(),
-                what: format!(
-                    "{}: the certificate of {} does not contain `{}` (it contains {})",
-                    shown(store),
-                    certificate.subject,
-                    edge.name,
-                    certificate.shown_names(),
-                ),
-                hint: format!(
-                    "reissue it with the alternative name `{}`, or let nodes use one of its names (`apim.host_name`, `apim.endpoints`)",
-                    edge.name
-                ),
-                connections: Vec::new(),
-                only_noted: is_itself || store_settings(callee).tolerates_mismatch,
-            });
-            found.connections.push(edge.words());
-        }
-        let Some((truststore, trusted)) = store_of(edge.caller, Purpose::Truststore) else { continue };
-        let anchors: Vec<&Certificate> = trusted.trusted().map(|(_, one)| one).collect();
-        let why = match follow(chain, &anchors) {
-            Trust::Trusted => continue,
-            Trust::UnknownIssuer(issuer) => format!("does not contain its issuer, {issuer}"),
-            Trust::WrongSignature(subject) => {
-                format!(
-                    "contains an issuer with that name, but a different key signed the certificate of {subject}"
-                )
-            }
-        };
-        let key = (Arc::as_ptr(trusted) as usize, format!("trust {}", certificate.fingerprint));
-        let found = wrong.entry(key).or_insert_with(|| Wrong {
-            span: file_span(truststore).clone(),
-            what: format!(
-                "{} does not trust the certificate of {} presented by {}: it {why}",
-                shown(truststore),
-                certificate.subject,
-                callee.words(),
-            ),
-            hint: "`keytool -importcert -alias NAME -file ISSUER -keystore FILE` adds the issuer's certificate; the server must send the rest of its chain".to_owned(),
-            connections: Vec::new(),
-            only_noted: store_settings(edge.caller).tolerates_mismatch,
-        });
-        found.connections.push(edge.words());
-    }
-    for Wrong { span, what, hint, connections, only_noted } in wrong.into_values() {
-        let more = match connections.len() {
-            0 | 1 => String::new(),
-            count => format!(", and {} more connections", count - 1),
-        };
-        let what = format!("{what}; {}{more}", connections.first().map_or("", String::as_str));
-        if only_noted {
-            findings.notes.push(format!("{what}: {hint}"));
-        } else {
-            findings.mistakes.add_hint(&span, what, hint);
-        }
-    }
-    if !unseen.is_empty() {
-        findings.notes.push(format!(
-            "the load balancer's certificate at {} is unknown: make sure that nodes trust its issuer",
-            unseen.join(", ")
-        ));
-    }
-}
-
-fn store_settings(node: &Node) -> &crate::settings::keystores::Keystores {
-    &node.settings.keystores
 }

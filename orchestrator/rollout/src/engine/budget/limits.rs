@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::plan::model::Allowance;
+use apim_product::availability::Allowance;
 
 /// How many nodes of each pool may be down at once.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Unit tests of the ledger.
 
 use super::*;
-use crate::plan::model::Allowance;
+use apim_product::availability::Allowance;
 
 fn host(name: &str) -> HostName {
     HostName(name.to_owned())

@@ -13,7 +13,8 @@ use crate::engine::event::{Event, Level};
 use crate::engine::shared::Shared;
 use crate::engine::worker::Worker;
 use crate::engine::{redact, traffic};
-use crate::plan::model::{NodeName, Step};
+use crate::plan::model::Step;
+use apim_product::NodeName;
 
 /// Waits until the pending node is back in rotation, or forever without one.
 pub(super) async fn returned(returning: &mut Option<Returning<'_>>) -> End {

@@ -10,7 +10,7 @@ use crate::engine::shared::Shared;
 use crate::engine::wire::Wire;
 use crate::engine::worker::Worker;
 use crate::engine::{health, traffic};
-use crate::plan::model::NodeName;
+use apim_product::NodeName;
 use apim_transport::host::HostName;
 
 /// A permit request to take a unit down.

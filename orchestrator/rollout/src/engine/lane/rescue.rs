@@ -12,7 +12,8 @@ use crate::engine::health;
 use crate::engine::result::HostEnd;
 use crate::engine::shared::Shared;
 use crate::engine::worker::Worker;
-use crate::plan::model::{NodeName, Step};
+use crate::plan::model::Step;
+use apim_product::NodeName;
 
 /// Returns the step whose rescue applies to `failed`: the step itself or, for a node whose process
 /// crashed before its first health check, that health check.

@@ -13,7 +13,8 @@ use crate::engine::event::{Event, Level};
 use crate::engine::shared::Shared;
 use crate::engine::wire::Wire;
 use crate::engine::worker::Worker;
-use crate::plan::model::{NodeName, Step};
+use crate::plan::model::Step;
+use apim_product::NodeName;
 
 /// The purpose of running a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,11 +15,12 @@ use tokio::sync::{mpsc, watch};
 
 use super::event::Event;
 use super::{Caller, Interrupt, RunResult, Settings, UnsupportedTasks};
-use crate::plan::model::{
-    Allowance, Balancer, Call, Hook, Hooks, Lane, NodeName, OnFailure, Peer, Plan, Program, Rotation, Shift,
-    ShiftSpec, Stage, Step, Work,
-};
+use crate::plan::model::{Balancer, Lane, OnFailure, Peer, Plan, Rotation, Stage, Step};
+use apim_product::NodeName;
 use apim_product::StepOptions;
+use apim_product::availability::Allowance;
+use apim_product::hook::{Call, Hook, Hooks, Program, Shift, ShiftSpec};
+use apim_product::work::Work;
 use apim_transport::host::HostName;
 use fake::{Act, Hosts};
 

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 use super::fake::{Hosts, World};
 use crate::engine::{CallHooks, Refusal};
-use crate::plan::model::Hook;
+use apim_product::hook::Hook;
 
 /// An external load balancer that is changed by hooks.
 impl CallHooks for Hosts {

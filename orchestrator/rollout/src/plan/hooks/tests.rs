@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use apim_protocol::operation::wait::Condition;
 
 use super::*;
-use crate::plan::model::{ShiftSpec, Work};
 use crate::plan::tests::{INVENTORY, load, parsed};
 use crate::plan::{Wish, draft};
 use apim_documents::playbook::built_in;
 use apim_documents::playbook::tags::Wanted;
 use apim_product::FileError;
+use apim_product::hook::ShiftSpec;
+use apim_product::work::Work;
 
 /// The cluster with `load_balancer: …` for all, its first line being the ninth of the file.
 fn with(lines: &str) -> String {
@@ -179,7 +180,7 @@ fn plan_calls_hooks_and_counts_all_connections() {
     assert!(plan.peers.iter().all(|one| one.returned.is_some()));
     let hosts: Vec<String> = plan.hosts_of_hooks().into_iter().map(|host| host.0).collect();
     assert_eq!(hosts, ["cp1", "cp2"]);
-    let steps: Vec<_> = plan.steps().map(|(_, step)| step).collect();
+    let steps: Vec<_> = plan.steps_with_rescues().map(|(_, step)| step).collect();
     let at = steps.iter().position(
         |step| matches!(&step.work, Work::Shift(shift) if shift.spec == ShiftSpec::UndrainIfDrained),
     );
@@ -189,7 +190,7 @@ fn plan_calls_hooks_and_counts_all_connections() {
     let mut alone = drafted;
     alone.leave_hooks_alone();
     let plan = alone.finish(&BTreeMap::new());
-    assert!(plan.steps().all(|(_, step)| !matches!(step.work, Work::Shift(_))));
+    assert!(plan.steps_with_rescues().all(|(_, step)| !matches!(step.work, Work::Shift(_))));
 }
 
 #[test]
