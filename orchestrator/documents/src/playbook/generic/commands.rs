@@ -4,8 +4,8 @@ use apim_agent::operation::Operation;
 use apim_agent::operation::command::{Command, Invocation};
 use apim_agent::value::Secret;
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 use apim_product::yaml::Kind;
 

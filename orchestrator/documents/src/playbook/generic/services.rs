@@ -6,8 +6,8 @@ use apim_agent::operation::Operation;
 use apim_agent::operation::unit::{ProcessMatch, State, Unit};
 use apim_agent::value::UnitName;
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 /// systemd's default stop timeout in seconds.

@@ -3,8 +3,8 @@
 use apim_agent::operation::Operation;
 use apim_agent::operation::wait::{Condition, Wait};
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 pub(super) fn wait_for(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draft>> {
