@@ -1,8 +1,8 @@
 //! `audit`: the production checklist, with results and evidence.
 
 use apim_protocol::observation::Answer;
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
 use serde_json::json;
 
 use crate::app::exit::{Exit, Kind};

@@ -1,7 +1,7 @@
 //! `preflight`: check host prerequisites.
 
-use apim_protocol::operation::Operation;
 use apim_protocol::outcome::{Failure, Outcome};
+use apim_protocol::query::Query;
 use serde_json::json;
 
 use crate::app::exit::{Exit, Kind};

@@ -1,13 +1,33 @@
 //! Reads plays.
 
+use super::files::Files;
+use super::keyword_reader::{KeywordReader, plain_text};
 use super::keywords::{PLAY, instead};
-use super::load::Files;
 use super::model::{Batch, Play, Strategy};
 use super::task;
-use apim_product::yaml::{Key, Kind, Mistakes, Node, nearest};
+use apim_product::yaml::{self, Key, Kind, Mistakes, Node, Span, nearest};
 
-/// Reads the plays of a file.
-pub(super) fn plays(root: &Node, files: &mut Files<'_>) -> Vec<Play> {
+/// Returns the plays of the playbook `name`, which is referenced at `span`.
+pub(super) fn playbook(name: &str, span: &Span, files: &mut Files<'_>) -> Vec<Play> {
+    let Some((name, text)) = files.text(name, span, true) else { return Vec::new() };
+    let Some(()) = files.enter(&name, span) else { return Vec::new() };
+    let plays = plays(&name, &text, files);
+    files.leave();
+    plays
+}
+
+/// Returns the plays in `text`, the content of the file `name`.
+pub(super) fn plays(name: &str, text: &str, files: &mut Files<'_>) -> Vec<Play> {
+    match yaml::parse(name, text) {
+        Ok(node) => plays_of(&node, files),
+        Err(found) => {
+            files.mistakes.0.extend(found.0);
+            Vec::new()
+        }
+    }
+}
+
+fn plays_of(root: &Node, files: &mut Files<'_>) -> Vec<Play> {
     let items = match &root.kind {
         Kind::List(items) => items.as_slice(),
         Kind::Null => {
@@ -36,7 +56,7 @@ fn play(node: &Node, files: &mut Files<'_>) -> Vec<Play> {
     if let Some(name) = imported {
         return import(node, name, files);
     }
-    let mut take = Taker { node, mistakes: files.mistakes };
+    let mut take = KeywordReader { node, mistakes: files.mistakes };
     let Some(hosts) = node.get("hosts").filter(|hosts| hosts.kind != Kind::Null) else {
         files.mistakes.add_hint(
             &node.span,
@@ -92,7 +112,7 @@ fn check_keyword(key: &Key, mistakes: &mut Mistakes) {
 }
 
 fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
-    let mut take = Taker { node, mistakes: files.mistakes };
+    let mut take = KeywordReader { node, mistakes: files.mistakes };
     let (tags, variables) = (take.tags(), take.variables());
     for (key, _) in node.entries().unwrap_or_default() {
         let word = key.text.as_str();
@@ -103,7 +123,7 @@ fn import(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Play> {
     let Some(name_text) = plain_text(name, "the name of a playbook", files.mistakes) else {
         return Vec::new();
     };
-    let mut plays = files.playbook(&name_text, &name.span);
+    let mut plays = playbook(&name_text, &name.span, files);
     for play in &mut plays {
         play.tags.extend(tags.iter().cloned());
         play.tasks.iter_mut().for_each(|task| task.options.tags.extend(tags.iter().cloned()));
@@ -127,7 +147,7 @@ fn pattern(node: &Node, mistakes: &mut Mistakes) -> Node {
     };
     match text {
         Some(text) if !text.trim().is_empty() => {
-            let templated = apim_product::yaml::looks_templated(&text);
+            let templated = yaml::looks_templated(&text);
             Node { kind: Kind::Text { text, templated }, span: node.span.clone() }
         }
         _ => {
@@ -188,107 +208,6 @@ fn strategy(node: &Node, mistakes: &mut Mistakes) -> Strategy {
                 "supported: free (each host independently), linear (all hosts task by task)",
             );
             Strategy::Free
-        }
-    }
-}
-
-/// Returns a text that must not be a template, because it is needed before the hosts are known.
-pub(super) fn plain_text(node: &Node, what: &str, mistakes: &mut Mistakes) -> Option<String> {
-    match &node.kind {
-        Kind::Text { text, templated: false } if !text.is_empty() => Some(text.clone()),
-        Kind::Text { templated: true, .. } => {
-            mistakes.add_hint(&node.span, format!("{what} cannot be a template"), "write the value out");
-            None
-        }
-        _ => {
-            mistakes.add(&node.span, format!("{what} must be a text, not {}", node.describe()));
-            None
-        }
-    }
-}
-
-/// Reads the common keywords of plays and tasks.
-pub(super) struct Taker<'a, 'm> {
-    pub(super) node: &'a Node,
-    pub(super) mistakes: &'m mut Mistakes,
-}
-
-impl Taker<'_, '_> {
-    fn get(&self, key: &str) -> Option<&Node> {
-        self.node.get(key).filter(|value| value.kind != Kind::Null)
-    }
-
-    pub(super) fn text(&mut self, key: &str) -> Option<String> {
-        let value = self.get(key)?;
-        let text = value.as_text();
-        if text.is_none() {
-            let (span, what) =
-                (value.span.clone(), format!("`{key}` must be a text, not {}", value.describe()));
-            self.mistakes.add(&span, what);
-        }
-        text
-    }
-
-    pub(super) fn flag(&mut self, key: &str) -> Option<bool> {
-        let value = self.get(key)?.clone();
-        if let Kind::Bool(truth) = value.kind {
-            return Some(truth);
-        }
-        let what = format!("`{key}` must be true or false, not {}", value.describe());
-        self.mistakes.add(&value.span, what);
-        None
-    }
-
-    pub(super) fn number(&mut self, key: &str, most: u32) -> Option<u32> {
-        let value = self.get(key)?.clone();
-        let number = value.as_text().and_then(|text| text.parse().ok()).filter(|number| *number <= most);
-        if number.is_none() {
-            self.mistakes.add(&value.span, format!("`{key}` must be a whole number from 0 to {most}"));
-        }
-        number
-    }
-
-    /// Rejects any `become_method` but sudo.
-    pub(super) fn method(&mut self) {
-        let Some(value) = self.get("become_method").cloned() else { return };
-        if value.as_text().as_deref().and_then(|text| text.rsplit('.').next()) != Some("sudo") {
-            self.mistakes.add_hint(&value.span, "this `become_method` is not supported", "supported: sudo");
-        }
-    }
-
-    pub(super) fn tags(&mut self) -> Vec<String> {
-        let Some(value) = self.get("tags").cloned() else { return Vec::new() };
-        let items = match &value.kind {
-            Kind::List(items) => items.clone(),
-            _ => vec![value],
-        };
-        let mut tags = Vec::new();
-        for item in items {
-            match item.as_text() {
-                Some(text) => tags
-                    .extend(text.split(',').map(|tag| tag.trim().to_owned()).filter(|tag| !tag.is_empty())),
-                None => {
-                    self.mistakes.add(&item.span, format!("a tag must be a text, not {}", item.describe()))
-                }
-            }
-        }
-        tags
-    }
-
-    pub(super) fn variables(&mut self) -> Vec<(Key, Node)> {
-        let Some(value) = self.get("vars").cloned() else { return Vec::new() };
-        match value.kind {
-            Kind::Map(entries) => {
-                if let Some((key, _)) = entries.iter().find(|(key, _)| key.text == "apim") {
-                    let hint = "set it in the inventory or with -e '{\"apim\": {…}}'";
-                    self.mistakes.add_hint(&key.span, "a playbook cannot set `apim`", hint);
-                }
-                entries
-            }
-            _ => {
-                self.mistakes.add(&value.span, format!("`vars` must be a map, not {}", value.describe()));
-                Vec::new()
-            }
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Reads tasks: keywords, the module, imported task files.
 
-use super::file::{Taker, plain_text};
+use super::files::Files;
 use super::generic::GenericName;
+use super::keyword_reader::{KeywordReader, plain_text};
 use super::keywords::{TASK, instead};
-use super::load::Files;
 use super::model::{GenericTask, Module, Task};
 use apim_product::yaml::{Key, Kind, MapReader, Mistakes, Node, nearest};
 use apim_product::{ApimTask, Gate, Role, ServiceState, StepOptions};
@@ -155,7 +155,7 @@ fn keywords(node: &Node, module: &Key, mistakes: &mut Mistakes) -> Task {
             span: module.span.clone(),
         },
     };
-    let mut take = Taker { node, mistakes };
+    let mut take = KeywordReader { node, mistakes };
     take.method();
     Task {
         name,
@@ -206,7 +206,7 @@ fn localhost(node: &Node, mistakes: &mut Mistakes) -> bool {
     is_local
 }
 
-fn check_only(take: &mut Taker<'_, '_>) -> bool {
+fn check_only(take: &mut KeywordReader<'_, '_>) -> bool {
     let mode = take.flag("check_mode");
     if mode == Some(false) {
         let span =
@@ -221,7 +221,7 @@ fn check_only(take: &mut Taker<'_, '_>) -> bool {
 }
 
 fn imported(node: &Node, name: &Node, files: &mut Files<'_>) -> Vec<Task> {
-    let mut take = Taker { node, mistakes: files.mistakes };
+    let mut take = KeywordReader { node, mistakes: files.mistakes };
     let (tags, variables) = (take.tags(), take.variables());
     let (escalate, no_log) = (take.flag("become"), take.flag("no_log").unwrap_or(false));
     let ignore_errors = take.flag("ignore_errors").unwrap_or(false);

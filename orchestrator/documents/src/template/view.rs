@@ -6,12 +6,30 @@ use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{Error, ErrorKind};
 
 use super::named::is_secret;
-use super::scope::Inner;
-use apim_product::yaml::{Kind, Node};
+use super::observed::{note_missing, note_mistake, touch_secret};
+use apim_product::yaml::{Kind, Mistake, Node};
+
+/// The variables of a scope, which a renderer provides.
+pub(super) trait Values: std::fmt::Debug + Send + Sync + 'static {
+    /// Returns the unrendered value of a variable.
+    fn find(&self, name: &str) -> Option<Node>;
+
+    /// Returns an additional variable, such as `hostvars`.
+    fn magic(&self, name: &str) -> Option<Value>;
+
+    /// Returns the names of all variables.
+    fn names(&self) -> Vec<String>;
+
+    /// Renders a value that another template refers to, once per scope.
+    ///
+    /// # Errors
+    /// When it cannot be rendered or opened, or refers to itself.
+    fn nested(self: Arc<Self>, node: &Node, path: &str) -> Result<Node, Mistake>;
+}
 
 /// The variables of a scope, by name.
 #[derive(Debug)]
-pub(super) struct Variables(pub(super) Arc<Inner>);
+pub(super) struct Variables(pub(super) Arc<dyn Values>);
 
 impl Object for Variables {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
@@ -24,7 +42,7 @@ impl Object for Variables {
                 }
                 // The engine searches variables before its own functions, so this is not always an
                 // error.
-                self.0.note_missing(name, self.0.names());
+                note_missing(name, self.0.names());
                 None
             }
         }
@@ -34,7 +52,7 @@ impl Object for Variables {
 /// A map or a list inside a variable.
 #[derive(Debug)]
 pub(super) struct View {
-    inner: Arc<Inner>,
+    values: Arc<dyn Values>,
     pub(super) node: Node,
     pub(super) path: String,
 }
@@ -48,16 +66,16 @@ impl Object for View {
         match &self.node.kind {
             Kind::List(items) => {
                 let at = key.as_usize()?;
-                items.get(at).map(|item| show_named(&self.inner, item, &format!("{}[{at}]", self.path)))
+                items.get(at).map(|item| show_named(&self.values, item, &format!("{}[{at}]", self.path)))
             }
             Kind::Map(entries) => {
                 let name = key.as_str().map_or_else(|| key.to_string(), str::to_owned);
                 let path = format!("{}.{name}", self.path);
                 if let Some(value) = self.node.get(&name) {
-                    return Some(show_named(&self.inner, value, &path));
+                    return Some(show_named(&self.values, value, &path));
                 }
                 let known = entries.iter().map(|(key, _)| format!("{}.{}", self.path, key.text)).collect();
-                self.inner.note_missing(&path, known);
+                note_missing(&path, known);
                 None
             }
             Kind::Null
@@ -91,16 +109,16 @@ impl Object for View {
 
 /// Returns `node` as a value of the engine, and records the use of a secret if its path is the name
 /// of one.
-fn show_named(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
-    let value = show(inner, node, path);
+fn show_named(values: &Arc<dyn Values>, node: &Node, path: &str) -> Value {
+    let value = show(values, node, path);
     if is_secret(path, &value) {
-        inner.touch_secret();
+        touch_secret();
     }
     value
 }
 
 /// Returns `node`, located at `path`, as a value of the engine. Renders a template first.
-fn show(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
+fn show(values: &Arc<dyn Values>, node: &Node, path: &str) -> Value {
     match &node.kind {
         Kind::Null => Value::from(()),
         Kind::Bool(truth) => Value::from(*truth),
@@ -108,19 +126,19 @@ fn show(inner: &Arc<Inner>, node: &Node, path: &str) -> Value {
         Kind::Float(number, _) => Value::from(*number),
         Kind::Text { text, templated: false } => Value::from(text.as_str()),
         Kind::Secret(secret) => {
-            inner.touch_secret();
+            touch_secret();
             Value::from(secret.expose())
         }
-        Kind::Text { templated: true, .. } | Kind::Sealed(_) => match inner.nested(node, path) {
-            Ok(node) => show(inner, &node, path),
+        Kind::Text { templated: true, .. } | Kind::Sealed(_) => match Arc::clone(values).nested(node, path) {
+            Ok(node) => show(values, &node, path),
             Err(mistake) => {
                 let error = Error::new(ErrorKind::InvalidOperation, mistake.what.clone());
-                inner.note_mistake(mistake);
+                note_mistake(mistake);
                 Value::from(error)
             }
         },
         Kind::List(_) | Kind::Map(_) => {
-            Value::from_object(View { inner: Arc::clone(inner), node: node.clone(), path: path.to_owned() })
+            Value::from_object(View { values: Arc::clone(values), node: node.clone(), path: path.to_owned() })
         }
     }
 }

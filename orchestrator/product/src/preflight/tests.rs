@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use apim_protocol::facts::Facts;
 use apim_protocol::observation::{Answer, Entry, Listener, Reached, Resolved};
+use apim_protocol::outcome::Failure;
 use apim_protocol::query::examine::Question;
 
 use super::{Check, Row, Seen, Status, examine, judge};
@@ -302,12 +303,10 @@ fn dns_names_must_have_an_ipv4_address() {
         for host in ["apim-cp-1", "gw-1"] {
             world.change(host, |question, answer| {
                 let (Question::Names { .. }, Answer::Names(found)) = (question, answer) else { return };
-                for one in found {
-                    one.addresses = vec!["10.0.0.200".into()];
-                    if one.name == "api.am.wso2.com" {
-                        one.addresses = addresses.iter().map(|one| (*one).to_owned()).collect();
-                        one.problem = problem.map(str::to_owned);
-                    }
+                found.iter_mut().for_each(|one| one.addresses = vec!["10.0.0.200".into()]);
+                for one in found.iter_mut().filter(|one| one.name == "api.am.wso2.com") {
+                    one.addresses = addresses.iter().map(|one| (*one).to_owned()).collect();
+                    one.problem = problem.map(str::to_owned);
                 }
             });
         }
@@ -334,11 +333,7 @@ fn connection_fails_only_if_the_target_listens() {
     });
     let row = world.row("gw-1", Check::Reach);
     assert_eq!(row.status, Status::Fail);
-    assert!(
-        row.found.contains("5672") && row.found.contains("although the node is listening"),
-        "{}",
-        row.found
-    );
+    assert!(row.found.contains("5672") && row.found.contains("although the node is listening"), "{row:?}");
     assert!(!row.found.contains("9611"), "{}", row.found);
     let mut world = World::new(HA);
     world.change("km-1", |question, answer| {
@@ -396,13 +391,9 @@ fn invalid_or_missing_answers_are_unknown() {
     let of = |host: &'static str| rows.iter().filter(move |row| row.host == host);
     let ports: Vec<_> = of("gw-1").filter(|row| row.check == Check::Ports).collect();
     assert!(!ports.is_empty() && ports.iter().all(|row| row.status == Status::Unknown), "{ports:?}");
-    let seen = [Seen {
-        host: "gw-1",
-        facts: None,
-        answers: Err(apim_protocol::outcome::Failure::new("unreachable")),
-        heard_millis: None,
-    }];
-    let rows = judge(&world.cluster, &seen, &BTreeMap::new());
+    let answers = Err(Failure::new("unreachable"));
+    let seen = Seen { host: "gw-1", facts: None, answers, heard_millis: None };
+    let rows = judge(&world.cluster, &[seen], &BTreeMap::new());
     assert!(!rows.is_empty(), "no rows");
     assert!(rows.iter().all(|row| row.status == Status::Unknown && row.found == "unreachable"));
 }

@@ -1,9 +1,10 @@
 //! Selects steps whose survey result stays valid: those that depend on their own host only, as long
 //! as nothing was changed there.
 
-use crate::plan::model::{ShiftSpec, Step, Work};
-use apim_protocol::operation::Operation;
-use apim_protocol::operation::wait::Condition;
+use apim_product::hook::ShiftSpec;
+use apim_product::work::Work;
+
+use crate::plan::model::Step;
 
 /// Returns whether the check of `step` depends on its own host only. Steps that check peers, or may
 /// do so (commands), do not: an unchanged host says nothing about its peers.

@@ -4,8 +4,8 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::account::Account;
 use apim_protocol::operation::group::Group;
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 const NUMBERS: std::ops::RangeInclusive<u64> = 0..=0xffff_fffe;

@@ -1,6 +1,6 @@
 //! `assert`, evaluated when the plan is built.
 
-use super::Site;
+use super::site::Site;
 use apim_product::yaml::{Kind, Mistakes, Node};
 
 pub(super) fn assert(options: &Node, site: &Site<'_>, mistakes: &mut Mistakes) {

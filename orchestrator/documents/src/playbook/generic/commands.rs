@@ -4,8 +4,8 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::command::{Command, Invocation};
 use apim_protocol::value::Secret;
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 use apim_product::yaml::Kind;
 

@@ -7,9 +7,9 @@ use apim_protocol::operation::archive::{Archive, Format, Pull, Source};
 use apim_protocol::operation::download::Download;
 use apim_protocol::value::{Content, Sha256};
 
-use super::Site;
 use super::files::{destination, read};
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 /// The maximum size of a download or an unpacked archive.

@@ -9,8 +9,8 @@ use apim_protocol::operation::file::{File, Show};
 use apim_protocol::operation::link::Link;
 use apim_protocol::value::{AbsPath, Content};
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 use apim_product::yaml::{Kind, ReadError, Value, read_bounded, to_value};
 

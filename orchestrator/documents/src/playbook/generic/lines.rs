@@ -4,8 +4,8 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::block::Block;
 use apim_protocol::operation::line::Line;
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 const PATH: [&str; 3] = ["path", "dest", "name"];

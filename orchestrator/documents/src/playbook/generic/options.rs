@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use apim_protocol::value::{AbsPath, FileMode, Owner, Secret};
 
-use crate::playbook::load::resolve;
+use crate::playbook::paths::resolve;
 use apim_product::yaml::{Kind, Mistakes, Node, Span};
 
 pub(super) struct Options<'a> {

@@ -6,8 +6,8 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::unit::{ProcessMatch, State, Unit};
 use apim_protocol::value::UnitName;
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 /// systemd's default stop timeout in seconds.

@@ -3,8 +3,8 @@
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::wait::{Condition, Scope, Wait};
 
-use super::Site;
 use super::options::Options;
+use super::site::Site;
 use apim_product::Draft;
 
 pub(super) fn wait_for(options: &mut Options<'_>, site: &Site<'_>) -> Option<Vec<Draft>> {
