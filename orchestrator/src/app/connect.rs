@@ -12,8 +12,8 @@ use crate::report::style::count;
 use crate::report::table::{Paint, Table};
 use crate::report::{Style, remark};
 use apim_documents::inventory::Inventory;
-use apim_rollout::plan::Drafted;
-use apim_rollout::plan::build::LOCALHOST;
+use apim_rollout::plan::PlanDraft;
+use apim_rollout::plan::model::LOCALHOST;
 use apim_rollout::plan::model::Plan;
 use apim_transport::host::{Become, Connection, ConnectionKind, HostName};
 use apim_transport::ssh::{
@@ -32,7 +32,11 @@ pub(crate) enum Rights {
 }
 
 /// Returns the connector for the hosts of a plan.
-pub(crate) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach) -> Result<Connector, Exit> {
+pub(crate) fn connector(
+    inventory: &Inventory,
+    drafted: &PlanDraft,
+    reach: &Reach,
+) -> Result<Connector, Exit> {
     let mut hosts = connections(inventory);
     if drafted.uses_localhost() {
         hosts.entry(HostName(LOCALHOST.to_owned())).or_insert_with(|| Connection {
@@ -42,7 +46,7 @@ pub(crate) fn connector(inventory: &Inventory, drafted: &Drafted, reach: &Reach)
         });
     }
     for (name, connection) in &mut hosts {
-        if drafted.escalates.contains(name) {
+        if drafted.escalates().contains(name) {
             escalate(connection);
         }
     }

@@ -11,7 +11,7 @@ use apim_product::load_balancer::{self, RotationState};
 use apim_product::yaml::Span;
 use apim_product::{Cluster, Node, Role};
 use apim_rollout::engine::Limits;
-use apim_rollout::plan::Drafted;
+use apim_rollout::plan::PlanDraft;
 
 /// Returns the limits of a run. Flags take precedence over the inventory.
 pub(crate) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
@@ -38,14 +38,14 @@ pub(crate) fn limits(cluster: &Cluster, reach: &Reach, pace: Pace) -> Limits {
     limits
 }
 
-/// Drafts draining or undraining the nodes on the hosts of `change`. Refuses to drain
-/// every node of a role unless `outage` is set.
-pub(crate) fn shifted(
-    read: &Read,
+/// Returns the nodes that `change` drains or undrains. Refuses to drain every node of a role unless
+/// `outage` is set.
+pub(crate) fn rotation_nodes<'a>(
+    read: &'a Read,
     files: &Files,
     change: &RotationChange,
     outage: bool,
-) -> Result<Drafted, Exit> {
+) -> Result<Vec<&'a Node>, Exit> {
     let RotationChange { pattern, flow } = change;
     let cluster = &read.cluster;
     let hosts = pattern::select(&read.inventory, pattern, &Span::flag("PATTERN"))?;
@@ -70,11 +70,11 @@ pub(crate) fn shifted(
             return Err(Exit::new(Kind::Usage, what).hint("--allow-outage overrides this"));
         }
     }
-    Ok(Drafted::shifting(cluster, &chosen, *flow))
+    Ok(chosen)
 }
 
 /// Refuses to stop more nodes than the disruption budget allows.
-pub(crate) fn refuse(cluster: &Cluster, drafted: &Drafted, limits: &Limits) -> Result<(), Exit> {
+pub(crate) fn refuse(cluster: &Cluster, drafted: &PlanDraft, limits: &Limits) -> Result<(), Exit> {
     if limits.outage {
         return Ok(());
     }

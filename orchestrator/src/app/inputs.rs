@@ -11,7 +11,7 @@ use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{self, Playbook};
 use apim_product::{Cluster, Draft, StartOrder};
 use apim_rollout::artifact::Cache;
-use apim_rollout::plan::{Drafted, Wish, draft};
+use apim_rollout::plan::{LastStage, PlanDraft, PlanInputs, PlanOptions, Source, draft};
 use apim_transport::host::HostName;
 
 /// The inputs of a plan.
@@ -57,11 +57,17 @@ impl Inputs {
         Ok(Self { read, playbook, budget_cluster: None, limit: files.limit.clone(), tags, uninstall: None })
     }
 
-    /// Reads inventory and playbook, assigns the certificates and drafts the plan.
-    pub(crate) fn drafted(files: &Files, plays: &Plays, cache: &Cache) -> Result<(Self, Drafted), Exit> {
+    /// Reads inventory and playbook, and assigns the certificates.
+    pub(crate) fn issued(files: &Files, plays: &Plays, cache: &Cache) -> Result<Self, Exit> {
         let mut inputs = Self::read(files, plays)?;
         inputs.issue(files, cache, Issue::ReportOnly)?;
-        let drafted = inputs.draft()?;
+        Ok(inputs)
+    }
+
+    /// Reads inventory and playbook, assigns the certificates and drafts the plan.
+    pub(crate) fn drafted(files: &Files, plays: &Plays, cache: &Cache) -> Result<(Self, PlanDraft), Exit> {
+        let inputs = Self::issued(files, plays, cache)?;
+        let drafted = inputs.draft(PlanOptions::default())?;
         Ok((inputs, drafted))
     }
 
@@ -74,22 +80,24 @@ impl Inputs {
     }
 
     /// Drafts the plan.
-    pub(crate) fn draft(&self) -> Result<Drafted, Exit> {
+    pub(crate) fn draft<'a>(&'a self, options: PlanOptions<'a>) -> Result<PlanDraft, Exit> {
         let Self { read, playbook, limit, tags, uninstall, .. } = self;
-        let mut drafted = match uninstall {
-            Some(Uninstall { is_last: true, .. }) => Drafted::default(),
-            _ => draft(&Wish {
-                inventory: &read.inventory,
-                playbook,
-                cluster: &read.cluster,
-                limit: limit.as_deref(),
-                tags,
-            })?,
+        let options = match uninstall {
+            None => options,
+            Some(Uninstall { host, steps, is_last }) => PlanOptions {
+                source: if *is_last { Source::Nothing } else { options.source },
+                last_stage: Some(LastStage { title: format!("remove {host}"), host, steps: steps.clone() }),
+                ..options
+            },
         };
-        if let Some(Uninstall { host, steps, .. }) = uninstall {
-            drafted.add_stage(format!("remove {host}"), host, steps.clone());
-        }
-        Ok(drafted)
+        let inputs = PlanInputs {
+            inventory: &read.inventory,
+            playbook,
+            cluster: &read.cluster,
+            limit: limit.as_deref(),
+            tags,
+        };
+        Ok(draft(&inputs, &options)?)
     }
 
     /// Returns the cluster that disruption budgets refer to.

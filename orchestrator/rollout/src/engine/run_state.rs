@@ -13,7 +13,7 @@ use super::event::Event;
 use super::result::{HostEnd, NodeResult, RunResult, Stopped};
 use super::shared::Shared;
 use super::worker::Worker;
-use crate::plan::build::LOCALHOST;
+use crate::plan::model::LOCALHOST;
 use crate::plan::model::{Lane, Step};
 use apim_product::NodeName;
 use apim_transport::host::HostName;

@@ -15,6 +15,9 @@ use apim_product::work::Work;
 use apim_product::{NodeName, StepOptions};
 use apim_transport::host::HostName;
 
+/// Name of the control machine, for local tasks.
+pub const LOCALHOST: &str = "localhost";
+
 /// All work of a run. Immutable once built.
 #[derive(Debug, Clone, Default)]
 pub struct Plan {

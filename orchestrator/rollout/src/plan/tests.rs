@@ -6,7 +6,7 @@ use apim_protocol::operation::Operation;
 use apim_protocol::operation::wait::Condition;
 
 use super::model::OnFailure;
-use super::{Wish, draft, show};
+use super::{Disruption, PlanInputs, PlanOptions, draft, show};
 use apim_documents::inventory::{self, Inventory};
 use apim_documents::playbook::tags::Wanted;
 use apim_documents::playbook::{self, Playbook};
@@ -59,8 +59,8 @@ pub(super) fn load(text: &str) -> (Inventory, Cluster) {
 
 fn plan_of(playbook: &Playbook, limit: Option<&str>, tags: &Wanted) -> super::model::Plan {
     let (inventory, cluster) = load(INVENTORY);
-    let wish = Wish { inventory: &inventory, playbook, cluster: &cluster, limit, tags };
-    draft(&wish)
+    let inputs = PlanInputs { inventory: &inventory, playbook, cluster: &cluster, limit, tags };
+    draft(&inputs, &PlanOptions::default())
         .unwrap_or_else(|mistakes| panic!("{}", mistakes.render(apim_product::yaml::Colours::Off)))
         .finish(&BTreeMap::new())
 }
@@ -114,8 +114,8 @@ fn tags_select_tasks() {
 fn mistakes_of(limit: Option<&str>, tags: &Wanted) -> Vec<(String, Option<String>)> {
     let (inventory, cluster) = load(INVENTORY);
     let playbook = site();
-    let wish = Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit, tags };
-    let mistakes = draft(&wish).err().unwrap_or_default();
+    let inputs = PlanInputs { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit, tags };
+    let mistakes = draft(&inputs, &PlanOptions::default()).err().unwrap_or_default();
     mistakes.0.into_iter().map(|mistake| (mistake.what, mistake.hint)).collect()
 }
 
@@ -223,9 +223,14 @@ fn nodes_on_one_host_run_one_after_another() {
         "- name: a\n  hosts: km1\n  tasks:\n    - apim_service: {state: started}\n    - apim_health: {gate: started}\n",
     );
     let tags = Wanted::default();
-    let wish =
-        Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit: None, tags: &tags };
-    let plan = draft(&wish).unwrap().finish(&BTreeMap::new());
+    let inputs = PlanInputs {
+        inventory: &inventory,
+        playbook: &playbook,
+        cluster: &cluster,
+        limit: None,
+        tags: &tags,
+    };
+    let plan = draft(&inputs, &PlanOptions::default()).unwrap().finish(&BTreeMap::new());
     let mut nodes: Vec<_> =
         plan.stages[0].lanes[0].steps.iter().filter_map(|step| step.node.clone()).collect();
     let steps = nodes.len();
@@ -239,9 +244,14 @@ fn mistake_of(inventory: &str, play: &str) -> Vec<(usize, String)> {
     let (inventory, cluster) = load(inventory);
     let playbook = parsed(&format!("- hosts: gw1\n{play}"));
     let tags = Wanted::default();
-    let wish =
-        Wish { inventory: &inventory, playbook: &playbook, cluster: &cluster, limit: None, tags: &tags };
-    let mistakes = draft(&wish).err().unwrap_or_default();
+    let inputs = PlanInputs {
+        inventory: &inventory,
+        playbook: &playbook,
+        cluster: &cluster,
+        limit: None,
+        tags: &tags,
+    };
+    let mistakes = draft(&inputs, &PlanOptions::default()).err().unwrap_or_default();
     mistakes.0.into_iter().map(|mistake| (mistake.span.line, mistake.what)).collect()
 }
 
@@ -342,16 +352,16 @@ fn plan_drains_nodes_and_adds_unmanaged_peers() {
     let (inventory, cluster) = load(&balanced());
     let playbook = parsed(playbook::built_in("rolling-restart.yaml").unwrap());
     let tags = Wanted::default();
-    let wish = Wish {
+    let inputs = PlanInputs {
         inventory: &inventory,
         playbook: &playbook,
         cluster: &cluster,
         limit: Some("gw1:km1"),
         tags: &tags,
     };
-    let mut plan = draft(&wish).unwrap().finish(&BTreeMap::new());
-    plan.rotate(&cluster, &cluster);
-    plan.look_beside(&cluster);
+    let disruption = Disruption { budget_cluster: &cluster, drains: true, stays_drained: false };
+    let options = PlanOptions { disruption: Some(disruption), ..PlanOptions::default() };
+    let plan = draft(&inputs, &options).unwrap().finish(&BTreeMap::new());
     let out: Vec<&str> = plan.rotations.keys().map(|node| node.0.as_str()).collect();
     assert_eq!(out.len(), 2, "{out:?}");
     for rotation in plan.rotations.values() {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use apim_protocol::operation::Mode;
+
 use super::context::Context;
 use super::fetch;
 use super::request::Pace;
@@ -13,17 +15,18 @@ use crate::app::inputs::Inputs;
 use crate::app::probe;
 use crate::app::process;
 use crate::app::saved_plan::Binding;
+use apim_product::load_balancer::RotationState;
 use apim_product::{Artifact, Role};
 use apim_rollout::engine::{Caller, Limits, Settings, Timeouts};
 use apim_rollout::local_tasks::hooks::LocalHooks;
-use apim_rollout::plan::Drafted;
+use apim_rollout::plan::{Disruption, PlanDraft, PlanOptions, Source};
 use apim_rollout::probe::Probes;
 use apim_transport::ssh::Connector;
 
 /// A drafted rollout. No host was contacted yet.
 pub(crate) struct Draft {
     pub(crate) inputs: Inputs,
-    pub(crate) drafted: Drafted,
+    pub(crate) drafted: PlanDraft,
     pub(crate) settings: Settings,
     pub(crate) artifacts: Vec<Artifact>,
     pub(crate) probes: Option<Probes>,
@@ -34,7 +37,7 @@ pub(crate) struct Draft {
 /// Drafts the plan.
 pub(crate) fn draft(context: &Context<'_>, inputs: Inputs) -> Result<Draft, Exit> {
     let Context { request, look, cache, .. } = context;
-    let drafted = steps(context, &inputs)?;
+    let drafted = plan_draft(context, &inputs)?;
     let limits = disruption::limits(inputs.budget_cluster(), &request.reach, request.scope.pace);
     if request.scope.pace == Pace::StopOnly {
         disruption::refuse(&inputs.read.cluster, &drafted, &limits)?;
@@ -47,32 +50,40 @@ pub(crate) fn draft(context: &Context<'_>, inputs: Inputs) -> Result<Draft, Exit
     Ok(Draft { inputs, drafted, settings, artifacts, probes, binding, connector })
 }
 
-/// Returns the steps for the selected nodes.
-fn steps(context: &Context<'_>, inputs: &Inputs) -> Result<Drafted, Exit> {
+/// Drafts the steps for the selected nodes. A plan that changes hosts drains the nodes that it takes
+/// down.
+fn plan_draft(context: &Context<'_>, inputs: &Inputs) -> Result<PlanDraft, Exit> {
     let request = context.request;
-    let (scope, reach, cluster) = (&request.scope, &request.reach, &inputs.read.cluster);
-    let mut drafted = match &scope.rotation {
-        Some(change) => disruption::shifted(&inputs.read, &request.files, change, reach.allow_outage)?,
-        None => inputs.draft()?,
+    let (scope, reach) = (&request.scope, &request.reach);
+    let source = match &scope.rotation {
+        Some(change) => {
+            let nodes = disruption::rotation_nodes(&inputs.read, &request.files, change, reach.allow_outage)?;
+            Source::Rotation { nodes, state: change.flow }
+        }
+        None => Source::Playbook,
     };
-    if reach.no_drain {
-        drafted.leave_hooks_alone();
-    }
+    let disruption = Disruption {
+        budget_cluster: inputs.budget_cluster(),
+        drains: !reach.no_drain,
+        stays_drained: scope.rotation.as_ref().is_some_and(|change| change.flow == RotationState::Drained),
+    };
+    let drafted = inputs.draft(PlanOptions {
+        source,
+        without_hooks: reach.no_drain,
+        roles: &scope.roles,
+        undrains: request.verb.policy().undrains && !reach.no_drain,
+        roll_back_to: scope.roll_back_to.as_deref(),
+        disruption: (request.mode == Mode::Apply).then_some(disruption),
+        ..PlanOptions::default()
+    })?;
     if !scope.roles.is_empty() {
-        drafted.keep_roles(cluster, &scope.roles);
         refuse_empty(&drafted, &scope.roles)?;
-    }
-    if request.verb.policy().undrains && !reach.no_drain {
-        drafted.put_back(cluster);
-    }
-    if let Some(release) = &scope.roll_back_to {
-        drafted.go_back_to(release);
     }
     Ok(drafted)
 }
 
 /// Refuses roles without a selected node: the run would look up to date.
-fn refuse_empty(drafted: &Drafted, roles: &[Role]) -> Result<(), Exit> {
+fn refuse_empty(drafted: &PlanDraft, roles: &[Role]) -> Result<(), Exit> {
     if !drafted.nodes().is_empty() {
         return Ok(());
     }

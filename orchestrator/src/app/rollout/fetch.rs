@@ -14,7 +14,7 @@ use apim_product::yaml::Mistakes;
 use apim_product::{Artifact, Cluster};
 use apim_rollout::artifact::Cache;
 use apim_rollout::engine::Outliner;
-use apim_rollout::plan::Drafted;
+use apim_rollout::plan::PlanDraft;
 
 /// Paths and sizes in bytes of local artifacts.
 pub(crate) type FetchedFiles = BTreeMap<Sha256, (PathBuf, u64)>;
@@ -23,7 +23,7 @@ pub(crate) type FetchedFiles = BTreeMap<Sha256, (PathBuf, u64)>;
 /// are available locally.
 pub(crate) fn needed(
     cluster: &Cluster,
-    drafted: &Drafted,
+    drafted: &PlanDraft,
     cache: &Cache,
     needs_files: bool,
 ) -> Vec<Artifact> {
@@ -31,8 +31,8 @@ pub(crate) fn needed(
     let mut artifacts = cluster.artifacts();
     artifacts.retain(|artifact| needed.contains(&artifact.sha256));
     // Artifacts that are read locally must be available locally, even if hosts download them.
-    let read_here = drafted.reads_here();
-    for artifact in artifacts.iter_mut().filter(|artifact| read_here.contains(&artifact.sha256)) {
+    let local = drafted.local_artifacts();
+    for artifact in artifacts.iter_mut().filter(|artifact| local.contains(&artifact.sha256)) {
         artifact.fetch = Fetch::Push;
     }
     artifacts.retain(|artifact| needs_files || cache.is_here(artifact));
@@ -66,7 +66,7 @@ pub(crate) async fn fetch(cache: &Cache, artifacts: &[Artifact], look: &Look) ->
 /// Returns the artifacts that are available locally, without downloading.
 pub(crate) fn at_hand(
     cluster: &Cluster,
-    drafted: &Drafted,
+    drafted: &PlanDraft,
     cache: &Cache,
     look: &Look,
 ) -> Result<FetchedFiles, Exit> {

@@ -96,7 +96,7 @@ fn warn(context: &Context<'_>, inputs: &Inputs) -> Result<(), Exit> {
 async fn prepare(context: &Context<'_>, draft: Draft, recording: &Recording) -> Result<Ready, Exit> {
     let notes = probe::check(draft.probes.as_ref(), context.request).await?;
     let files = fetch(&context.cache, &draft.artifacts, &context.look).await?;
-    let ready = Ready::new(context, draft, &files, notes);
+    let ready = Ready::new(draft, &files, notes);
     if let Some(binding) = &ready.binding {
         binding.check(&ready.plan, &context.look)?;
     }

@@ -3,17 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use apim_protocol::operation::Mode;
 use apim_protocol::value::Sha256;
 
-use super::context::Context;
 use super::draft::Draft;
 use super::fetch::FetchedFiles;
 use crate::app::inputs::Inputs;
 use crate::app::saved_plan::Binding;
-use apim_product::load_balancer::RotationState;
 use apim_rollout::engine::Settings;
-use apim_rollout::plan::Drafted;
 use apim_rollout::plan::model::Plan;
 use apim_rollout::probe::Probes;
 use apim_transport::ssh::Connector;
@@ -33,27 +29,10 @@ pub(crate) struct Ready {
 }
 
 impl Ready {
-    pub(crate) fn new(context: &Context<'_>, draft: Draft, files: &FetchedFiles, notes: Vec<String>) -> Self {
+    pub(crate) fn new(draft: Draft, files: &FetchedFiles, notes: Vec<String>) -> Self {
         let Draft { inputs, drafted, settings, artifacts: _, probes, binding, connector } = draft;
-        let plan = Arc::new(plan(context, &inputs, drafted, files));
+        let plan = Arc::new(drafted.finish(files));
         let sizes = files.iter().map(|(sha256, (_, size))| (*sha256, *size)).collect();
         Self { plan, inputs, settings, sizes, notes, probes, binding, connector }
     }
-}
-
-/// Returns the plan. A plan that changes hosts drains the nodes that it takes down.
-fn plan(context: &Context<'_>, inputs: &Inputs, drafted: Drafted, files: &FetchedFiles) -> Plan {
-    let request = context.request;
-    let cluster = &inputs.read.cluster;
-    let mut plan = drafted.finish(files);
-    if request.mode == Mode::Apply {
-        plan.look_beside(cluster);
-        if request.scope.rotation.as_ref().is_some_and(|change| change.flow == RotationState::Drained) {
-            plan.drain(cluster);
-        }
-        if !request.reach.no_drain {
-            plan.rotate(cluster, inputs.budget_cluster());
-        }
-    }
-    plan
 }

@@ -6,7 +6,7 @@ use apim_protocol::operation::wait::Condition;
 
 use super::*;
 use crate::plan::tests::{INVENTORY, load, parsed};
-use crate::plan::{Wish, draft};
+use crate::plan::{Disruption, PlanInputs, PlanOptions, draft};
 use apim_documents::playbook::built_in;
 use apim_documents::playbook::tags::Wanted;
 use apim_product::FileError;
@@ -161,17 +161,16 @@ fn plan_calls_hooks_and_counts_all_connections() {
     cluster.set_hooks(read(&inventory, &cluster, &no_files).expect("hooks"));
     let playbook = parsed(built_in("rolling-restart.yaml").expect("a built-in playbook"));
     let tags = Wanted::default();
-    let wish = Wish {
+    let inputs = PlanInputs {
         inventory: &inventory,
         playbook: &playbook,
         cluster: &cluster,
         limit: Some("gw1"),
         tags: &tags,
     };
-    let drafted = draft(&wish).expect("a plan");
-    let mut plan = drafted.clone().finish(&BTreeMap::new());
-    plan.rotate(&cluster, &cluster);
-    plan.look_beside(&cluster);
+    let disruption = Disruption { budget_cluster: &cluster, drains: true, stays_drained: false };
+    let options = PlanOptions { disruption: Some(disruption), ..PlanOptions::default() };
+    let plan = draft(&inputs, &options).expect("a plan").finish(&BTreeMap::new());
     let rotation = &plan.rotations[&NodeName("gw1".to_owned())];
     assert!(rotation.balancers.is_empty() && rotation.hooks.is_some());
     let Condition::Quiet { ports, from, except } = &rotation.quiet else { panic!("{rotation:?}") };
@@ -187,9 +186,8 @@ fn plan_calls_hooks_and_counts_all_connections() {
     let at = at.expect("a step that undrains it");
     assert!(steps[at - 1].proves_health && steps[at].budget.is_none() && steps[at].look().is_some());
 
-    let mut alone = drafted;
-    alone.leave_hooks_alone();
-    let plan = alone.finish(&BTreeMap::new());
+    let options = PlanOptions { without_hooks: true, ..PlanOptions::default() };
+    let plan = draft(&inputs, &options).expect("a plan").finish(&BTreeMap::new());
     assert!(plan.steps_with_rescues().all(|(_, step)| !matches!(step.work, Work::Shift(_))));
 }
 
@@ -199,8 +197,6 @@ fn balancer_addresses_limit_counted_connections() {
         load(&with(&format!("{}addresses: [10.1.0.1, 10.1.0.2]\n", BOTH.trim_start())));
     cluster.set_hooks(read(&inventory, &cluster, &no_files).expect("hooks"));
     let node = cluster.nodes().iter().find(|node| node.host == "gw1").expect("gw1");
-    let Condition::Quiet { from, except, .. } = crate::plan::rotation::quiet(&cluster, node) else {
-        panic!()
-    };
+    let Condition::Quiet { from, except, .. } = crate::plan::traffic::quiet(&cluster, node) else { panic!() };
     assert_eq!((from.len(), except.len()), (2, 0));
 }

@@ -7,24 +7,51 @@ use std::net::IpAddr;
 use apim_protocol::operation::Operation;
 use apim_protocol::operation::wait::Condition;
 
-use super::model::{Balancer, Peer, Plan, Rotation};
-use apim_product::NodeName;
+use super::model::{Balancer, Contents, Peer, Rotation};
+use super::options::Disruption;
+use super::plan_draft::{DraftStage, steps};
 use apim_product::load_balancer::{self, DesiredFiles, RotationState};
-use apim_product::{Cluster, Gate, Node, health, port};
+use apim_product::{Cluster, Gate, Node, NodeName, health, port};
 use apim_transport::host::HostName;
 
-impl Plan {
-    /// Adds how its nodes are drained and undrained. A role with one node is not drained, because
-    /// no other node could serve. `whole` is the cluster before a host is removed: external load
-    /// balancers still know that host.
-    pub fn rotate(&mut self, cluster: &Cluster, whole: &Cluster) {
-        for name in self.worked_on() {
-            let Some(node) = whole.nodes().iter().find(|node| node.name == name) else { continue };
-            if whole.of(node.role).nth(1).is_none() {
+/// How a plan takes nodes down.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Traffic {
+    pub(super) rotations: BTreeMap<NodeName, Rotation>,
+    pub(super) peers: Vec<Peer>,
+    /// Whether the nodes of the plan stay drained after the run.
+    pub(super) stays_drained: bool,
+    /// Content of the operations on load balancers.
+    pub(super) contents: Contents,
+}
+
+impl Traffic {
+    /// Returns how the stages take nodes of `cluster` down.
+    pub(super) fn of(stages: &[DraftStage], cluster: &Cluster, how: &Disruption<'_>) -> Self {
+        let mut traffic = Self { stays_drained: how.stays_drained, ..Self::default() };
+        let disrupted = disrupted(stages);
+        traffic.add_peers(cluster, &disrupted);
+        if how.stays_drained {
+            // The other nodes of their roles must stay in service.
+            let drained = steps(stages).filter_map(|step| step.draft.node.clone()).collect();
+            traffic.add_peers(cluster, &drained);
+        }
+        if how.drains {
+            traffic.add_rotations(cluster, how.budget_cluster, disrupted);
+        }
+        traffic
+    }
+
+    /// Adds how `nodes` are drained and undrained. A role with one node is not drained, because no
+    /// other node could serve.
+    fn add_rotations(&mut self, cluster: &Cluster, budget_cluster: &Cluster, nodes: BTreeSet<NodeName>) {
+        for name in nodes {
+            let Some(node) = budget_cluster.nodes().iter().find(|node| node.name == name) else { continue };
+            if budget_cluster.of(node.role).nth(1).is_none() {
                 continue;
             }
             let balancers = self.balancers(cluster, node);
-            let hooks = whole.hooks(&name).cloned();
+            let hooks = budget_cluster.hooks(&name).cloned();
             if !balancers.is_empty() || hooks.is_some() {
                 let rotation = Rotation {
                     host: HostName(node.host.clone()),
@@ -38,24 +65,11 @@ impl Plan {
         }
     }
 
-    /// Adds the nodes of all roles in which the plan may take a node down.
-    pub fn look_beside(&mut self, cluster: &Cluster) {
-        let worked_on = self.worked_on();
-        self.add_peers(cluster, &worked_on);
-    }
-
-    /// Records that the plan drains its nodes, and adds the other nodes of their roles, which must
-    /// stay in service.
-    pub fn drain(&mut self, cluster: &Cluster) {
-        let drained = self.steps_with_rescues().filter_map(|(_, step)| step.node.clone()).collect();
-        self.drains = true;
-        self.add_peers(cluster, &drained);
-    }
-
-    fn add_peers(&mut self, cluster: &Cluster, worked_on: &BTreeSet<NodeName>) {
+    /// Adds all nodes of the roles of `disrupted`.
+    fn add_peers(&mut self, cluster: &Cluster, disrupted: &BTreeSet<NodeName>) {
         for node in cluster.nodes() {
-            let is_worked_on = worked_on.contains(&node.name);
-            if !is_worked_on && !cluster.peers(node).any(|peer| worked_on.contains(&peer.name)) {
+            let is_worked_on = disrupted.contains(&node.name);
+            if !is_worked_on && !cluster.peers(node).any(|peer| disrupted.contains(&peer.name)) {
                 continue;
             }
             let is_alone = cluster.peers(node).next().is_none();
@@ -70,14 +84,6 @@ impl Plan {
                 balancers,
             });
         }
-    }
-
-    /// Returns the nodes that it may take down.
-    fn worked_on(&self) -> BTreeSet<NodeName> {
-        let steps = self.stages.iter().flat_map(|stage| &stage.lanes).flat_map(|lane| &lane.steps);
-        let may =
-            steps.filter(|step| step.budget.is_some() && !step.proves_health && !step.options.check_only);
-        may.filter_map(|step| step.node.clone()).collect()
     }
 
     fn balancers(&mut self, cluster: &Cluster, node: &Node) -> Vec<Balancer> {
@@ -104,10 +110,16 @@ impl Plan {
     }
 }
 
+/// Returns the nodes that the stages may take down.
+fn disrupted(stages: &[DraftStage]) -> BTreeSet<NodeName> {
+    let disruptive = steps(stages)
+        .filter(|step| step.draft.budget.is_some() && !step.draft.proves_health && !step.options.check_only);
+    disruptive.filter_map(|step| step.draft.node.clone()).collect()
+}
+
 /// Returns the condition that no load balancer is connected to the serving ports of `node`. If an
 /// address is unknown, all connections from outside the cluster count.
-#[must_use]
-pub fn quiet(cluster: &Cluster, node: &Node) -> Condition {
+pub(super) fn quiet(cluster: &Cluster, node: &Node) -> Condition {
     let ports = port::serving(node.role).into_iter().map(|(_, base)| node.port(base)).collect();
     let external = &node.settings.load_balancer.addresses;
     // Of external load balancers only the addresses in the inventory are known.
