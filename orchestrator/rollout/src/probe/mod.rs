@@ -13,8 +13,6 @@
 //! A request that is retried over a new connection, because the kept connection was closed before
 //! the first byte of the response, has not failed: every client does that with a GET.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,11 +22,12 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::engine::event::Event;
-use crate::http::{Caller, Place, Terms, Trust};
+use crate::http::Place;
 use crate::plan::model::Plan;
 
 mod activity;
 mod expected;
+mod shared;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -36,6 +35,8 @@ mod url_prober;
 
 use activity::Activity;
 pub use expected::{Expected, Statuses};
+pub use shared::Probes;
+use shared::Shared;
 pub use tally::{Failures, Gap, Slow, Sum};
 use url_prober::{Shutdown, UrlProber};
 
@@ -44,32 +45,7 @@ const TRIES: usize = 3;
 /// Interval between two updates of the totals.
 const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What to probe, and how.
-#[derive(Debug, Clone)]
-pub struct Probes {
-    /// The URLs.
-    pub places: Vec<Arc<Place>>,
-    /// Interval between two requests to a URL.
-    pub interval: Duration,
-    /// Timeout of one request.
-    pub limit: Duration,
-    /// Expected statuses.
-    pub expected: Expected,
-    /// Trusted certificates; required for HTTPS URLs.
-    pub trust: Option<Trust>,
-    /// Addresses of names, overriding DNS.
-    pub addresses: BTreeMap<String, Vec<IpAddr>>,
-    /// Halts the rollout after this many failed requests, over all URLs.
-    pub stop_after: Option<u64>,
-}
-
 impl Probes {
-    fn caller(&self, place: &Arc<Place>, keeps: bool) -> Caller {
-        let addresses = self.addresses.get(&place.name).cloned().unwrap_or_default();
-        let terms = Terms { trust: self.trust.clone(), addresses, limit: self.limit };
-        Caller::new(Arc::clone(place), terms, keeps)
-    }
-
     /// Requests every URL, with a few retries. Returns the unhealthy ones, each with the reason.
     pub async fn look(&self) -> Vec<(Arc<Place>, String)> {
         let mut asked = JoinSet::new();
@@ -124,40 +100,6 @@ pub struct Probing {
     reporter: JoinHandle<()>,
     stop: watch::Sender<Shutdown>,
     halted: watch::Receiver<Option<String>>,
-}
-
-/// State shared by all probers.
-#[derive(Debug)]
-struct Shared {
-    doing: Mutex<Activity>,
-    sent: AtomicU64,
-    failed: AtomicU64,
-    stop_after: Option<u64>,
-    halt: watch::Sender<Option<String>>,
-}
-
-impl Shared {
-    /// Describes what the run is doing.
-    fn doing(&self) -> String {
-        self.doing.lock().unwrap_or_else(PoisonError::into_inner).words()
-    }
-
-    /// Counts a request. Halts the rollout after too many failures.
-    fn count(&self, is_good: bool) {
-        self.sent.fetch_add(1, Ordering::Relaxed);
-        if is_good {
-            return;
-        }
-        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
-        if self.stop_after.is_some_and(|most| failed >= most) {
-            let words = if failed == 1 { "1 probe request" } else { &format!("{failed} probe requests") };
-            self.halt.send_if_modified(|halt| {
-                let is_first = halt.is_none();
-                halt.get_or_insert_with(|| format!("{words} failed (--probe-stop-after)"));
-                is_first
-            });
-        }
-    }
 }
 
 impl Probing {

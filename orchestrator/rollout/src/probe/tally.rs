@@ -4,6 +4,9 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+/// Extra time for pending requests when the run ends.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
+
 /// Number of failure kinds that are kept; the others are only counted.
 const KEPT: usize = 8;
 
@@ -227,7 +230,7 @@ impl Tally {
     /// slowest success.
     pub(super) fn end(mut self, now: Duration, pending: Vec<(Duration, String)>) -> Sum {
         let Some(since) = self.since else { return self.sum };
-        let patience = (self.slowest * 2).max(super::url_prober::GRACE);
+        let patience = (self.slowest * 2).max(GRACE);
         for (begun, doing) in pending {
             let waited = now.saturating_sub(begun);
             if begun >= since && waited >= patience {

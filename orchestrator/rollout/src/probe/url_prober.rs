@@ -10,13 +10,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::expected::Expected;
-use super::tally::{Sample, Sum, Tally, Turn};
-use super::{Probes, Shared};
+use super::shared::{Probes, Shared};
+use super::tally::{GRACE, Sample, Sum, Tally, Turn};
 use crate::engine::event::{Event, Level};
 use crate::http::{Caller, Place};
 
-/// Extra time for pending requests when the run ends.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
 /// Failures reported per URL; further ones are only counted.
 const MAX_REPORTED: usize = 20;
 

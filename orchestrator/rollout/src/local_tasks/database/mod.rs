@@ -18,6 +18,7 @@ mod forward;
 mod mysql;
 mod outline;
 mod postgres;
+mod schema_task;
 mod scram;
 mod script;
 mod server;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::{Heard, keep};
+use super::call_result::{CallResult, keep};
 use apim_product::hook::Program;
 
 /// Time for a program to exit after SIGTERM.
@@ -36,13 +36,13 @@ impl Drop for Group {
 }
 
 /// Runs a program until it exits or the timeout expires.
-pub(super) async fn run(program: &Program, timeout_secs: u64) -> Heard {
+pub(super) async fn run(program: &Program, timeout_secs: u64) -> CallResult {
     let mut child = match start(program) {
         Ok(child) => child,
         Err(error) => {
             let name = program.argv.first().map_or("", String::as_str);
             let ended = Err(format!("cannot start `{name}`: {error}"));
-            return Heard { ended, said: String::new(), may_pass: false };
+            return CallResult { ended, said: String::new(), may_pass: false };
         }
     };
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
@@ -62,7 +62,7 @@ pub(super) async fn run(program: &Program, timeout_secs: u64) -> Heard {
         // Background processes of a successful program keep running.
         group.0 = None;
     }
-    Heard { ended, said: String::from_utf8_lossy(&said).into_owned(), may_pass }
+    CallResult { ended, said: String::from_utf8_lossy(&said).into_owned(), may_pass }
 }
 
 fn start(program: &Program) -> io::Result<Child> {

@@ -3,15 +3,15 @@
 
 use std::time::Duration;
 
-use super::{Heard, keep};
+use super::call_result::{CallResult, keep};
 use crate::http::{self, Certificate, Client, Method, Response, redirect};
 use apim_product::hook::HttpCall;
 
 /// Sends a request and reads the response within the timeout.
-pub(super) async fn send(call: &HttpCall, timeout_secs: u64) -> Heard {
+pub(super) async fn send(call: &HttpCall, timeout_secs: u64) -> CallResult {
     let client = match client(call, timeout_secs) {
         Ok(client) => client,
-        Err(why) => return Heard { ended: Err(why), said: String::new(), may_pass: false },
+        Err(why) => return CallResult { ended: Err(why), said: String::new(), may_pass: false },
     };
     let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::POST);
     let mut request = client.request(method, &call.url);
@@ -19,7 +19,7 @@ pub(super) async fn send(call: &HttpCall, timeout_secs: u64) -> Heard {
         let mut value = match http::header::HeaderValue::from_str(value.expose()) {
             Ok(value) => value,
             Err(error) => {
-                return Heard {
+                return CallResult {
                     ended: Err(format!("header {name}: {error}")),
                     said: String::new(),
                     may_pass: false,
@@ -38,7 +38,7 @@ pub(super) async fn send(call: &HttpCall, timeout_secs: u64) -> Heard {
     match request.send().await {
         Ok(response) => heard(call, response).await,
         Err(error) => {
-            Heard { ended: Err(http::words(&error)), said: String::new(), may_pass: !error.is_timeout() }
+            CallResult { ended: Err(http::words(&error)), said: String::new(), may_pass: !error.is_timeout() }
         }
     }
 }
@@ -56,7 +56,7 @@ fn client(call: &HttpCall, timeout_secs: u64) -> Result<Client, String> {
     builder.build().map_err(|error| http::words(&error))
 }
 
-async fn heard(call: &HttpCall, mut response: Response) -> Heard {
+async fn heard(call: &HttpCall, mut response: Response) -> CallResult {
     let status = response.status();
     let is_expected =
         if call.expect.is_empty() { status.is_success() } else { call.expect.contains(&status.as_u16()) };
@@ -80,5 +80,5 @@ async fn heard(call: &HttpCall, mut response: Response) -> Heard {
     };
     // A retry of an invalid request would fail the same way.
     let may_pass = !status.is_client_error() || matches!(status.as_u16(), 408 | 409 | 423 | 425 | 429);
-    Heard { ended, said, may_pass }
+    CallResult { ended, said, may_pass }
 }
