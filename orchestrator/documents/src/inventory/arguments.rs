@@ -102,7 +102,7 @@ fn apply(name: &str, value: &str, connection: &mut Connection) -> Result<(), Wro
     let options = &mut connection.options;
     let plain = |what: String| (what, None);
     match name.to_ascii_lowercase().as_str() {
-        "proxyjump" => options.proxy_jump = jumps(value).map_err(plain)?,
+        "proxyjump" => options.proxy_jump = jumps(value).map_err(|error| plain(error.to_string()))?,
         "proxycommand" => options.proxy_jump = jumps_of_command(value)?,
         "userknownhostsfile" if value == "/dev/null" => return Err(unverified()),
         "userknownhostsfile" => options.known_hosts_file = Some(expand_home(value)),
@@ -152,8 +152,17 @@ fn unverified() -> Wrong {
     ("host key checking cannot be disabled".to_owned(), Some(KEYS.to_owned()))
 }
 
+/// Why a jump host is invalid.
+#[derive(Debug, thiserror::Error)]
+enum JumpError {
+    #[error("the jump host `{jump}` {why}")]
+    Host { jump: String, why: &'static str },
+    #[error("the user of the jump host `{jump}` {why}")]
+    User { jump: String, why: &'static str },
+}
+
 /// `[user@]host[:port],…`
-fn jumps(text: &str) -> Result<Vec<String>, String> {
+fn jumps(text: &str) -> Result<Vec<String>, JumpError> {
     if text == "none" {
         return Ok(Vec::new());
     }
@@ -167,9 +176,9 @@ fn jumps(text: &str) -> Result<Vec<String>, String> {
             None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or(host),
             None => host,
         };
-        super::range::check(host_only).map_err(|why| format!("the jump host `{jump}` {why}"))?;
+        super::range::check(host_only).map_err(|why| JumpError::Host { jump: jump.clone(), why })?;
         if let Some(user) = user {
-            check_user(user).map_err(|why| format!("the user of the jump host `{jump}` {why}"))?;
+            check_user(user).map_err(|why| JumpError::User { jump: jump.clone(), why })?;
         }
     }
     Ok(jumps)
@@ -198,7 +207,7 @@ fn jumps_of_command(command: &str) -> Result<Vec<String>, Wrong> {
     let bastion = bastion.filter(|_| forwards).ok_or_else(refuse)?;
     let user = user.map(|user| format!("{user}@")).unwrap_or_default();
     let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-    jumps(&format!("{user}{bastion}{port}")).map_err(|what| (what, hint()))
+    jumps(&format!("{user}{bastion}{port}")).map_err(|error| (error.to_string(), hint()))
 }
 
 /// Checks an account name: it becomes part of commands. The error completes "the user `x` …".

@@ -263,7 +263,7 @@ fn suggest_group_typos(draft: &Draft, known: &[&str], mistakes: &mut Mistakes) {
         draft.groups.iter().filter(|group| !group.hosts.is_empty() && !known.contains(&group.name.as_str()))
     {
         if let Some(near) = missing.iter().find(|role| is_typo(&group.name, role)) {
-            let what = format!("unknown role `{}`, and there is no group `{near}`", group.name);
+            let what = format!("unknown role `{}`, and the group `{near}` is missing", group.name);
             mistakes.add_hint(&group.span, what, format!("did you mean `{near}`?"));
         }
     }

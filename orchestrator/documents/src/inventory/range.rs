@@ -4,19 +4,46 @@
 /// The maximum number of hosts of one range.
 const MAX_HOSTS: usize = 10_000;
 
+/// Why a host pattern is invalid. The error follows "invalid host `x`: ".
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RangeError {
+    #[error("unbalanced `[` or `]`")]
+    Unbalanced,
+    #[error("unclosed `[`")]
+    Unclosed,
+    #[error("more than {MAX_HOSTS} hosts")]
+    TooMany,
+    #[error("`{name}` {why}")]
+    Name { name: String, why: &'static str },
+    #[error("invalid port `{0}`")]
+    Port(String),
+    #[error("invalid range `[{0}]`; write [begin:end] or [begin:end:step]")]
+    Form(String),
+    #[error("the range `[{0}]` has no end")]
+    NoEnd(String),
+    #[error("invalid range step `{0}`")]
+    Step(String),
+    #[error("the range `[{0}]` is descending")]
+    Descending(String),
+    #[error("invalid range `[{0}]`: both ends must be numbers or letters")]
+    Mixed(String),
+    #[error("both ends of `[{0}]` must have the same number of digits")]
+    Digits(String),
+}
+
 /// Returns the names that `pattern` expands to, and the port after it.
-pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String> {
+pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), RangeError> {
     if pattern.matches('[').count() != pattern.matches(']').count() {
-        return Err("unbalanced `[` or `]`".to_owned());
+        return Err(RangeError::Unbalanced);
     }
     let (name, port) = split_port(pattern)?;
     let mut names = vec![String::new()];
     let mut rest = name;
     while let Some((head, tail)) = rest.split_once('[') {
-        let (range, tail) = tail.split_once(']').ok_or("unclosed `[`")?;
+        let (range, tail) = tail.split_once(']').ok_or(RangeError::Unclosed)?;
         let items = items(range)?;
         if names.len() * items.len() > MAX_HOSTS {
-            return Err(format!("more than {MAX_HOSTS} hosts"));
+            return Err(RangeError::TooMany);
         }
         names = names
             .iter()
@@ -28,15 +55,16 @@ pub(super) fn expand(pattern: &str) -> Result<(Vec<String>, Option<u16>), String
         name.push_str(rest);
     }
     match names.iter().find_map(|name| check(name).err().map(|why| (name, why))) {
-        Some((name, why)) => Err(format!("`{name}` {why}")),
+        Some((name, why)) => Err(RangeError::Name { name: name.clone(), why }),
         None => Ok((names, port)),
     }
 }
 
 /// `name:2222`, `[2001:db8::1]:2222`; a plain IPv6 address has no port.
-fn split_port(pattern: &str) -> Result<(&str, Option<u16>), String> {
-    let number =
-        |text: &str| text.parse().ok().filter(|port| *port > 0).ok_or(format!("invalid port `{text}`"));
+fn split_port(pattern: &str) -> Result<(&str, Option<u16>), RangeError> {
+    let number = |text: &str| {
+        text.parse().ok().filter(|port| *port > 0).ok_or_else(|| RangeError::Port(text.to_owned()))
+    };
     if let Some((address, port)) = pattern.strip_prefix('[').and_then(|rest| rest.rsplit_once("]:"))
         && address.parse::<std::net::Ipv6Addr>().is_ok()
     {
@@ -51,20 +79,20 @@ fn split_port(pattern: &str) -> Result<(&str, Option<u16>), String> {
     }
 }
 
-fn items(range: &str) -> Result<Vec<String>, String> {
+fn items(range: &str) -> Result<Vec<String>, RangeError> {
     let mut bounds = range.split(':');
     let (Some(first), Some(last), step, None) = (bounds.next(), bounds.next(), bounds.next(), bounds.next())
     else {
-        return Err(format!("invalid range `[{range}]`; write [begin:end] or [begin:end:step]"));
+        return Err(RangeError::Form(range.to_owned()));
     };
     let first = if first.is_empty() { "0" } else { first };
     if last.is_empty() {
-        return Err(format!("the range `[{range}]` has no end"));
+        return Err(RangeError::NoEnd(range.to_owned()));
     }
     let step: usize = match step {
         None => 1,
         Some(step) => {
-            step.parse().ok().filter(|step| *step > 0).ok_or(format!("invalid range step `{step}`"))?
+            step.parse().ok().filter(|step| *step > 0).ok_or_else(|| RangeError::Step(step.to_owned()))?
         }
     };
     let letter = |text: &str| {
@@ -73,27 +101,27 @@ fn items(range: &str) -> Result<Vec<String>, String> {
     };
     if let (Some(low), Some(high)) = (letter(first), letter(last)) {
         if low > high {
-            return Err(format!("the range `[{range}]` is descending"));
+            return Err(RangeError::Descending(range.to_owned()));
         }
         let letters = ('a'..='z').chain('A'..='Z');
         return Ok(letters.skip(low).take(high - low + 1).step_by(step).map(String::from).collect());
     }
     let (Ok(low), Ok(high)) = (first.parse::<usize>(), last.parse::<usize>()) else {
-        return Err(format!("invalid range `[{range}]`: both ends must be numbers or letters"));
+        return Err(RangeError::Mixed(range.to_owned()));
     };
     if low > high {
-        return Err(format!("the range `[{range}]` is descending"));
+        return Err(RangeError::Descending(range.to_owned()));
     }
     let width = if first.starts_with('0') && first.len() > 1 {
         if first.len() != last.len() {
-            return Err(format!("both ends of `[{range}]` must have the same number of digits"));
+            return Err(RangeError::Digits(range.to_owned()));
         }
         first.len()
     } else {
         0
     };
     if (high - low) / step >= MAX_HOSTS {
-        return Err(format!("more than {MAX_HOSTS} hosts"));
+        return Err(RangeError::TooMany);
     }
     Ok((low..=high).step_by(step).map(|number| format!("{number:0width$}")).collect())
 }

@@ -18,7 +18,7 @@ pub fn load(name: &str) -> Result<Playbook, Mistakes> {
 /// Reads the built-in playbook `name`, even if a file has that name.
 ///
 /// # Errors
-/// When there is no such playbook.
+/// When the playbook does not exist.
 pub fn load_built_in(name: &str) -> Result<Playbook, Mistakes> {
     let Some(known) = BuiltIn::find(name) else { return load(name) };
     read(name, |files| {

@@ -20,7 +20,7 @@ pub enum VaultError {
     /// The text is not in vault format, or is damaged.
     #[error("not a vault text: {0}")]
     Malformed(&'static str),
-    /// The text is encrypted, but there is no password.
+    /// The text is encrypted, and no password was given.
     #[error("encrypted, but no vault password was given")]
     NoPassword,
     /// No password decrypts the text.
@@ -106,7 +106,7 @@ impl Keys {
 ///
 /// # Errors
 /// * the text is damaged
-/// * there is no password, or none is correct
+/// * no password was given, or none is correct
 pub fn decrypt(text: &str, passwords: &[Password]) -> Result<Zeroizing<Vec<u8>>, VaultError> {
     let envelope = unwrap(text)?;
     if passwords.is_empty() {

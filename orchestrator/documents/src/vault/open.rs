@@ -102,12 +102,21 @@ fn resolve(name: &str, span: &Span) -> PathBuf {
     }
 }
 
-fn read(path: &Path) -> Result<Zeroizing<String>, String> {
-    let meta = std::fs::metadata(path).map_err(|error| error.to_string())?;
+/// Why a `!file` secret cannot be read.
+#[derive(Debug, thiserror::Error)]
+enum SecretFileError {
+    #[error("it must be a regular file of at most 1 MiB")]
+    NotSuitable,
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+fn read(path: &Path) -> Result<Zeroizing<String>, SecretFileError> {
+    let meta = std::fs::metadata(path)?;
     if !meta.is_file() || meta.len() > SECRET_FILE_BYTES {
-        return Err("it must be a regular file of at most 1 MiB".to_owned());
+        return Err(SecretFileError::NotSuitable);
     }
-    std::fs::read_to_string(path).map(Zeroizing::new).map_err(|error| error.to_string())
+    Ok(std::fs::read_to_string(path).map(Zeroizing::new)?)
 }
 
 fn mistake(span: &Span, error: &VaultError) -> Mistake {

@@ -40,7 +40,7 @@ pub enum PasswordError {
         /// As the user wrote it.
         path: PathBuf,
         /// Completes "the vault password program `x` …".
-        why: String,
+        why: ProgramError,
     },
     /// The password is empty.
     #[error("the vault password from {0} is empty")]
@@ -48,6 +48,38 @@ pub enum PasswordError {
     /// The prompt was not answered.
     #[error("no vault password was entered")]
     NotEntered(#[source] std::io::Error),
+}
+
+/// Why a vault password program has no password. Completes "the vault password program `x` …".
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// Its path is not usable.
+    #[error("{0}")]
+    Path(std::io::Error),
+    /// It cannot be started.
+    #[error("cannot be started: {0}")]
+    Start(std::io::Error),
+    /// It failed.
+    #[error("failed: {0}")]
+    Failed(std::process::ExitStatus),
+    /// Its exit status is not available.
+    #[error("{0}")]
+    Wait(std::io::Error),
+    /// It printed too much.
+    #[error("printed more than 64 KiB")]
+    TooLong,
+    /// Its output cannot be read.
+    #[error("cannot be read: {0}")]
+    Output(ReadError),
+    /// Its output is not text.
+    #[error("printed invalid UTF-8")]
+    NotText,
+    /// It took too long.
+    #[error("did not finish within {secs} s")]
+    Timeout {
+        /// The timeout in seconds.
+        secs: u64,
+    },
 }
 
 /// The sources of vault passwords.
@@ -128,21 +160,21 @@ fn expand_home(path: &Path) -> PathBuf {
 }
 
 fn run(path: &Path, label: Option<&str>, timeout: Duration) -> Result<String, PasswordError> {
-    let failed = |why: String| PasswordError::Program { path: path.to_owned(), why };
-    let program = std::path::absolute(path).map_err(|error| failed(error.to_string()))?;
+    let failed = |why| PasswordError::Program { path: path.to_owned(), why };
+    let program = std::path::absolute(path).map_err(|error| failed(ProgramError::Path(error)))?;
     let mut command = Command::new(program);
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     if stem.ends_with("-client") {
         command.args(["--vault-id", label.unwrap_or("default")]);
     }
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::inherit()).spawn();
-    let mut child = child.map_err(|error| failed(format!("cannot be started: {error}")))?;
+    let mut child = child.map_err(|error| failed(ProgramError::Start(error)))?;
     let output = output_of(&mut child, timeout).map_err(failed)?;
-    String::from_utf8(output).map_err(|_| failed("printed invalid UTF-8".to_owned()))
+    String::from_utf8(output).map_err(|_| failed(ProgramError::NotText))
 }
 
 /// Returns the program's output. Kills the program if it prints too much or takes too long.
-fn output_of(child: &mut Child, timeout: Duration) -> Result<Vec<u8>, String> {
+fn output_of(child: &mut Child, timeout: Duration) -> Result<Vec<u8>, ProgramError> {
     let (sender, receiver) = mpsc::channel();
     if let Some(output) = child.stdout.take() {
         std::thread::spawn(move || {
@@ -155,14 +187,14 @@ fn output_of(child: &mut Child, timeout: Duration) -> Result<Vec<u8>, String> {
         Ok(Ok(output)) => loop {
             match child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(output),
-                Ok(Some(status)) => return Err(format!("failed: {status}")),
+                Ok(Some(status)) => return Err(ProgramError::Failed(status)),
                 Ok(None) if began.elapsed() < timeout => std::thread::sleep(Duration::from_millis(5)),
                 Ok(None) => break Err(timed_out(timeout)),
-                Err(error) => break Err(error.to_string()),
+                Err(error) => break Err(ProgramError::Wait(error)),
             }
         },
-        Ok(Err(ReadError::TooLarge(_))) => Err("printed more than 64 KiB".to_owned()),
-        Ok(Err(error)) => Err(format!("cannot be read: {error}")),
+        Ok(Err(ReadError::TooLarge(_))) => Err(ProgramError::TooLong),
+        Ok(Err(error)) => Err(ProgramError::Output(error)),
         Err(_) => Err(timed_out(timeout)),
     };
     // The program may have ended already.
@@ -171,8 +203,8 @@ fn output_of(child: &mut Child, timeout: Duration) -> Result<Vec<u8>, String> {
     result
 }
 
-fn timed_out(timeout: Duration) -> String {
-    format!("did not finish within {} s", timeout.as_secs())
+const fn timed_out(timeout: Duration) -> ProgramError {
+    ProgramError::Timeout { secs: timeout.as_secs() }
 }
 
 #[cfg(test)]
@@ -186,7 +218,7 @@ mod tests {
     fn endless_password_program_is_killed() {
         let run = |script: &str, timeout| {
             let child = Command::new("sh").args(["-c", script]).stdout(Stdio::piped()).spawn();
-            output_of(&mut child.expect("sh"), timeout)
+            output_of(&mut child.expect("sh"), timeout).map_err(|error| error.to_string())
         };
         let long = Duration::from_secs(60);
         assert_eq!(run("echo pw", long), Ok(b"pw\n".to_vec()));

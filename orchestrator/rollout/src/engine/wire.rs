@@ -15,7 +15,7 @@ use tokio_util::bytes::Bytes;
 use super::event::Event;
 use crate::plan::model::ContentSource;
 use apim_transport::host::HostName;
-use apim_transport::session::{Link, Receiver, Sender, Session, SessionError, Source};
+use apim_transport::session::{Link, Parts, Receiver, Sender, Session, SessionError, Source};
 
 /// An open link.
 pub(super) struct Wire {
@@ -101,7 +101,7 @@ impl Wire {
             // shows up in `next`.
             drop(match (source, parts.is_empty()) {
                 (Source::File(path), false) => {
-                    sender.send_parts(&content, &path, (&parts, offset), progress).await
+                    sender.send_parts(&content, &path, Parts { parts: &parts, offset }, progress).await
                 }
                 (source, _) => sender.send_content(&content, &source, offset, progress).await,
             });

@@ -23,6 +23,15 @@ pub enum Source {
     File(PathBuf),
 }
 
+/// Parts of a file to send.
+#[derive(Debug, Clone, Copy)]
+pub struct Parts<'a> {
+    /// The parts, in order.
+    pub parts: &'a [Part],
+    /// Number of bytes of all parts together that the host has already.
+    pub offset: u64,
+}
+
 impl Sender {
     /// Sends `content` from `offset` on; `progress` is called with the number of bytes sent so far,
     /// including `offset`.
@@ -65,10 +74,10 @@ impl Sender {
         &self,
         content: &Content,
         path: &Path,
-        (parts, offset): (&[Part], u64),
+        parts: Parts<'_>,
         mut progress: impl FnMut(u64) + Send,
     ) -> Result<(), SessionError> {
-        let sent = self.send_each(content, path, (parts, offset), &mut progress).await;
+        let sent = self.send_each(content, path, parts, &mut progress).await;
         if let Err(SessionError::Content { source, .. }) = &sent {
             self.no_content(content.sha256, format!("cannot read it on the control machine: {source}"))
                 .await?;
@@ -80,7 +89,7 @@ impl Sender {
         &self,
         content: &Content,
         path: &Path,
-        (parts, offset): (&[Part], u64),
+        Parts { parts, offset }: Parts<'_>,
         progress: &mut (dyn FnMut(u64) + Send),
     ) -> Result<(), SessionError> {
         let fault = |source: std::io::Error| self.fault(path, source);

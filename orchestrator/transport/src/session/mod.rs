@@ -19,7 +19,7 @@ pub mod text;
 #[cfg(test)]
 mod tests;
 
-pub use content::Source;
+pub use content::{Parts, Source};
 pub use conversation::Session;
 pub use error::SessionError;
 pub(crate) use frame::find_magic;

@@ -23,15 +23,19 @@ const EXIT_GRACE: Duration = Duration::from_secs(5);
 /// Maximum number of queued output pieces.
 const ARRIVING: usize = 16;
 
-/// Returns the link over a channel on which the agent has started to send; `said` is the output
-/// received so far.
-pub(super) fn link(
-    peer: &str,
-    opened: Arc<Opened>,
-    (reader, writer): (ChannelReadHalf, Arc<ChannelWriteHalf<Msg>>),
-    said: Bytes,
-    stderr: Tail,
-) -> Link {
+/// A channel on which the agent has started to send.
+pub(super) struct Started {
+    pub(super) opened: Arc<Opened>,
+    pub(super) reader: ChannelReadHalf,
+    pub(super) writer: Arc<ChannelWriteHalf<Msg>>,
+    /// The output received so far.
+    pub(super) said: Bytes,
+    pub(super) stderr: Tail,
+}
+
+/// Returns the link over the channel.
+pub(super) fn link(peer: &str, started: Started) -> Link {
+    let Started { opened, reader, writer, said, stderr } = started;
     let (input, pieces) = ChannelWriter::new();
     let (out, arriving) = mpsc::channel(ARRIVING);
     let (ended, words) = oneshot::channel();

@@ -22,7 +22,7 @@ use super::connection::Opened;
 use super::destination::{Destination, Surroundings};
 use super::dial::dial;
 use super::error::{SettingError, SshError, UnreachableError};
-use super::host_key::{Trust, UnknownKey};
+use super::host_key::{KeyTarget, Trust, UnknownKey};
 use super::keyring::{AskPassphrase, KeyRing};
 use super::known_hosts::KnownHosts;
 use super::launch;
@@ -335,7 +335,8 @@ impl Shared {
 fn trust(to: &Destination) -> Result<Trust, SettingError> {
     let known = KnownHosts::read(&to.known_hosts)?;
     let learn_to = to.known_hosts.first().cloned().unwrap_or_else(|| PathBuf::from("/dev/null"));
-    Trust::new(&to.peer, (&to.key_name, to.key_port), &to.pins, &known, &learn_to)
+    let target = KeyTarget { peer: &to.peer, host: &to.key_name, port: to.key_port };
+    Trust::new(target, &to.pins, &known, &learn_to)
 }
 
 /// Returns the delay after attempt number `attempts`: increasing, with jitter for hosts that failed

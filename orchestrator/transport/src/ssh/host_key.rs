@@ -129,6 +129,16 @@ pub(super) enum Verdict {
     Refused(Box<KeyFault>),
 }
 
+/// A host whose key is verified.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KeyTarget<'a> {
+    /// Display name.
+    pub(super) peer: &'a str,
+    /// The name that OpenSSH would look up.
+    pub(super) host: &'a str,
+    pub(super) port: u16,
+}
+
 /// Trusted keys of one host: pins of the inventory, or else lines of known_hosts files.
 #[derive(Debug)]
 pub(super) struct Trust {
@@ -150,17 +160,17 @@ enum Pin {
 }
 
 impl Trust {
-    /// Collects the trusted keys of `host` (the name that OpenSSH would look up) at `port`.
+    /// Collects the trusted keys of `target`.
     ///
     /// # Errors
     /// The first pin that cannot be parsed.
     pub(super) fn new(
-        peer: &str,
-        (host, port): (&str, u16),
+        target: KeyTarget<'_>,
         pinned: &[String],
         known: &KnownHosts,
         learn_to: &Path,
     ) -> Result<Self, SettingError> {
+        let KeyTarget { peer, host, port } = target;
         let name = name_of(host, port);
         Ok(Self {
             peer: peer.to_owned(),

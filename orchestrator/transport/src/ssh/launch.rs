@@ -18,7 +18,7 @@ use crate::host::Connection;
 use crate::session::Link;
 
 use super::agent_binary::AgentBinaries;
-use super::carry;
+use super::carry::{self, Started};
 use super::client::words;
 use super::connection::Opened;
 use super::error::{ExitCause, LaunchError, SshError};
@@ -58,7 +58,7 @@ pub(super) async fn start(
     starting.run().await.map_err(failed)?;
     let Starting { reader, writer, opening, .. } = starting;
     let (said, stderr) = opening.into_parts();
-    let mut link = carry::link(peer, opened, (reader, writer), said.into(), stderr);
+    let mut link = carry::link(peer, Started { opened, reader, writer, said: said.into(), stderr });
     link.builds = agents.iter().map(|(_, binary)| binary.sha256.to_string()).collect();
     Ok(link)
 }

@@ -101,7 +101,12 @@ impl Starting<'_> {
                 Err(_) => return Err(LaunchError::SudoTimeout { secs: SUDO.as_secs() }),
             };
         }
-        let mut link = carry(child, stdin, (first, stdout), (stderr_tail, stderr), self.peer);
+        let mut link = carry(
+            Running { child, stderr, tail: stderr_tail },
+            stdin,
+            io::Cursor::new(first).chain(stdout),
+            self.peer,
+        );
         link.builds = vec![binary.sha256.to_string()];
         Ok(link)
     }
@@ -192,16 +197,14 @@ impl Streams<'_> {
 }
 
 fn carry(
-    child: Child,
+    mut running: Running,
     stdin: ChildStdin,
-    (first, stdout): (Vec<u8>, ChildStdout),
-    (tail, stderr): (Tail, ChildStderr),
+    stdout: impl AsyncRead + Send + Unpin + 'static,
     peer: &str,
 ) -> Link {
     let (ended, words) = oneshot::channel();
     let unread = CancellationToken::new();
-    let reader = Guarded { inner: io::Cursor::new(first).chain(stdout), _guard: unread.clone().drop_guard() };
-    let mut running = Running { child, stderr, tail };
+    let reader = Guarded { inner: stdout, _guard: unread.clone().drop_guard() };
     tokio::spawn(async move {
         let status = running.wait(&unread).await;
         // The last output may still be in the pipe; the timeout covers background processes that

@@ -49,7 +49,7 @@ pub enum LaunchError {
     /// sudo asked again.
     #[error("sudo rejected the password")]
     PasswordRejected,
-    /// There is no agent for the host.
+    /// No agent fits the host.
     #[error("no agent for the host's architecture {architecture} (available: {available})")]
     NoAgent {
         /// The host's architecture.
@@ -57,7 +57,7 @@ pub enum LaunchError {
         /// The architectures of the available agents.
         available: String,
     },
-    /// There is no agent for this machine.
+    /// No agent fits this machine.
     #[error("no agent for this machine's architecture {architecture}")]
     NoAgentHere {
         /// This machine's architecture.
