@@ -91,7 +91,7 @@ impl SchemaTask<'_> {
 
     /// Logs in as the database's own user and reads its state; if the login is refused, uses the
     /// administrator account.
-    pub(super) async fn find(&self) -> Result<Found, Failure> {
+    async fn find(&self) -> Result<Found, Failure> {
         let attempt = attempt(self.task, self.login());
         let password = self.login().password.expose();
         let error = match session::connect(self.databases.connect.as_ref(), &attempt, password).await {
@@ -127,7 +127,7 @@ impl SchemaTask<'_> {
     }
 
     /// Finds out with the administrator account what is missing.
-    pub(super) async fn find_missing(
+    async fn find_missing(
         &self,
         admin: &Admin,
         refused: &Attempt<'_>,
