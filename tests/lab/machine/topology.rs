@@ -56,7 +56,7 @@ impl Topology {
     /// Returns the highly available cluster: two hosts of each role and a database host.
     ///
     /// # Errors
-    /// Never: [`ROLES`] is valid.
+    /// Never: `ROLES` is valid.
     pub fn ha() -> Result<Self, LabError> {
         Self::place(
             ROLES
@@ -70,7 +70,7 @@ impl Topology {
     /// Returns one host of each role and a database host.
     ///
     /// # Errors
-    /// Never: [`ROLES`] is valid.
+    /// Never: `ROLES` is valid.
     pub fn single() -> Result<Self, LabError> {
         Self::place(
             ROLES

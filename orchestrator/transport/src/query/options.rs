@@ -23,7 +23,7 @@ pub struct QueryOptions {
     /// Timeout for another run to release the host's lock.
     pub patience: Duration,
     /// Time without a message after which a host counts as unavailable, in addition to
-    /// [`HostQuery::takes`](super::HostQuery::takes).
+    /// [`HostQuery::own_deadline`](super::HostQuery::own_deadline).
     pub silence: Duration,
     /// Cancellation by the user.
     pub stop: Stop,
