@@ -1,4 +1,4 @@
-//! Result of the requests to one URL. Pure: time comes from the caller, and memory use is bounded.
+//! Result of the requests to one URL. Pure: time comes from the client, and memory use is bounded.
 
 use std::time::{Duration, SystemTime};
 
@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 /// Number of failure kinds that are kept; the others are only counted.
 const KEPT: usize = 8;
+/// Extra time for pending requests when the run ends.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// A finished request. Times count from the start of the probes.
 #[derive(Debug, Clone)]
@@ -15,8 +17,8 @@ pub(super) struct Sample {
     /// Activity of the run when the request was sent.
     pub(super) doing: String,
     pub(super) again: bool,
-    /// The error is the reason why it failed.
-    pub(super) outcome: Result<(), String>,
+    /// Why the request failed; `None` for a success.
+    pub(super) failure: Option<String>,
 }
 
 /// A change to report immediately.
@@ -144,27 +146,27 @@ impl Tally {
     pub(super) fn hear(&mut self, sample: Sample) -> Option<Turn> {
         let done = sample.begun + sample.took;
         let Some(since) = self.since else {
-            match sample.outcome {
-                Ok(()) => {
+            match sample.failure {
+                None => {
                     (self.since, self.last_good) = (Some(done), done);
                     self.sum.since = Some(self.stamp(done));
                     self.good(sample, done);
                     return self.sum.refusal.is_some().then_some(Turn::Begins);
                 }
-                Err(why) => self.sum.refusal = Some(why),
+                Some(why) => self.sum.refusal = Some(why),
             }
             return None;
         };
-        match sample.outcome {
-            Ok(()) => {
+        match sample.failure {
+            None => {
                 let gap = done.saturating_sub(self.last_good);
                 let failed = self.silence.as_ref().map(|(_, failed)| *failed);
                 self.good(sample, done);
                 failed.map(|failed| Turn::Answers { gap, failed })
             }
             // Sent before the first success.
-            Err(_) if sample.begun < since => None,
-            Err(why) => {
+            Some(_) if sample.begun < since => None,
+            Some(why) => {
                 self.count(sample.again);
                 self.bad(sample.begun, why, sample.doing)
             }
@@ -227,7 +229,7 @@ impl Tally {
     /// slowest success.
     pub(super) fn end(mut self, now: Duration, pending: Vec<(Duration, String)>) -> Sum {
         let Some(since) = self.since else { return self.sum };
-        let patience = (self.slowest * 2).max(super::url_prober::GRACE);
+        let patience = (self.slowest * 2).max(GRACE);
         for (begun, doing) in pending {
             let waited = now.saturating_sub(begun);
             if begun >= since && waited >= patience {

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 
 use super::tally::{Sample, Tally, Turn};
 use super::*;
+use crate::engine::event::Event;
 use crate::http::tests::server::{Act, Server};
+use crate::plan::model::Plan;
 
 fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
@@ -20,13 +22,12 @@ fn tally() -> Tally {
 }
 
 fn sample(begun: u64, took: u64, outcome: Result<(), &str>) -> Sample {
-    let outcome = outcome.map_err(str::to_owned);
     Sample {
         begun: ms(begun),
         took: ms(took),
         doing: format!("step {}", begun / 1000),
         again: false,
-        outcome,
+        failure: outcome.err().map(str::to_owned),
     }
 }
 
@@ -109,22 +110,22 @@ fn failures_use_bounded_memory() {
 #[test]
 fn statuses_are_single_or_classes() {
     let expected =
-        |text: &str| -> Result<Vec<Statuses>, String> { text.split(',').map(str::parse).collect() };
-    let good = |text: &str, status: u16| Expected::new(expected(text).unwrap()).judge(Ok(status)).is_ok();
+        |text: &str| -> Result<Vec<Statuses>, InvalidStatus> { text.split(',').map(str::parse).collect() };
+    let good = |text: &str, status: u16| Expected::new(expected(text).unwrap()).check(Ok(status)).is_ok();
     assert!(good("200,401", 401) && !good("200,401", 204));
     assert!(good("2xx", 299) && !good("2XX", 301));
     for wrong in ["", "20", "600", "1xx", "xx", "abc", "+20", "2x"] {
         assert!(expected(wrong).is_err(), "{wrong}");
     }
     let usual = Expected::new(Vec::new());
-    assert!(usual.judge(Ok(302)).is_ok());
-    assert_eq!(usual.judge(Ok(404)), Err("status 404".to_owned()));
+    assert!(usual.check(Ok(302)).is_ok());
+    assert_eq!(usual.check(Ok(404)), Err(ProbeFailure::Status(404)));
 }
 
 fn probes(server: &Server) -> Probes {
-    let place = format!("http://{}/", server.address).parse().expect("a URL");
+    let target = format!("http://{}/", server.address).parse().expect("a URL");
     Probes {
-        places: vec![Arc::new(place)],
+        targets: vec![Arc::new(target)],
         interval: ms(10),
         limit: Duration::from_secs(30),
         expected: Expected::default(),
@@ -246,13 +247,13 @@ async fn rollout_halts_after_too_many_failures() {
 async fn unhealthy_url_is_found_before_run() {
     let server =
         Server::start(|connection, _| if connection == 0 { Act::Close } else { Act::Say(200) }).await;
-    assert!(probes(&server).look().await.is_empty(), "one failure is tolerated");
+    assert!(probes(&server).check().await.is_empty(), "one failure is tolerated");
     let server = Server::start(|_, _| Act::Say(404)).await;
-    let unhealthy = probes(&server).look().await;
+    let unhealthy = probes(&server).check().await;
     assert_eq!(unhealthy.len(), 1);
-    assert_eq!(unhealthy[0].1, "status 404");
+    assert_eq!(unhealthy[0].1, ProbeFailure::Status(404));
     let fits = Probes { expected: Expected::new(vec!["404".parse().unwrap()]), ..probes(&server) };
-    assert!(fits.look().await.is_empty());
+    assert!(fits.check().await.is_empty());
 }
 
 #[tokio::test]
