@@ -3,9 +3,10 @@
 use super::error::{Attempt, DatabaseError, Kind};
 use super::outline::Outline;
 use super::script::Script;
+use super::server::Progress;
 use super::split::Dialect;
 use super::verdict::Entry;
-use super::{Progress, mysql, postgres};
+use super::{mysql, postgres};
 use apim_product::settings::databases::{Creation, DatabaseType};
 use apim_product::work::Login;
 use apim_transport::session::Connect;
