@@ -12,6 +12,10 @@ const FUNCTION: usize = 80;
 /// Blocks inside blocks of a function: branches, loops, matches and closures.
 const NESTING: usize = 4;
 
+/// Files over the limit, with the reason.
+const LONG: &[(&str, &str)] =
+    &[("orchestrator/rollout/src/engine/tests/fake.rs", "one simulated agent: its replies belong together")];
+
 /// Walks the functions of a file.
 struct Functions {
     wrong: Vec<String>,
@@ -112,7 +116,8 @@ fn files_are_short_and_say_what_they_hold() {
     let mut wrong = Vec::new();
     for source in SOURCES.iter() {
         let lines = source.text.lines().count();
-        if lines > FILE {
+        let is_excepted = LONG.iter().any(|(path, _)| source.path == std::path::Path::new(path));
+        if lines > FILE && !is_excepted {
             wrong.push(format!("{}: {lines} lines", source.path.display()));
         }
         if !source.text.starts_with("//!") {

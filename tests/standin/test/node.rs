@@ -242,24 +242,26 @@ pub(crate) fn database(address: Ipv4Addr, error: Option<&'static str>) -> u16 {
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
-            std::thread::spawn(move || {
-                let mut greeting =
-                    b"\x0a5.5.5-stand-in\0\x01\0\0\0abcdefgh\0\xff\xf7\x21\x02\0\xff\x81\x15".to_vec();
-                greeting.extend_from_slice(&[0; 10]);
-                greeting.extend_from_slice(b"ijklmnopqrst\0mysql_native_password\0");
-                drop(send(&mut stream, 0, &greeting));
-                let mut given = [0; 512];
-                while stream.read(&mut given).is_ok_and(|length| length > 0) {
-                    let answer = match error {
-                        Some(text) => [b"\xff\x15\x04#28000", text.as_bytes()].concat(),
-                        None => vec![0; 7],
-                    };
-                    drop(send(&mut stream, 2, &answer));
-                }
-            });
+            std::thread::spawn(move || greet(&mut stream, error));
         }
     });
     port
+}
+
+/// Sends the greeting, and answers every packet.
+fn greet(stream: &mut TcpStream, error: Option<&str>) {
+    let mut greeting = b"\x0a5.5.5-stand-in\0\x01\0\0\0abcdefgh\0\xff\xf7\x21\x02\0\xff\x81\x15".to_vec();
+    greeting.extend_from_slice(&[0; 10]);
+    greeting.extend_from_slice(b"ijklmnopqrst\0mysql_native_password\0");
+    drop(send(stream, 0, &greeting));
+    let mut given = [0; 512];
+    while stream.read(&mut given).is_ok_and(|length| length > 0) {
+        let answer = match error {
+            Some(text) => [b"\xff\x15\x04#28000", text.as_bytes()].concat(),
+            None => vec![0; 7],
+        };
+        drop(send(stream, 2, &answer));
+    }
 }
 
 fn send(stream: &mut TcpStream, number: u8, payload: &[u8]) -> std::io::Result<()> {
