@@ -71,7 +71,7 @@ pub struct Call {
 struct Line {
     sender: SendRequest<Empty<Bytes>>,
     /// Whether a byte was received since the start of the last request.
-    heard: Arc<AtomicBool>,
+    received: Arc<AtomicBool>,
     _driver: AbortOnDropHandle<()>,
 }
 
@@ -115,11 +115,11 @@ impl UrlClient {
 
     async fn send_over(&mut self, mut line: Line) -> Result<u16, ConnectionError> {
         self.waits_for = Missing::Response;
-        line.heard.store(false, Ordering::Relaxed);
+        line.received.store(false, Ordering::Relaxed);
         let request = self.request()?;
         let answer = match line.sender.send_request(request).await {
             Ok(answer) => answer,
-            Err(_) if !line.heard.load(Ordering::Relaxed) => {
+            Err(_) if !line.received.load(Ordering::Relaxed) => {
                 return Err(ConnectionError::ClosedUnanswered);
             }
             Err(error) if error.is_parse() => {
@@ -199,13 +199,13 @@ impl UrlClient {
 async fn shake_hands(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) -> Result<Line, ConnectionError> {
-    let heard = Arc::new(AtomicBool::new(false));
-    let observed = Observed { stream, heard: Arc::clone(&heard) };
+    let received = Arc::new(AtomicBool::new(false));
+    let observed = Observed { stream, received: Arc::clone(&received) };
     let begun = http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(observed)).await;
     let (sender, connection) = begun.map_err(|error| ConnectionError::NotHttp(details(&error)))?;
     // The sender reports the errors of the connection.
     let driver = tokio::spawn(async move { drop(connection.await) });
-    Ok(Line { sender, heard, _driver: AbortOnDropHandle::new(driver) })
+    Ok(Line { sender, received, _driver: AbortOnDropHandle::new(driver) })
 }
 
 /// Reads a response body up to [`BODY`] bytes; returns whether it was read to its end.
@@ -238,7 +238,7 @@ fn details(error: &impl ToString) -> String {
 /// A stream that records whether a byte was received.
 struct Observed<S> {
     stream: S,
-    heard: Arc<AtomicBool>,
+    received: Arc<AtomicBool>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
@@ -250,7 +250,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         let before = buffer.filled().len();
         let done = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if buffer.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
+            self.received.store(true, Ordering::Relaxed);
         }
         Poll::Ready(done)
     }

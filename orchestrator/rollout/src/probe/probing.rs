@@ -57,12 +57,12 @@ pub struct Probing {
 impl Probing {
     /// Tracks the events of the run and forwards them.
     #[must_use]
-    pub fn hears(&self, mut events: mpsc::UnboundedReceiver<Event>) -> mpsc::UnboundedReceiver<Event> {
+    pub fn track(&self, mut events: mpsc::UnboundedReceiver<Event>) -> mpsc::UnboundedReceiver<Event> {
         let shared = Arc::clone(&self.shared);
         let (onward, heard) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             while let Some(event) = events.recv().await {
-                shared.activity().hear(&event);
+                shared.activity().apply(&event);
                 // The receiver may have ended.
                 drop(onward.send(event));
             }

@@ -34,10 +34,10 @@ fn sample(begun: u64, took: u64, outcome: Result<(), &str>) -> Sample {
 #[test]
 fn counting_starts_with_first_success() {
     let mut tally = tally();
-    assert_eq!(tally.hear(sample(0, 10, Err("status 503"))), None);
-    assert_eq!(tally.hear(sample(100, 10, Ok(()))), Some(Turn::Begins));
+    assert_eq!(tally.add(sample(0, 10, Err("status 503"))), None);
+    assert_eq!(tally.add(sample(100, 10, Ok(()))), Some(Turn::Begins));
     // Sent before it, ended after it.
-    assert_eq!(tally.hear(sample(50, 5000, Err("no answer"))), None);
+    assert_eq!(tally.add(sample(50, 5000, Err("no answer"))), None);
     let sum = tally.end(ms(200), Vec::new());
     assert_eq!((sum.sent, sum.failed, sum.is_good()), (1, 0, true));
     assert_eq!(sum.since.as_deref(), Some("1970-01-01T00:00:00.110Z"));
@@ -47,7 +47,7 @@ fn counting_starts_with_first_success() {
 #[test]
 fn url_that_never_succeeded_is_not_good() {
     let mut tally = tally();
-    tally.hear(sample(0, 10, Err("status 503")));
+    tally.add(sample(0, 10, Err("status 503")));
     let sum = tally.end(ms(5000), vec![(ms(10), "x".into())]);
     assert_eq!((sum.is_good(), sum.sent, sum.refusal.as_deref()), (false, 0, Some("status 503")));
 }
@@ -55,15 +55,15 @@ fn url_that_never_succeeded_is_not_good() {
 #[test]
 fn longest_gap_has_activity_of_its_start() {
     let mut tally = tally();
-    assert_eq!(tally.hear(sample(0, 10, Ok(()))), None, "the first request succeeded");
+    assert_eq!(tally.add(sample(0, 10, Ok(()))), None, "the first request succeeded");
     let fails = Turn::Fails { why: "connection refused".into(), doing: "step 1".into() };
-    assert_eq!(tally.hear(sample(1000, 10, Err("connection refused"))), Some(fails));
+    assert_eq!(tally.add(sample(1000, 10, Err("connection refused"))), Some(fails));
     for begun in (1100..4000).step_by(100) {
-        assert_eq!(tally.hear(sample(begun, 10, Err("connection refused"))), None, "reported once");
+        assert_eq!(tally.add(sample(begun, 10, Err("connection refused"))), None, "reported once");
     }
     let answers = Turn::Answers { gap: ms(4000), failed: 30 };
-    assert_eq!(tally.hear(sample(4000, 10, Ok(()))), Some(answers));
-    tally.hear(sample(4500, 700, Ok(())));
+    assert_eq!(tally.add(sample(4000, 10, Ok(()))), Some(answers));
+    tally.add(sample(4500, 700, Ok(())));
     let sum = tally.end(ms(5300), Vec::new());
     assert_eq!((sum.sent, sum.failed), (33, 30));
     let gap = sum.gap.clone().expect("a gap");
@@ -78,7 +78,7 @@ fn longest_gap_has_activity_of_its_start() {
 #[test]
 fn open_gap_counts_and_hanging_request_fails() {
     let mut tally = tally();
-    tally.hear(sample(0, 10, Ok(())));
+    tally.add(sample(0, 10, Ok(())));
     let pending = vec![(ms(100), "step 0".to_owned()), (ms(4900), "step 4".to_owned())];
     let sum = tally.end(ms(5000), pending);
     assert_eq!((sum.sent, sum.failed, sum.left_out), (2, 1, 1));
@@ -90,7 +90,7 @@ fn open_gap_counts_and_hanging_request_fails() {
 #[test]
 fn usually_slow_request_has_not_failed_at_end() {
     let mut tally = tally();
-    tally.hear(sample(0, 2000, Ok(())));
+    tally.add(sample(0, 2000, Ok(())));
     let sum = tally.end(ms(5500), vec![(ms(2500), "step 2".into())]);
     assert_eq!((sum.failed, sum.left_out), (0, 1));
 }
@@ -98,9 +98,9 @@ fn usually_slow_request_has_not_failed_at_end() {
 #[test]
 fn failures_use_bounded_memory() {
     let mut tally = tally();
-    tally.hear(sample(0, 1, Ok(())));
+    tally.add(sample(0, 1, Ok(())));
     for number in 1..10_000 {
-        tally.hear(sample(number * 1000, 1, Err(&format!("kind {}", number % 50))));
+        tally.add(sample(number * 1000, 1, Err(&format!("kind {}", number % 50))));
     }
     let sum = tally.end(ms(10_000_000), Vec::new());
     assert_eq!((sum.failed, sum.failures.len()), (9999, 8));
@@ -189,7 +189,7 @@ async fn failures_are_reported_live_and_counted() {
     let (sender, mut events) = mpsc::unbounded_channel();
     let probing = probes(&service.server).begin(&Plan::default(), &sender);
     let (run, happened) = mpsc::unbounded_channel();
-    let mut heard = probing.hears(happened);
+    let mut heard = probing.track(happened);
     run.send(Event::StageStarted(0, "start gateways".into())).expect("sent");
     heard.recv().await.expect("forwarded");
     service.await_requests(20).await;

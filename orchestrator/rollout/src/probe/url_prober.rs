@@ -153,7 +153,7 @@ impl UrlProber {
             *slot = ClientSlot::new(client);
         }
         let before = self.tally.counts();
-        let turn = self.tally.hear(sample);
+        let turn = self.tally.add(sample);
         let after = self.tally.counts();
         if after.0 > before.0 {
             self.shared.count(after.1 == before.1);

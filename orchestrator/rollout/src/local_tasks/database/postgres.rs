@@ -11,7 +11,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{DatabaseError, Kind};
 use super::outline::Outline;
-use super::script::Script;
+use super::script::Load;
 use super::server::{Progress, client_name, literal, within};
 use super::verdict::{Entry, STATE_TABLE};
 use super::{scram, tls};
@@ -133,11 +133,10 @@ impl Session {
     /// Runs `script` in one transaction: an interrupted load leaves no changes.
     pub(super) async fn load(
         &mut self,
-        key: &str,
-        version: &str,
-        script: &Script,
+        load: Load<'_>,
         progress: &Progress<'_>,
     ) -> Result<(), DatabaseError> {
+        let Load { key, version, script, from: _ } = load;
         let total = script.statements.len();
         let transaction = within(ANSWER, self.client.transaction()).await?;
         for (at, statement) in script.statements.iter().enumerate() {

@@ -3,7 +3,7 @@
 use apim_protocol::outcome::Failure;
 
 use super::error::Attempt;
-use super::script::{self, Script};
+use super::script::{self, Load, Script};
 use super::session::{self, Session};
 use super::verdict::Verdict;
 use crate::engine::LocalTask;
@@ -120,7 +120,8 @@ impl SchemaTask<'_> {
         let key = self.schema.key;
         let progress =
             |_: &str, done, total| (self.task.progress)(&format!("{key}: statements"), done, total);
-        let loading = session.load((key, &self.schemas.version), &script, from, &progress);
+        let load = Load { key, version: &self.schemas.version, script: &script, from };
+        let loading = session.load(load, &progress);
         loading.await.map_err(|error| {
             let mut failure = attempt.failure("loading the schema", &error);
             failure.hint = Some(
