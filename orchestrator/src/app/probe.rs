@@ -15,9 +15,9 @@ use crate::app::rollout::request::RolloutRequest;
 use apim_product::Cluster;
 use apim_product::yaml::{nearest, read_bounded};
 use apim_rollout::engine::event::{Event, Level};
-use apim_rollout::http::{Place, Trust, certificates, shown};
+use apim_rollout::http::{TargetUrl, Trust, certificates, shown};
 use apim_rollout::plan::model::Plan;
-use apim_rollout::probe::{Expected, Probes, Probing};
+use apim_rollout::probe::{Expected, ProbeFailure, Probes, Probing};
 
 /// Maximum size of a file of authorities, in bytes.
 const LARGEST: u64 = 4 * 1024 * 1024;
@@ -32,10 +32,10 @@ pub(crate) fn prepare(
     if urls.is_empty() {
         return Ok(None);
     }
-    let places = urls.iter().map(|url| place(url)).collect::<Result<Vec<Arc<Place>>, Exit>>()?;
+    let targets = urls.iter().map(|url| target(url)).collect::<Result<Vec<Arc<TargetUrl>>, Exit>>()?;
     let mut resolved: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
     for (name, address) in resolve {
-        let known = || places.iter().map(|place| place.name.as_str());
+        let known = || targets.iter().map(|target| target.name.as_str());
         if !known().any(|known| known == name) {
             let hint = match nearest(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
@@ -47,13 +47,13 @@ pub(crate) fn prepare(
         }
         resolved.entry(name.clone()).or_default().push(*address);
     }
-    let trust = if places.iter().any(|place| place.is_encrypted) {
+    let trust = if targets.iter().any(|target| target.is_encrypted) {
         Some(trust(authorities, cluster, inventory)?)
     } else {
         None
     };
     Ok(Some(Probes {
-        places,
+        targets,
         interval: *interval,
         limit: *timeout,
         expected: Expected::new(expect.clone()),
@@ -64,8 +64,8 @@ pub(crate) fn prepare(
 }
 
 /// Parses a URL after clap has parsed the flags: clap's error would show a password in the URL.
-fn place(url: &str) -> Result<Arc<Place>, Exit> {
-    let read = url.parse::<Place>();
+fn target(url: &str) -> Result<Arc<TargetUrl>, Exit> {
+    let read = url.parse::<TargetUrl>();
     let exit = |why| Exit::new(Kind::Usage, format!("--probe: {}: {why}; no host was contacted", shown(url)));
     read.map(Arc::new).map_err(|why| {
         exit(why).hint("use a URL that clients request, such as https://gw.example.com/pizza/1.0/menu")
@@ -77,12 +77,12 @@ fn trust(files: &[PathBuf], cluster: &Cluster, inventory: &Path) -> Result<Trust
     let mut trusted: Vec<Vec<u8>> = Vec::new();
     trusted.extend(issue::authority(cluster, inventory)?.map(|one| one.der.to_vec()));
     for file in files {
-        let read = read_bounded(file, LARGEST).map_err(|error| error.to_string());
-        let found = read.and_then(|pem| certificates(&pem)).map_err(|why| {
+        let refused = |why: &dyn std::error::Error| {
             let text = format!("--probe-ca: `{}`: {why}; no host was contacted", file.display());
             Exit::new(Kind::Usage, text).hint("use a PEM file of CA certificates")
-        })?;
-        trusted.extend(found);
+        };
+        let pem = read_bounded(file, LARGEST).map_err(|error| refused(&error))?;
+        trusted.extend(certificates(&pem).map_err(|error| refused(&error))?);
     }
     Trust::new(trusted).map_err(|why| {
         let text = format!("no trusted authority for the probes: {why}; no host was contacted");
@@ -109,27 +109,24 @@ pub(crate) fn begin(
 /// if the verb requires a healthy service.
 pub(crate) async fn check(probes: Option<&Probes>, request: &RolloutRequest) -> Result<Vec<String>, Exit> {
     let Some(probes) = probes else { return Ok(Vec::new()) };
-    let silent = probes.look().await;
-    if silent.is_empty() || request.verb.policy().starts_while_down || request.reach.allow_outage {
-        let note = |(place, why): &(Arc<Place>, String)| {
-            format!("{place} is not healthy yet ({why}); its probes count from the first good answer")
+    let unhealthy = probes.check().await;
+    if unhealthy.is_empty() || request.verb.policy().starts_while_down || request.reach.allow_outage {
+        let note = |(target, why): &(Arc<TargetUrl>, ProbeFailure)| {
+            format!("{target} is not healthy yet ({why}); its probes count from the first good answer")
         };
-        return Ok(silent.iter().map(note).collect());
+        return Ok(unhealthy.iter().map(note).collect());
     }
-    let lines: Vec<String> = silent.iter().map(|(place, why)| format!("\n  {place}: {why}")).collect();
+    let lines: Vec<String> = unhealthy.iter().map(|(target, why)| format!("\n  {target}: {why}")).collect();
     let text = format!(
         "the probe URL is not healthy; refusing to start `{}`; no host was changed{}",
         request.verb,
         lines.concat()
     );
     let mut exit = Exit::new(Kind::Failed, text);
-    for (sign, hint) in [
-        ("trusted", "pass the issuer of the certificate with --probe-ca FILE"),
-        ("resolve", "set the address with --probe-resolve NAME=ADDRESS"),
-        ("status ", "set the accepted statuses with --probe-expect STATUSES"),
-        (" within ", "raise the timeout with --probe-timeout TIME"),
-    ] {
-        if silent.iter().any(|(_, why)| why.contains(sign)) {
+    let mut hints: Vec<&str> = Vec::new();
+    for hint in unhealthy.iter().filter_map(|(_, failure)| failure.hint()) {
+        if !hints.contains(&hint) {
+            hints.push(hint);
             exit = exit.hint(hint);
         }
     }

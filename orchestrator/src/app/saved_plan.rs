@@ -24,7 +24,7 @@ use apim_product::Artifact;
 use apim_product::yaml::{FILE_BYTES, read_bounded};
 use apim_rollout::engine::{Confirm, RunResult};
 use apim_rollout::plan::model::Plan;
-use apim_rollout::saved_plan::{self, Asked, Key, Made, PlanFileError, SavedPlan};
+use apim_rollout::saved_plan::{self, CommandOptions, Key, Origin, PlanFileError, SavedPlan};
 
 /// Maximum number of stale items to list.
 const NAMED: usize = 20;
@@ -45,23 +45,23 @@ pub(crate) fn read(
     reach: &mut Reach,
 ) -> Result<SavedPlanUse, Exit> {
     let plan = SavedPlan::read(path, &key(reach)?).map_err(|error| refused(&error))?;
-    let asked = &plan.asked;
-    files.limit = files.limit.take().or_else(|| asked.limit.clone());
-    plays.playbook = plays.playbook.take().or_else(|| asked.playbook.clone());
-    for (given, then) in [(&mut plays.tags, &asked.tags), (&mut plays.skip_tags, &asked.skip_tags)] {
+    let options = &plan.options;
+    files.limit = files.limit.take().or_else(|| options.limit.clone());
+    plays.playbook = plays.playbook.take().or_else(|| options.playbook.clone());
+    for (given, then) in [(&mut plays.tags, &options.tags), (&mut plays.skip_tags, &options.skip_tags)] {
         if given.is_empty() {
             given.clone_from(then);
         }
     }
     if reach.max_unavailable.is_empty() {
-        let limits = asked.max_unavailable.iter().map(|text| text.parse());
+        let limits = options.max_unavailable.iter().map(|text| text.parse());
         reach.max_unavailable = limits.collect::<Result<_, _>>().map_err(|error: BudgetError| {
             Exit::new(Kind::Usage, format!("invalid --max-unavailable in the saved plan: {error}"))
         })?;
     }
     // A flag without a value cannot be unset, so the flags of the saved plan are added.
-    reach.allow_outage |= asked.allow_outage;
-    reach.no_drain |= asked.no_drain;
+    reach.allow_outage |= options.allow_outage;
+    reach.no_drain |= options.no_drain;
     Ok(SavedPlanUse::Apply(Box::new(plan)))
 }
 
@@ -96,7 +96,7 @@ impl Binding {
         let RolloutRequest { files, plays, reach, .. } = request;
         let key = key(reach)?;
         let extra_vars = serde_json::to_vec(&files.extra_vars).unwrap_or_default();
-        let asked = Asked {
+        let options = CommandOptions {
             inventory: absolute(&files.inventory),
             playbook: plays.playbook.clone(),
             limit: files.limit.clone(),
@@ -108,8 +108,8 @@ impl Binding {
             no_drain: reach.no_drain,
         };
         let now = SavedPlan {
-            made: made(reach)?,
-            asked,
+            origin: origin(reach)?,
+            options,
             files: digests(&files.inventory, read.inventory.files.iter().chain(&playbook.files), &key)?,
             artifacts: artifacts.iter().map(|one| (one.name.0.clone(), one.sha256)).collect(),
             stages: Vec::new(),
@@ -151,7 +151,7 @@ impl Binding {
             let object = json!({"event": "plan_written", "file": path, "steps": steps, "differ": differ});
             return Ok(say(&object.to_string())?);
         }
-        let inventory = bound.asked.inventory.display();
+        let inventory = bound.options.inventory.display();
         remark(&format!(
             "plan saved to `{}`: {}, {differ} pending\n\
              apply it with: apim-deploy apply --plan {} {inventory}",
@@ -182,12 +182,12 @@ pub(crate) fn refuse(differences: &[String], done: &str, look: &Look) -> Result<
         .hint("review the differences, then save a new plan with `apim-deploy plan INVENTORY --out FILE`"))
 }
 
-fn made(reach: &Reach) -> Result<Made, Exit> {
+fn origin(reach: &Reach) -> Result<Origin, Exit> {
     let own = std::env::current_exe().and_then(|path| digest_of(&path));
     let build = own.map_err(|error| {
         Exit::new(Kind::Failed, format!("cannot read the apim-deploy executable: {error}"))
     })?;
-    Ok(Made {
+    Ok(Origin {
         at: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         by: operator(),
         version: env!("CARGO_PKG_VERSION").to_owned(),

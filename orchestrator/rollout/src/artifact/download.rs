@@ -11,8 +11,7 @@ use futures_util::StreamExt as _;
 use sha2::Digest as _;
 
 use super::{ArtifactError, Cache, Progress};
-use crate::http::header::{CONTENT_RANGE, ETAG, HeaderMap, IF_RANGE, LAST_MODIFIED, RANGE};
-use crate::http::{self, Client, Response, StatusCode, shown, words};
+use crate::http::{Client, ClientError, ClientOptions, Response, Status, shown};
 use apim_product::Artifact;
 
 /// Maximum number of attempts.
@@ -34,9 +33,26 @@ struct Partial {
 /// Why an attempt failed.
 enum Broken {
     /// Temporary: try again.
-    Again(String),
+    Again(AttemptError),
     /// Permanent.
     Final(ArtifactError),
+}
+
+/// Why the server did not send the file.
+#[derive(Debug, thiserror::Error)]
+enum AttemptError {
+    #[error(transparent)]
+    Request(#[from] ClientError),
+    #[error("the server does not support resuming this download")]
+    NotResumable,
+    #[error("the server responded with {0}")]
+    Status(Status),
+}
+
+impl From<ClientError> for Broken {
+    fn from(error: ClientError) -> Self {
+        Self::Again(error.into())
+    }
 }
 
 /// Downloads `artifact` to `path`.
@@ -77,7 +93,7 @@ pub(super) async fn fetch(
             }
             Err(Broken::Final(error)) => return Err(error),
             Err(Broken::Again(why)) if attempt >= ATTEMPTS => {
-                return Err(failed(artifact, &format!("{why} ({attempt} attempts)")));
+                return Err(failed(artifact, &format_args!("{why} ({attempt} attempts)")));
             }
             Err(Broken::Again(_)) => {
                 tokio::time::sleep(Duration::from_millis(250 << attempt)).await;
@@ -88,9 +104,13 @@ pub(super) async fn fetch(
 }
 
 fn client(artifact: &Artifact) -> Result<Client, ArtifactError> {
-    let builder = http::builder(artifact.proxy.as_deref()).map_err(|why| failed(artifact, &why))?;
-    let builder = builder.connect_timeout(CONNECT_TIMEOUT).read_timeout(READ_TIMEOUT);
-    builder.build().map_err(|error| failed(artifact, &words(&error)))
+    let options = ClientOptions {
+        proxy: artifact.proxy.as_deref(),
+        connect_timeout: Some(CONNECT_TIMEOUT),
+        read_timeout: Some(READ_TIMEOUT),
+        ..ClientOptions::default()
+    };
+    Client::new(&options).map_err(|error| failed(artifact, &error))
 }
 
 impl Partial {
@@ -141,14 +161,14 @@ impl Partial {
         artifact: &Artifact,
         progress: &Progress,
     ) -> Result<(), Broken> {
-        let mut request = client.get(&artifact.source);
+        let mut request = client.request("GET", &artifact.source);
         if self.length > 0 {
-            request = request.header(RANGE, format!("bytes={}-", self.length));
+            request = request.header("range", &format!("bytes={}-", self.length));
             if let Ok(version) = std::fs::read_to_string(&self.validator) {
-                request = request.header(IF_RANGE, version);
+                request = request.header("if-range", &version);
             }
         }
-        let response = request.send().await.map_err(|error| Broken::Again(words(&error)))?;
+        let response = request.send().await?;
         self.check_response(&response, artifact)?;
         let total = response.content_length().map_or(0, |rest| rest + self.length);
         let too_long = || {
@@ -158,14 +178,15 @@ impl Partial {
         if total > cache.max_bytes {
             return Err(too_long());
         }
-        let mut body = response.bytes_stream();
+        let mut body = response.parts();
         while let Some(piece) = body.next().await {
-            let piece = piece.map_err(|error| Broken::Again(words(&error)))?;
+            let piece = piece?;
+            let piece = piece.as_ref();
             if self.length + piece.len() as u64 > cache.max_bytes {
                 return Err(too_long());
             }
-            self.file.write_all(&piece).map_err(|error| self.unwritable(artifact, error))?;
-            self.hasher.update(&piece);
+            self.file.write_all(piece).map_err(|error| self.unwritable(artifact, error))?;
+            self.hasher.update(piece);
             self.length += piece.len() as u64;
             progress(&artifact.name.0, self.length, total);
         }
@@ -177,24 +198,24 @@ impl Partial {
     fn check_response(&mut self, response: &Response, artifact: &Artifact) -> Result<(), Broken> {
         let status = response.status();
         match status {
-            StatusCode::PARTIAL_CONTENT if begins_at(response.headers()) == Some(self.length) => Ok(()),
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if self.length > 0 => {
+            Status::PARTIAL_CONTENT if begins_at(response) == Some(self.length) => Ok(()),
+            Status::PARTIAL_CONTENT | Status::RANGE_NOT_SATISFIABLE if self.length > 0 => {
                 self.restart().map_err(|error| self.unwritable(artifact, error))?;
-                Err(Broken::Again("the server does not support resuming this download".to_owned()))
+                Err(Broken::Again(AttemptError::NotResumable))
             }
-            StatusCode::OK => {
+            Status::OK => {
                 self.restart().map_err(|error| self.unwritable(artifact, error))?;
-                if let Some(version) = version(response.headers()) {
+                if let Some(version) = version(response) {
                     // Without the validator a later attempt resumes unconditionally. The digest is
                     // checked in any case.
                     drop(std::fs::write(&self.validator, version));
                 }
                 Ok(())
             }
-            status if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS => {
-                Err(Broken::Again(format!("the server responded with {status}")))
+            status if status.is_server_error() || status == Status::TOO_MANY_REQUESTS => {
+                Err(Broken::Again(AttemptError::Status(status)))
             }
-            status => Err(Broken::Final(failed(artifact, &format!("the server responded with {status}")))),
+            status => Err(Broken::Final(failed(artifact, &AttemptError::Status(status)))),
         }
     }
 
@@ -217,18 +238,18 @@ impl Partial {
 }
 
 /// Returns the start of the range in the response.
-fn begins_at(headers: &HeaderMap) -> Option<u64> {
-    let range = headers.get(CONTENT_RANGE)?.to_str().ok()?.strip_prefix("bytes ")?;
+fn begins_at(response: &Response) -> Option<u64> {
+    let range = response.header("content-range")?.strip_prefix("bytes ")?;
     range.split_once('-')?.0.trim().parse().ok()
 }
 
 /// Returns the validator of the response. Weak ETags are ignored, because they do not guarantee
 /// identical bytes.
-fn version(headers: &HeaderMap) -> Option<String> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    text(ETAG).filter(|tag| !tag.starts_with("W/")).or_else(|| text(LAST_MODIFIED))
+fn version(response: &Response) -> Option<String> {
+    let text = |name| response.header(name).map(str::to_owned);
+    text("etag").filter(|tag| !tag.starts_with("W/")).or_else(|| text("last-modified"))
 }
 
-fn failed(artifact: &Artifact, why: &str) -> ArtifactError {
-    ArtifactError::Fetch { name: artifact.name.0.clone(), url: shown(&artifact.source), why: why.to_owned() }
+fn failed(artifact: &Artifact, why: &dyn std::fmt::Display) -> ArtifactError {
+    ArtifactError::Fetch { name: artifact.name.0.clone(), url: shown(&artifact.source), why: why.to_string() }
 }

@@ -10,6 +10,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 
+use super::error::TrustError;
+
 /// Trusted authorities of requests.
 #[derive(Debug, Clone)]
 pub struct Trust(pub(super) Arc<ClientConfig>);
@@ -20,14 +22,14 @@ impl Trust {
     ///
     /// # Errors
     /// When no authority is trusted, or a certificate is not a valid authority.
-    pub fn new(authorities: Vec<Vec<u8>>) -> Result<Self, String> {
+    pub fn new(authorities: Vec<Vec<u8>>) -> Result<Self, TrustError> {
         let provider = Arc::new(ring::default_provider());
         let authorities = authorities.into_iter().map(CertificateDer::from);
-        let verifier = Verifier::new_with_extra_roots(authorities, Arc::clone(&provider))
-            .map_err(|error| error.to_string())?;
+        let verifier =
+            Verifier::new_with_extra_roots(authorities, Arc::clone(&provider)).map_err(TrustError::Tls)?;
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
+            .map_err(TrustError::Tls)?;
         let verified = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));
         let mut config = verified.with_no_client_auth();
         config.resumption = Resumption::disabled();
@@ -39,11 +41,11 @@ impl Trust {
 ///
 /// # Errors
 /// When the text contains no certificate, or an invalid one.
-pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, String> {
+pub fn certificates(pem: &[u8]) -> Result<Vec<Vec<u8>>, TrustError> {
     let read: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
     match read {
-        Ok(found) if found.is_empty() => Err("no certificate found (BEGIN CERTIFICATE)".to_owned()),
+        Ok(found) if found.is_empty() => Err(TrustError::NoCertificate),
         Ok(found) => Ok(found.into_iter().map(|one| one.as_ref().to_vec()).collect()),
-        Err(error) => Err(error.to_string()),
+        Err(error) => Err(TrustError::Pem(error)),
     }
 }

@@ -41,7 +41,7 @@ impl Activity {
         Self { disruptive: disruptive.collect(), steps: BTreeMap::new(), phase, changed: None }
     }
 
-    pub(super) fn hear(&mut self, event: &Event) {
+    pub(super) fn apply(&mut self, event: &Event) {
         match event {
             Event::Surveying(..) => "checking the hosts".clone_into(&mut self.phase),
             Event::StageStarted(index, title) => {
@@ -126,31 +126,31 @@ mod tests {
         let mut doing = Activity::new(&Plan::default());
         doing.disruptive.insert(StepId(7));
         assert_eq!(doing.words(), "connecting");
-        doing.hear(&Event::StageStarted(3, "start gateways".into()));
+        doing.apply(&Event::StageStarted(3, "start gateways".into()));
         assert_eq!(doing.words(), "stage 4: start gateways");
         for (name, step, title) in
             [("a1", 1, "motd"), ("a2", 2, "a file"), ("gw1", 7, "gateway gw1: service")]
         {
-            doing.hear(&Event::StepStarted(host(name), StepId(step), title.into()));
+            doing.apply(&Event::StepStarted(host(name), StepId(step), title.into()));
         }
-        doing.hear(&Event::StepProgress(host("gw1"), StepId(7), "stopping".into(), 1, 300));
+        doing.apply(&Event::StepProgress(host("gw1"), StepId(7), "stopping".into(), 1, 300));
         assert_eq!(doing.words(), "gateway gw1: service, stopping; a1: motd; and 1 more");
-        doing.hear(&Event::WaitingForLeave(host("gw1"), StepId(7), "gw2".into()));
+        doing.apply(&Event::WaitingForLeave(host("gw1"), StepId(7), "gw2".into()));
         assert_eq!(doing.words(), "a1: motd; a2: a file", "waiting steps are not active");
         let drain = "draining";
-        doing.hear(&Event::StepProgress(host("gw1"), StepId(7), drain.into(), 0, 0));
+        doing.apply(&Event::StepProgress(host("gw1"), StepId(7), drain.into(), 0, 0));
         assert_eq!(doing.words(), format!("gateway gw1: service, {drain}; a1: motd; and 1 more"));
-        doing.hear(&Event::LeaveDecided(host("gw1"), StepId(7)));
+        doing.apply(&Event::LeaveDecided(host("gw1"), StepId(7)));
         for name in ["a1", "a2"] {
-            doing.hear(&Event::Unreachable { host: host(name), failure: Failure::new("gone") });
+            doing.apply(&Event::Unreachable { host: host(name), failure: Failure::new("gone") });
         }
-        doing.hear(&Event::StepProgress(host("gw1"), StepId(6), "of another step".into(), 0, 0));
+        doing.apply(&Event::StepProgress(host("gw1"), StepId(6), "of another step".into(), 0, 0));
         assert_eq!(doing.words(), "gateway gw1: service");
         let changed = Outcome::Changed(Difference::default());
         let (took, title) = (std::time::Duration::ZERO, "gateway gw1: service".to_owned());
-        doing.hear(&Event::StepFinished(host("gw1"), StepId(7), title, changed, took));
+        doing.apply(&Event::StepFinished(host("gw1"), StepId(7), title, changed, took));
         assert_eq!(doing.words(), "after gateway gw1: service", "a change has effects after its step");
-        doing.hear(&Event::RunFinished(std::time::Duration::ZERO));
+        doing.apply(&Event::RunFinished(std::time::Duration::ZERO));
         assert_eq!(doing.words(), "the end of the run");
     }
 }

@@ -1,50 +1,19 @@
-//! What to probe, and the state that all probers share.
+//! State shared by all probers of a run.
 
-use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
 use super::activity::Activity;
-use super::expected::Expected;
-use crate::http::{Caller, Place, Terms, Trust};
-
-/// What to probe, and how.
-#[derive(Debug, Clone)]
-pub struct Probes {
-    /// The URLs.
-    pub places: Vec<Arc<Place>>,
-    /// Interval between two requests to a URL.
-    pub interval: Duration,
-    /// Timeout of one request.
-    pub limit: Duration,
-    /// Expected statuses.
-    pub expected: Expected,
-    /// Trusted certificates; required for HTTPS URLs.
-    pub trust: Option<Trust>,
-    /// Addresses of names, overriding DNS.
-    pub addresses: BTreeMap<String, Vec<IpAddr>>,
-    /// Halts the rollout after this many failed requests, over all URLs.
-    pub stop_after: Option<u64>,
-}
-
-impl Probes {
-    pub(super) fn caller(&self, place: &Arc<Place>, keeps: bool) -> Caller {
-        let addresses = self.addresses.get(&place.name).cloned().unwrap_or_default();
-        let terms = Terms { trust: self.trust.clone(), addresses, limit: self.limit };
-        Caller::new(Arc::clone(place), terms, keeps)
-    }
-}
 
 /// State shared by all probers.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) doing: Mutex<Activity>,
+    pub(super) activity: Mutex<Activity>,
     pub(super) sent: AtomicU64,
     pub(super) failed: AtomicU64,
+    /// Number of failures that halt the rollout.
     pub(super) stop_after: Option<u64>,
     pub(super) halt: watch::Sender<Option<String>>,
 }
@@ -52,7 +21,11 @@ pub(super) struct Shared {
 impl Shared {
     /// Describes what the run is doing.
     pub(super) fn doing(&self) -> String {
-        self.doing.lock().unwrap_or_else(PoisonError::into_inner).words()
+        self.activity().words()
+    }
+
+    pub(super) fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request. Halts the rollout after too many failures.

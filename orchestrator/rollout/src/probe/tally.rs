@@ -1,14 +1,13 @@
-//! Result of the requests to one URL. Pure: time comes from the caller, and memory use is bounded.
+//! Result of the requests to one URL. Pure: time comes from the client, and memory use is bounded.
 
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-/// Extra time for pending requests when the run ends.
-pub(super) const GRACE: Duration = Duration::from_secs(1);
-
 /// Number of failure kinds that are kept; the others are only counted.
 const KEPT: usize = 8;
+/// Extra time for pending requests when the run ends.
+pub(super) const GRACE: Duration = Duration::from_secs(1);
 
 /// A finished request. Times count from the start of the probes.
 #[derive(Debug, Clone)]
@@ -18,8 +17,8 @@ pub(super) struct Sample {
     /// Activity of the run when the request was sent.
     pub(super) doing: String,
     pub(super) again: bool,
-    /// The error is the reason why it failed.
-    pub(super) outcome: Result<(), String>,
+    /// Why the request failed; `None` for a success.
+    pub(super) failure: Option<String>,
 }
 
 /// A change to report immediately.
@@ -109,6 +108,14 @@ impl Sum {
     }
 }
 
+/// Failures since the last success.
+#[derive(Debug)]
+struct Silence {
+    /// Activity of the run at the first failure.
+    doing: String,
+    failed: u64,
+}
+
 /// Counts requests.
 #[derive(Debug)]
 pub(super) struct Tally {
@@ -120,8 +127,8 @@ pub(super) struct Tally {
     last_good: Duration,
     longest: Duration,
     slowest: Duration,
-    /// What the run was doing at the first failure since then, and how many failed.
-    silence: Option<(String, u64)>,
+    /// The failures since then.
+    silence: Option<Silence>,
 }
 
 impl Tally {
@@ -144,30 +151,30 @@ impl Tally {
         (self.sum.sent, self.sum.failed)
     }
 
-    pub(super) fn hear(&mut self, sample: Sample) -> Option<Turn> {
+    pub(super) fn add(&mut self, sample: Sample) -> Option<Turn> {
         let done = sample.begun + sample.took;
         let Some(since) = self.since else {
-            match sample.outcome {
-                Ok(()) => {
+            match sample.failure {
+                None => {
                     (self.since, self.last_good) = (Some(done), done);
                     self.sum.since = Some(self.stamp(done));
                     self.good(sample, done);
                     return self.sum.refusal.is_some().then_some(Turn::Begins);
                 }
-                Err(why) => self.sum.refusal = Some(why),
+                Some(why) => self.sum.refusal = Some(why),
             }
             return None;
         };
-        match sample.outcome {
-            Ok(()) => {
+        match sample.failure {
+            None => {
                 let gap = done.saturating_sub(self.last_good);
-                let failed = self.silence.as_ref().map(|(_, failed)| *failed);
+                let failed = self.silence.as_ref().map(|silence| silence.failed);
                 self.good(sample, done);
                 failed.map(|failed| Turn::Answers { gap, failed })
             }
             // Sent before the first success.
-            Err(_) if sample.begun < since => None,
-            Err(why) => {
+            Some(_) if sample.begun < since => None,
+            Some(why) => {
                 self.count(sample.again);
                 self.bad(sample.begun, why, sample.doing)
             }
@@ -176,7 +183,8 @@ impl Tally {
 
     fn good(&mut self, sample: Sample, done: Duration) {
         self.count(sample.again);
-        let silence = self.silence.take().unwrap_or_else(|| (sample.doing.clone(), 0));
+        let silence =
+            self.silence.take().unwrap_or_else(|| Silence { doing: sample.doing.clone(), failed: 0 });
         self.note_gap(done, silence, false);
         self.last_good = self.last_good.max(done);
         if self.sum.slowest.is_none() || self.slowest < sample.took {
@@ -189,12 +197,12 @@ impl Tally {
     fn bad(&mut self, begun: Duration, why: String, doing: String) -> Option<Turn> {
         self.sum.failed += 1;
         let turn = match &mut self.silence {
-            Some((_, failed)) => {
-                *failed += 1;
+            Some(silence) => {
+                silence.failed += 1;
                 None
             }
             None => {
-                self.silence = Some((doing.clone(), 1));
+                self.silence = Some(Silence { doing: doing.clone(), failed: 1 });
                 Some(Turn::Fails { why: why.clone(), doing: doing.clone() })
             }
         };
@@ -217,7 +225,8 @@ impl Tally {
         self.sum.again += again as u64;
     }
 
-    fn note_gap(&mut self, until: Duration, (doing, failed): (String, u64), open: bool) {
+    fn note_gap(&mut self, until: Duration, silence: Silence, open: bool) {
+        let Silence { doing, failed } = silence;
         let length = until.saturating_sub(self.last_good);
         if length > self.longest {
             self.longest = length;
@@ -241,7 +250,10 @@ impl Tally {
                 self.sum.left_out += 1;
             }
         }
-        let silence = self.silence.take().unwrap_or_else(|| ("the end of the run".to_owned(), 0));
+        let silence = self
+            .silence
+            .take()
+            .unwrap_or_else(|| Silence { doing: "the end of the run".to_owned(), failed: 0 });
         self.note_gap(now, silence, true);
         self.sum
     }

@@ -9,7 +9,9 @@ use tokio::sync::mpsc;
 
 use super::tally::{Sample, Tally, Turn};
 use super::*;
+use crate::engine::event::Event;
 use crate::http::tests::server::{Act, Server};
+use crate::plan::model::Plan;
 
 fn ms(number: u64) -> Duration {
     Duration::from_millis(number)
@@ -20,23 +22,22 @@ fn tally() -> Tally {
 }
 
 fn sample(begun: u64, took: u64, outcome: Result<(), &str>) -> Sample {
-    let outcome = outcome.map_err(str::to_owned);
     Sample {
         begun: ms(begun),
         took: ms(took),
         doing: format!("step {}", begun / 1000),
         again: false,
-        outcome,
+        failure: outcome.err().map(str::to_owned),
     }
 }
 
 #[test]
 fn counting_starts_with_first_success() {
     let mut tally = tally();
-    assert_eq!(tally.hear(sample(0, 10, Err("status 503"))), None);
-    assert_eq!(tally.hear(sample(100, 10, Ok(()))), Some(Turn::Begins));
+    assert_eq!(tally.add(sample(0, 10, Err("status 503"))), None);
+    assert_eq!(tally.add(sample(100, 10, Ok(()))), Some(Turn::Begins));
     // Sent before it, ended after it.
-    assert_eq!(tally.hear(sample(50, 5000, Err("no answer"))), None);
+    assert_eq!(tally.add(sample(50, 5000, Err("no answer"))), None);
     let sum = tally.end(ms(200), Vec::new());
     assert_eq!((sum.sent, sum.failed, sum.is_good()), (1, 0, true));
     assert_eq!(sum.since.as_deref(), Some("1970-01-01T00:00:00.110Z"));
@@ -46,7 +47,7 @@ fn counting_starts_with_first_success() {
 #[test]
 fn url_that_never_succeeded_is_not_good() {
     let mut tally = tally();
-    tally.hear(sample(0, 10, Err("status 503")));
+    tally.add(sample(0, 10, Err("status 503")));
     let sum = tally.end(ms(5000), vec![(ms(10), "x".into())]);
     assert_eq!((sum.is_good(), sum.sent, sum.refusal.as_deref()), (false, 0, Some("status 503")));
 }
@@ -54,15 +55,15 @@ fn url_that_never_succeeded_is_not_good() {
 #[test]
 fn longest_gap_has_activity_of_its_start() {
     let mut tally = tally();
-    assert_eq!(tally.hear(sample(0, 10, Ok(()))), None, "the first request succeeded");
+    assert_eq!(tally.add(sample(0, 10, Ok(()))), None, "the first request succeeded");
     let fails = Turn::Fails { why: "connection refused".into(), doing: "step 1".into() };
-    assert_eq!(tally.hear(sample(1000, 10, Err("connection refused"))), Some(fails));
+    assert_eq!(tally.add(sample(1000, 10, Err("connection refused"))), Some(fails));
     for begun in (1100..4000).step_by(100) {
-        assert_eq!(tally.hear(sample(begun, 10, Err("connection refused"))), None, "reported once");
+        assert_eq!(tally.add(sample(begun, 10, Err("connection refused"))), None, "reported once");
     }
     let answers = Turn::Answers { gap: ms(4000), failed: 30 };
-    assert_eq!(tally.hear(sample(4000, 10, Ok(()))), Some(answers));
-    tally.hear(sample(4500, 700, Ok(())));
+    assert_eq!(tally.add(sample(4000, 10, Ok(()))), Some(answers));
+    tally.add(sample(4500, 700, Ok(())));
     let sum = tally.end(ms(5300), Vec::new());
     assert_eq!((sum.sent, sum.failed), (33, 30));
     let gap = sum.gap.clone().expect("a gap");
@@ -77,7 +78,7 @@ fn longest_gap_has_activity_of_its_start() {
 #[test]
 fn open_gap_counts_and_hanging_request_fails() {
     let mut tally = tally();
-    tally.hear(sample(0, 10, Ok(())));
+    tally.add(sample(0, 10, Ok(())));
     let pending = vec![(ms(100), "step 0".to_owned()), (ms(4900), "step 4".to_owned())];
     let sum = tally.end(ms(5000), pending);
     assert_eq!((sum.sent, sum.failed, sum.left_out), (2, 1, 1));
@@ -89,7 +90,7 @@ fn open_gap_counts_and_hanging_request_fails() {
 #[test]
 fn usually_slow_request_has_not_failed_at_end() {
     let mut tally = tally();
-    tally.hear(sample(0, 2000, Ok(())));
+    tally.add(sample(0, 2000, Ok(())));
     let sum = tally.end(ms(5500), vec![(ms(2500), "step 2".into())]);
     assert_eq!((sum.failed, sum.left_out), (0, 1));
 }
@@ -97,9 +98,9 @@ fn usually_slow_request_has_not_failed_at_end() {
 #[test]
 fn failures_use_bounded_memory() {
     let mut tally = tally();
-    tally.hear(sample(0, 1, Ok(())));
+    tally.add(sample(0, 1, Ok(())));
     for number in 1..10_000 {
-        tally.hear(sample(number * 1000, 1, Err(&format!("kind {}", number % 50))));
+        tally.add(sample(number * 1000, 1, Err(&format!("kind {}", number % 50))));
     }
     let sum = tally.end(ms(10_000_000), Vec::new());
     assert_eq!((sum.failed, sum.failures.len()), (9999, 8));
@@ -109,22 +110,22 @@ fn failures_use_bounded_memory() {
 #[test]
 fn statuses_are_single_or_classes() {
     let expected =
-        |text: &str| -> Result<Vec<Statuses>, String> { text.split(',').map(str::parse).collect() };
-    let good = |text: &str, status: u16| Expected::new(expected(text).unwrap()).judge(Ok(status)).is_ok();
+        |text: &str| -> Result<Vec<Statuses>, InvalidStatus> { text.split(',').map(str::parse).collect() };
+    let good = |text: &str, status: u16| Expected::new(expected(text).unwrap()).check(Ok(status)).is_ok();
     assert!(good("200,401", 401) && !good("200,401", 204));
     assert!(good("2xx", 299) && !good("2XX", 301));
     for wrong in ["", "20", "600", "1xx", "xx", "abc", "+20", "2x"] {
         assert!(expected(wrong).is_err(), "{wrong}");
     }
     let usual = Expected::new(Vec::new());
-    assert!(usual.judge(Ok(302)).is_ok());
-    assert_eq!(usual.judge(Ok(404)), Err("status 404".to_owned()));
+    assert!(usual.check(Ok(302)).is_ok());
+    assert_eq!(usual.check(Ok(404)), Err(ProbeFailure::Status(404)));
 }
 
 fn probes(server: &Server) -> Probes {
-    let place = format!("http://{}/", server.address).parse().expect("a URL");
+    let target = format!("http://{}/", server.address).parse().expect("a URL");
     Probes {
-        places: vec![Arc::new(place)],
+        targets: vec![Arc::new(target)],
         interval: ms(10),
         limit: Duration::from_secs(30),
         expected: Expected::default(),
@@ -188,7 +189,7 @@ async fn failures_are_reported_live_and_counted() {
     let (sender, mut events) = mpsc::unbounded_channel();
     let probing = probes(&service.server).begin(&Plan::default(), &sender);
     let (run, happened) = mpsc::unbounded_channel();
-    let mut heard = probing.hears(happened);
+    let mut heard = probing.track(happened);
     run.send(Event::StageStarted(0, "start gateways".into())).expect("sent");
     heard.recv().await.expect("forwarded");
     service.await_requests(20).await;
@@ -246,13 +247,13 @@ async fn rollout_halts_after_too_many_failures() {
 async fn unhealthy_url_is_found_before_run() {
     let server =
         Server::start(|connection, _| if connection == 0 { Act::Close } else { Act::Say(200) }).await;
-    assert!(probes(&server).look().await.is_empty(), "one failure is tolerated");
+    assert!(probes(&server).check().await.is_empty(), "one failure is tolerated");
     let server = Server::start(|_, _| Act::Say(404)).await;
-    let unhealthy = probes(&server).look().await;
+    let unhealthy = probes(&server).check().await;
     assert_eq!(unhealthy.len(), 1);
-    assert_eq!(unhealthy[0].1, "status 404");
+    assert_eq!(unhealthy[0].1, ProbeFailure::Status(404));
     let fits = Probes { expected: Expected::new(vec!["404".parse().unwrap()]), ..probes(&server) };
-    assert!(fits.look().await.is_empty());
+    assert!(fits.check().await.is_empty());
 }
 
 #[tokio::test]

@@ -10,10 +10,11 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 
 use super::expected::Expected;
-use super::shared::{Probes, Shared};
+use super::probes::Probes;
+use super::shared::Shared;
 use super::tally::{GRACE, Sample, Sum, Tally, Turn};
 use crate::engine::event::{Event, Level};
-use crate::http::{Caller, Place};
+use crate::http::{TargetUrl, UrlClient};
 
 /// Failures reported per URL; further ones are only counted.
 const MAX_REPORTED: usize = 20;
@@ -21,7 +22,7 @@ const MAX_REPORTED: usize = 20;
 /// Whether and how the probes end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shutdown {
-    Pending,
+    None,
     /// Pending requests get extra time.
     Graceful,
     /// Pending requests are dropped.
@@ -42,25 +43,26 @@ pub(super) struct UrlProber {
 
 /// A client slot: idle, or with a pending request (when it was sent, activity of the run).
 struct ClientSlot {
-    idle: Option<Caller>,
+    idle: Option<UrlClient>,
     pending: Option<(Duration, String)>,
 }
 
 impl ClientSlot {
-    const fn new(caller: Caller) -> Self {
-        Self { idle: Some(caller), pending: None }
+    const fn new(client: UrlClient) -> Self {
+        Self { idle: Some(client), pending: None }
     }
 }
 
-type Done = (usize, Caller, Sample);
+type Done = (usize, UrlClient, Sample);
 
 impl UrlProber {
     pub(super) fn new(
-        place: &Place,
+        target: &TargetUrl,
         probes: &Probes,
-        (shared, events): (Arc<Shared>, mpsc::UnboundedSender<Event>),
+        shared: &Arc<Shared>,
+        events: &mpsc::UnboundedSender<Event>,
     ) -> Self {
-        let url = place.to_string();
+        let url = target.to_string();
         Self {
             interval: probes.interval,
             expected: probes.expected.clone(),
@@ -68,14 +70,14 @@ impl UrlProber {
             url,
             begun: Instant::now(),
             reported: 0,
-            shared,
-            events,
+            shared: Arc::clone(shared),
+            events: events.clone(),
         }
     }
 
     /// Sends requests until it is stopped.
-    pub(super) async fn serve(mut self, callers: [Caller; 2], mut stop: watch::Receiver<Shutdown>) -> Sum {
-        let mut slots = callers.map(ClientSlot::new);
+    pub(super) async fn serve(mut self, clients: [UrlClient; 2], mut stop: watch::Receiver<Shutdown>) -> Sum {
+        let mut slots = clients.map(ClientSlot::new);
         let mut requests: JoinSet<Done> = JoinSet::new();
         let mut turns = (0..slots.len()).cycle();
         let mut ticks = interval(self.interval);
@@ -87,8 +89,8 @@ impl UrlProber {
                 asked = stop.changed() => break if asked.is_ok() { *stop.borrow() } else { Shutdown::Immediate },
                 Some(joined) = requests.join_next() => self.hear(joined, &mut slots),
                 _ = ticks.tick() => {
-                    if let Some(client) = turns.next() {
-                        self.ask(client, &mut slots, &mut requests);
+                    if let Some(slot) = turns.next() {
+                        self.ask(slot, &mut slots, &mut requests);
                     }
                 }
             }
@@ -98,7 +100,7 @@ impl UrlProber {
             let mut unsent: Vec<usize> = (0..slots.len()).collect();
             let until = Instant::now() + GRACE;
             loop {
-                unsent.retain(|client| !self.ask(*client, &mut slots, &mut requests));
+                unsent.retain(|slot| !self.ask(*slot, &mut slots, &mut requests));
                 match timeout_at(until, requests.join_next()).await {
                     Ok(Some(joined)) => self.hear(joined, &mut slots),
                     Ok(None) | Err(_) => break,
@@ -115,33 +117,43 @@ impl UrlProber {
     }
 
     /// Sends a request if the client is idle. Returns whether it was sent.
-    fn ask(&self, client: usize, slots: &mut [ClientSlot], requests: &mut JoinSet<Done>) -> bool {
-        let Some(slot) = slots.get_mut(client) else { return false };
-        let Some(mut caller) = slot.idle.take() else { return false };
+    fn ask(&self, number: usize, slots: &mut [ClientSlot], requests: &mut JoinSet<Done>) -> bool {
+        let Some(slot) = slots.get_mut(number) else { return false };
+        let Some(mut client) = slot.idle.take() else { return false };
         let (begun, doing, expected) = (self.begun.elapsed(), self.shared.doing(), self.expected.clone());
         slot.pending = Some((begun, doing.clone()));
         requests.spawn(async move {
             let sent = Instant::now();
-            let call = caller.get().await;
-            let (outcome, again) = (expected.judge(call.outcome), call.again);
-            (client, caller, Sample { begun, took: sent.elapsed(), doing, again, outcome })
+            let call = client.get().await;
+            let (outcome, again) = (expected.check(call.outcome), call.again);
+            (
+                number,
+                client,
+                Sample {
+                    begun,
+                    took: sent.elapsed(),
+                    doing,
+                    again,
+                    failure: outcome.err().map(|why| why.to_string()),
+                },
+            )
         });
         true
     }
 
     fn hear(&mut self, joined: Result<Done, JoinError>, slots: &mut [ClientSlot]) {
-        let (client, caller, sample) = match joined {
+        let (number, client, sample) = match joined {
             Ok(done) => done,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_) => return,
             },
         };
-        if let Some(slot) = slots.get_mut(client) {
-            *slot = ClientSlot::new(caller);
+        if let Some(slot) = slots.get_mut(number) {
+            *slot = ClientSlot::new(client);
         }
         let before = self.tally.counts();
-        let turn = self.tally.hear(sample);
+        let turn = self.tally.add(sample);
         let after = self.tally.counts();
         if after.0 > before.0 {
             self.shared.count(after.1 == before.1);

@@ -24,9 +24,11 @@ const LARGEST: u64 = 64 * 1024 * 1024;
 #[serde(deny_unknown_fields)]
 pub struct SavedPlan {
     /// Author, time and program versions.
-    pub made: Made,
+    #[serde(rename = "made")]
+    pub origin: Origin,
     /// Command line options of the plan.
-    pub asked: Asked,
+    #[serde(rename = "asked")]
+    pub options: CommandOptions,
     /// Keyed digest of every inventory and playbook file, by name (relative to the inventory's
     /// folder if it is inside).
     pub files: BTreeMap<String, Sha256>,
@@ -41,7 +43,7 @@ pub struct SavedPlan {
 /// Author, time and program versions of a saved plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Made {
+pub struct Origin {
     /// Time of creation, RFC 3339 in UTC.
     pub at: String,
     /// User and machine.
@@ -57,7 +59,7 @@ pub struct Made {
 /// Command line options of the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
+pub struct CommandOptions {
     /// The inventory, as an absolute path.
     pub inventory: PathBuf,
     /// `--playbook`.

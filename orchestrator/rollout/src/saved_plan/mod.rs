@@ -17,7 +17,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use file::{Asked, Made, PlanFileError, SavedPlan};
+pub use file::{CommandOptions, Origin, PlanFileError, SavedPlan};
 pub use key::Key;
 pub use stale::{basis, since_planned, since_seen};
 pub use step::{Found, HostIdentity, SavedLane, SavedStage, SavedStep, hosts, stages};

@@ -7,7 +7,7 @@ use apim_protocol::message::StepId;
 use apim_protocol::outcome::Outcome;
 use apim_protocol::value::Sha256;
 
-use super::file::{Asked, Made, SavedPlan};
+use super::file::{CommandOptions, Origin, SavedPlan};
 use super::key::Key;
 use super::step::{Found, HostIdentity, SavedStep, found, work};
 use crate::plan::model::{Plan, Step};
@@ -17,14 +17,14 @@ use apim_transport::host::HostName;
 #[must_use]
 pub fn basis(then: &SavedPlan, now: &SavedPlan) -> Vec<String> {
     let mut stale = Vec::new();
-    programs(&then.made, &now.made, &mut stale);
-    asked(&then.asked, &now.asked, &mut stale);
+    programs(&then.origin, &now.origin, &mut stale);
+    options(&then.options, &now.options, &mut stale);
     digests("", &then.files, &now.files, &mut stale);
     digests("the artifact ", &then.artifacts, &now.artifacts, &mut stale);
     stale
 }
 
-fn programs(then: &Made, now: &Made, stale: &mut Vec<String>) {
+fn programs(then: &Origin, now: &Origin, stale: &mut Vec<String>) {
     if then.build != now.build {
         stale.push(format!(
             "apim-deploy: the plan was created by {} (build {}), this is {} (build {})",
@@ -41,7 +41,7 @@ fn programs(then: &Made, now: &Made, stale: &mut Vec<String>) {
     }
 }
 
-fn asked(then: &Asked, now: &Asked, stale: &mut Vec<String>) {
+fn options(then: &CommandOptions, now: &CommandOptions, stale: &mut Vec<String>) {
     let words = |given: &[String]| if given.is_empty() { "none".to_owned() } else { given.join(",") };
     let one = |given: &Option<String>| given.clone().unwrap_or_else(|| "none".to_owned());
     let truth = |given: bool| if given { "yes".to_owned() } else { "no".to_owned() };
@@ -146,8 +146,8 @@ pub fn since_seen(
             (then, now) if then == now => continue,
             // Unreachable hosts are reported above.
             _ if !facts.contains_key(&HostName(host.to_owned())) => continue,
-            (Found::AsWished, Found::Differs { .. }) => "was up to date, now differs",
-            (Found::Differs { .. }, Found::AsWished) => "differed, now up to date",
+            (Found::UpToDate, Found::Differs { .. }) => "was up to date, now differs",
+            (Found::Differs { .. }, Found::UpToDate) => "differed, now up to date",
             (Found::Differs { .. }, Found::Differs { .. }) => "now differs in another way",
             (_, Found::NotYet) => "could be checked, now it cannot",
             (Found::NotYet, _) => "could not be checked, now it can",

@@ -54,7 +54,8 @@ pub struct SavedStep {
 #[serde(rename_all = "snake_case", tag = "state", deny_unknown_fields)]
 pub enum Found {
     /// Up to date.
-    AsWished,
+    #[serde(rename = "as_wished")]
+    UpToDate,
     /// Differs: keyed digest of the difference; `None` if it varies between checks.
     Differs {
         /// Keyed digest of the difference.
@@ -63,7 +64,8 @@ pub enum Found {
     /// Cannot be checked before earlier steps are applied.
     NotYet,
     /// Read-only, or not checked.
-    NotBound,
+    #[serde(rename = "not_bound")]
+    NotCompared,
 }
 
 /// Identity of a host.
@@ -147,12 +149,12 @@ pub(super) fn work(host: &HostName, step: &Step, key: &Key) -> Sha256 {
 /// Returns the survey result of a step.
 pub(super) fn found(step: &Step, seen: Option<&Outcome>, key: &Key) -> Found {
     if matches!(step.query(), Some(Query::Examine(_) | Query::Inspect(_))) {
-        return Found::NotBound;
+        return Found::NotCompared;
     }
     let is_wait = matches!(step.operation(), Some(Operation::Wait(_)));
     match seen {
-        None | Some(Outcome::Observed(_)) => Found::NotBound,
-        Some(Outcome::Ok | Outcome::Skipped(_)) => Found::AsWished,
+        None | Some(Outcome::Observed(_)) => Found::NotCompared,
+        Some(Outcome::Ok | Outcome::Skipped(_)) => Found::UpToDate,
         // The exact error of a server that is down varies between checks.
         Some(Outcome::WouldChange(_) | Outcome::Changed(_) | Outcome::Failed(_)) if is_wait => {
             Found::Differs { how: None }

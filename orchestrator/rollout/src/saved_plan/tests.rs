@@ -61,7 +61,7 @@ fn seen(outcomes: Vec<Outcome>) -> BTreeMap<StepId, Outcome> {
 }
 
 fn bound(key: &Key, outcomes: Vec<Outcome>) -> SavedPlan {
-    let asked = Asked {
+    let options = CommandOptions {
         inventory: PathBuf::from("/i.yaml"),
         playbook: None,
         limit: None,
@@ -72,7 +72,7 @@ fn bound(key: &Key, outcomes: Vec<Outcome>) -> SavedPlan {
         allow_outage: false,
         no_drain: true,
     };
-    let made = Made {
+    let origin = Origin {
         at: "2026-01-01T00:00:00Z".to_owned(),
         by: "anna@laptop".to_owned(),
         version: "1.0.0".to_owned(),
@@ -81,8 +81,8 @@ fn bound(key: &Key, outcomes: Vec<Outcome>) -> SavedPlan {
     };
     let plan = plan(vec![step(1, "one", PASSWORD), step(2, "two", "")]);
     SavedPlan {
-        made,
-        asked,
+        origin,
+        options,
         files: BTreeMap::from([("i.yaml".to_owned(), key.digest("file", b"text"))]),
         artifacts: BTreeMap::new(),
         stages: stages(&plan, &seen(outcomes), key),
@@ -139,8 +139,8 @@ fn changed_inputs_are_reported() {
     let then = bound(&key, vec![Outcome::Ok]);
     assert_eq!(basis(&then, &then), Vec::<String>::new());
     let mut now = then.clone();
-    now.made.build = Sha256::of(b"another program");
-    now.asked.limit = Some("gateway".to_owned());
+    now.origin.build = Sha256::of(b"another program");
+    now.options.limit = Some("gateway".to_owned());
     now.files = BTreeMap::from([("group_vars/all.yml".to_owned(), Sha256::of(b"new"))]);
     let stale = basis(&then, &now);
     assert_eq!(stale.len(), 4, "{stale:?}");
@@ -148,9 +148,9 @@ fn changed_inputs_are_reported() {
     assert_eq!(stale[1], "--limit: the plan was created with `none`, now it is `gateway`");
     assert_eq!(stale[2..], ["group_vars/all.yml is new", "i.yaml is missing"]);
     now = then.clone();
-    now.asked.max_unavailable.push("25 %".to_owned());
-    now.asked.allow_outage = true;
-    now.asked.no_drain = false;
+    now.options.max_unavailable.push("25 %".to_owned());
+    now.options.allow_outage = true;
+    now.options.no_drain = false;
     let stale = basis(&then, &now);
     assert_eq!(
         stale,

@@ -42,7 +42,7 @@ pub(crate) async fn roll(
         ..settings
     };
     let happened = match &probing {
-        Some(probing) => probing.hears(happened),
+        Some(probing) => probing.track(happened),
         None => happened,
     };
     let shown = report::show(Arc::clone(&plan), look, recording.hears(happened));

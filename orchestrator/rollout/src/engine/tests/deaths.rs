@@ -87,6 +87,29 @@ async fn dead_node_uses_larger_budget() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn canary_that_dies_while_it_is_drained_still_counts() {
+    let mut scene = Scene::new();
+    scene.pool("gateway", 2, &["g1", "g2", "g3", "g4"]);
+    scene.stage(OnFailure::StopAtBarrier);
+    scene.rotation("b", "g2", &["lb"]);
+    scene.hosts.world().down.insert("g1".into());
+    scene.hosts.world().busy.insert("g2".into(), 20);
+    // g1 is down and is started without a permit. g2 is the canary, and dies before it is stopped.
+    dies(&scene, "g1", "g2");
+    let steps = [("b", "g2"), ("a", "g1"), ("c", "g3"), ("d", "g4")]
+        .map(|(host, node)| restart(&mut scene, host, node));
+    // g1 recovers after the permit of g2 was granted; g3 and g4 are down at the same time.
+    scene.hosts.world().turns.extend([1, 2, 3].map(|at| (steps[at][1], 300)));
+    let (result, _) = scene.run().await;
+    assert!(result.is_success(), "{result:?}");
+    assert_eq!(scene.hosts.world().violations, Vec::<String>::new());
+    let log = scene.log();
+    let at = |what: &str| log.iter().position(|line| line == what).unwrap_or_else(|| panic!("{log:?}"));
+    assert!(at("lb: g2 out") < at("g2 died") && at("g2 died") < at("lb: g2 in"), "{log:?}");
+    assert!(scene.hosts.world().most_at_work >= 2, "{log:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn outage_skips_peer_checks() {
     let (mut scene, _) = scene();
     scene.settings.limits.outage = true;

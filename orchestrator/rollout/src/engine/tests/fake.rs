@@ -64,7 +64,7 @@ pub(super) struct World {
     pub(super) pools: BTreeMap<String, String>,
     pub(super) limits: BTreeMap<String, usize>,
     pub(super) down: BTreeSet<String>,
-    /// Nodes that were healthy when they were taken down, and have not recovered.
+    /// Nodes that were taken down with a permit, and have not recovered.
     pub(super) taken: BTreeSet<String>,
     /// Pools with a node that was taken down and has recovered.
     pub(super) tried: BTreeSet<String>,
@@ -401,7 +401,8 @@ impl Agent {
                 !std::mem::take(&mut self.refused_content)
             }
             Act::Restart(node) | Act::Move(node) | Act::Return(node) => {
-                if !self.hosts.world().down.contains(&node) {
+                let needs_permit = !self.hosts.world().down.contains(&node);
+                if needs_permit {
                     let unit = UnitName::parse("gateway").unwrap();
                     self.say(Reply::PermitRequest { step, unit, reason: "changed".into() }).await?;
                     while self.leave.is_none() {
@@ -411,14 +412,14 @@ impl Agent {
                         return Ok(Outcome::Failed(Failure::new(format!("permit refused: {why}"))));
                     }
                 }
-                self.hosts.world().take_down(&node);
+                self.hosts.world().take_down(&node, needs_permit);
                 if self.hosts.world().stillborn.contains(&step) {
                     return Ok(Outcome::Failed(Failure::new("the process ended right after its start")));
                 }
                 true
             }
             Act::Prove(node) => {
-                self.hosts.world().rollback_regressed(&node);
+                self.hosts.world().recover(&node);
                 return Ok(Outcome::Ok);
             }
             Act::Wait => {
@@ -444,7 +445,9 @@ impl Agent {
 }
 
 impl World {
-    fn take_down(&mut self, node: &str) {
+    /// Takes a node down; with a permit, unless it was down before the request. A node with a permit
+    /// may have died since.
+    fn take_down(&mut self, node: &str, has_permit: bool) {
         let pool = self.pools.get(node).cloned().unwrap_or_default();
         let others = self.down.iter().filter(|other| self.pools.get(*other) == Some(&pool)).count();
         let limit = self.limits.get(&pool).copied().unwrap_or(1);
@@ -464,12 +467,14 @@ impl World {
             if is_in_rotation || self.rotation.iter().any(|(_, known)| known == node) {
                 self.violations.push(format!("{node} was taken down while in rotation"));
             }
+        }
+        if has_permit {
             self.taken.insert(node.to_owned());
         }
         self.down.insert(node.to_owned());
     }
 
-    fn rollback_regressed(&mut self, node: &str) {
+    fn recover(&mut self, node: &str) {
         self.down.remove(node);
         if let Some(victim) = self.deaths.remove(node)
             && self.down.insert(victim.clone())

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::{Call, Caller, Place, Terms, Trust, builder, certificates, shown};
+use super::{
+    Call, Client, ClientOptions, ConnectionError, TargetUrl, Trust, UrlClient, UrlClientOptions,
+    certificates, shown,
+};
 
 pub(crate) mod server;
 
@@ -12,13 +15,13 @@ use server::{Act, Server};
 
 const LIMIT: Duration = Duration::from_millis(400);
 
-fn terms() -> Terms {
-    Terms { trust: None, addresses: Vec::new(), limit: LIMIT }
+fn options() -> UrlClientOptions {
+    UrlClientOptions { trust: None, addresses: Vec::new(), limit: LIMIT }
 }
 
-fn caller(server: &Server, keeps: bool) -> Caller {
-    let place: Place = format!("http://{}/path?x=1", server.address).parse().expect("a URL");
-    Caller::new(Arc::new(place), terms(), keeps)
+fn caller(server: &Server, keeps: bool) -> UrlClient {
+    let target: TargetUrl = format!("http://{}/path?x=1", server.address).parse().expect("a URL");
+    UrlClient::new(Arc::new(target), options(), keeps)
 }
 
 /// Waits until `condition` is true.
@@ -36,7 +39,7 @@ fn good(call: &Call) -> bool {
 }
 
 fn why(call: Call) -> String {
-    call.outcome.expect_err("it failed")
+    call.outcome.expect_err("it failed").to_string()
 }
 
 fn connections(server: &Server) -> usize {
@@ -74,7 +77,7 @@ async fn closed_fresh_connection_is_an_error() {
     let server = Server::start(|_, _| Act::Close).await;
     for keeps in [true, false] {
         let call = caller(&server, keeps).get().await;
-        assert_eq!(call.outcome, Err("the connection was closed without a response".to_owned()));
+        assert_eq!(call.outcome, Err(ConnectionError::ClosedUnanswered));
         assert!(!call.again);
     }
 }
@@ -137,12 +140,12 @@ async fn closed_port_and_unknown_name_are_reported() {
     let address = server.address;
     drop(server);
     until(async || tokio::net::TcpStream::connect(address).await.is_err()).await;
-    let place: Place = format!("http://{address}/").parse().expect("a URL");
-    let call = Caller::new(Arc::new(place), terms(), false).get().await;
+    let target: TargetUrl = format!("http://{address}/").parse().expect("a URL");
+    let call = UrlClient::new(Arc::new(target), options(), false).get().await;
     assert_eq!(why(call), "connection refused");
-    let place: Place = "http://nowhere.invalid/".parse().expect("a URL");
-    let patient = Terms { limit: Duration::from_secs(30), ..terms() };
-    let call = Caller::new(Arc::new(place), patient, false).get().await;
+    let target: TargetUrl = "http://nowhere.invalid/".parse().expect("a URL");
+    let patient = UrlClientOptions { limit: Duration::from_secs(30), ..options() };
+    let call = UrlClient::new(Arc::new(target), patient, false).get().await;
     assert_eq!(why(call), "cannot resolve nowhere.invalid");
 }
 
@@ -150,29 +153,31 @@ async fn closed_port_and_unknown_name_are_reported() {
 async fn tls_verifies_authority_and_name() {
     let (server, authority) = Server::encrypted("gw.example.com", |_, _| Act::Say(204)).await;
     let ask = async |name: &str, trusted: Vec<Vec<u8>>| {
-        let place: Place = format!("https://{name}:{}/", server.address.port()).parse().expect("a URL");
+        let target: TargetUrl = format!("https://{name}:{}/", server.address.port()).parse().expect("a URL");
         let trust = Trust::new(trusted).expect("trusted authorities");
         let addresses = vec![server.address.ip()];
-        let terms = Terms { trust: Some(trust), addresses, limit: Duration::from_secs(10) };
-        Caller::new(Arc::new(place), terms, true).get().await.outcome
+        let options = UrlClientOptions { trust: Some(trust), addresses, limit: Duration::from_secs(10) };
+        UrlClient::new(Arc::new(target), options, true).get().await.outcome
     };
     assert_eq!(ask("gw.example.com", vec![authority.clone()]).await, Ok(204));
-    let wrong_name = ask("portal.example.com", vec![authority]).await.expect_err("another name");
+    let wrong_name = ask("portal.example.com", vec![authority]).await.expect_err("another name").to_string();
     assert!(
         wrong_name.starts_with("certificate not trusted") && wrong_name.contains("portal"),
         "{wrong_name}"
     );
     let (_, unknown_authority) = Server::encrypted("gw.example.com", |_, _| Act::Say(200)).await;
-    let unknown = ask("gw.example.com", vec![unknown_authority]).await.expect_err("another authority");
+    let unknown =
+        ask("gw.example.com", vec![unknown_authority]).await.expect_err("another authority").to_string();
     assert!(unknown.starts_with("certificate not trusted"), "{unknown}");
 }
 
 #[tokio::test]
 async fn dead_address_is_skipped() {
     let server = Server::start(|_, _| Act::Say(200)).await;
-    let place: Place = format!("http://gw.example.com:{}/", server.address.port()).parse().expect("a URL");
+    let target: TargetUrl =
+        format!("http://gw.example.com:{}/", server.address.port()).parse().expect("a URL");
     let addresses = vec!["127.0.0.77".parse().expect("an address"), server.address.ip()];
-    let mut caller = Caller::new(Arc::new(place), Terms { addresses, ..terms() }, false);
+    let mut caller = UrlClient::new(Arc::new(target), UrlClientOptions { addresses, ..options() }, false);
     assert!(good(&caller.get().await));
 }
 
@@ -193,6 +198,7 @@ fn shown_url_contains_no_secret() {
 
 #[test]
 fn invalid_proxy_is_rejected() {
-    assert!(builder(Some("not a proxy at all")).is_err());
-    assert!(builder(Some("http://proxy.example.com:3128")).is_ok());
+    let client = |proxy| Client::new(&ClientOptions { proxy: Some(proxy), ..ClientOptions::default() });
+    assert!(client("not a proxy at all").is_err());
+    assert!(client("http://proxy.example.com:3128").is_ok());
 }

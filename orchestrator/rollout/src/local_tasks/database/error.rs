@@ -34,6 +34,12 @@ pub(super) enum Kind {
     Other,
 }
 
+/// Returns whether a refused login can mean that the database, the user, or the user's privileges
+/// are missing.
+pub(super) const fn is_missing(kind: Kind) -> bool {
+    matches!(kind, Kind::Denied | Kind::NotGranted | Kind::NoDatabase)
+}
+
 /// An error of a server or of the connection to it.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{words}")]

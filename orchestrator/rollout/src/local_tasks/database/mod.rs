@@ -2,7 +2,7 @@
 //! test logins, create databases, load schemas.
 //!
 //! ```text
-//! task      steps of a plan: logins, schemas
+//! task      steps of a plan: logins, schemas (schema_task: one database; schema_state: what it contains)
 //! session   one user's session: mysql (forward: a loopback port to the tunnel), postgres; tls, scram
 //! verdict   pending work for a database (pure; outline: tables and columns)
 //! script    the distribution's scripts from the verified zip, split into statements (split)
@@ -18,6 +18,7 @@ mod forward;
 mod mysql;
 mod outline;
 mod postgres;
+mod schema_state;
 mod schema_task;
 mod scram;
 mod script;
@@ -31,11 +32,3 @@ mod verdict;
 
 pub use task::Databases;
 pub use upgrade::{SchemaChange, schema_changes};
-
-/// Receives the progress of a load: what, done, total.
-type Progress<'a> = dyn Fn(&str, u64, u64) + Send + Sync + 'a;
-
-/// Returns the application name in the server's list of sessions.
-const fn client_name() -> &'static str {
-    "apim-deploy"
-}

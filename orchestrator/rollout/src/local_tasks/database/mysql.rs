@@ -13,12 +13,11 @@ use mysql_async::{Conn, Error, IoError, OptsBuilder, SslOpts};
 use super::error::{DatabaseError, Kind};
 use super::forward::{Forward, forward};
 use super::outline::Outline;
-use super::script::Script;
-use super::server::{literal, within};
+use super::script::{Load, Script};
+use super::server::{Progress, client_name, literal, within};
 use super::split::Statement;
 use super::tls;
 use super::verdict::{Entry, STATE_TABLE};
-use super::{Progress, client_name};
 use apim_product::settings::databases::{Creation, Tls};
 use apim_product::work::{Login, Server};
 use apim_transport::session::Stream;
@@ -128,14 +127,13 @@ impl Session {
         Err(DatabaseError::new(Kind::Broken, words))
     }
 
-    /// Runs `script` from statement `from` on, and counts the statements in the state table.
+    /// Runs the remaining statements of a script, and counts them in the state table.
     pub(super) async fn load(
         &mut self,
-        (key, version): (&str, &str),
-        script: &Script,
-        from: usize,
+        load: Load<'_>,
         progress: &Progress<'_>,
     ) -> Result<(), DatabaseError> {
+        let Load { key, version, script, from } = load;
         let total = script.statements.len();
         if from == 0 {
             let make = format!(

@@ -11,10 +11,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::error::{DatabaseError, Kind};
 use super::outline::Outline;
-use super::script::Script;
-use super::server::{literal, within};
+use super::script::Load;
+use super::server::{Progress, client_name, literal, within};
 use super::verdict::{Entry, STATE_TABLE};
-use super::{Progress, client_name, scram, tls};
+use super::{scram, tls};
 use apim_product::settings::databases::{Creation, Tls};
 use apim_product::work::{Login, Server};
 use apim_transport::session::Stream;
@@ -133,11 +133,10 @@ impl Session {
     /// Runs `script` in one transaction: an interrupted load leaves no changes.
     pub(super) async fn load(
         &mut self,
-        key: &str,
-        version: &str,
-        script: &Script,
+        load: Load<'_>,
         progress: &Progress<'_>,
     ) -> Result<(), DatabaseError> {
+        let Load { key, version, script, from: _ } = load;
         let total = script.statements.len();
         let transaction = within(ANSWER, self.client.transaction()).await?;
         for (at, statement) in script.statements.iter().enumerate() {

@@ -24,6 +24,18 @@ pub(super) struct Script {
     pub(super) name: String,
 }
 
+/// A script to load.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Load<'a> {
+    /// The product's database: `shared_db` or `apim_db`.
+    pub(super) key: &'a str,
+    /// Product version of the schema.
+    pub(super) version: &'a str,
+    pub(super) script: &'a Script,
+    /// Number of statements that were run earlier.
+    pub(super) from: usize,
+}
+
 /// Reads `name` (below the zip's top folder) from `zip`.
 pub(super) async fn read(zip: PathBuf, name: &str, dialect: Dialect) -> Result<Script, Failure> {
     let wanted = name.to_owned();

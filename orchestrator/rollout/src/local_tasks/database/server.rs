@@ -1,4 +1,4 @@
-//! Common to both server types: timeouts and string literals.
+//! Common to both server types: timeouts, string literals, the name of the client.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,4 +25,12 @@ pub(super) fn within<'a, T: Send + 'a, E: Into<DatabaseError> + 'a>(
 /// (`NO_BACKSLASH_ESCAPES`), nor in `PostgreSQL` by default.
 pub(super) fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Receives the progress of a load: what, done, total.
+pub(super) type Progress<'a> = dyn Fn(&str, u64, u64) + Send + Sync + 'a;
+
+/// Returns the application name in the server's list of sessions.
+pub(super) const fn client_name() -> &'static str {
+    "apim-deploy"
 }

@@ -2,10 +2,11 @@
 
 use super::error::{Attempt, DatabaseError, Kind};
 use super::outline::Outline;
-use super::script::Script;
+use super::script::Load;
+use super::server::Progress;
 use super::split::Dialect;
 use super::verdict::Entry;
-use super::{Progress, mysql, postgres};
+use super::{mysql, postgres};
 use apim_product::settings::databases::{Creation, DatabaseType};
 use apim_product::work::Login;
 use apim_transport::session::Connect;
@@ -89,17 +90,15 @@ impl Session {
         }
     }
 
-    /// Runs `script` from statement `from` on.
+    /// Runs the remaining statements of a script.
     pub(super) async fn load(
         &mut self,
-        (key, version): (&str, &str),
-        script: &Script,
-        from: usize,
+        load: Load<'_>,
         progress: &Progress<'_>,
     ) -> Result<(), DatabaseError> {
         match self {
-            Self::Mysql(session) => session.load((key, version), script, from, progress).await,
-            Self::Postgres(session) => session.load(key, version, script, progress).await,
+            Self::Mysql(session) => session.load(load, progress).await,
+            Self::Postgres(session) => session.load(load, progress).await,
         }
     }
 

@@ -9,9 +9,9 @@ use apim_protocol::operation::Mode;
 use apim_protocol::outcome::{Difference, Failure, Outcome};
 use futures_util::future::join_all;
 
-use super::error::{Attempt, Kind};
-use super::schema_task::SchemaTask;
-use super::session::{self};
+use super::error::is_missing;
+use super::schema_task::{SchemaTask, attempt};
+use super::session;
 use crate::engine::{LocalTask, LocalTaskRunner};
 use apim_product::work::{DatabaseSpec, Login, Schemas};
 use apim_transport::session::Connect;
@@ -22,7 +22,7 @@ type Trying<'a> = Pin<Box<dyn Future<Output = Result<bool, Failure>> + Send + 'a
 /// Runs the local tasks for databases.
 #[derive(Clone)]
 pub struct Databases {
-    pub(super) connect: Arc<dyn Connect>,
+    connect: Arc<dyn Connect>,
 }
 
 impl Databases {
@@ -91,7 +91,7 @@ impl Databases {
     async fn schemas(&self, task: &LocalTask<'_>, schemas: &Schemas) -> Result<Outcome, Failure> {
         let mut items = Vec::new();
         for schema in &schemas.schemas {
-            let one = SchemaTask { databases: self, task, schemas, schema };
+            let one = SchemaTask { connect: self.connect.as_ref(), task, schemas, schema };
             match task.mode {
                 Mode::Check => items.extend(one.check().await?),
                 Mode::Apply => items.extend(one.apply().await?),
@@ -106,19 +106,4 @@ impl Databases {
             Mode::Apply => Outcome::Changed(difference),
         })
     }
-}
-
-pub(super) fn attempt<'a>(task: &'a LocalTask<'_>, login: &'a Login) -> Attempt<'a> {
-    Attempt {
-        host: task.host,
-        server: &task.work.server,
-        database: Some(&login.database),
-        username: &login.username,
-    }
-}
-
-/// Returns whether a refused login can mean that the database, the user, or the user's privileges
-/// are missing.
-pub(super) const fn is_missing(kind: Kind) -> bool {
-    matches!(kind, Kind::Denied | Kind::NotGranted | Kind::NoDatabase)
 }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::call_result::{CallResult, keep};
+use super::call::{CallError, CallResult, keep};
 use apim_product::hook::Program;
 
 /// Time for a program to exit after SIGTERM.
@@ -40,29 +40,28 @@ pub(super) async fn run(program: &Program, timeout_secs: u64) -> CallResult {
     let mut child = match start(program) {
         Ok(child) => child,
         Err(error) => {
-            let name = program.argv.first().map_or("", String::as_str);
-            let ended = Err(format!("cannot start `{name}`: {error}"));
-            return CallResult { ended, said: String::new(), may_pass: false };
+            let name = program.argv.first().cloned().unwrap_or_default();
+            return CallResult::not_started(CallError::Start { name, source: error });
         }
     };
     let mut group = Group(child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?)));
-    let mut said = Vec::new();
-    let ended = timeout(Duration::from_secs(timeout_secs), talk(&mut child, program, &mut said)).await;
+    let mut output = Vec::new();
+    let ended = timeout(Duration::from_secs(timeout_secs), talk(&mut child, program, &mut output)).await;
     let (ended, may_pass) = match ended {
         Ok(Ok(status)) if status.success() => (Ok(()), false),
-        Ok(Ok(status)) => (Err(words(status)), status.code().is_some()),
-        Ok(Err(error)) => (Err(format!("cannot read its output: {error}")), true),
+        Ok(Ok(status)) => (Err(failed(status)), status.code().is_some()),
+        Ok(Err(error)) => (Err(CallError::Output(error)), true),
         Err(_) => {
             group.signal(Signal::TERM);
             drop(timeout(EXIT_GRACE, child.wait()).await);
-            (Err(format!("timed out after {timeout_secs} s and was killed")), false)
+            (Err(CallError::Timeout { secs: timeout_secs }), false)
         }
     };
     if ended.is_ok() {
         // Background processes of a successful program keep running.
         group.0 = None;
     }
-    CallResult { ended, said: String::from_utf8_lossy(&said).into_owned(), may_pass }
+    CallResult { ended, output: String::from_utf8_lossy(&output).into_owned(), may_pass }
 }
 
 fn start(program: &Program) -> io::Result<Child> {
@@ -82,7 +81,7 @@ fn start(program: &Program) -> io::Result<Child> {
 
 /// Writes a program's input and reads its output until it exits. Its background processes may keep
 /// the output open.
-async fn talk(child: &mut Child, program: &Program, said: &mut Vec<u8>) -> io::Result<ExitStatus> {
+async fn talk(child: &mut Child, program: &Program, output: &mut Vec<u8>) -> io::Result<ExitStatus> {
     let input = child.stdin.take().zip(program.stdin.clone());
     let write = async {
         if let Some((mut pipe, text)) = input {
@@ -91,9 +90,9 @@ async fn talk(child: &mut Child, program: &Program, said: &mut Vec<u8>) -> io::R
         }
     };
     let (out, err) = (child.stdout.take(), child.stderr.take());
-    let kept = tokio::sync::Mutex::new(said);
-    let hear = async {
-        tokio::join!(listen(out, &kept), listen(err, &kept));
+    let kept = tokio::sync::Mutex::new(output);
+    let read = async {
+        tokio::join!(collect(out, &kept), collect(err, &kept));
     };
     let status = async {
         let status = child.wait().await;
@@ -101,7 +100,7 @@ async fn talk(child: &mut Child, program: &Program, said: &mut Vec<u8>) -> io::R
         status
     };
     let rest = async {
-        tokio::join!(write, hear);
+        tokio::join!(write, read);
     };
     tokio::pin!(status, rest);
     tokio::select! {
@@ -110,7 +109,7 @@ async fn talk(child: &mut Child, program: &Program, said: &mut Vec<u8>) -> io::R
     }
 }
 
-async fn listen(stream: Option<impl AsyncRead + Unpin>, kept: &tokio::sync::Mutex<&mut Vec<u8>>) {
+async fn collect(stream: Option<impl AsyncRead + Unpin>, kept: &tokio::sync::Mutex<&mut Vec<u8>>) {
     let Some(mut stream) = stream else { return };
     let mut buffer = [0; 4096];
     while let Ok(bytes @ 1..) = stream.read(&mut buffer).await {
@@ -118,10 +117,10 @@ async fn listen(stream: Option<impl AsyncRead + Unpin>, kept: &tokio::sync::Mute
     }
 }
 
-fn words(status: ExitStatus) -> String {
+fn failed(status: ExitStatus) -> CallError {
     match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit status {code}"),
-        (None, Some(signal)) => format!("killed by signal {signal}"),
-        (None, None) => "it exited".to_owned(),
+        (Some(code), _) => CallError::Exit(code),
+        (None, Some(signal)) => CallError::Signal(signal),
+        (None, None) => CallError::Unknown,
     }
 }

@@ -3,82 +3,70 @@
 
 use std::time::Duration;
 
-use super::call_result::{CallResult, keep};
-use crate::http::{self, Certificate, Client, Method, Response, redirect};
+use futures_util::StreamExt as _;
+
+use super::call::{CallError, CallResult, keep};
+use crate::http::{Client, ClientError, ClientOptions, Request, Response};
 use apim_product::hook::HttpCall;
 
 /// Sends a request and reads the response within the timeout.
 pub(super) async fn send(call: &HttpCall, timeout_secs: u64) -> CallResult {
-    let client = match client(call, timeout_secs) {
-        Ok(client) => client,
-        Err(why) => return CallResult { ended: Err(why), said: String::new(), may_pass: false },
+    let request = match request(call, timeout_secs) {
+        Ok(request) => request,
+        Err(error) => return CallResult::not_started(error.into()),
     };
-    let method = Method::from_bytes(call.method.as_bytes()).unwrap_or(Method::POST);
-    let mut request = client.request(method, &call.url);
+    match request.send().await {
+        Ok(response) => received(call, response).await,
+        Err(error) => {
+            let may_pass = !matches!(error, ClientError::Timeout(_));
+            CallResult { ended: Err(error.into()), output: String::new(), may_pass }
+        }
+    }
+}
+
+fn request(call: &HttpCall, timeout_secs: u64) -> Result<Request, ClientError> {
+    let client = Client::new(&ClientOptions {
+        timeout: Some(Duration::from_secs(timeout_secs)),
+        keeps_redirects: true,
+        authorities: call.ca.as_deref(),
+        ..ClientOptions::default()
+    })?;
+    let mut request = client.request(&call.method, &call.url);
     for (name, value) in &call.headers {
-        let mut value = match http::header::HeaderValue::from_str(value.expose()) {
-            Ok(value) => value,
-            Err(error) => {
-                return CallResult {
-                    ended: Err(format!("header {name}: {error}")),
-                    said: String::new(),
-                    may_pass: false,
-                };
-            }
-        };
-        value.set_sensitive(true);
-        request = request.header(name, value);
+        request = request.secret_header(name, value)?;
     }
     if let Some((user, password)) = &call.login {
-        request = request.basic_auth(user, Some(password.expose()));
+        request = request.login(user, password);
     }
     if let Some(body) = &call.body {
-        request = request.body(body.expose().to_owned());
+        request = request.body(body);
     }
-    match request.send().await {
-        Ok(response) => heard(call, response).await,
-        Err(error) => {
-            CallResult { ended: Err(http::words(&error)), said: String::new(), may_pass: !error.is_timeout() }
-        }
-    }
+    Ok(request)
 }
 
-fn client(call: &HttpCall, timeout_secs: u64) -> Result<Client, String> {
-    let limit = Duration::from_secs(timeout_secs);
-    let mut builder = http::builder(None)?.timeout(limit).redirect(redirect::Policy::none());
-    if let Some(pem) = &call.ca {
-        let certificates = Certificate::from_pem_bundle(pem)
-            .map_err(|error| format!("`ca_file`: {}", http::words(&error)))?;
-        for certificate in certificates {
-            builder = builder.add_root_certificate(certificate);
-        }
-    }
-    builder.build().map_err(|error| http::words(&error))
-}
-
-async fn heard(call: &HttpCall, mut response: Response) -> CallResult {
+async fn received(call: &HttpCall, response: Response) -> CallResult {
     let status = response.status();
     let is_expected =
-        if call.expect.is_empty() { status.is_success() } else { call.expect.contains(&status.as_u16()) };
-    let mut said = Vec::new();
+        if call.expect.is_empty() { status.is_success() } else { call.expect.contains(&status.code()) };
+    let mut output = Vec::new();
     let mut body_error = None;
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) => keep(&mut said, &chunk),
-            Ok(None) => break,
+    let mut parts = response.parts();
+    while let Some(part) = parts.next().await {
+        match part {
+            Ok(part) => keep(&mut output, part.as_ref()),
             Err(error) => {
-                body_error = Some(http::words(&error));
+                body_error = Some(error);
                 break;
             }
         }
     }
-    let said = String::from_utf8_lossy(&said).into_owned();
+    let output = String::from_utf8_lossy(&output).into_owned();
     let ended = match (is_expected, body_error) {
         (true, None) => Ok(()),
-        (true, Some(why)) => Err(format!("{status}, but {why}")),
-        (false, _) => Err(format!("responded with {status}")),
+        (true, Some(source)) => Err(CallError::Body { status, source }),
+        (false, _) => Err(CallError::Status(status)),
     };
     // A retry of an invalid request would fail the same way.
-    let may_pass = !status.is_client_error() || matches!(status.as_u16(), 408 | 409 | 423 | 425 | 429);
-    CallResult { ended, said, may_pass }
+    let may_pass = !status.is_client_error() || matches!(status.code(), 408 | 409 | 423 | 425 | 429);
+    CallResult { ended, output, may_pass }
 }

@@ -5,11 +5,10 @@ use std::pin::Pin;
 
 use apim_protocol::outcome::Failure;
 
-use self::call_result::CallResult;
 use crate::engine::{CallHooks, Refusal};
 use apim_product::hook::{Call, Hook};
 
-mod call_result;
+mod call;
 mod check;
 mod command;
 mod http;
@@ -18,6 +17,8 @@ mod tests;
 
 pub use check::check;
 
+use call::CallResult;
+
 /// Calls hooks from this machine.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct LocalHooks;
@@ -25,11 +26,11 @@ pub struct LocalHooks;
 impl CallHooks for LocalHooks {
     fn call<'a>(&'a self, hook: &'a Hook) -> Pin<Box<dyn Future<Output = Result<(), Refusal>> + Send + 'a>> {
         Box::pin(async move {
-            let CallResult { ended, said, may_pass } = match &hook.call {
+            let CallResult { ended, output, may_pass } = match &hook.call {
                 Call::Command(program) => command::run(program, hook.timeout_secs).await,
                 Call::Http(call) => http::send(call, hook.timeout_secs).await,
             };
-            hook.judged(ended, &said).map_err(|failure: Failure| Refusal { failure, may_pass })
+            hook.judged(ended, &output).map_err(|failure: Failure| Refusal { failure, may_pass })
         })
     }
 }

@@ -36,7 +36,7 @@ async fn program_gets_facts_and_secrets_in_environment_and_stdin() {
 
 #[tokio::test]
 async fn failed_program_is_quoted_without_secrets() {
-    let script = "seq 1 5000; echo \"the key is $KEY\" >&2; exit 3";
+    let script = "(seq 1 5000; echo \"the key is $KEY\") >&2; exit 3";
     let Refusal { failure, may_pass } = refusal(&hook(Call::Command(shell(script)))).await;
     assert_eq!(failure.what, "hook `it`: exit status 3");
     assert!(failure.log.contains(&"the key is ****".to_owned()) && failure.log.len() <= 5, "{failure:?}");

@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use url::{Host, Url};
 
-use super::shown;
+use super::error::UrlError;
+use super::shown::shown;
 
 /// Target of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct TargetUrl {
     /// Whether the scheme is `https`.
     pub is_encrypted: bool,
     /// Host name or address.
@@ -23,7 +24,7 @@ pub struct Place {
     shown: String,
 }
 
-impl Place {
+impl TargetUrl {
     /// Returns the address if the URL contains one instead of a name.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {
@@ -31,34 +32,30 @@ impl Place {
     }
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for TargetUrl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.shown)
     }
 }
 
-impl FromStr for Place {
-    type Err = String;
+impl FromStr for TargetUrl {
+    type Err = UrlError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("invalid URL ({error})"))?;
+    fn from_str(text: &str) -> Result<Self, UrlError> {
+        let url = Url::parse(text).map_err(UrlError::Syntax)?;
         let is_encrypted = match url.scheme() {
             "https" => true,
             "http" => false,
-            other => return Err(format!("unsupported scheme `{other}`: use http or https")),
+            other => return Err(UrlError::Scheme(other.to_owned())),
         };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err(
-                "the URL must not contain a user or a password, which others on this machine could read; \
-                 remove them, and accept status 401 if necessary"
-                    .to_owned(),
-            );
+            return Err(UrlError::Credentials);
         }
         let name = match url.host() {
             Some(Host::Domain(name)) => name.to_owned(),
             Some(Host::Ipv4(address)) => address.to_string(),
             Some(Host::Ipv6(address)) => address.to_string(),
-            None => return Err("the URL has no host".to_owned()),
+            None => return Err(UrlError::NoHost),
         };
         let host = url.host_str().unwrap_or(&name);
         let authority = match url.port() {
@@ -80,23 +77,23 @@ impl FromStr for Place {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<Place, String> {
+    fn read(text: &str) -> Result<TargetUrl, UrlError> {
         text.parse()
     }
 
     #[test]
     fn url_is_parsed() {
-        let place = read("https://GW.example.com/pizza/1.0?size=2#top").unwrap();
-        assert!(place.is_encrypted);
+        let target = read("https://GW.example.com/pizza/1.0?size=2#top").unwrap();
+        assert!(target.is_encrypted);
         assert_eq!(
-            (place.name.as_str(), place.port, place.path.as_str()),
+            (target.name.as_str(), target.port, target.path.as_str()),
             ("gw.example.com", 443, "/pizza/1.0?size=2")
         );
-        assert_eq!((place.authority.as_str(), place.address()), ("gw.example.com", None));
-        assert_eq!(place.to_string(), "https://gw.example.com/pizza/1.0", "a query may contain a token");
-        let place = read("http://[::1]:8280").unwrap();
-        assert_eq!((place.authority.as_str(), place.path.as_str(), place.port), ("[::1]:8280", "/", 8280));
-        assert_eq!(place.address(), Some("::1".parse().unwrap()));
+        assert_eq!((target.authority.as_str(), target.address()), ("gw.example.com", None));
+        assert_eq!(target.to_string(), "https://gw.example.com/pizza/1.0", "a query may contain a token");
+        let target = read("http://[::1]:8280").unwrap();
+        assert_eq!((target.authority.as_str(), target.path.as_str(), target.port), ("[::1]:8280", "/", 8280));
+        assert_eq!(target.address(), Some("::1".parse().unwrap()));
     }
 
     #[test]
@@ -108,7 +105,7 @@ mod tests {
             ("https://anna:hush@gw.example.com", "a user or a password"),
             ("https://", "invalid URL"),
         ] {
-            let said = read(text).expect_err(text);
+            let said = read(text).expect_err(text).to_string();
             assert!(said.contains(why) && !said.contains("hush"), "{text}: {said}");
         }
     }

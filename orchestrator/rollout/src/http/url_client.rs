@@ -21,7 +21,8 @@ use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::place::Place;
+use super::error::{ConnectionError, Missing};
+use super::target_url::TargetUrl;
 use super::trust::Trust;
 
 /// Maximum number of bytes read of a response body. A longer response counts as complete, and its
@@ -30,23 +31,23 @@ const BODY: usize = 64 * 1024;
 /// Maximum size of a response head, in bytes.
 const HEAD: usize = 64 * 1024;
 
-/// Maximum length of an error, in characters; names in a certificate may be long.
-const WHY: usize = 240;
+/// Maximum length of the details of an error, in characters; names in a certificate may be long.
+const DETAILS: usize = 200;
 
 /// Client for repeated requests to one URL.
 #[derive(Debug)]
-pub struct Caller {
-    place: Arc<Place>,
-    terms: Terms,
+pub struct UrlClient {
+    target: Arc<TargetUrl>,
+    options: UrlClientOptions,
     keeps: bool,
     kept: Option<Line>,
-    /// Description of the current wait, for the timeout error.
-    waits_for: &'static str,
+    /// What the client waits for, for the timeout error.
+    waits_for: Missing,
 }
 
 /// Options of the requests.
 #[derive(Debug, Clone)]
-pub struct Terms {
+pub struct UrlClientOptions {
     /// Trusted authorities; required for `https`.
     pub trust: Option<Trust>,
     /// Addresses to use instead of name resolution; empty to resolve the name.
@@ -59,7 +60,7 @@ pub struct Terms {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
     /// The HTTP status, or the error.
-    pub outcome: Result<u16, String>,
+    pub outcome: Result<u16, ConnectionError>,
     /// Whether the request was retried over a new connection because the persistent one was closed
     /// before the first byte of the response. HTTP clients do the same for GET.
     pub again: bool,
@@ -70,70 +71,63 @@ pub struct Call {
 struct Line {
     sender: SendRequest<Empty<Bytes>>,
     /// Whether a byte was received since the start of the last request.
-    heard: Arc<AtomicBool>,
+    received: Arc<AtomicBool>,
     _driver: AbortOnDropHandle<()>,
 }
 
-/// Why a request failed.
-enum Lost {
-    /// The connection was closed before the first byte of the response.
-    Unanswered(String),
-    Broken(String),
-}
-
-impl Caller {
-    /// Creates a client for `place`; `keeps` selects a persistent connection, otherwise each
+impl UrlClient {
+    /// Creates a client for `target`; `keeps` selects a persistent connection, otherwise each
     /// request opens a new one.
     #[must_use]
-    pub const fn new(place: Arc<Place>, terms: Terms, keeps: bool) -> Self {
-        Self { place, terms, keeps, kept: None, waits_for: "" }
+    pub const fn new(target: Arc<TargetUrl>, options: UrlClientOptions, keeps: bool) -> Self {
+        Self { target, options, keeps, kept: None, waits_for: Missing::Connection }
     }
 
     /// Sends one request.
     pub async fn get(&mut self) -> Call {
         let mut again = false;
-        let limit = self.terms.limit;
+        let limit = self.options.limit;
         let outcome = match timeout(limit, self.send(&mut again)).await {
             Ok(Ok(status)) => Ok(status),
-            Ok(Err(Lost::Unanswered(why) | Lost::Broken(why))) => Err(why.chars().take(WHY).collect()),
+            Ok(Err(error)) => Err(error),
             Err(_) => {
                 self.kept = None;
-                Err(format!("{} within {}", self.waits_for, words(limit)))
+                Err(ConnectionError::Timeout { missing: self.waits_for, limit })
             }
         };
         Call { outcome, again }
     }
 
-    async fn send(&mut self, again: &mut bool) -> Result<u16, Lost> {
+    async fn send(&mut self, again: &mut bool) -> Result<u16, ConnectionError> {
         if let Some(mut line) = self.kept.take() {
-            self.waits_for = "no response";
+            self.waits_for = Missing::Response;
             // A persistent connection that was closed while idle is not an error.
             if line.sender.ready().await.is_ok() {
                 match self.send_over(line).await {
-                    Err(Lost::Unanswered(_)) => *again = true,
+                    Err(ConnectionError::ClosedUnanswered) => *again = true,
                     result => return result,
                 }
             }
         }
-        let line = self.open().await.map_err(Lost::Broken)?;
+        let line = self.open().await?;
         self.send_over(line).await
     }
 
-    async fn send_over(&mut self, mut line: Line) -> Result<u16, Lost> {
-        self.waits_for = "no response";
-        line.heard.store(false, Ordering::Relaxed);
-        let request = self.request().map_err(Lost::Broken)?;
+    async fn send_over(&mut self, mut line: Line) -> Result<u16, ConnectionError> {
+        self.waits_for = Missing::Response;
+        line.received.store(false, Ordering::Relaxed);
+        let request = self.request()?;
         let answer = match line.sender.send_request(request).await {
             Ok(answer) => answer,
-            Err(_) if !line.heard.load(Ordering::Relaxed) => {
-                return Err(Lost::Unanswered("the connection was closed without a response".to_owned()));
+            Err(_) if !line.received.load(Ordering::Relaxed) => {
+                return Err(ConnectionError::ClosedUnanswered);
             }
             Err(error) if error.is_parse() => {
-                return Err(Lost::Broken(format!("invalid HTTP response: {error}")));
+                return Err(ConnectionError::NotHttp(details(&error)));
             }
-            Err(_) => return Err(Lost::Broken("the response is incomplete".to_owned())),
+            Err(_) => return Err(ConnectionError::Incomplete),
         };
-        self.waits_for = "the response did not end";
+        self.waits_for = Missing::ResponseEnd;
         let status = answer.status().as_u16();
         let is_whole = read(answer).await?;
         if self.keeps && is_whole {
@@ -142,47 +136,47 @@ impl Caller {
         Ok(status)
     }
 
-    fn request(&self) -> Result<Request<Empty<Bytes>>, String> {
+    fn request(&self) -> Result<Request<Empty<Bytes>>, ConnectionError> {
         let connection = if self.keeps { "keep-alive" } else { "close" };
-        Request::get(self.place.path.as_str())
-            .header(header::HOST, self.place.authority.as_str())
+        Request::get(self.target.path.as_str())
+            .header(header::HOST, self.target.authority.as_str())
             .header(header::USER_AGENT, concat!("apim-deploy/", env!("CARGO_PKG_VERSION"), " (probe)"))
             .header(header::ACCEPT, "*/*")
             // Proxies must revalidate, not answer from their cache.
             .header(header::CACHE_CONTROL, "no-cache")
             .header(header::CONNECTION, connection)
             .body(Empty::new())
-            .map_err(|error| error.to_string())
+            .map_err(|error| ConnectionError::Request(details(&error)))
     }
 
-    async fn open(&mut self) -> Result<Line, String> {
-        self.waits_for = "no connection";
+    async fn open(&mut self) -> Result<Line, ConnectionError> {
+        self.waits_for = Missing::Connection;
         let stream = self.connect().await?;
-        if !self.place.is_encrypted {
+        if !self.target.is_encrypted {
             return shake_hands(stream).await;
         }
-        self.waits_for = "no TLS handshake";
-        let trust = self.terms.trust.as_ref().ok_or("no trusted authorities configured")?;
-        let name = ServerName::try_from(self.place.name.clone())
-            .map_err(|_| format!("invalid TLS server name `{}`", self.place.name))?;
+        self.waits_for = Missing::Handshake;
+        let trust = self.options.trust.as_ref().ok_or(ConnectionError::NoAuthorities)?;
+        let name = ServerName::try_from(self.target.name.clone())
+            .map_err(|_| ConnectionError::ServerName(self.target.name.clone()))?;
         let connector = TlsConnector::from(Arc::clone(&trust.0));
         let stream = connector.connect(name, stream).await.map_err(|error| tls(&error))?;
         shake_hands(stream).await
     }
 
     /// Tries the addresses in order, as HTTP clients do.
-    async fn connect(&self) -> Result<TcpStream, String> {
-        let Place { name, port, .. } = self.place.as_ref();
-        let addresses: Vec<SocketAddr> = match (self.terms.addresses.as_slice(), self.place.address()) {
+    async fn connect(&self) -> Result<TcpStream, ConnectionError> {
+        let TargetUrl { name, port, .. } = self.target.as_ref();
+        let addresses: Vec<SocketAddr> = match (self.options.addresses.as_slice(), self.target.address()) {
             ([], Some(address)) => vec![SocketAddr::from((address, *port))],
             ([], None) => lookup_host((name.as_str(), *port))
                 .await
-                .map_err(|_| format!("cannot resolve {name}"))?
+                .map_err(|_| ConnectionError::Unresolved(name.clone()))?
                 .collect(),
             (given, _) => given.iter().map(|address| SocketAddr::from((*address, *port))).collect(),
         };
-        let share = self.terms.limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
-        let mut why = format!("{name} has no address");
+        let share = self.options.limit / u32::try_from(addresses.len().max(1)).unwrap_or(u32::MAX);
+        let mut why = ConnectionError::NoAddress(name.clone());
         for address in addresses {
             why = match timeout(share, TcpStream::connect(address)).await {
                 Ok(Ok(stream)) => {
@@ -191,10 +185,10 @@ impl Caller {
                     return Ok(stream);
                 }
                 Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                    "connection refused".to_owned()
+                    ConnectionError::Refused
                 }
-                Ok(Err(error)) => format!("no connection: {error}"),
-                Err(_) => format!("no connection within {}", words(share)),
+                Ok(Err(error)) => ConnectionError::Failed(details(&error)),
+                Err(_) => ConnectionError::Timeout { missing: Missing::Connection, limit: share },
             };
         }
         Err(why)
@@ -202,21 +196,23 @@ impl Caller {
 }
 
 /// Starts HTTP on a connected stream.
-async fn shake_hands(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Result<Line, String> {
-    let heard = Arc::new(AtomicBool::new(false));
-    let observed = Observed { stream, heard: Arc::clone(&heard) };
+async fn shake_hands(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+) -> Result<Line, ConnectionError> {
+    let received = Arc::new(AtomicBool::new(false));
+    let observed = Observed { stream, received: Arc::clone(&received) };
     let begun = http1::Builder::new().max_buf_size(HEAD).handshake(TokioIo::new(observed)).await;
-    let (sender, connection) = begun.map_err(|error| format!("invalid HTTP response: {error}"))?;
+    let (sender, connection) = begun.map_err(|error| ConnectionError::NotHttp(details(&error)))?;
     // The sender reports the errors of the connection.
     let driver = tokio::spawn(async move { drop(connection.await) });
-    Ok(Line { sender, heard, _driver: AbortOnDropHandle::new(driver) })
+    Ok(Line { sender, received, _driver: AbortOnDropHandle::new(driver) })
 }
 
 /// Reads a response body up to [`BODY`] bytes; returns whether it was read to its end.
-async fn read(mut answer: Response<Incoming>) -> Result<bool, Lost> {
+async fn read(mut answer: Response<Incoming>) -> Result<bool, ConnectionError> {
     let mut left = BODY;
     while let Some(frame) = answer.body_mut().frame().await {
-        let frame = frame.map_err(|_| Lost::Broken("the response is incomplete".to_owned()))?;
+        let frame = frame.map_err(|_| ConnectionError::Incomplete)?;
         let long = frame.data_ref().map_or(0, Bytes::len);
         let Some(less) = left.checked_sub(long) else { return Ok(false) };
         left = less;
@@ -224,30 +220,25 @@ async fn read(mut answer: Response<Incoming>) -> Result<bool, Lost> {
     Ok(true)
 }
 
-/// Describes a failed TLS handshake; TLS errors are wrapped in I/O errors.
-fn tls(error: &io::Error) -> String {
+/// Classifies a failed TLS handshake; TLS errors are wrapped in I/O errors.
+fn tls(error: &io::Error) -> ConnectionError {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(why)) => format!("certificate not trusted: {why}"),
-        Some(inner) => format!("TLS handshake failed: {inner}"),
-        None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            "the connection was closed during the TLS handshake".to_owned()
-        }
-        None => format!("TLS handshake failed: {error}"),
+        Some(rustls::Error::InvalidCertificate(why)) => ConnectionError::Untrusted(details(why)),
+        Some(inner) => ConnectionError::Handshake(details(inner)),
+        None if error.kind() == io::ErrorKind::UnexpectedEof => ConnectionError::ClosedInHandshake,
+        None => ConnectionError::Handshake(details(error)),
     }
 }
 
-/// Formats a duration: `300 ms`, `5 s`.
-fn words(limit: Duration) -> String {
-    match limit.as_millis() {
-        millis if millis % 1000 == 0 => format!("{} s", millis / 1000),
-        millis => format!("{millis} ms"),
-    }
+/// Returns the start of an error's message.
+fn details(error: &impl ToString) -> String {
+    error.to_string().chars().take(DETAILS).collect()
 }
 
 /// A stream that records whether a byte was received.
 struct Observed<S> {
     stream: S,
-    heard: Arc<AtomicBool>,
+    received: Arc<AtomicBool>,
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
@@ -259,7 +250,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Observed<S> {
         let before = buffer.filled().len();
         let done = ready!(Pin::new(&mut self.stream).poll_read(cx, buffer));
         if buffer.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
+            self.received.store(true, Ordering::Relaxed);
         }
         Poll::Ready(done)
     }
