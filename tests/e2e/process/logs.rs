@@ -93,11 +93,7 @@ fn logs_are_merged_by_time_and_keep_multi_line_entries() {
 
     // Nodes without this log are reported; other logs are shown.
     let run = two.start(&["--file", "audit", "all"]).wait(LIMIT).ended_with(1);
-    assert!(
-        run.stderr.contains("gw1: no log") && run.stderr.contains("audit.log"),
-        "{}",
-        run.stderr
-    );
+    assert!(run.stderr.contains("gw1: no log") && run.stderr.contains("audit.log"), "{}", run.stderr);
 }
 
 #[test]
